@@ -1,0 +1,22 @@
+"""Training and inspecting 3D gaussian splats: the code behind the Blender extension.
+
+The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
+
+    errors      everything a user may be told                            stdlib
+    gaussians/  what a splat cloud is: parameters, harmonics, PLY        numpy
+    capture/    what was photographed or rendered: cameras, photos       numpy
+    run/        the contract between Blender and the trainer process     stdlib
+    trainer/    the child process: PyTorch lives here and nowhere else   torch
+    scene/      the adapter to Blender, the only bpy below this package  bpy
+
+Frames. *World*: the capture's own axes (for captures of a scene: Blender's world). *Camera*: OpenCV axes, +x right,
++y down, +z forward. Transforms read as equations: `point_camera = camera_from_world @ point_world`. *Image*: pixels,
+x right, y down, the centre of the first pixel at (0.5, 0.5).
+
+Units. Lengths are capture units (metres in a Blender scene); suffixes say the rest: `_px`, `_s`, `_deg`, `_db`.
+
+Shape letters. N gaussians, K harmonics per colour channel, C cameras, H W pixels, P points.
+
+Stored and meaningful. `log_scales`, `logit_opacities`, `sh` and unnormalised `quaternions` (w, x, y, z) are stored;
+scales, opacities and colours are what they mean after activation.
+"""

@@ -1,0 +1,1 @@
+"""What was photographed or rendered: cameras, photos, sparse points. NumPy only."""

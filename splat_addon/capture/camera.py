@@ -1,0 +1,101 @@
+"""The camera of one view: OpenCV axes, pixels, optional lens distortion."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import CameraError
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A perspective camera with `width` x `height` pixels.
+
+    Focal lengths `fx`, `fy` and the principal point `cx`, `cy` are in pixels; the centre of the first pixel lies at
+    (0.5, 0.5). `camera_from_world` is (4, 4) float64, rigid, with OpenCV axes (+x right, +y down, +z forward).
+    `distortion` is empty for a pinhole camera, else OpenCV's (k1, k2, p1, p2, k3, k4, k5, k6).
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    camera_from_world: np.ndarray
+    distortion: tuple[float, ...] = ()
+
+    @property
+    def world_from_camera(self) -> np.ndarray:
+        """(4, 4) the camera's pose in the world."""
+        return np.linalg.inv(self.camera_from_world)
+
+    @property
+    def position(self) -> np.ndarray:
+        """(3,) the camera's centre in the world."""
+        rotation, translation = self.camera_from_world[:3, :3], self.camera_from_world[:3, 3]
+        return -rotation.T @ translation
+
+    def project(self, points_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (P, 2) and depths (P,) along +z of world points (P, 3). Points behind have a depth below zero."""
+        points = points_world @ self.camera_from_world[:3, :3].T + self.camera_from_world[:3, 3]
+        depths = points[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = points[:, :2] / depths[:, None]
+        return self.distort(slopes) * (self.fx, self.fy) + (self.cx, self.cy), depths
+
+    def distort(self, slopes: np.ndarray) -> np.ndarray:
+        """Where the lens moves undistorted (x/z, y/z) slopes (P, 2). Brown-Conrady with OpenCV's rational terms."""
+        if not any(self.distortion):
+            return slopes
+        k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *[0.0] * (8 - len(self.distortion)))
+        x, y = slopes[:, 0], slopes[:, 1]
+        r2 = x * x + y * y
+        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        return np.stack(
+            [
+                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+            ],
+            axis=1,
+        )
+
+    def without_distortion(self) -> "Camera":
+        """The pinhole camera with the same pixels, focal length and principal point."""
+        return replace(self, distortion=())
+
+    def resized(self, width: int, height: int) -> "Camera":
+        """The same camera over an image of another size."""
+        across, down = width / self.width, height / self.height
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * across,
+            fy=self.fy * down,
+            cx=self.cx * across,
+            cy=self.cy * down,
+        )
+
+    def check(self, name: str) -> None:
+        """Raise CameraError, naming the view, when a number is impossible or the pose is not rigid."""
+        numbers = [self.fx, self.fy, self.cx, self.cy, *self.distortion, *np.ravel(self.camera_from_world)]
+        if not np.isfinite(numbers).all():
+            raise CameraError(
+                f"The camera of {name} holds a number that is not finite.",
+                "Remove this view from the capture or register it again.",
+            )
+        if self.width < 1 or self.height < 1 or self.fx <= 0 or self.fy <= 0:
+            raise CameraError(
+                f"The camera of {name} has no pixels or no focal length.", "Set its width, height and focal length."
+            )
+        rotation = self.camera_from_world[:3, :3]
+        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+            raise CameraError(
+                f"The pose of {name} is not a rotation and a translation.",
+                "Remove scale, shear and mirroring from its matrix.",
+            )
+
+
+OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+"""(4, 4) turns OpenGL (and Blender) camera axes (+y up, looking along -z) into OpenCV's; its own inverse."""

@@ -1,0 +1,30 @@
+"""Everything a user may be told: what is wrong with their thing, and what to do about it."""
+
+
+class SplatError(Exception):
+    """A failure that the user can mend. Anything else that is raised is a bug and keeps its traceback."""
+
+    def __init__(self, message: str, remedy: str):
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class CameraError(SplatError):
+    """A camera that cannot be expressed as a pinhole camera, or holds impossible numbers."""
+
+
+class CaptureError(SplatError):
+    """A capture folder that cannot be read or written."""
+
+
+class SplatFileError(SplatError):
+    """A splat or point file that cannot be read or written."""
+
+
+class RunError(SplatError):
+    """A training run that cannot start or go on."""
+
+
+class SetupError(SplatError):
+    """Something that training needs is missing on this machine."""

@@ -1,0 +1,1 @@
+"""What a splat cloud is: parameters, colour harmonics, files. NumPy only."""

@@ -1,0 +1,79 @@
+"""A splat cloud: N gaussians with their stored parameters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .harmonics import degree_of
+
+
+@dataclass
+class GaussianCloud:
+    """N gaussians as they are stored and optimised, float32, in the capture's world frame.
+
+    Kerbl et al. 2023, section 4: position, covariance as quaternion and scale, opacity, view-dependent colour.
+    """
+
+    means: np.ndarray  # (N, 3) capture units
+    log_scales: np.ndarray  # (N, 3) natural logarithm of sigma
+    quaternions: np.ndarray  # (N, 4) w, x, y, z; any length but zero
+    logit_opacities: np.ndarray  # (N,)
+    sh: np.ndarray  # (N, K, 3) K = 1, 4, 9 or 16
+
+    def __post_init__(self):
+        count = len(self.means)
+        shapes = {
+            "means": (count, 3),
+            "log_scales": (count, 3),
+            "quaternions": (count, 4),
+            "logit_opacities": (count,),
+            "sh": (count, self.sh.shape[1] if self.sh.ndim == 3 else -1, 3),
+        }
+        for name, shape in shapes.items():
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.float32)
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+            setattr(self, name, array)
+        degree_of(self.sh.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def sh_degree(self) -> int:
+        """The highest degree of the stored harmonics, 0 to 3."""
+        return degree_of(self.sh.shape[1])
+
+    @property
+    def scales(self) -> np.ndarray:
+        """(N, 3) sigma along the gaussian's own axes, capture units."""
+        return np.exp(self.log_scales)
+
+    @property
+    def opacities(self) -> np.ndarray:
+        """(N,) peak opacity, 0..1."""
+        return 0.5 * (1.0 + np.tanh(0.5 * self.logit_opacities))
+
+    @property
+    def rotations(self) -> np.ndarray:
+        """(N, 4) unit quaternions w, x, y, z; the identity where the stored one is zero."""
+        lengths = np.linalg.norm(self.quaternions, axis=1, keepdims=True)
+        unit = self.quaternions / np.where(lengths > 0, lengths, 1)
+        unit[lengths[:, 0] == 0] = (1, 0, 0, 0)
+        return unit
+
+    def finite(self) -> np.ndarray:
+        """(N,) whether every parameter of the gaussian is a finite number."""
+        rows = [self.means, self.log_scales, self.quaternions, self.logit_opacities[:, None]]
+        rows.append(self.sh.reshape(len(self), -1))
+        return np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in rows])
+
+    def select(self, which: np.ndarray) -> "GaussianCloud":
+        """The gaussians at a boolean mask or at indices, order kept."""
+        return GaussianCloud(
+            self.means[which],
+            self.log_scales[which],
+            self.quaternions[which],
+            self.logit_opacities[which],
+            self.sh[which],
+        )

@@ -1,0 +1,57 @@
+"""Real spherical harmonics to degree 3, in the order and with the signs of the INRIA implementation."""
+
+import numpy as np
+
+SH_C0 = 0.28209479177387814  # Y0, the constant harmonic
+MAX_DEGREE = 3
+
+
+def coefficient_count(degree: int) -> int:
+    """Harmonics per colour channel up to `degree`: (degree + 1)**2."""
+    return (degree + 1) ** 2
+
+
+def degree_of(coefficients: int) -> int:
+    """The degree that has `coefficients` harmonics per channel; ValueError when none has."""
+    for degree in range(MAX_DEGREE + 1):
+        if coefficient_count(degree) == coefficients:
+            return degree
+    raise ValueError(f"{coefficients} is not 1, 4, 9 or 16 harmonics")
+
+
+def color_to_sh(color):
+    """The base coefficient that shows `color` (display-encoded rgb, 0..1) from every direction."""
+    return (color - 0.5) / SH_C0
+
+
+def sh_to_color(base):
+    """The colour (display-encoded rgb, may leave 0..1) that the base coefficient alone shows."""
+    return base * SH_C0 + 0.5
+
+
+def harmonics(directions: np.ndarray, degree: int) -> np.ndarray:
+    """Values of the harmonics in unit `directions` (N, 3): (N, K). Equation B.4 of the backward process."""
+    x, y, z = (directions[:, i] for i in range(3))
+    values = [np.full_like(x, SH_C0)]
+    if degree >= 1:
+        values += [-0.4886025119029199 * y, 0.4886025119029199 * z, -0.4886025119029199 * x]
+    if degree >= 2:
+        xx, yy, zz = x * x, y * y, z * z
+        values += [
+            1.0925484305920792 * x * y,
+            -1.0925484305920792 * y * z,
+            0.31539156525252005 * (2 * zz - xx - yy),
+            -1.0925484305920792 * x * z,
+            0.5462742152960396 * (xx - yy),
+        ]
+    if degree >= 3:
+        values += [
+            -0.5900435899266435 * y * (3 * xx - yy),
+            2.890611442640554 * x * y * z,
+            -0.4570457994644658 * y * (4 * zz - xx - yy),
+            0.3731763325901154 * z * (2 * zz - 3 * xx - 3 * yy),
+            -0.4570457994644658 * x * (4 * zz - xx - yy),
+            1.445305721320277 * z * (xx - yy),
+            -0.5900435899266435 * x * (xx - 3 * yy),
+        ]
+    return np.stack(values, axis=1)

@@ -1,0 +1,107 @@
+"""What a training run is asked to do: one flat, documented, frozen record, saved with every run."""
+
+import json
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+
+
+def _setting(default, doc: str, *, unit: str = "", low=None, high=None, choices=(), advanced: bool = False) -> Any:
+    """A documented field. `low` and `high` bound numbers (inclusive); `choices` are the texts that are allowed."""
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "advanced": advanced}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run. Schedules are fractions of `iterations`, so that a short run is a whole one."""
+
+    capture: str = _setting("", "Folder of the capture to train on")
+    iterations: int = _setting(7000, "How many training steps; 30 000 is the usual full run", low=1, high=10_000_000)
+    max_gaussians: int = _setting(1_000_000, "Densification stops at this number of splats", low=1, high=100_000_000)
+    sh_degree: int = _setting(3, "How strongly colour may depend on the view: degree of the harmonics", low=0, high=3)
+    max_resolution: int = _setting(1920, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
+    hold_out_every: int = _setting(
+        8, "Every n-th view is kept out of training to measure quality; 0 = none", low=0, high=10_000
+    )
+    device: str = _setting("auto", "Which processor trains", choices=("auto", "cpu", "cuda"))
+    seed: int = _setting(42, "Seed of all random choices", low=0, high=2**31 - 1)
+
+    eval_every: int = _setting(
+        1000, "Steps between two measurements on the held-out views; 0 = only at the end", low=0, high=10_000_000,
+        advanced=True,
+    )  # fmt: skip
+    save_every: int = _setting(
+        5000, "Steps between two checkpoints and snapshots; 0 = only at the end", low=0, high=10_000_000, advanced=True
+    )
+    ssim_lambda: float = _setting(
+        0.2, "Weight of structure (1 - SSIM) against plain difference (L1) in the loss", low=0.0, high=1.0,
+        advanced=True,
+    )  # fmt: skip
+    random_background: bool = _setting(
+        True, "Train photos with transparency over random colours, so that nothing grows behind it", advanced=True
+    )
+    seed_opacity: float = _setting(0.5, "Opacity of the gaussians before training", low=0.01, high=0.99, advanced=True)
+    seed_count: int = _setting(
+        0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, advanced=True
+    )
+    means_rate: float = _setting(
+        4e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
+    )
+    scales_rate: float = _setting(1e-2, "Learning rate of log sizes", low=0.0, high=1.0, advanced=True)
+    quaternions_rate: float = _setting(4e-3, "Learning rate of rotations", low=0.0, high=1.0, advanced=True)
+    opacities_rate: float = _setting(5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, advanced=True)
+    sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, advanced=True)
+    sh_rest_rate: float = _setting(8e-4, "Learning rate of the view-dependent colour", low=0.0, high=1.0, advanced=True)
+    sh_full_at: float = _setting(
+        0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, advanced=True
+    )
+    densify_from: float = _setting(0.05, "Part of the run after which splats are added", low=0.0, high=1.0, advanced=True)
+    densify_until: float = _setting(0.6, "Part of the run after which none are added", low=0.0, high=1.0, advanced=True)
+    densify_every: int = _setting(100, "Steps between two densifications", low=1, high=10_000_000, advanced=True)
+    grow_gradient: float = _setting(
+        2e-4, "A splat is cloned or split above this screen-space gradient (half-image units)", low=0.0, high=1.0,
+        advanced=True,
+    )  # fmt: skip
+    prune_opacity: float = _setting(0.005, "Splats fainter than this are removed", low=0.0, high=1.0, advanced=True)
+
+    def check(self) -> None:
+        """Raise RunError, naming the setting as the interface does, when a value is outside what makes sense."""
+        for spec in fields(self):
+            value, low, high = getattr(self, spec.name), spec.metadata["low"], spec.metadata["high"]
+            choices = spec.metadata["choices"]
+            if choices and value not in choices:
+                raise RunError(f"{label(spec)} is '{value}'.", f"Choose one of {', '.join(choices)}.")
+            if low is not None and not low <= value <= high:
+                raise RunError(f"{label(spec)} is {value}.", f"Choose a value from {low} to {high}.")
+
+    def write(self, path: Path) -> None:
+        """Save as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @staticmethod
+    def read(path: Path) -> "TrainConfig":
+        """Read what `write` saved. Unknown settings (of a newer version) are ignored, missing ones take the default."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            config = TrainConfig()
+            for spec in fields(TrainConfig):
+                if spec.name in values:
+                    config = replace(config, **{spec.name: spec.type(values[spec.name])})
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path} holds no training settings ({error}).", "Start a new run.") from error
+        config.check()
+        return config
+
+
+def label(spec: Field) -> str:
+    """The name of a setting as the interface shows it."""
+    special = {"max_gaussians": "Max Splats", "sh_degree": "SH Degree", "ssim_lambda": "SSIM Weight"}
+    return special.get(spec.name, spec.name.replace("_", " ").title())
+
+
+def default_of(spec: Field) -> Any:
+    """A field's default value."""
+    return None if spec.default is MISSING else spec.default

@@ -1,0 +1,161 @@
+"""What the trainer tells and is told: a closed vocabulary, one JSON object per line.
+
+Order: `Started` first; then `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned` in any order; exactly one of `Finished`
+or `Failed` last. Unknown events and unknown fields are ignored, so that an older reader can watch a newer trainer.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+
+from ..errors import RunError
+
+PROTOCOL = 1
+COMMANDS = ("stop", "pause", "resume", "snapshot")
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins: the panel shows the bar, the backend's name and what is trained on."""
+
+    protocol: int
+    backend: str
+    iterations: int
+    training_views: int
+    held_out_views: int
+    gaussian_count: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """The bar moves. At most five a second. `state` says what the trainer is doing: training, evaluating, paused."""
+
+    step: int
+    loss: float
+    gaussian_count: int
+    steps_per_s: float
+    seconds_left: float
+    state: str = "training"
+
+
+@dataclass(frozen=True)
+class ViewQuality:
+    """How well one held-out view is reproduced."""
+
+    name: str
+    psnr_db: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The list of held-out views is filled. Step 0 is the row "init only". Renders lie in `folder`, one PNG per view."""
+
+    step: int
+    psnr_db: float
+    ssim: float
+    gaussian_count: int
+    folder: str
+    views: tuple[ViewQuality, ...] = ()
+
+
+@dataclass(frozen=True)
+class SnapshotSaved:
+    """Splats can be shown: a PLY lies complete at `path` (relative to the run folder)."""
+
+    step: int
+    path: str
+    gaussian_count: int
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something was left out or replaced; training goes on."""
+
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run ended without its full result. The last snapshot, if any, is intact."""
+
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result is saved. `stopped`: before all steps were done, because someone asked."""
+
+    step: int
+    stopped: bool
+    gaussian_count: int
+    train_seconds: float
+
+
+Event = Started | Progressed | Evaluated | SnapshotSaved | Warned | Failed | Finished
+_EVENTS = {kind.__name__: kind for kind in (Started, Progressed, Evaluated, SnapshotSaved, Warned, Failed, Finished)}
+
+
+def encode_event(event: Event) -> str:
+    """One line of JSON without its end of line. Numbers that JSON lacks (NaN, infinity) become null."""
+    return json.dumps({"event": type(event).__name__, **_plain(asdict(event))}, allow_nan=False)
+
+
+def decode_event(line: str) -> Event | None:
+    """The event on a line; None when the line is no event or one this version does not know.
+
+    Raises RunError when a `Started` speaks another protocol.
+    """
+    try:
+        values = json.loads(line)
+        kind = _EVENTS.get(values.pop("event"))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    if kind is None:
+        return None
+    if kind is Started and values.get("protocol") != PROTOCOL:
+        raise RunError(
+            f"The trainer speaks protocol {values.get('protocol')}, this add-on speaks {PROTOCOL}.",
+            "Install the same version of both.",
+        )
+    known = {spec.name: values[spec.name] for spec in fields(kind) if spec.name in values}
+    known = {name: math.nan if value is None else value for name, value in known.items()}
+    try:
+        if kind is Evaluated:
+            view_fields = {spec.name for spec in fields(ViewQuality)}
+            known["views"] = tuple(
+                ViewQuality(**{k: math.nan if v is None else v for k, v in view.items() if k in view_fields})
+                for view in known.get("views", ())
+            )
+        return kind(**known)
+    except (TypeError, AttributeError):
+        return None
+
+
+def encode_command(command: str) -> str:
+    """One line of JSON that the trainer obeys."""
+    if command not in COMMANDS:
+        raise ValueError(f"{command} is not one of {COMMANDS}")
+    return json.dumps({"command": command})
+
+
+def decode_command(line: str) -> str | None:
+    """The command on a line; None when it is not one."""
+    try:
+        command = json.loads(line).get("command")
+    except (ValueError, AttributeError):
+        return None
+    return command if command in COMMANDS else None
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

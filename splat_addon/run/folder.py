@@ -1,0 +1,131 @@
+"""The run folder: everything a run needs to be repeated, watched, resumed and shown."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RunError
+from .config import TrainConfig
+from .events import Evaluated, Event, SnapshotSaved, decode_event
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names inside a run folder, in one place.
+
+    config.json    what was asked            events.jsonl   every event, as it was sent
+    about.json     versions, capture         log.txt        what libraries printed
+    snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
+    splats.ply     the result                checkpoint.pt  what training can go on from
+    metrics.json   held-out quality by step  summary.json   the run in one record
+    """
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def about_file(self) -> Path:
+        return self.path / "about.json"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def splats_file(self) -> Path:
+        return self.path / "splats.ply"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def summary_file(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def held_out_folder(self) -> Path:
+        return self.path / "held_out"
+
+    def snapshot_file(self, step: int) -> Path:
+        return self.path / "snapshots" / f"step_{step:06d}.ply"
+
+    def renders_folder(self, step: int) -> Path:
+        return self.held_out_folder / f"step_{step:06d}"
+
+    @staticmethod
+    def create(path: Path, config: TrainConfig) -> "RunFolder":
+        """Make a run folder and write the settings into it.
+
+        Raises RunError when the place cannot be written or already holds a run.
+        """
+        folder = RunFolder(Path(path))
+        config.check()
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            if folder.config_file.exists():
+                raise RunError(f"{folder.path} already holds a run.", "Choose a new folder, or delete that run.")
+            config.write(folder.config_file)
+        except OSError as error:
+            raise RunError(
+                f"The run folder {path} cannot be written ({error.strerror}).",
+                "Choose a folder that can be written and has space.",
+            ) from error
+        return folder
+
+    def events(self) -> list[Event]:
+        """All events recorded so far, a line that was cut short left out."""
+        try:
+            lines = self.events_file.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+        return [event for event in map(decode_event, lines) if event is not None]
+
+    def latest_evaluation(self) -> Evaluated | None:
+        """The newest held-out measurement whose renders are there."""
+        found = [event for event in self.events() if isinstance(event, Evaluated) and event.step > 0]
+        return found[-1] if found else None
+
+    def result_file(self) -> Path | None:
+        """The best splats the run left: the final result, else its newest snapshot, else None."""
+        if self.splats_file.is_file():
+            return self.splats_file
+        snapshots = [self.path / event.path for event in self.events() if isinstance(event, SnapshotSaved)]
+        return next((path for path in reversed(snapshots) if path.is_file()), None)
+
+    def log_tail(self, lines: int = 3) -> str:
+        """The last lines that libraries printed, for a message about a crash."""
+        try:
+            with open(self.log_file, "rb") as file:
+                file.seek(max(0, os.path.getsize(self.log_file) - 4000))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
+
+
+def next_run_path(parent: Path) -> Path:
+    """The first of `run_001`, `run_002`, … below `parent` that does not exist."""
+    number = 1
+    while (parent / f"run_{number:03d}").exists():
+        number += 1
+    return parent / f"run_{number:03d}"
+
+
+def write_json(path: Path, value) -> None:
+    """Write JSON aside, then move it into place."""
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    os.replace(aside, path)

@@ -1,0 +1,208 @@
+"""The trainer as a child process, seen from the parent: start, listen, command, and end without leftovers."""
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from ..errors import RunError, SetupError
+from .events import Event, Failed, Finished, Started, decode_event, encode_command
+from .folder import RunFolder
+
+START_LIMIT_S = 180.0  # importing PyTorch from a cold, slow disk takes a minute
+STOP_LIMIT_S = 60.0  # finishing the step, evaluating and saving
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+
+
+def trainer_command(python: Path, folder: RunFolder) -> list[str]:
+    """The command line that trains `folder` with the interpreter `python`. Raises SetupError when there is none."""
+    if not str(python) or str(python) == ".":
+        raise SetupError(
+            "No trainer Python is set.",
+            "Set it in the add-on preferences: a Python with PyTorch, as the README describes.",
+        )
+    if not Path(python).is_file():
+        raise SetupError(f"The trainer Python {python} does not exist.", "Choose it in the add-on preferences.")
+    return [str(python), "-u", "-m", "splat_addon.trainer", str(folder.path)]
+
+
+def trainer_environment() -> dict[str, str]:
+    """The environment of the child: ours without Blender's Python settings, UTF-8, this package on the path."""
+    dropped = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONNOUSERSITE", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, "PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
+
+
+class TrainerProcess:
+    """A running child. One reader thread puts its events into a queue; `poll` hands them over and never blocks.
+
+    Whatever happens to the child, the last event is exactly one `Finished` or `Failed`.
+    """
+
+    def __init__(self, command: list[str], folder: RunFolder, start_limit_s: float = START_LIMIT_S):
+        self.folder = folder
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._start_deadline = time.monotonic() + start_limit_s
+        self._start_limit_s = start_limit_s
+        self._kill_deadline: float | None = None
+        self._has_answered = False
+        self._is_over = False
+        self._log = open(folder.log_file, "ab")  # noqa: SIM115 - lives as long as the child
+        try:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=trainer_environment(),
+                cwd=folder.path,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            self._log.close()
+            raise RunError(
+                f"The trainer could not be started ({error.strerror or error}).",
+                "Check the trainer Python in the add-on preferences.",
+            ) from error
+        self._reader = threading.Thread(target=self._read, name="splat trainer events", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `Finished` or `Failed` has been handed over."""
+        return self._is_over
+
+    def send(self, command: str) -> None:
+        """Give a command (`stop`, `pause`, `resume`, `snapshot`). A child that is gone hears nothing."""
+        if command == "stop" and self._kill_deadline is None:
+            self._kill_deadline = time.monotonic() + STOP_LIMIT_S
+        with contextlib.suppress(OSError, ValueError):
+            self._child.stdin.write(encode_command(command).encode() + b"\n")
+            self._child.stdin.flush()
+
+    def poll(self) -> list[Event]:
+        """The events since the last call, in order. Never waits."""
+        events: list[Event] = []
+        while not self._is_over:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                break
+            events += self._end() if line is None else self._take(line)
+        if not self._is_over:
+            events += self._check_deadlines()
+        return events
+
+    def wait(self, limit_s: float) -> list[Event]:
+        """Block until there is an event, the run is over, or `limit_s` has passed; return the events, if any.
+
+        For terminals, scripts and tests; an interface polls.
+        """
+        deadline = time.monotonic() + limit_s
+        events = self.poll()
+        while not events and not self._is_over and time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):
+                line = self._lines.get(timeout=min(0.25, max(0.0, deadline - time.monotonic())))
+                events += self._end() if line is None else self._take(line)
+            events += self.poll()
+        return events
+
+    def close(self) -> None:
+        """End the child at once and give back its handles. The run folder stays as it is."""
+        with contextlib.suppress(OSError):
+            self._child.kill()
+        self._child.wait()
+        self._reader.join(timeout=5)
+        for stream in (self._child.stdin, self._child.stdout, self._log):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def let_go(self) -> None:
+        """Close the child's input: it saves its result and ends by itself. For the end of the parent."""
+        with contextlib.suppress(OSError):
+            self._child.stdin.close()
+
+    def _read(self) -> None:
+        """The reader thread. It touches nothing but the pipe and the queue."""
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._child.stdout:
+                self._lines.put(line.decode("utf-8", "replace"))
+        self._lines.put(None)
+
+    def _take(self, line: str) -> list[Event]:
+        try:
+            event = decode_event(line)
+        except RunError as error:
+            return self._fail(error.message, error.remedy)
+        if event is None:
+            return []
+        if not self._has_answered and not isinstance(event, Started | Failed):
+            return []
+        self._has_answered = True
+        if isinstance(event, Finished | Failed):
+            self._is_over = True
+            self._release()
+        return [event]
+
+    def _end(self) -> list[Event]:
+        """The pipe closed without a last event: the child crashed, was killed, or is no trainer."""
+        code = self._child.wait()
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        said = self.folder.log_tail()
+        return self._fail(
+            f"The trainer {how}" + (f": {said}" if said else "."),
+            f"The last snapshot is kept. See {self.folder.log_file}.",
+        )
+
+    def _check_deadlines(self) -> list[Event]:
+        now = time.monotonic()
+        if not self._has_answered and now > self._start_deadline:
+            return self._fail(
+                f"The trainer has not answered for {self._start_limit_s:.0f} s.",
+                f"Check the trainer Python in the add-on preferences; see {self.folder.log_file}.",
+            )
+        if self._kill_deadline is not None and now > self._kill_deadline:
+            return self._fail("The trainer did not stop when asked and was ended.", "The last snapshot is kept.")
+        return []
+
+    def _fail(self, message: str, remedy: str) -> list[Event]:
+        self._is_over = True
+        self.close()
+        return [Failed(message, remedy)]
+
+    def _release(self) -> None:
+        """After the last event the child ends by itself; wait for it off the main thread."""
+        self.let_go()
+        threading.Thread(target=self._reap, name="splat trainer end", daemon=True).start()
+
+    def _reap(self) -> None:
+        try:
+            self._child.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._reader.join(timeout=5)
+        for stream in (self._child.stdout, self._log):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id exists. On Windows, always False (asking would end it)."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,138 @@
+"""`python -m splat_addon.trainer.cli CAPTURE`: train from a terminal, with a progress bar. Ctrl-C stops and saves."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from ..errors import SplatError
+from ..run.config import TrainConfig
+from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
+from ..run.folder import RunFolder, next_run_path
+from ..run.process import TrainerProcess, trainer_command
+
+BAR_WIDTH = 24
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when the run finished or was stopped; 1 when it failed; 2 when it could not start."""
+    options = parse(arguments)
+    try:
+        config = configure(options)
+        folder = RunFolder.create(options.run or next_run_path(Path("runs").resolve()), config)
+        process = TrainerProcess(trainer_command(Path(sys.executable), folder), folder)
+    except SplatError as error:
+        print(f"{error.message} {error.remedy}", file=sys.stderr)
+        return 2
+    print(f"Training {config.capture} in {folder.path}")
+    screen = Screen(sys.stdout.isatty())
+    last: Event | None = None
+    while not process.is_over:
+        try:
+            events = process.wait(limit_s=1.0)
+        except KeyboardInterrupt:
+            screen.line("Stopping: finishing this step and saving …")
+            process.send("stop")
+            continue
+        for event in events:
+            screen.show(event)
+            last = event
+    if isinstance(last, Finished) and folder.summary_file.is_file():
+        summary = json.loads(folder.summary_file.read_text(encoding="utf-8"))
+        screen.line(summary_line(summary))
+        screen.line(f"Splats: {folder.splats_file}")
+    return 0 if isinstance(last, Finished) else 1
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line: the capture, the run folder, and every setting of `TrainConfig` as an option."""
+    parser = argparse.ArgumentParser(prog="dev.py train", description="Train gaussian splats on a capture.")
+    parser.add_argument("capture", type=Path, help="folder of the capture")
+    parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
+    for spec in fields(TrainConfig):
+        if spec.name == "capture":
+            continue
+        option = "--" + spec.name.replace("_", "-")
+        help_text = f"{spec.metadata['doc']} (default {spec.default})"
+        if spec.type is bool:
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=help_text)
+        else:
+            choices = spec.metadata["choices"] or None
+            parser.add_argument(option, type=spec.type, choices=choices, default=None, help=help_text)
+    return parser.parse_args(arguments)
+
+
+def configure(options: argparse.Namespace) -> TrainConfig:
+    """The settings that the command line asks for. Raises RunError when one is out of range."""
+    given = {spec.name: getattr(options, spec.name) for spec in fields(TrainConfig) if spec.name != "capture"}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    config = replace(TrainConfig(capture=str(options.capture.resolve())), **chosen)
+    config.check()
+    return config
+
+
+def summary_line(summary: dict) -> str:
+    """The result in one line."""
+    parts = [f"{summary['iterations']} steps in {summary['train_seconds']:.1f} s on {summary['backend']}"]
+    parts.append(f"{summary['gaussian_count']} splats")
+    if summary["held_out_psnr_db"] is not None:
+        parts.append(f"held-out PSNR {summary['held_out_psnr_db']:.2f} dB, SSIM {summary['held_out_ssim']:.4f}")
+        parts.append(f"init only {summary['init_only_psnr_db']:.2f} dB")
+    return " · ".join(parts)
+
+
+class Screen:
+    """One line that is drawn over and over while training, and lines that stay."""
+
+    def __init__(self, is_terminal: bool):
+        self._is_terminal = is_terminal
+        self._iterations = 1
+        self._quality = ""
+        self._bar_length = 0
+
+    def show(self, event: Event) -> None:
+        """Put an event on the screen."""
+        if isinstance(event, Started):
+            self._iterations = event.iterations
+            self.line(
+                f"{event.backend}: {event.training_views} training views, {event.held_out_views} held out,"
+                f" {event.gaussian_count} seeds"
+            )
+        elif isinstance(event, Progressed):
+            self._bar(event)
+        elif isinstance(event, Evaluated):
+            self._quality = f"{event.psnr_db:.2f} dB"
+            name = "init only" if event.step == 0 else f"step {event.step}"
+            self.line(f"held-out at {name}: PSNR {event.psnr_db:.2f} dB, SSIM {event.ssim:.4f}")
+        elif isinstance(event, Warned | Failed):
+            kind = "Warning" if isinstance(event, Warned) else "Failed"
+            self.line(f"{kind}: {event.message} {event.remedy}".rstrip())
+        elif isinstance(event, Finished):
+            self.line("Stopped; the result is saved." if event.stopped else "Finished.")
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        if self._bar_length:
+            print("\r" + " " * self._bar_length + "\r", end="")
+            self._bar_length = 0
+        print(text, flush=True)
+
+    def _bar(self, event: Progressed) -> None:
+        if not self._is_terminal:
+            return
+        done = round(BAR_WIDTH * event.step / self._iterations)
+        left = "" if math.isnan(event.seconds_left) else f" {event.seconds_left:.0f} s left"
+        loss = "" if math.isnan(event.loss) else f" loss {event.loss:.4f}"
+        text = (
+            f"[{'█' * done}{'·' * (BAR_WIDTH - done)}] {event.step}/{self._iterations} {event.steps_per_s:.1f} it/s"
+            f"{left} {event.gaussian_count} splats{loss} {self._quality} {event.state}"
+        )
+        print("\r" + text.ljust(self._bar_length), end="", flush=True)
+        self._bar_length = len(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Densification: changing the number of gaussians while they are optimised (architecture search)."""

@@ -1,0 +1,108 @@
+"""Photos as training sees them: reduced to Max Resolution, without lens distortion, with their coverage."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..capture.camera import Camera
+from ..capture.capture import View
+from ..errors import CaptureError
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One view ready for training; values are display-encoded, kept as bytes."""
+
+    name: str
+    camera: Camera  # without distortion, at the size of `rgb`
+    rgb: Tensor  # (H, W, 3) uint8, straight (not multiplied by alpha)
+    alpha: Tensor | None  # (H, W) uint8, None when the photo is opaque everywhere
+    mask: Tensor | None  # (H, W) bool, False where the photo shows nothing; None when it shows all
+
+    def over(self, background: Tensor) -> Tensor:
+        """(H, W, 3) float 0..1 composited over `background` (3,), on the background's device."""
+        rgb = self.rgb.to(background.device, torch.float32) / 255
+        if self.alpha is None:
+            return rgb
+        alpha = self.alpha.to(background.device, torch.float32)[..., None] / 255
+        return rgb * alpha + background * (1 - alpha)
+
+    @property
+    def backdrop(self) -> float:
+        """Grey value behind the splats: white behind photos with transparency, as the field's synthetic scenes have
+        it; black behind opaque photos."""
+        return 0.0 if self.alpha is None else 1.0
+
+    def mask_on(self, device: torch.device) -> Tensor | None:
+        return None if self.mask is None else self.mask.to(device)
+
+
+def load_photo(view: View, max_resolution: int) -> Photo:
+    """Decode, reduce and undistort a view's photo. Raises CaptureError, naming it, when it cannot be read."""
+    try:
+        with Image.open(view.image_path) as file:
+            image = ImageOps.exif_transpose(file)
+            has_alpha = "A" in image.getbands() or "transparency" in image.info
+            image = image.convert("RGBA" if has_alpha else "RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise CaptureError(f"The photo {view.image_path} cannot be read.", "Replace the file or remove it.") from error
+    camera = view.camera
+    reduction = max(1.0, max(image.size) / max_resolution)
+    size = (max(1, round(image.width / reduction)), max(1, round(image.height / reduction)))
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BOX if reduction >= 2 else Image.Resampling.LANCZOS)
+    proportion = (image.width / image.height) / (camera.width / camera.height)
+    if abs(proportion - 1) > 0.02:
+        raise CaptureError(
+            f"The photo {view.image_path.name} is {image.width} x {image.height}, its camera"
+            f" {camera.width} x {camera.height}.",
+            "Use the photos that the cameras were measured on, not rotated or cropped.",
+        )
+    camera = camera.resized(*image.size)
+    pixels = torch.from_numpy(np.array(image))
+    mask = None
+    if any(camera.distortion):
+        pixels, mask = undistort(pixels, camera)
+        camera = camera.without_distortion()
+    alpha = pixels[..., 3].contiguous() if has_alpha else None
+    if alpha is not None and bool((alpha == 255).all()):
+        alpha = None
+    return Photo(view.name, camera, pixels[..., :3].contiguous(), alpha, mask)
+
+
+def undistort(pixels: Tensor, camera: Camera) -> tuple[Tensor, Tensor | None]:
+    """What a lens without distortion would have seen of `pixels` (H, W, C) uint8, and where (H, W) the photo shows it.
+
+    Bilinear. Each ideal pixel looks up the place where the lens has put it.
+    """
+    across, down = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    slopes = np.stack([(across - camera.cx) / camera.fx, (down - camera.cy) / camera.fy], axis=2).reshape(-1, 2)
+    source = camera.distort(slopes) * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    source = source.reshape(camera.height, camera.width, 2)
+    grid = torch.from_numpy(source / (camera.width, camera.height) * 2 - 1).float()[None]
+    planes = pixels.permute(2, 0, 1)[None].float()
+    sampled = torch.nn.functional.grid_sample(
+        planes, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    inside = ((source >= 0) & (source <= (camera.width, camera.height))).all(axis=2)
+    mask = None if inside.all() else torch.from_numpy(inside)
+    return sampled[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8), mask
+
+
+def save_png(path, image: Tensor, alpha: Tensor | None = None) -> None:
+    """Write values 0..1, (H, W, 3), with straight `alpha` (H, W) if given, as 8-bit PNG."""
+    channels = image if alpha is None else torch.cat([image, alpha[..., None]], dim=2)
+    pixels = (channels.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def read_png(path) -> Tensor:
+    """(H, W, 3) values 0..1 of a PNG that `save_png` wrote, over white."""
+    with Image.open(path) as file:
+        pixels = torch.from_numpy(np.array(file.convert("RGBA"))).float() / 255
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha + (1 - alpha)

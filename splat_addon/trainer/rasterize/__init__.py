@@ -1,0 +1,90 @@
+"""Rendering gaussians differentiably: one protocol, several backends.
+
+The trainer's loop knows `Rasterizer` and nothing of what stands behind it.
+Frames and rules are those of EWA splatting as 3DGS uses it (Kerbl et al. 2023; Zwicker et al. 2001):
+OpenCV camera axes (+x right, +y down, +z forward), pixel centres at +0.5, quaternions (w, x, y, z).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ...capture.camera import Camera
+from ...errors import SetupError
+
+DILATION_PX2 = 0.3  # added to the diagonal of every 2D covariance, so that no gaussian falls between pixels
+ALPHA_CAP = 0.999  # a gaussian never hides everything behind it, or gradients behind it would vanish
+ALPHA_CUTOFF = 1.0 / 255.0  # contributions below one 8-bit step are skipped
+TRANSMITTANCE_STOP = 1e-4  # a pixel that is this opaque is finished
+NEAR_PLANE = 0.01  # gaussians nearer than this (capture units, along +z) are not drawn
+FRUSTUM_MARGIN = 1.3  # x/z and y/z are clamped to this times tan(fov/2) in the projection's Jacobian
+
+
+class Gaussians(NamedTuple):
+    """The stored (not activated) parameters of N gaussians, float32 unless said otherwise."""
+
+    means: Tensor  # (N, 3) world frame, capture units
+    log_scales: Tensor  # (N, 3) natural logarithm of sigma
+    quaternions: Tensor  # (N, 4) w, x, y, z; any length but zero
+    logit_opacities: Tensor  # (N,)
+    sh: Tensor  # (N, K, 3) K = (degree + 1)**2, real spherical harmonics, INRIA order and signs
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One view as the rasteriser sees it. H, W: the camera's pixels; N: gaussians given."""
+
+    image: Tensor  # (H, W, 3) composited over the background; not clamped
+    alpha: Tensor  # (H, W) 1 - transmittance
+    depth: Tensor  # (H, W) expected depth along +z in capture units: sum(w z) / sum(w), 0 where nothing is
+    radii_px: Tensor  # (N,) three sigma of the longer screen axis, rounded up; 0 = not drawn
+
+
+class Rasterizer(Protocol):
+    """Renders gaussians through a pinhole camera and is differentiable in all its tensors."""
+
+    name: str
+    device: torch.device
+
+    def render(
+        self,
+        gaussians: Gaussians,
+        camera: Camera,
+        background: Tensor,
+        *,
+        sh_degree: int,
+        screen_offsets_px: Tensor | None = None,
+    ) -> Rendering:
+        """Render one view.
+
+        `camera` has no distortion. `background` is (3,). `sh_degree` may be lower than what `gaussians.sh` holds.
+        `screen_offsets_px` is (N, 2), zeros, added to the projected means: after `backward()` its `.grad` is
+        the gradient of the loss with respect to each gaussian's place on the screen, which densification reads.
+        """
+        ...
+
+
+def choose(device: str) -> Rasterizer:
+    """The rasteriser for `device`: "auto", "cpu" or "cuda". Raises SetupError when the machine lacks it."""
+    from .torch_tiles import TorchTilesRasterizer
+
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise SetupError(
+            "PyTorch finds no CUDA device.",
+            "Set Device to Auto or CPU, or install an NVIDIA driver and a PyTorch build with CUDA.",
+        )
+    return TorchTilesRasterizer(torch.device("cuda" if has_cuda and device != "cpu" else "cpu"))
+
+
+def quaternion_matrices(quaternions: Tensor) -> Tensor:
+    """(N, 3, 3) rotations of quaternions (N, 4) w, x, y, z of any length but zero."""
+    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=1).unbind(1)
+    rows = [
+        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
+        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], dim=1),
+        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1),
+    ]
+    return torch.stack(rows, dim=1)

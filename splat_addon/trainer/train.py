@@ -1,0 +1,270 @@
+"""The training loop: photos in, optimised gaussians out (analysis by synthesis)."""
+
+import math
+import os
+import platform
+import time
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from ..capture.capture import Capture, View, open_capture
+from ..errors import CaptureError, RunError
+from ..gaussians.ply import write_splats
+from ..run.config import TrainConfig
+from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
+from ..run.folder import RunFolder, write_json
+from .densify.default import DefaultDensifier
+from .evaluate import evaluate, save_contact_sheet
+from .images import Photo, load_photo
+from .losses import photometric_loss
+from .model import GaussianModel
+from .rasterize import Gaussians, choose
+from .seeds import seeds_from_points
+from .wire import Wire
+
+MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
+OTHERS_DECAY = 0.4
+
+
+def train(folder: RunFolder, config: TrainConfig, wire: Wire) -> Finished:
+    """Run `config` in `folder`, telling `wire`, until all steps are done or a stop is asked for.
+
+    Raises SplatError when the capture, the settings or the machine do not allow it.
+    """
+    torch.manual_seed(config.seed)
+    rasterizer = choose(config.device)
+    capture = open_capture(config.capture, config.hold_out_every)
+    training, held_out, warnings = load_photos(capture, config)
+    if capture.points is None:
+        raise CaptureError(f"{config.capture} has no points to start from.", "Capture again, or add points3d.ply.")
+    count_limit = min(config.max_gaussians, config.seed_count or config.max_gaussians)
+    cloud = seeds_from_points(capture.points, count_limit, config.seed_opacity, config.sh_degree, config.seed)
+    run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, training, held_out, capture)
+    write_json(folder.about_file, run.about())
+    wire.send(
+        Started(
+            PROTOCOL, rasterizer.name, config.iterations, len(training), len(held_out), len(run.model), os.getpid()
+        )
+    )
+    for warning in warnings:
+        wire.send(warning)
+    return run.execute()
+
+
+def load_photos(capture: Capture, config: TrainConfig) -> tuple[list[Photo], list[Photo], list[Warned]]:
+    """Training photos, held-out photos, and what the user should know. Photos that cannot be read are left out.
+
+    Raises CaptureError when more than half of the photos cannot be used.
+    """
+    warnings = [Warned(f"The photo of {name} is missing; the view is left out.") for name in capture.missing]
+    photos: dict[bool, list[Photo]] = {False: [], True: []}
+    failures: list[CaptureError] = []
+
+    def add(view: View) -> None:
+        try:
+            photos[view.is_held_out].append(load_photo(view, config.max_resolution))
+        except CaptureError as error:
+            failures.append(error)
+            warnings.append(Warned(f"{error.message} The view is left out.", error.remedy))
+
+    for view in capture.views:
+        add(view)
+    if not photos[False] or len(failures) * 2 > len(capture.views):
+        raise CaptureError(
+            f"{len(failures)} of {len(capture.views)} photos cannot be used: {failures[0].message}"
+            if failures
+            else "No photo is left to train on.",
+            failures[0].remedy if failures else "Hold out fewer views.",
+        )
+    return photos[False], photos[True], warnings
+
+
+class Run:
+    """One run from its seeds to its result."""
+
+    def __init__(self, folder, config, wire, model, rasterizer, training, held_out, capture: Capture):
+        self.folder: RunFolder = folder
+        self.config: TrainConfig = config
+        self.wire: Wire = wire
+        self.model: GaussianModel = model
+        self.rasterizer = rasterizer
+        self.training: list[Photo] = training
+        self.held_out: list[Photo] = held_out
+        self.capture = capture
+        self.random = np.random.default_rng(config.seed)
+        self.densifier = DefaultDensifier(model, config, capture.extent)
+        self.step = 0
+        self.measured: list[Evaluated] = []
+        self.train_seconds = 0.0
+        self._queue: list[int] = []
+
+    def execute(self) -> Finished:
+        """Evaluate the seeds, train, save, evaluate the result."""
+        config = self.config
+        self.evaluate()
+        stopped = False
+        while self.step < config.iterations:
+            if self.obey():
+                stopped = True
+                break
+            began = time.perf_counter()
+            loss = self.train_step()
+            self.train_seconds += time.perf_counter() - began
+            self.tell(loss)
+            if config.save_every and self.step % config.save_every == 0 and self.step < config.iterations:
+                self.save_checkpoint()
+                self.save_snapshot()
+            if config.eval_every and self.step % config.eval_every == 0 and self.step < config.iterations:
+                self.evaluate()
+        write_splats(self.folder.splats_file, self.model.cloud())
+        self.save_checkpoint()
+        if self.step > 0:
+            self.evaluate()
+        self.summarize()
+        return Finished(self.step, stopped, len(self.model), self.train_seconds)
+
+    def train_step(self) -> float:
+        """One view: render, compare, differentiate, step, densify. Returns the loss."""
+        config, model = self.config, self.model
+        photo = self.training[self.next_view()]
+        device = self.rasterizer.device
+        background = torch.full((3,), photo.backdrop, device=device)
+        if photo.alpha is not None and config.random_background:
+            background = torch.from_numpy(self.random.random(3, dtype=np.float32)).to(device)
+        offsets = torch.zeros(len(model), 2, device=device, requires_grad=True)
+        rendering = self.rasterizer.render(
+            model.gaussians, photo.camera, background, sh_degree=self.sh_degree(), screen_offsets_px=offsets
+        )
+        loss = photometric_loss(
+            rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
+        )
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise RunError(
+                f"The loss was no number any more at step {self.step + 1}.",
+                "Start again with lower learning rates, or from the last snapshot.",
+            )
+        if loss.requires_grad:
+            loss.backward()
+        if offsets.grad is not None:
+            self.densifier.observe(offsets.grad, rendering, photo.camera)
+        model.step(self.rates())
+        self.step += 1
+        self.densifier.after_step(self.step)
+        if len(model) == 0:
+            raise RunError("No splat is left.", "Lower Prune Opacity, or check that photos and cameras fit together.")
+        return value
+
+    def next_view(self) -> int:
+        """Each training view once, in random order, then again."""
+        if not self._queue:
+            self._queue = self.random.permutation(len(self.training)).tolist()
+        return self._queue.pop()
+
+    def sh_degree(self) -> int:
+        """The degree trained now: raised in equal steps until `sh_full_at` of the run."""
+        config = self.config
+        if config.sh_full_at <= 0:
+            return config.sh_degree
+        fraction = self.step / config.iterations / config.sh_full_at
+        return min(config.sh_degree, int(fraction * config.sh_degree))
+
+    def rates(self) -> Gaussians:
+        """Adam's learning rates now; both kinds decay exponentially over the run."""
+        config, fraction = self.config, self.step / self.config.iterations
+        others = OTHERS_DECAY**fraction
+        sh = torch.full((self.model.gaussians.sh.shape[1], 1), config.sh_rest_rate * others)
+        sh[0] = config.sh_base_rate * others
+        return Gaussians(
+            means=config.means_rate * self.capture.extent * MEANS_DECAY**fraction,
+            log_scales=config.scales_rate * others,
+            quaternions=config.quaternions_rate * others,
+            logit_opacities=config.opacities_rate * others,
+            sh=sh.to(self.rasterizer.device),
+        )
+
+    def obey(self) -> bool:
+        """Carry out what was asked meanwhile; True when that was to stop."""
+        paused = False
+        while True:
+            command = self.wire.next_command(wait=paused)
+            if command is None:
+                return False
+            if command == "stop":
+                return True
+            if command == "snapshot":
+                self.save_snapshot()
+            else:
+                paused = command == "pause"
+                self.wire.send(self.progress(math.nan, "paused" if paused else "training"), at_once=True)
+
+    def tell(self, loss: float) -> None:
+        self.wire.send(self.progress(loss, "training"))
+
+    def progress(self, loss: float, state: str) -> Progressed:
+        rate = self.step / self.train_seconds if self.train_seconds > 0 else 0.0
+        left = (self.config.iterations - self.step) / rate if rate > 0 else math.nan
+        return Progressed(self.step, loss, len(self.model), rate, left, state)
+
+    def evaluate(self) -> None:
+        """Measure the held-out views, tell it, and keep the record in `metrics.json`."""
+        if not self.held_out:
+            return
+        self.wire.send(self.progress(math.nan, "evaluating"), at_once=True)
+        measured = evaluate(
+            self.model, self.rasterizer, self.held_out, self.config.sh_degree, self.step, self.folder
+        )
+        self.measured.append(measured)
+        write_json(self.folder.metrics_file, [asdict(entry) for entry in self.measured])
+        if len(self.measured) > 1:
+            first, last = (self.folder.path / entry.folder for entry in (self.measured[0], measured))
+            save_contact_sheet(self.folder.path / "held_out.png", self.held_out, first, last)
+        self.wire.send(measured)
+
+    def save_snapshot(self) -> None:
+        path = self.folder.snapshot_file(self.step)
+        write_splats(path, self.model.cloud())
+        self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
+
+    def save_checkpoint(self) -> None:
+        """What training could go on from, written aside and moved into place."""
+        aside = self.folder.checkpoint_file.with_name("checkpoint.pt.partial")
+        torch.save({"model": self.model.state(), "step": self.step, "random": self.random.bit_generator.state}, aside)
+        os.replace(aside, self.folder.checkpoint_file)
+
+    def about(self) -> dict:
+        """What is needed to repeat the run, beside its settings."""
+        return {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "platform": platform.platform(),
+            "backend": self.rasterizer.name,
+            "threads": torch.get_num_threads(),
+            "capture": self.config.capture,
+            "capture_fingerprint": self.capture.fingerprint(),
+            "training_views": [photo.name for photo in self.training],
+            "held_out_views": [photo.name for photo in self.held_out],
+        }
+
+    def summarize(self) -> None:
+        """The run in one record, for tables."""
+        first = next((entry for entry in self.measured if entry.step == 0), None)
+        last = self.measured[-1] if self.measured else None
+        write_json(
+            self.folder.summary_file,
+            {
+                "scene": self.capture.folder.name,
+                "backend": self.rasterizer.name,
+                "strategy": "default",
+                "seeds": "points" if self.capture.points.normals is None else "surface",
+                "iterations": self.step,
+                "train_seconds": self.train_seconds,
+                "gaussian_count": len(self.model),
+                "init_only_psnr_db": first and first.psnr_db,
+                "held_out_psnr_db": last and last.psnr_db,
+                "held_out_ssim": last and last.ssim,
+            },
+        )

@@ -1,0 +1,65 @@
+"""The child's end of the contract: events out, commands in."""
+
+import contextlib
+import os
+import queue
+import sys
+import threading
+import time
+from typing import TextIO
+
+from ..run.events import Event, Progressed, decode_command, encode_event
+from ..run.folder import RunFolder
+
+PROGRESS_INTERVAL_S = 0.2
+
+
+class Wire:
+    """Sends events to the parent and into the run folder; hears commands. A parent that is gone is no error."""
+
+    def __init__(self, folder: RunFolder, events_to: TextIO, commands_from: TextIO):
+        self._out = events_to
+        self._record = open(folder.events_file, "a", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
+        self._commands: queue.Queue[str] = queue.Queue()
+        self._progressed_at = 0.0
+        threading.Thread(target=self._listen, args=(commands_from,), name="commands", daemon=True).start()
+
+    def send(self, event: Event, at_once: bool = False) -> None:
+        """Send one event. `Progressed` is thinned to five a second unless it must be seen `at_once`."""
+        if isinstance(event, Progressed):
+            now = time.monotonic()
+            if not at_once and now - self._progressed_at < PROGRESS_INTERVAL_S:
+                return
+            self._progressed_at = now
+        line = encode_event(event) + "\n"
+        for stream in (self._record, self._out):
+            with contextlib.suppress(OSError, ValueError):
+                stream.write(line)
+                stream.flush()
+
+    def next_command(self, wait: bool = False) -> str | None:
+        """The oldest command not yet obeyed, or None; with `wait`, sleep until there is one."""
+        try:
+            return self._commands.get(block=wait)
+        except queue.Empty:
+            return None
+
+    def ask_to_stop(self) -> None:
+        """As if the parent had said stop (for signals)."""
+        self._commands.put("stop")
+
+    def _listen(self, stream: TextIO) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in stream:
+                command = decode_command(line)
+                if command:
+                    self._commands.put(command)
+        self._commands.put("stop")  # the end of the input: the parent is gone
+
+
+def take_standard_output() -> TextIO:
+    """The real standard output, for events alone; from now on everything that is printed goes to standard error."""
+    events_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return events_to
