@@ -1,0 +1,85 @@
+"""Splats in and out of the scene."""
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ExportHelper
+
+from ..splat_addon.errors import RunError
+from ..splat_addon.gaussians.ply import read_splats, write_splats
+from ..splat_addon.run.folder import RunFolder
+from ..splat_addon.scene import appearance, splats
+from .report import reports_errors
+
+COLLECTION = "Splats"
+
+
+class SPLAT_OT_import_result(bpy.types.Operator):
+    """Bring the run's splats into the scene, at the place of what was captured"""
+
+    bl_idname = "splat.import_result"
+    bl_label = "Import Result"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Switch to Object Mode first")
+            return False
+        if not context.scene.splat.run_folder:
+            cls.poll_message_set("Train first: this scene has no run")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        folder = RunFolder(Path(bpy.path.abspath(context.scene.splat.run_folder)))
+        path = folder.result_file()
+        if path is None:
+            raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
+        cloud = read_splats(path)
+        item = splats.splats_to_object(cloud, folder.path.name, _collection(context.scene))
+        appearance.show_as_ellipsoids(item)
+        context.view_layer.update()
+        for other in context.selected_objects:
+            other.select_set(False)
+        item.select_set(True)
+        context.view_layer.objects.active = item
+        self.report({"INFO"}, f"Imported {len(cloud)} splats from {path.name}")
+        return {"FINISHED"}
+
+
+class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
+    """Write the active splat object as a PLY that other splat tools read"""
+
+    bl_idname = "splat.export_ply"
+    bl_label = "Export Splats"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".ply"
+    filter_glob: bpy.props.StringProperty(default="*.ply", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        if context.active_object is None or not splats.is_splats(context.active_object):
+            cls.poll_message_set("Make a splat object active first")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        cloud = splats.splats_from_object(context.active_object)
+        write_splats(Path(self.filepath), cloud)
+        self.report({"INFO"}, f"Exported {len(cloud)} splats to {self.filepath}")
+        return {"FINISHED"}
+
+
+def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    found = scene.collection.children.get(COLLECTION)
+    if found is None:
+        found = bpy.data.collections.new(COLLECTION)
+        scene.collection.children.link(found)
+    return found
+
+
+CLASSES = (SPLAT_OT_import_result, SPLAT_OT_export_ply)

@@ -1,0 +1,134 @@
+"""The training run that this Blender watches. Never saved: what was chosen is in the scene, what was made in the folder.
+
+`pump` is called by a timer in the interface and directly by scripts and tests; it never waits.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bpy
+
+from ..errors import RunError
+from ..run.config import TrainConfig
+from ..run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
+from ..run.folder import RunFolder
+from ..run.process import TrainerProcess, trainer_command
+
+
+@dataclass
+class LiveRun:
+    """What is known about a run. `state` is starting, training, evaluating, paused, stopping, finished or failed."""
+
+    folder: RunFolder
+    process: TrainerProcess
+    scene_name: str
+    iterations: int
+    state: str = "starting"
+    backend: str = ""
+    progress: Progressed | None = None
+    evaluations: list[Evaluated] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    message: str = ""
+    snapshot: Path | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("finished", "failed")
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done, 0..1."""
+        return self.progress.step / max(self.iterations, 1) if self.progress else 0.0
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        if isinstance(event, Started):
+            self.state, self.backend, self.iterations = "training", event.backend, event.iterations
+        elif isinstance(event, Progressed):
+            self.progress = event
+            if self.state != "stopping":
+                self.state = event.state
+        elif isinstance(event, Evaluated):
+            self.evaluations.append(event)
+        elif isinstance(event, SnapshotSaved):
+            self.snapshot = self.folder.path / event.path
+        elif isinstance(event, Warned):
+            self.warnings.append(f"{event.message} {event.remedy}".strip())
+        elif isinstance(event, Failed):
+            self.state, self.message = "failed", f"{event.message} {event.remedy}"
+        elif isinstance(event, Finished):
+            self.state = "finished"
+            self.message = f"{'Stopped' if event.stopped else 'Finished'} after {event.step} steps."
+
+
+class _Watched:
+    """Holds the one run that is watched."""
+
+    run: LiveRun | None = None
+
+
+def current() -> LiveRun | None:
+    """The run that is watched, also when it is over; None when none was started since Blender or the add-on started."""
+    return _Watched.run
+
+
+def is_training() -> bool:
+    """Whether a trainer is at work for this Blender."""
+    return _Watched.run is not None and not _Watched.run.is_over
+
+
+def start(scene: bpy.types.Scene, config: TrainConfig, run_path: Path, python: Path) -> LiveRun:
+    """Start training in a new run folder. Raises RunError or SetupError; then nothing was started."""
+    if is_training():
+        raise RunError("A run is training already.", "Stop it first, or wait until it is finished.")
+    command = trainer_command(python, RunFolder(run_path))
+    folder = RunFolder.create(run_path, config)
+    process = TrainerProcess(command, folder)
+    scene.splat.run_folder = str(folder.path)
+    scene.splat.held_out_views.clear()
+    _Watched.run = LiveRun(folder, process, scene.name, config.iterations)
+    return _Watched.run
+
+
+def send(command: str) -> None:
+    """Tell the trainer to stop, pause, resume or snapshot."""
+    run = _Watched.run
+    if run is None or run.is_over:
+        raise RunError("No run is training.", "Start one first.")
+    run.process.send(command)
+    if command == "stop":
+        run.state = "stopping"
+
+
+def pump() -> list[Event]:
+    """Take in what the trainer said since the last call; returns those events."""
+    run = _Watched.run
+    if run is None or run.is_over:
+        return []
+    events = run.process.poll()
+    for event in events:
+        run.apply(event)
+        if isinstance(event, Evaluated):
+            scene = bpy.data.scenes.get(run.scene_name)
+            if scene is not None:
+                list_held_out_views(scene, event)
+    return events
+
+
+def list_held_out_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:
+    """Fill the scene's list of held-out views, the worst first; the chosen view stays chosen."""
+    views, index = scene.splat.held_out_views, scene.splat.held_out_index
+    chosen = views[index].name if 0 <= index < len(views) else None
+    views.clear()
+    for quality in sorted(evaluated.views, key=lambda quality: quality.psnr_db):
+        entry = views.add()
+        entry.name, entry.psnr_db, entry.ssim = quality.name, quality.psnr_db, quality.ssim
+    names = [entry.name for entry in views]
+    scene.splat.held_out_index = names.index(chosen) if chosen in names else 0
+
+
+def close() -> None:
+    """Let go of the run when the add-on or Blender ends: the trainer saves its result and ends by itself."""
+    if _Watched.run is not None and not _Watched.run.is_over:
+        _Watched.run.process.let_go()
+    _Watched.run = None

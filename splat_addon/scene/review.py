@@ -1,0 +1,111 @@
+"""Held-out review: the viewport looks through a held-out camera, with its photo and what training made of it.
+
+One camera of the add-on's own takes the place of each view in turn, so that the artist's cameras stay untouched. Photo
+and render are its background images. What has to change in the scene meanwhile (camera, resolution) is given back.
+"""
+
+from pathlib import Path
+
+import bpy
+
+from ..capture.capture import View, open_capture
+from ..errors import RunError
+from ..run.config import TrainConfig
+from ..run.folder import RunFolder
+from .cameras import apply_camera
+
+CAMERA_NAME = "Splat Held-out View"
+_KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
+_KEY = "splat_review_before"
+
+
+def is_reviewing(scene: bpy.types.Scene) -> bool:
+    """Whether a held-out view is shown."""
+    return scene.camera is not None and scene.camera.name == CAMERA_NAME and _KEY in scene
+
+
+def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
+    """Look through the chosen held-out view. Raises RunError or CaptureError when run or capture are gone."""
+    folder = RunFolder(Path(bpy.path.abspath(scene.splat.run_folder)))
+    evaluated = folder.latest_evaluation() if scene.splat.run_folder else None
+    if evaluated is None:
+        raise RunError("This scene has no run with held-out views.", "Train first, holding out at least one view.")
+    chosen = scene.splat.held_out_views[scene.splat.held_out_index].name
+    config = TrainConfig.read(folder.config_file)
+    views = {view.name: view for view in open_capture(Path(config.capture), config.hold_out_every).views}
+    if chosen not in views:
+        raise RunError(f"The capture no longer holds the view '{chosen}'.", "Choose another view, or capture again.")
+    view = views[chosen]
+    render_file = folder.path / evaluated.folder / f"{chosen}.png"
+    camera_object = _review_camera(scene)
+    if not is_reviewing(scene):
+        scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
+        scene[_KEY]["camera"] = scene.camera.name if scene.camera else ""
+    apply_camera(camera_object, view.camera.without_distortion(), scene.render)
+    scene.camera = camera_object
+    _show_images(camera_object.data, view.image_path, render_file, scene.splat.review_mode)
+    for region_3d in _viewports(context):
+        region_3d.view_perspective = "CAMERA"
+    return view
+
+
+def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
+    """Give camera and resolution back to the artist."""
+    before = scene.get(_KEY)
+    if before is None:
+        return
+    for name in _KEPT:
+        setattr(scene.render, name, before[name])
+    scene.camera = scene.objects.get(before["camera"])
+    del scene[_KEY]
+    camera_object = bpy.data.objects.get(CAMERA_NAME)
+    if camera_object is not None:
+        data = camera_object.data
+        bpy.data.objects.remove(camera_object)
+        bpy.data.cameras.remove(data)
+    for region_3d in _viewports(context):
+        if region_3d.view_perspective == "CAMERA":
+            region_3d.view_perspective = "PERSP"
+
+
+def refresh(context: bpy.types.Context) -> None:
+    """Show the choice that was just made, if a view is shown now."""
+    scene = context.scene
+    if is_reviewing(scene) and 0 <= scene.splat.held_out_index < len(scene.splat.held_out_views):
+        try:
+            show(context, scene)
+        except (RunError, OSError):
+            leave(context, scene)
+
+
+def _review_camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    camera_object = bpy.data.objects.get(CAMERA_NAME)
+    if camera_object is None:
+        data = bpy.data.cameras.new(CAMERA_NAME)
+        data.passepartout_alpha = 0.9
+        camera_object = bpy.data.objects.new(CAMERA_NAME, data)
+        camera_object.hide_select = True
+    if camera_object.name not in scene.collection.objects:
+        scene.collection.objects.link(camera_object)
+    return camera_object
+
+
+def _show_images(lens: bpy.types.Camera, photo: Path, render: Path, mode: str) -> None:
+    lens.show_background_images = True
+    lens.background_images.clear()
+    shown = {"PHOTO": ((photo, 1.0),), "RENDER": ((render, 1.0),), "BLEND": ((photo, 1.0), (render, 0.5))}[mode]
+    for path, alpha in shown:
+        entry = lens.background_images.new()
+        entry.image = bpy.data.images.load(str(path), check_existing=True)
+        entry.image.reload()
+        entry.alpha = alpha
+        entry.display_depth = "FRONT"
+        entry.frame_method = "STRETCH"
+
+
+def _viewports(context: bpy.types.Context):
+    """The 3D views of all windows (none in background mode)."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                yield area.spaces.active.region_3d

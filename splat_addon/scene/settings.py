@@ -1,0 +1,164 @@
+"""What the user chooses, kept in the .blend as `Scene.splat`. Training settings are generated from `TrainConfig`."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..errors import RunError
+from ..run.config import TrainConfig, label
+
+CAPTURE_SOURCES = [
+    ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
+    ("SELECTED", "Selected Cameras", "Use the selected cameras"),
+]
+
+
+class SPLAT_PG_capture(bpy.types.PropertyGroup):
+    """How the training images are made."""
+
+    folder: bpy.props.StringProperty(
+        name="Capture Folder",
+        description="Where the images and cameras are written; photos captured elsewhere can be chosen too",
+        subtype="DIR_PATH",
+        default="",
+    )
+    source: bpy.props.EnumProperty(
+        name="Cameras", description="Which cameras see the scene", items=CAPTURE_SOURCES, default="DOME"
+    )
+    camera_count: bpy.props.IntProperty(
+        name="Cameras", description="How many cameras the dome has", default=48, min=2, soft_max=500, max=100_000
+    )
+    lens_mm: bpy.props.FloatProperty(
+        name="Lens", description="Focal length of the dome's cameras on a 36 mm sensor", default=50.0, min=5, max=500
+    )
+    lowest_deg: bpy.props.FloatProperty(
+        name="Lowest",
+        description="Height above the horizon, in degrees, at which the dome begins; negative looks from below",
+        default=10.0,
+        min=-80.0,
+        max=80.0,
+    )
+    use_scene_resolution: bpy.props.BoolProperty(
+        name="Scene Resolution", description="Render at the scene's resolution and percentage", default=False
+    )
+    width: bpy.props.IntProperty(name="Width", description="Width of the images", default=800, min=8, max=16384)
+    height: bpy.props.IntProperty(name="Height", description="Height of the images", default=600, min=8, max=16384)
+    samples: bpy.props.IntProperty(
+        name="Samples", description="Cycles samples per pixel of each image", default=64, min=1, max=65536
+    )
+    use_denoising: bpy.props.BoolProperty(
+        name="Denoise", description="Denoise the images: noise cannot be learned, only averaged", default=True
+    )
+    seed_count: bpy.props.IntProperty(
+        name="Seeds",
+        description="How many gaussians training starts from, spread over the surfaces of the selected objects",
+        default=20_000,
+        min=1,
+        max=50_000_000,
+    )
+
+
+class SPLAT_PG_held_out_view(bpy.types.PropertyGroup):
+    """One held-out view with its measured quality. Filled from the run; `name` is the view's."""
+
+    psnr_db: bpy.props.FloatProperty()
+    ssim: bpy.props.FloatProperty()
+
+
+def _property_of(spec):
+    """The Blender property for one field of `TrainConfig`."""
+    metadata = spec.metadata
+    common = {"name": label(spec), "description": metadata["doc"]}
+    if metadata["choices"]:
+        items = [(choice.upper(), choice.upper() if choice != "auto" else "Auto", "") for choice in metadata["choices"]]
+        return bpy.props.EnumProperty(**common, items=items, default=spec.default.upper())
+    if spec.type is bool:
+        return bpy.props.BoolProperty(**common, default=spec.default)
+    limits = {"min": metadata["low"], "max": metadata["high"]}
+    if spec.type is int:
+        return bpy.props.IntProperty(**common, default=spec.default, **limits)
+    return bpy.props.FloatProperty(**common, default=spec.default, **limits, precision=6, step=0.1)
+
+
+TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name != "capture")
+SPLAT_PG_training = type(
+    "SPLAT_PG_training",
+    (bpy.types.PropertyGroup,),
+    {
+        "__doc__": "Training settings, one property per field of `TrainConfig`.",
+        "__module__": __name__,
+        "__annotations__": {spec.name: _property_of(spec) for spec in TRAINING_FIELDS},
+    },
+)
+
+
+class SPLAT_PG_scene(bpy.types.PropertyGroup):
+    """`Scene.splat`: everything about splats that is saved with the scene."""
+
+    capture: bpy.props.PointerProperty(type=SPLAT_PG_capture)
+    training: bpy.props.PointerProperty(type=SPLAT_PG_training)
+    show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
+    run_folder: bpy.props.StringProperty(
+        name="Run Folder", description="The run that was started last from this scene", subtype="DIR_PATH"
+    )
+    held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
+    held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
+    review_mode: bpy.props.EnumProperty(
+        name="Show",
+        description="What is drawn over the viewport's camera",
+        items=[
+            ("RENDER", "Trained", "What training makes of this view"),
+            ("PHOTO", "Photo", "The photo, which training never saw"),
+            ("BLEND", "Half", "The trained image, half transparent, over the photo"),
+        ],
+        default="RENDER",
+        update=lambda self, context: _on_view_chosen(context),
+    )
+
+
+def _on_view_chosen(context) -> None:
+    """While a held-out view is shown, choosing another one shows that."""
+    from . import review
+
+    review.refresh(context)
+
+
+CLASSES = (SPLAT_PG_capture, SPLAT_PG_held_out_view, SPLAT_PG_training, SPLAT_PG_scene)
+
+
+def train_config(scene: bpy.types.Scene) -> TrainConfig:
+    """The settings of `scene` as a checked `TrainConfig`.
+
+    Blender keeps numbers in 32 bits; they are read back as the decimal that was typed. Raises RunError.
+    """
+    group = scene.splat.training
+    values = {spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS}
+    folder = absolute(scene.splat.capture.folder)
+    config = replace(TrainConfig(capture=str(folder)), **values)
+    config.check()
+    return config
+
+
+def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
+    """Show `config` in the interface."""
+    scene.splat.capture.folder = config.capture
+    for spec in TRAINING_FIELDS:
+        value = getattr(config, spec.name)
+        setattr(scene.splat.training, spec.name, value.upper() if spec.metadata["choices"] else value)
+
+
+def _value(spec, shown):
+    if spec.metadata["choices"]:
+        return shown.lower()
+    if spec.type is float:
+        return spec.default if np.float32(spec.default) == np.float32(shown) else float(f"{shown:.7g}")
+    return shown
+
+
+def absolute(path: str) -> Path:
+    """A folder or file as the user typed it, `//` meaning beside the .blend. Raises RunError when that has no place."""
+    if path.startswith("//") and not bpy.data.filepath:
+        raise RunError(f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path.")
+    return Path(bpy.path.abspath(path)) if path else Path()

@@ -1,0 +1,254 @@
+"""dev.py: environments that are installed once, sentences instead of tracebacks, and tests that are counted."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import dev
+
+SMALL = dev.Environment("small", "the small one", (".".join(map(str, sys.version_info[:2])),), (), "import json")
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals or scripts")
+
+
+@pytest.fixture
+def venv(tmp_path, monkeypatch):
+    """An empty `.venv` for dev.py."""
+    monkeypatch.setattr(dev, "VENV", tmp_path / "venv")
+    return dev.VENV
+
+
+@pytest.fixture
+def installed(venv, monkeypatch):
+    """Names of the environments whose installation was started; nothing is really installed."""
+    names = []
+
+    def pretend(environment):
+        names.append(environment.name)
+        python = dev.environment_python(environment)
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.touch()
+        (venv / environment.name / "installed").write_text(dev.stamp(environment, environment.pythons[0]))
+
+    monkeypatch.setattr(dev, "install", pretend)
+    monkeypatch.setattr(dev, "check_imports", lambda environment: None)
+    return names
+
+
+def command_named(folder: Path, name: str, script: str) -> Path:
+    """An executable shell script."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+    return path
+
+
+def test_an_environment_is_installed_once(installed):
+    assert dev.ensure(SMALL) == dev.ensure(SMALL) == str(dev.environment_python(SMALL))
+    assert installed == ["small"]
+
+
+def test_other_requirements_install_the_environment_again(installed):
+    dev.ensure(SMALL)
+    dev.ensure(SMALL._replace(requirements=("wheel==0.45.1",)))
+    assert installed == ["small", "small"]
+
+
+def test_an_interrupted_installation_is_done_again(venv, monkeypatch):
+    def interrupted(environment):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dev, "torch_index", interrupted)
+    monkeypatch.setattr(dev, "find_python", lambda versions: ([sys.executable], versions[0]))
+    with pytest.raises(KeyboardInterrupt):
+        dev.install(SMALL)
+    (venv / "small").mkdir(parents=True, exist_ok=True)
+    (venv / "small" / "half a package").touch()
+    assert not dev.is_installed(SMALL)
+
+    calls = []
+    real_popen = subprocess.Popen
+
+    def without_pip(command, **options):
+        calls.append(command)
+        return real_popen(
+            [sys.executable, "-c", "pass"] if "pip" in command else [*command, "--without-pip"], **options
+        )
+
+    monkeypatch.setattr(dev, "torch_index", lambda environment: [])
+    monkeypatch.setattr(subprocess, "Popen", without_pip)
+    dev.install(SMALL)
+    assert len(calls) == 2 and dev.is_installed(SMALL)
+    assert not (venv / "small" / "half a package").exists()
+
+
+def test_a_failed_installation_leaves_no_stamp_and_names_its_log(venv, monkeypatch):
+    monkeypatch.setattr(
+        dev, "find_python", lambda versions: ([sys.executable, "-c", "print('no room'); exit(1)"], "3.11")
+    )
+    with pytest.raises(dev.Problem, match=r"The installation failed \(no room\).*small\.log"):
+        venv.mkdir()
+        dev.install(SMALL)
+    assert not dev.is_installed(SMALL)
+
+
+@needs_posix
+def test_a_python_on_the_path_that_fails_is_passed_over(tmp_path, monkeypatch):
+    command_named(tmp_path / "shims", "python3.99", "echo 'pyenv: python3.99: command not found' >&2; exit 127\n")
+    real = command_named(tmp_path / "real", "python3.99", "echo 3.99\n")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "shims"), str(tmp_path / "real"), os.environ["PATH"]]))
+    assert dev.find_python(["3.98", "3.99"]) == ([str(real)], "3.99")
+
+
+@needs_posix
+def test_a_python_that_lies_about_its_version_is_passed_over(tmp_path, monkeypatch):
+    command_named(tmp_path, "python3.99", "echo 3.10\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert dev.find_python(["3.99"]) is None
+
+
+def test_a_missing_python_is_named_with_a_way_to_get_it(venv):
+    with pytest.raises(dev.Problem, match=r"No Python 3\.99 .*Blender 9\.9 needs.*pyenv install 3\.99"):
+        dev.install(SMALL._replace(title="Blender 9.9", pythons=("3.99",)))
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        (
+            "ERROR: Could not find a version that satisfies the requirement bpy==4.2.23 (from versions: none)\n"
+            "ERROR: No matching distribution found for bpy==4.2.23",
+            "There is no wheel of bpy==4.2.23 for Python 3.11 on",
+        ),
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)': /simple/bpy/\n"
+            "ERROR: No matching distribution found for bpy==4.2.23",
+            "A download failed. Check the network",
+        ),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "The disk is full"),
+        ("Collecting x\nERROR: something new", "The installation failed (ERROR: something new)."),
+    ],
+)
+def test_a_failure_of_pip_is_told_in_a_sentence(output, sentence):
+    assert dev.install_failure_sentences(output, "3.11").startswith(sentence)
+
+
+def test_a_missing_system_library_is_told_with_the_packages_to_install():
+    error = "ImportError: libXi.so.6: cannot open shared object file: No such file or directory"
+    told = dev.import_failure_sentences("Blender 4.2", error, ["libXi.so.6", "libEGL.so.1"])
+    assert "lacks libEGL.so.1, libXi.so.6, which Blender 4.2 needs" in told
+    assert "apt install libegl1 libxi6" in told and "dnf install libglvnd-egl libXi" in told
+
+
+def test_an_unknown_system_library_is_named_itself():
+    error = "ImportError: libnew-2.so.7: cannot open shared object file: No such file or directory"
+    assert "lacks libnew-2.so.7" in dev.import_failure_sentences("Blender 4.2", error, [])
+
+
+def test_another_import_failure_ends_in_its_last_line():
+    told = dev.import_failure_sentences("the trainer", "Traceback ...\nImportError: GLIBC_2.99 not found", [])
+    assert "the trainer is installed but does not start (ImportError: GLIBC_2.99 not found)" in told
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["bench"], ["bench", "nothing"]])
+def test_wrong_use_ends_in_one_line_without_a_traceback(arguments):
+    answer = subprocess.run([sys.executable, str(dev.ROOT / "dev.py"), *arguments], capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("dev.py: ") and answer.stderr.count("\n") == 1
+
+
+def test_a_child_does_not_see_the_callers_python_settings(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    monkeypatch.setenv("PYTHONHOME", "elsewhere")
+    environment = dev.child_environment("a", "b", EXTRA="c")
+    assert environment["PYTHONPATH"] == os.pathsep.join(["a", "b"]) and environment["EXTRA"] == "c"
+    assert "PYTHONHOME" not in environment and "PYTHONPATH" not in dev.child_environment()
+
+
+def handed_over(child: str) -> list[str]:
+    """The command of a process that hands over to `child`, a script."""
+    script = "import dev, os, sys; sys.exit(dev.hand_over([sys.executable, '-c', sys.argv[1]], dict(os.environ)))"
+    return [sys.executable, "-c", script, textwrap.dedent(child)]
+
+
+def test_the_exit_code_of_the_command_is_handed_back():
+    assert subprocess.run(handed_over("raise SystemExit(7)"), cwd=dev.ROOT).returncode == 7
+
+
+@needs_posix
+def test_ctrl_c_reaches_the_command_once():
+    child = """
+        import signal, sys, time
+        count = 0
+        def interrupted(*_):
+            global count
+            count += 1
+        signal.signal(signal.SIGINT, interrupted)
+        print("ready", flush=True)
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        sys.exit(10 + count)
+    """
+    process = subprocess.Popen(handed_over(child), cwd=dev.ROOT, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout.readline() == b"ready\n"
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+    assert process.wait(timeout=30) == 11
+
+
+REPORT = """<testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3" tests="10"/></testsuites>"""
+
+
+def test_tests_are_counted_from_pytests_own_report(tmp_path):
+    (tmp_path / "report.xml").write_text(REPORT)
+    assert dev.read_report(tmp_path / "report.xml") == dev.Count(passed=4, failed=3, skipped=3)
+    assert dev.read_report(tmp_path / "missing.xml") == dev.Count(0, 0, 0)
+
+
+@pytest.fixture
+def small_project(tmp_path, monkeypatch):
+    """A repository with a single test folder, whose every environment is the running Python."""
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "ensure", lambda environment: sys.executable)
+    monkeypatch.setattr(dev, "is_possible", lambda environment: environment is dev.TRAINER)
+    monkeypatch.setattr(dev, "run_checks", lambda: iter([("ruff", True), ("types", True)]))
+    (tmp_path / "tests" / "unit").mkdir(parents=True)
+    return tmp_path / "tests" / "unit"
+
+
+def test_the_last_line_counts_all_tests_and_checks(small_project, capfd):
+    (small_project / "test_one.py").write_text("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('why')\n")
+    assert dev.test([]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-1] == "3 passed, 0 failed, 1 skipped"
+    assert "Blender 4.2 is left out: there is no Python 3.11." in lines
+
+
+def test_a_failed_test_fails_the_run(small_project, capfd):
+    (small_project / "test_one.py").write_text("def test_a(): pass\ndef test_b(): assert False\n")
+    assert dev.test([]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "3 passed, 1 failed, 0 skipped"
+
+
+def test_a_crash_after_the_tests_fails_the_run(small_project, capfd):
+    crash = "import atexit, os\natexit.register(os._exit, 11)\ndef test_a(): pass\n"
+    (small_project / "test_one.py").write_text(crash)
+    assert dev.test([]) == 1
+    assert "pytest ended with code 11" in capfd.readouterr().out
+
+
+def test_no_test_at_all_fails_the_run(small_project, capfd):
+    assert dev.test([]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "2 passed, 1 failed, 0 skipped"
+
+
+def test_arguments_narrow_the_run_and_leave_the_checks_out(small_project, capfd):
+    (small_project / "test_one.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
+    (small_project / "test_two.py").write_text("def test_c(): pass\n")
+    assert dev.test(["tests/unit/test_one.py", "-k", "test_b"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
