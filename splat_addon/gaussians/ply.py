@@ -42,7 +42,7 @@ def read_splats(path: Path) -> GaussianCloud:
             "Export it again from the tool that wrote it.",
         )
     base = _columns(vertices, _names("f_dc", 3))[:, None, :]
-    rest = _columns(vertices, _names("f_rest", 3 * rest_count)).reshape(-1, 3, rest_count).transpose(0, 2, 1)
+    rest = _columns(vertices, _names("f_rest", 3 * rest_count)).reshape(len(vertices), 3, rest_count).transpose(0, 2, 1)
     return GaussianCloud(
         means=_columns(vertices, ["x", "y", "z"]),
         log_scales=_columns(vertices, _names("scale", 3)),

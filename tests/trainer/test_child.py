@@ -1,0 +1,230 @@
+"""The trainer as a process: what it tells, what it obeys, what it leaves behind."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from splat_addon.gaussians.ply import read_splats
+from splat_addon.run.config import TrainConfig
+from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
+from splat_addon.run.folder import RunFolder
+from splat_addon.run.process import TrainerProcess, is_alive, trainer_command
+from support.scenes import write_ball_capture
+
+
+def start(tmp_path: Path, capture: Path, **settings) -> TrainerProcess:
+    config = TrainConfig(capture=str(capture), **{"device": "cpu", "eval_every": 0, "save_every": 0, **settings})
+    folder = RunFolder.create(tmp_path / "run", config)
+    return TrainerProcess(trainer_command(Path(sys.executable), folder), folder)
+
+
+def until_over(process: TrainerProcess, limit_s: float = 120.0) -> list:
+    deadline, events = time.monotonic() + limit_s, []
+    while not process.is_over:
+        assert time.monotonic() < deadline, f"the run did not end: {events[-3:]}"
+        events += process.wait(limit_s=1.0)
+    return events
+
+
+def until(process: TrainerProcess, is_wanted, limit_s: float = 120.0) -> list:
+    deadline, events = time.monotonic() + limit_s, []
+    while not any(is_wanted(event) for event in events):
+        assert time.monotonic() < deadline and not process.is_over, events[-3:]
+        events += process.wait(limit_s=1.0)
+    return events
+
+
+def is_training(event) -> bool:
+    return isinstance(event, Progressed) and event.state == "training" and event.step > 0
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory) -> Path:
+    return write_ball_capture(tmp_path_factory.mktemp("ball") / "capture")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, capture):
+    """A whole run: its folder and its events."""
+    process = start(tmp_path_factory.mktemp("whole"), capture, iterations=120, densify_every=40, save_every=50)
+    return process.folder, until_over(process)
+
+
+def test_a_run_begins_with_started_and_ends_with_finished(finished):
+    _, events = finished
+    assert isinstance(events[0], Started)
+    assert (events[0].training_views, events[0].held_out_views, events[0].gaussian_count) == (8, 2, 300)
+    assert isinstance(events[-1], Finished) and events[-1].step == 120 and not events[-1].stopped
+    assert sum(isinstance(event, Started | Finished | Failed) for event in events) == 2
+
+
+def test_training_beats_its_seeds_on_views_it_never_saw(finished):
+    _, events = finished
+    first, last = [event for event in events if isinstance(event, Evaluated)]
+    assert (first.step, last.step) == (0, 120)
+    assert last.psnr_db > first.psnr_db + 2.5
+    assert last.ssim > first.ssim
+
+
+def test_every_event_is_recorded(finished):
+    folder, events = finished
+    assert folder.events() == events
+
+
+def test_the_folder_holds_result_renders_checkpoint_and_record(finished):
+    folder, events = finished
+    cloud = read_splats(folder.splats_file)
+    assert len(cloud) == events[-1].gaussian_count and cloud.finite().all()
+    assert [event.path for event in events if isinstance(event, SnapshotSaved)] == [
+        "snapshots/step_000050.ply",
+        "snapshots/step_000100.ply",
+    ]
+    assert sorted(path.name for path in folder.renders_folder(120).iterdir()) == ["view_00.png", "view_08.png"]
+    assert folder.checkpoint_file.is_file() and (folder.path / "held_out.png").is_file()
+    summary = json.loads(folder.summary_file.read_text())
+    assert summary["held_out_psnr_db"] == pytest.approx(
+        [event.psnr_db for event in events if isinstance(event, Evaluated)][-1]
+    )
+    about = json.loads(folder.about_file.read_text())
+    assert about["held_out_views"] == ["view_00", "view_08"] and "view_00" not in about["training_views"]
+    assert not list(folder.path.rglob("*.partial"))
+
+
+def test_renders_keep_the_transparency_of_their_photo(finished, capture):
+    from PIL import Image
+
+    folder, _ = finished
+    render = np.array(Image.open(folder.renders_folder(120) / "view_00.png"))
+    photo = np.array(Image.open(capture / "images" / "view_00.png"))
+    assert render.shape == photo.shape == (30, 40, 4)
+    both = ((render[..., 3] > 127) & (photo[..., 3] > 127)).sum() / ((render[..., 3] > 127) | (photo[..., 3] > 127)).sum()
+    assert both > 0.85
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path, capture):
+    clouds = []
+    for name in ("a", "b"):
+        process = start(tmp_path / name, capture, iterations=15)
+        assert isinstance(until_over(process)[-1], Finished)
+        clouds.append(read_splats(process.folder.splats_file))
+    assert np.array_equal(clouds[0].means, clouds[1].means)
+
+
+def test_stop_saves_what_was_reached(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.send("stop")
+    events = until_over(process)
+    assert isinstance(events[-1], Finished) and events[-1].stopped and events[-1].step < 1_000_000
+    assert len(read_splats(process.folder.splats_file)) == events[-1].gaussian_count
+    assert process.folder.checkpoint_file.is_file()
+
+
+def test_a_paused_run_rests_until_it_is_resumed(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.send("pause")
+    paused = until(process, lambda event: getattr(event, "state", "") == "paused")[-1]
+    used = cpu_seconds(process.pid)
+    process.send("snapshot")
+    saved = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    assert saved.step == paused.step, "no step is done while paused"
+    assert cpu_seconds(process.pid) - used < 1.0
+    process.send("resume")
+    until(process, lambda event: is_training(event) and event.step > paused.step)
+    process.send("stop")
+    assert isinstance(until_over(process)[-1], Finished)
+
+
+def cpu_seconds(pid: int) -> float:
+    try:
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_child_without_parent_saves_and_ends(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.let_go()
+    assert isinstance(until_over(process)[-1], Finished)
+    assert process.folder.splats_file.is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_killed_child_leaves_its_last_snapshot(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.send("snapshot")
+    saved = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    os.kill(process.pid, signal.SIGKILL)
+    assert isinstance(until_over(process)[-1], Failed)
+    assert len(read_splats(process.folder.result_file())) == saved.gaussian_count
+    assert not is_alive(process.pid)
+
+
+def test_an_unreadable_photo_is_named_and_left_out(tmp_path):
+    capture = write_ball_capture(tmp_path / "capture")
+    (capture / "images" / "view_03.png").write_bytes(b"no image")
+    (capture / "images" / "view_05.png").unlink()
+    events = until_over(start(tmp_path, capture, iterations=3))
+    told = " ".join(event.message for event in events if isinstance(event, Warned))
+    assert "view_03.png cannot be read" in told and "view_05.png is missing" in told
+    assert isinstance(events[-1], Finished) and events[0].training_views == 6
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda folder: (folder / "points3d.ply").unlink(), "has no points to start from"),
+        (lambda folder: (folder / "transforms.json").write_text("{}"), "no list of frames"),
+        (lambda folder: [path.unlink() for path in (folder / "images").iterdir()], "No photo found for 10 of 10"),
+        (lambda folder: [path.write_bytes(b"") for path in (folder / "images").iterdir()], "10 of 10 photos cannot be used"),
+    ],
+)
+def test_a_broken_capture_fails_with_one_sentence(tmp_path, break_it, sentence):
+    capture = write_ball_capture(tmp_path / "capture")
+    break_it(capture)
+    events = until_over(start(tmp_path, capture, iterations=3))
+    assert [type(event) for event in events] == [Failed]
+    assert sentence in events[0].message and events[0].remedy.endswith(".")
+    assert "Traceback" not in events[0].message
+
+
+def test_a_python_without_torch_says_what_to_install(tmp_path, capture):
+    """The same interpreter, with a module in the run folder's place of torch that fails as a missing one does."""
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "torch.py").write_text("raise ImportError('No module named torch')")
+    config = TrainConfig(capture=str(capture))
+    folder = RunFolder.create(tmp_path / "run", config)
+    code = (
+        f"import sys, runpy; sys.path.insert(0, {str(tmp_path / 'blocked')!r});"
+        f"sys.argv = ['trainer', {str(folder.path)!r}];"
+        "runpy.run_module('splat_addon.trainer', run_name='__main__')"
+    )
+    events = until_over(TrainerProcess([sys.executable, "-c", code], folder))
+    assert [type(event) for event in events] == [Failed]
+    assert "lacks torch" in events[0].message and "-m pip install torch" in events[0].remedy
+
+
+def test_training_from_the_terminal_prints_the_held_out_quality(tmp_path, capture, capsys):
+    from splat_addon.trainer.cli import main
+
+    code = main([str(capture), "--run", str(tmp_path / "run"), "--iterations", "5", "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "held-out PSNR" in said and "init only" in said and str(tmp_path / "run" / "splats.ply") in said
+
+
+def test_the_terminal_refuses_bad_settings_in_one_sentence(tmp_path, capture, capsys):
+    from splat_addon.trainer.cli import main
+
+    assert main([str(capture), "--run", str(tmp_path / "run"), "--iterations", "0"]) == 2
+    assert capsys.readouterr().err == "Iterations is 0. Choose a value from 1 to 10000000.\n"

@@ -1,0 +1,317 @@
+"""The contract between the two processes: settings, events, folders, and a child that misbehaves in every way."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from splat_addon.errors import RunError, SetupError
+from splat_addon.run import events as vocabulary
+from splat_addon.run.config import TrainConfig
+from splat_addon.run.events import (
+    Evaluated,
+    Failed,
+    Finished,
+    Progressed,
+    SnapshotSaved,
+    Started,
+    ViewQuality,
+    Warned,
+    decode_command,
+    decode_event,
+    encode_command,
+    encode_event,
+)
+from splat_addon.run.folder import RunFolder, next_run_path
+from splat_addon.run.process import TrainerProcess, is_alive, trainer_command, trainer_environment
+
+STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
+EVENTS = [
+    STARTED,
+    Progressed(3, 0.25, 100, 12.5, 4.0),
+    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9),)),
+    SnapshotSaved(3, "snapshots/step_000003.ply", 100),
+    Warned("One photo is missing.", "Add it."),
+    Failed("It broke.", "Mend it."),
+    Finished(10, False, 120, 5.0),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_every_event_survives_the_wire(event):
+    line = encode_event(event)
+    assert "\n" not in line
+    assert decode_event(line) == event
+
+
+def test_numbers_that_json_lacks_cross_as_null():
+    line = encode_event(Progressed(1, math.nan, 1, math.inf, 1.0))
+    assert json.loads(line)["loss"] is None
+    assert math.isnan(decode_event(line).loss)
+
+
+@pytest.mark.parametrize("line", ["", "garbage", "[1]", "3", '{"event": "Danced"}', '{"event": "Warned"}', "null"])
+def test_what_is_no_known_event_is_ignored(line):
+    assert decode_event(line) is None
+
+
+def test_unknown_fields_are_ignored():
+    line = json.dumps({"event": "Warned", "message": "a", "mood": "good"})
+    assert decode_event(line) == Warned("a")
+
+
+def test_another_protocol_is_a_clear_error():
+    line = encode_event(replace(STARTED, protocol=99))
+    with pytest.raises(RunError, match=r"speaks protocol 99, this add-on speaks 1\. Install the same version"):
+        decode_event(line)
+
+
+def test_commands_survive_the_wire_and_others_are_ignored():
+    assert [decode_command(encode_command(command)) for command in vocabulary.COMMANDS] == list(vocabulary.COMMANDS)
+    assert decode_command('{"command": "dance"}') is None
+    assert decode_command("stop") is None
+
+
+def test_settings_survive_a_file(tmp_path):
+    changed = {}
+    for spec in fields(TrainConfig):
+        if spec.type is bool:
+            changed[spec.name] = not spec.default
+        elif spec.metadata["choices"]:
+            changed[spec.name] = spec.metadata["choices"][-1]
+        elif spec.type is str:
+            changed[spec.name] = "/somewhere/ü"
+        else:
+            middle = (spec.metadata["low"] + spec.metadata["high"]) / 2
+            changed[spec.name] = spec.type(middle)
+    config = TrainConfig(**changed)
+    config.write(tmp_path / "c.json")
+    assert TrainConfig.read(tmp_path / "c.json") == config
+
+
+def test_unknown_settings_are_ignored_and_missing_ones_take_the_default(tmp_path):
+    (tmp_path / "c.json").write_text('{"iterations": 5, "of_tomorrow": 1}')
+    assert TrainConfig.read(tmp_path / "c.json") == TrainConfig(iterations=5)
+
+
+@pytest.mark.parametrize("spec", [spec for spec in fields(TrainConfig) if spec.name != "capture"], ids=lambda s: s.name)
+def test_every_setting_is_documented_and_its_default_allowed(spec):
+    assert spec.metadata["doc"][0].isupper() and not spec.metadata["doc"].endswith(".")
+    TrainConfig().check()
+
+
+def test_a_setting_out_of_range_is_named_as_the_interface_does():
+    with pytest.raises(RunError, match=r"Max Splats is 0\. Choose a value from 1 to 100000000\."):
+        TrainConfig(max_gaussians=0).check()
+    with pytest.raises(RunError, match=r"Device is 'tpu'\. Choose one of auto, cpu, cuda\."):
+        TrainConfig(device="tpu").check()
+
+
+def test_a_run_folder_is_not_overwritten(tmp_path):
+    RunFolder.create(tmp_path / "run", TrainConfig())
+    with pytest.raises(RunError, match="already holds a run"):
+        RunFolder.create(tmp_path / "run", TrainConfig())
+    assert next_run_path(tmp_path) == tmp_path / "run_001"
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot be written .*Choose a folder"):
+        RunFolder.create(tmp_path / "file" / "run", TrainConfig())
+
+
+def test_the_result_is_the_final_splats_else_the_newest_snapshot(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", TrainConfig())
+    assert folder.result_file() is None
+    for step in (1, 2, 3):
+        snapshot = folder.snapshot_file(step)
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_text("")
+        with open(folder.events_file, "a") as file:
+            print(encode_event(SnapshotSaved(step, f"snapshots/{snapshot.name}", 1)), file=file)
+    folder.snapshot_file(3).unlink()
+    assert folder.result_file() == folder.snapshot_file(2)
+    folder.splats_file.write_text("")
+    assert folder.result_file() == folder.splats_file
+
+
+def start(tmp_path: Path, script: str, start_limit_s: float = 20.0) -> TrainerProcess:
+    """A child that runs `script`, which may call say(event) and hear() -> command."""
+    folder = RunFolder.create(tmp_path / "run", TrainConfig())
+    preamble = f"""
+    import json, os, sys, time
+    started = {encode_event(STARTED)!r}
+    finished = {encode_event(EVENTS[-1])!r}
+    progressed = {encode_event(EVENTS[1])!r}
+    def say(line):
+        print(line, flush=True)
+    def hear():
+        line = sys.stdin.readline()
+        return json.loads(line)["command"] if line else "end"
+    """
+    code = textwrap.dedent(preamble) + textwrap.dedent(script)
+    return TrainerProcess([sys.executable, "-u", "-c", code], folder, start_limit_s)
+
+
+def until_over(process: TrainerProcess, limit_s: float = 30.0) -> list:
+    deadline, events = time.monotonic() + limit_s, []
+    while not process.is_over:
+        assert time.monotonic() < deadline, "the run did not end"
+        events += process.wait(limit_s=1.0)
+    return events
+
+
+def until(process: TrainerProcess, kind: type, limit_s: float = 30.0) -> list:
+    deadline, events = time.monotonic() + limit_s, []
+    while not any(isinstance(event, kind) for event in events):
+        assert time.monotonic() < deadline and not process.is_over, events
+        events += process.wait(limit_s=1.0)
+    return events
+
+
+def test_events_arrive_in_order(tmp_path):
+    process = start(tmp_path, "say(started); say(progressed); say(finished)")
+    assert until_over(process) == [STARTED, EVENTS[1], EVENTS[-1]]
+    assert process.poll() == [], "nothing after the last event"
+
+
+def test_garbage_between_events_is_ignored(tmp_path):
+    script = r"say(started); say('loading…'); say('{'); os.write(1, b'\xff\xfe\n'); say(progressed); say(finished)"
+    assert until_over(start(tmp_path, script)) == [STARTED, EVENTS[1], EVENTS[-1]]
+
+
+def test_a_crash_becomes_failed_with_the_tail_of_the_log(tmp_path):
+    process = start(tmp_path, "say(started); sys.stderr.write('ValueError: boom\\n'); sys.exit(3)")
+    events = until_over(process)
+    assert events[0] == STARTED and len(events) == 2
+    assert events[1].message == "The trainer ended with code 3: ValueError: boom"
+    assert "last snapshot is kept" in events[1].remedy
+
+
+def test_a_crash_in_the_middle_of_a_line_becomes_failed(tmp_path):
+    process = start(tmp_path, "say(started); os.write(1, b'{\"event\": \"Fini'); os._exit(1)")
+    events = until_over(process)
+    assert [type(event) for event in events] == [Started, Failed]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_killed_child_becomes_failed(tmp_path):
+    process = start(tmp_path, "say(started); hear()")
+    until(process, Started)
+    os.kill(process.pid, signal.SIGKILL)
+    assert until_over(process)[-1].message.startswith("The trainer was ended by signal 9")
+
+
+def test_a_child_that_never_answers_is_ended(tmp_path):
+    process = start(tmp_path, "hear()", start_limit_s=0.5)
+    events = until_over(process)
+    assert len(events) == 1 and events[0].message.startswith("The trainer has not answered for")
+    assert not is_alive(process.pid)
+
+
+def test_events_before_started_are_not_believed(tmp_path):
+    process = start(tmp_path, "say(progressed); say(started); say(finished)")
+    assert until_over(process) == [STARTED, EVENTS[-1]]
+
+
+def test_another_protocol_ends_the_run(tmp_path):
+    process = start(tmp_path, "say(started.replace('\"protocol\": 1', '\"protocol\": 7')); hear()")
+    events = until_over(process)
+    assert len(events) == 1 and "speaks protocol 7" in events[0].message
+    assert not is_alive(process.pid)
+
+
+def test_stop_reaches_the_child_which_may_take_its_time(tmp_path):
+    process = start(tmp_path, "say(started)\nif hear() == 'stop':\n    say(progressed)\n    say(finished)")
+    until(process, Started)
+    process.send("stop")
+    assert until_over(process) == [EVENTS[1], EVENTS[-1]]
+
+
+def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.process.STOP_LIMIT_S", 0.3)
+    process = start(tmp_path, "say(started)\nwhile True: hear()")
+    until(process, Started)
+    process.send("stop")
+    assert until_over(process)[-1].message == "The trainer did not stop when asked and was ended."
+    assert not is_alive(process.pid)
+
+
+def test_polling_never_waits(tmp_path):
+    process = start(tmp_path, "say(started); hear()")
+    until(process, Started)
+    began = time.perf_counter()
+    assert process.poll() == []
+    assert time.perf_counter() - began < 0.2
+    process.close()
+
+
+def test_a_child_hears_the_end_of_its_parent(tmp_path):
+    """The parent is killed outright; the child reads the end of its input and writes a file as its last act."""
+    child = f"import sys; sys.stdin.read(); open({str(tmp_path / 'heard')!r}, 'w').close()"
+    parent = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from splat_addon.run.config import TrainConfig
+from splat_addon.run.folder import RunFolder
+from splat_addon.run.process import TrainerProcess
+folder = RunFolder.create(Path({str(tmp_path / "run")!r}), TrainConfig())
+process = TrainerProcess([sys.executable, "-c", {child!r}], folder)
+print(process.pid, flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        child_pid = int(started.stdout.readline())
+        started.kill()
+        started.wait()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "heard").exists():
+        assert time.monotonic() < deadline, "the child did not notice"
+        os.sched_yield() if hasattr(os, "sched_yield") else None
+    while is_alive(child_pid) and _state(child_pid) != "Z":
+        assert time.monotonic() < deadline, "the child is an orphan"
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_no_trainer_python_is_said_before_anything_starts(tmp_path):
+    with pytest.raises(SetupError, match="No trainer Python is set"):
+        trainer_command(Path(), RunFolder(tmp_path))
+    with pytest.raises(SetupError, match="does not exist"):
+        trainer_command(tmp_path / "python", RunFolder(tmp_path))
+
+
+def test_a_file_that_is_no_program_is_said(tmp_path):
+    (tmp_path / "python").write_text("no program")
+    folder = RunFolder.create(tmp_path / "run", TrainConfig())
+    with pytest.raises(RunError, match=r"could not be started .*Check the trainer Python"):
+        TrainerProcess(trainer_command(tmp_path / "python", folder), folder)
+
+
+def test_a_program_that_is_no_trainer_becomes_failed(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", TrainConfig())
+    process = TrainerProcess([sys.executable, "-c", "print('hello')"], folder)
+    assert [type(event) for event in until_over(process)] == [Failed]
+
+
+def test_the_child_does_not_inherit_blenders_python(monkeypatch):
+    monkeypatch.setenv("PYTHONHOME", "/blender/python")
+    monkeypatch.setenv("PYTHONPATH", "/blender/scripts")
+    environment = trainer_environment()
+    assert "PYTHONHOME" not in environment
+    assert environment["PYTHONPATH"] == str(Path(__file__).resolve().parents[2])
+    assert environment["PYTHONUTF8"] == "1"
