@@ -8,7 +8,7 @@ from ..splat_addon.errors import RunError
 from ..splat_addon.run.events import Finished
 from ..splat_addon.run.folder import next_run_path
 from ..splat_addon.scene import live_run
-from ..splat_addon.scene.settings import absolute, train_config
+from ..splat_addon.scene.settings import train_config
 from .report import reports_errors
 
 TICK_S = 0.25

@@ -23,12 +23,13 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
         for spec in TRAINING_FIELDS:
             if not spec.metadata["advanced"]:
                 column.prop(splat.training, spec.name)
-        if live_run.is_training():
-            _draw_commands(layout, live_run.current())
+        run = live_run.current()
+        if run is not None and not run.is_over:
+            _draw_commands(layout, run)
         else:
             layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
-        if live_run.current() is not None:
-            _draw_run(layout, live_run.current())
+        if run is not None:
+            _draw_run(layout, run)
 
 
 class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):

@@ -141,7 +141,9 @@ def _points_beside(folder: Path, points_file: str | None) -> Points | None:
 
 def _images_folder(folder: Path, model_folder: Path, names: list[str]) -> Path:
     """The folder that holds most of the named photos: `images` first, then its siblings (`images_2`, …)."""
-    root = folder if folder != model_folder else next((p for p in model_folder.parents if (p / "images").is_dir()), folder)
+    root = (
+        folder if folder != model_folder else next((p for p in model_folder.parents if (p / "images").is_dir()), folder)
+    )
     candidates = [root / "images", *sorted(root.glob("images*")), root / "input", root, *sorted(root.glob("*"))]
     folders = [place for place in dict.fromkeys(candidates) if place.is_dir()]
     if not folders:

@@ -1,7 +1,7 @@
 """What a training run is asked to do: one flat, documented, frozen record, saved with every run."""
 
 import json
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class TrainConfig:
     capture: str = _setting("", "Folder of the capture to train on")
     iterations: int = _setting(7000, "How many training steps; 30 000 is the usual full run", low=1, high=10_000_000)
     max_gaussians: int = _setting(1_000_000, "Densification stops at this number of splats", low=1, high=100_000_000)
-    sh_degree: int = _setting(3, "How strongly colour may depend on the view: degree of the harmonics", low=0, high=3)
+    sh_degree: int = _setting(3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3)
     max_resolution: int = _setting(1920, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
     hold_out_every: int = _setting(
         8, "Every n-th view is kept out of training to measure quality; 0 = none", low=0, high=10_000
@@ -52,13 +52,17 @@ class TrainConfig:
     )
     scales_rate: float = _setting(1e-2, "Learning rate of log sizes", low=0.0, high=1.0, advanced=True)
     quaternions_rate: float = _setting(4e-3, "Learning rate of rotations", low=0.0, high=1.0, advanced=True)
-    opacities_rate: float = _setting(5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, advanced=True)
+    opacities_rate: float = _setting(
+        5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, advanced=True
+    )
     sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, advanced=True)
     sh_rest_rate: float = _setting(8e-4, "Learning rate of the view-dependent colour", low=0.0, high=1.0, advanced=True)
     sh_full_at: float = _setting(
         0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, advanced=True
     )
-    densify_from: float = _setting(0.05, "Part of the run after which splats are added", low=0.0, high=1.0, advanced=True)
+    densify_from: float = _setting(
+        0.05, "Part of the run after which splats are added", low=0.0, high=1.0, advanced=True
+    )
     densify_until: float = _setting(0.6, "Part of the run after which none are added", low=0.0, high=1.0, advanced=True)
     densify_every: int = _setting(100, "Steps between two densifications", low=1, high=10_000_000, advanced=True)
     grow_gradient: float = _setting(
@@ -89,7 +93,7 @@ class TrainConfig:
             config = TrainConfig()
             for spec in fields(TrainConfig):
                 if spec.name in values:
-                    config = replace(config, **{spec.name: spec.type(values[spec.name])})
+                    config = replace(config, **{spec.name: type(getattr(config, spec.name))(values[spec.name])})
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{path} holds no training settings ({error}).", "Start a new run.") from error
         config.check()
@@ -100,8 +104,3 @@ def label(spec: Field) -> str:
     """The name of a setting as the interface shows it."""
     special = {"max_gaussians": "Max Splats", "sh_degree": "SH Degree", "ssim_lambda": "SSIM Weight"}
     return special.get(spec.name, spec.name.replace("_", " ").title())
-
-
-def default_of(spec: Field) -> Any:
-    """A field's default value."""
-    return None if spec.default is MISSING else spec.default

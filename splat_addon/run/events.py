@@ -1,7 +1,7 @@
 """What the trainer tells and is told: a closed vocabulary, one JSON object per line.
 
-Order: `Started` first; then `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned` in any order; exactly one of `Finished`
-or `Failed` last. Unknown events and unknown fields are ignored, so that an older reader can watch a newer trainer.
+Order: `Started` first; then `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned` in any order; exactly one of
+`Finished` or `Failed` last. Unknown events and fields are ignored, so that an older reader can watch a newer trainer.
 """
 
 import json
@@ -50,7 +50,7 @@ class ViewQuality:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The list of held-out views is filled. Step 0 is the row "init only". Renders lie in `folder`, one PNG per view."""
+    """The list of held-out views is filled. Step 0 is the row "init only". `folder` holds one PNG per view."""
 
     step: int
     psnr_db: float
@@ -125,14 +125,15 @@ def decode_event(line: str) -> Event | None:
     known = {name: math.nan if value is None else value for name, value in known.items()}
     try:
         if kind is Evaluated:
-            view_fields = {spec.name for spec in fields(ViewQuality)}
-            known["views"] = tuple(
-                ViewQuality(**{k: math.nan if v is None else v for k, v in view.items() if k in view_fields})
-                for view in known.get("views", ())
-            )
+            known["views"] = tuple(map(_view_quality, known.get("views", ())))
         return kind(**known)
-    except (TypeError, AttributeError):
+    except (TypeError, AttributeError, KeyError):
         return None
+
+
+def _view_quality(values: dict) -> ViewQuality:
+    psnr_db, ssim = (math.nan if values[key] is None else values[key] for key in ("psnr_db", "ssim"))
+    return ViewQuality(values["name"], psnr_db, ssim)
 
 
 def encode_command(command: str) -> str:

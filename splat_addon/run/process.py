@@ -73,6 +73,8 @@ class TrainerProcess:
                 f"The trainer could not be started ({error.strerror or error}).",
                 "Check the trainer Python in the add-on preferences.",
             ) from error
+        assert self._child.stdin is not None and self._child.stdout is not None  # PIPE gives both
+        self._stdin, self._stdout = self._child.stdin, self._child.stdout
         self._reader = threading.Thread(target=self._read, name="splat trainer events", daemon=True)
         self._reader.start()
 
@@ -90,8 +92,8 @@ class TrainerProcess:
         if command == "stop" and self._kill_deadline is None:
             self._kill_deadline = time.monotonic() + STOP_LIMIT_S
         with contextlib.suppress(OSError, ValueError):
-            self._child.stdin.write(encode_command(command).encode() + b"\n")
-            self._child.stdin.flush()
+            self._stdin.write(encode_command(command).encode() + b"\n")
+            self._stdin.flush()
 
     def poll(self) -> list[Event]:
         """The events since the last call, in order. Never waits."""
@@ -126,19 +128,19 @@ class TrainerProcess:
             self._child.kill()
         self._child.wait()
         self._reader.join(timeout=5)
-        for stream in (self._child.stdin, self._child.stdout, self._log):
+        for stream in (self._stdin, self._stdout, self._log):
             with contextlib.suppress(OSError):
                 stream.close()
 
     def let_go(self) -> None:
         """Close the child's input: it saves its result and ends by itself. For the end of the parent."""
         with contextlib.suppress(OSError):
-            self._child.stdin.close()
+            self._stdin.close()
 
     def _read(self) -> None:
         """The reader thread. It touches nothing but the pipe and the queue."""
         with contextlib.suppress(OSError, ValueError):
-            for line in self._child.stdout:
+            for line in self._stdout:
                 self._lines.put(line.decode("utf-8", "replace"))
         self._lines.put(None)
 
@@ -195,7 +197,7 @@ class TrainerProcess:
             self._child.kill()
             self._child.wait()
         self._reader.join(timeout=5)
-        for stream in (self._child.stdout, self._log):
+        for stream in (self._stdout, self._log):
             with contextlib.suppress(OSError):
                 stream.close()
 

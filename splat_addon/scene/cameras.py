@@ -100,7 +100,7 @@ def make_dome(
     """`count` cameras at one distance around `targets` (P, 3), world frame, as near as keeps all of them in every view;
     from `lowest_deg` above the horizon to the zenith, in their own collection. Cameras of an earlier dome are replaced.
 
-    The directions are a Fibonacci lattice (equal areas), so that every n-th camera covers the dome evenly too.
+    The directions are a spiral of equal areas in which every eighth camera covers the dome evenly too.
     """
     collection = _fresh_collection(scene, DOME_COLLECTION)
     center = (targets.min(axis=0) + targets.max(axis=0)) / 2
@@ -126,11 +126,14 @@ def make_dome(
 
 
 def dome_directions(count: int, lowest_deg: float) -> np.ndarray:
-    """(count, 3) unit vectors from `lowest_deg` above the horizon to nearly the zenith, equally dense everywhere."""
+    """(count, 3) unit vectors from `lowest_deg` above the horizon to nearly the zenith, equally dense everywhere.
+
+    The turn from one to the next is sqrt(2) rounds: with the usual golden angle every eighth would stand in one line.
+    """
     lowest = math.sin(math.radians(lowest_deg))
     order = np.arange(count)
     up = lowest + (0.98 - lowest) * (order + 0.5) / count
-    turn = order * math.pi * (3 - math.sqrt(5))
+    turn = order * 2 * math.pi * math.sqrt(2)
     level = np.sqrt(1 - up * up)
     return np.stack([level * np.cos(turn), level * np.sin(turn), up], axis=1)
 

@@ -115,15 +115,25 @@ def _set_up_render(scene: bpy.types.Scene, settings: Borrowed, options: RenderOp
         film_transparent_glass=False,
         use_adaptive_sampling=True,
     )
-    image = render.image_settings
-    if hasattr(image, "media_type"):
-        settings.set(image, media_type="IMAGE")
-    settings.set(image, file_format="PNG")
-    settings.set(image, color_mode="RGBA", color_depth="8", compression=15, color_management="FOLLOW_SCENE")
+    settings.set(
+        render.image_settings,
+        media_type="IMAGE",
+        file_format="PNG",
+        color_mode="RGBA",
+        color_depth="8",
+        compression=15,
+        color_management="FOLLOW_SCENE",
+    )
     settings.set(scene.display_settings, display_device="sRGB")
-    settings.set(scene.view_settings, view_transform="Standard")
-    settings.set(scene.view_settings, look="None", exposure=0.0, gamma=1.0, use_curve_mapping=False)
-    settings.set(scene.view_settings, use_white_balance=False)
+    settings.set(
+        scene.view_settings,
+        view_transform="Standard",
+        look="None",
+        exposure=0.0,
+        gamma=1.0,
+        use_curve_mapping=False,
+        use_white_balance=False,
+    )
     for item in scene.objects:
         if is_splats(item):
             settings.set(item, hide_render=True)

@@ -1,4 +1,4 @@
-"""The training run that this Blender watches. Never saved: what was chosen is in the scene, what was made in the folder.
+"""The training run this Blender watches. Never saved: what was chosen is in the scene, what was made in its folder.
 
 `pump` is called by a timer in the interface and directly by scripts and tests; it never waits.
 """

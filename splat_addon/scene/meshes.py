@@ -33,7 +33,7 @@ def sample_surfaces(objects: list[bpy.types.Object], count: int, seed: int) -> P
     counts = np.floor(np.cumsum(shares) * count + 1e-6).astype(int)
     counts = np.diff(counts, prepend=0)
     parts = []
-    for (evaluated, mesh, corners), area, part in zip(surfaces, areas, counts, strict=True):
+    for (_, mesh, corners), area, part in zip(surfaces, areas, counts, strict=True):
         if part:
             parts.append(_sample(mesh, corners, area, int(part), random))
     for evaluated, _, _ in surfaces:
@@ -138,9 +138,9 @@ def _image_colors(mesh, image: bpy.types.Image, triangles: np.ndarray, weights: 
     width, height = image.size
     if width == 0 or height == 0:
         return np.full((len(weights), 3), GREY)
-    pixels = np.empty(width * height * image.channels, dtype=np.float32)
-    image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(height, width, image.channels)
+    values = np.empty(width * height * image.channels, dtype=np.float32)
+    image.pixels.foreach_get(values)
+    pixels = values.reshape(height, width, image.channels)
     column = np.floor(uv[:, 0] * width).astype(int) % width
     row = np.floor(uv[:, 1] * height).astype(int) % height
     colors = np.broadcast_to(pixels[row, column][:, : min(3, image.channels)], (len(weights), 3))

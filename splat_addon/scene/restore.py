@@ -9,22 +9,25 @@ class Borrowed:
     """Remembers each setting before it is changed."""
 
     def __init__(self):
-        self._before: list[tuple[Any, str, Any]] = []
+        self._before: list[tuple[Any, dict[str, Any]]] = []
 
     def set(self, owner: Any, **values: Any) -> None:
-        """Change attributes of a Blender struct; those that this version of Blender lacks are left out."""
-        for name, value in values.items():
-            if not hasattr(owner, name):
-                continue
-            before = getattr(owner, name)
+        """Change attributes of a Blender struct, in order; those that this version of Blender lacks are left out.
+
+        Settings that pull others along (a file format its colour depth) belong into one call, the leading one first:
+        all are remembered before the first is changed, and given back in the same order.
+        """
+        present = {name: value for name, value in values.items() if hasattr(owner, name)}
+        self._before.append((owner, {name: getattr(owner, name) for name in present}))
+        for name, value in present.items():
             setattr(owner, name, value)
-            self._before.append((owner, name, before))
 
     def give_back(self) -> None:
-        """Restore everything, the last change first, because some settings depend on others."""
+        """Restore everything, the last call's settings first."""
         while self._before:
-            owner, name, before = self._before.pop()
-            setattr(owner, name, before)
+            owner, before = self._before.pop()
+            for name, value in before.items():
+                setattr(owner, name, value)
 
 
 @contextmanager

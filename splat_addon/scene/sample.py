@@ -85,7 +85,7 @@ def _revolve(shape: bmesh.types.BMesh, radii: np.ndarray, heights: np.ndarray, s
     for row in range(len(rings) - 1):
         for column in range(segments):
             after = (column + 1) % segments
-            corners = (rings[row][column], rings[row][after], rings[row + 1][after], rings[row + 1][column])
+            corners = [rings[row][column], rings[row][after], rings[row + 1][after], rings[row + 1][column]]
             face = shape.faces.new(corners)
             places = ((column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1))
             for loop, (across, along) in zip(face.loops, places, strict=True):
@@ -114,14 +114,12 @@ def _ring(shape: bmesh.types.BMesh) -> None:
         ring = []
         for bend in np.linspace(0, 2 * math.pi, tube, endpoint=False):
             reach = 0.3 + 0.006 * math.cos(bend)
-            ring.append(
-                shape.verts.new((reach * math.cos(turn), reach * math.sin(turn), 0.006 * math.sin(bend)))
-            )
+            ring.append(shape.verts.new((reach * math.cos(turn), reach * math.sin(turn), 0.006 * math.sin(bend))))
         rings.append(ring)
     for row in range(around):
         for column in range(tube):
             after, beside = rings[(row + 1) % around], (column + 1) % tube
-            shape.faces.new((rings[row][column], after[column], after[beside], rings[row][beside]))
+            shape.faces.new([rings[row][column], after[column], after[beside], rings[row][beside]])
 
 
 def _paint_by_height(mesh: bpy.types.Mesh) -> None:
@@ -195,7 +193,7 @@ def _stripes_pixels(size: int = 512) -> np.ndarray:
 
 
 def _wood_pixels(size: int = 512) -> np.ndarray:
-    across, along = np.meshgrid(np.arange(size) / size, np.arange(size) / size)
+    across, _ = np.meshgrid(np.arange(size) / size, np.arange(size) / size)
     bend = _value_noise(size, cells=6, seed=3)
     rings = 0.5 + 0.5 * np.sin(2 * math.pi * (across * 9 + 1.6 * bend))
     dark, light = np.array([0.36, 0.20, 0.10]), np.array([0.70, 0.48, 0.27])

@@ -79,7 +79,7 @@ def _property_of(spec):
     limits = {"min": metadata["low"], "max": metadata["high"]}
     if spec.type is int:
         return bpy.props.IntProperty(**common, default=spec.default, **limits)
-    return bpy.props.FloatProperty(**common, default=spec.default, **limits, precision=6, step=0.1)
+    return bpy.props.FloatProperty(**common, default=spec.default, **limits, precision=6)
 
 
 TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name != "capture")
@@ -160,5 +160,7 @@ def _value(spec, shown):
 def absolute(path: str) -> Path:
     """A folder or file as the user typed it, `//` meaning beside the .blend. Raises RunError when that has no place."""
     if path.startswith("//") and not bpy.data.filepath:
-        raise RunError(f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path.")
+        raise RunError(
+            f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path."
+        )
     return Path(bpy.path.abspath(path)) if path else Path()

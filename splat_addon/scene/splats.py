@@ -46,14 +46,7 @@ def splats_to_data(cloud: GaussianCloud, name: str) -> bpy.types.ID:
     Gaussians with a number that is not finite are left out, since one of them spoils the whole display.
     """
     cloud = cloud.select(cloud.finite())
-    if has_resizable_point_clouds():
-        data = bpy.data.pointclouds.new(name)
-        if has_native_splats():
-            data.type = "GAUSSIAN_SPLAT"
-        data.resize(len(cloud))
-    else:
-        data = bpy.data.meshes.new(name)
-        data.vertices.add(len(cloud))
+    data = _carrier(name, len(cloud))
     base = np.concatenate([cloud.sh[:, 0], cloud.opacities[:, None]], axis=1)
     values = {
         "scale": ("FLOAT_VECTOR", np.maximum(cloud.scales, _SMALLEST_SCALE)),
@@ -70,6 +63,18 @@ def splats_to_data(cloud: GaussianCloud, name: str) -> bpy.types.ID:
     return data
 
 
+def _carrier(name: str, count: int) -> bpy.types.ID:
+    if not has_resizable_point_clouds():
+        mesh = bpy.data.meshes.new(name)
+        mesh.vertices.add(count)
+        return mesh
+    points = bpy.data.pointclouds.new(name)
+    if has_native_splats():
+        points.type = "GAUSSIAN_SPLAT"
+    points.resize(count)
+    return points
+
+
 def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
     """The gaussians of a splat object in its own frame. Raises SplatFileError when it holds none."""
     if not is_splats(item):
@@ -77,7 +82,7 @@ def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
     data = item.data
     count = len(data.attributes["position"].data)
     base = _read(data, BASE, 4, count)
-    higher = []
+    higher: list[np.ndarray] = []
     while f"{HIGHER}{len(higher)}" in data.attributes:
         higher.append(_read(data, f"{HIGHER}{len(higher)}", 3, count))
     kept = max(degree_count for degree_count in (0, 3, 8, 15) if degree_count <= len(higher))

@@ -79,7 +79,7 @@ def check_modules() -> None:
     if missing:
         raise RunError(
             f"The trainer Python ({sys.executable}) lacks {', '.join(missing)}.",
-            f"Run: \"{sys.executable}\" -m pip install {' '.join(missing)}",
+            f'Run: "{sys.executable}" -m pip install {" ".join(missing)}',
         )
 
 

@@ -56,12 +56,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if spec.name == "capture":
             continue
         option = "--" + spec.name.replace("_", "-")
-        help_text = f"{spec.metadata['doc']} (default {spec.default})"
+        help_text = f"{spec.metadata['doc']} (default {spec.default})".replace("%", "%%")
         if spec.type is bool:
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=help_text)
         else:
             choices = spec.metadata["choices"] or None
-            parser.add_argument(option, type=spec.type, choices=choices, default=None, help=help_text)
+            parser.add_argument(option, type=type(spec.default), choices=choices, default=None, help=help_text)
     return parser.parse_args(arguments)
 
 

@@ -84,9 +84,7 @@ def undistort(pixels: Tensor, camera: Camera) -> tuple[Tensor, Tensor | None]:
     source = source.reshape(camera.height, camera.width, 2)
     grid = torch.from_numpy(source / (camera.width, camera.height) * 2 - 1).float()[None]
     planes = pixels.permute(2, 0, 1)[None].float()
-    sampled = torch.nn.functional.grid_sample(
-        planes, grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    sampled = torch.nn.functional.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
     inside = ((source >= 0) & (source <= (camera.width, camera.height))).all(axis=2)
     mask = None if inside.all() else torch.from_numpy(inside)
     return sampled[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8), mask

@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire) -> Finished:
     """
     torch.manual_seed(config.seed)
     rasterizer = choose(config.device)
-    capture = open_capture(config.capture, config.hold_out_every)
+    capture = open_capture(Path(config.capture), config.hold_out_every)
     training, held_out, warnings = load_photos(capture, config)
     if capture.points is None:
         raise CaptureError(f"{config.capture} has no points to start from.", "Capture again, or add points3d.ply.")
@@ -44,9 +45,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire) -> Finished:
     run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, training, held_out, capture)
     write_json(folder.about_file, run.about())
     wire.send(
-        Started(
-            PROTOCOL, rasterizer.name, config.iterations, len(training), len(held_out), len(run.model), os.getpid()
-        )
+        Started(PROTOCOL, rasterizer.name, config.iterations, len(training), len(held_out), len(run.model), os.getpid())
     )
     for warning in warnings:
         wire.send(warning)
@@ -137,9 +136,7 @@ class Run:
         rendering = self.rasterizer.render(
             model.gaussians, photo.camera, background, sh_degree=self.sh_degree(), screen_offsets_px=offsets
         )
-        loss = photometric_loss(
-            rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
-        )
+        loss = photometric_loss(rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
@@ -213,9 +210,7 @@ class Run:
         if not self.held_out:
             return
         self.wire.send(self.progress(math.nan, "evaluating"), at_once=True)
-        measured = evaluate(
-            self.model, self.rasterizer, self.held_out, self.config.sh_degree, self.step, self.folder
-        )
+        measured = evaluate(self.model, self.rasterizer, self.held_out, self.config.sh_degree, self.step, self.folder)
         self.measured.append(measured)
         write_json(self.folder.metrics_file, [asdict(entry) for entry in self.measured])
         if len(self.measured) > 1:
@@ -259,7 +254,7 @@ class Run:
                 "scene": self.capture.folder.name,
                 "backend": self.rasterizer.name,
                 "strategy": "default",
-                "seeds": "points" if self.capture.points.normals is None else "surface",
+                "seeds": "surface" if self.capture.points and self.capture.points.normals is not None else "points",
                 "iterations": self.step,
                 "train_seconds": self.train_seconds,
                 "gaussian_count": len(self.model),

@@ -103,7 +103,9 @@ def test_renders_keep_the_transparency_of_their_photo(finished, capture):
     render = np.array(Image.open(folder.renders_folder(120) / "view_00.png"))
     photo = np.array(Image.open(capture / "images" / "view_00.png"))
     assert render.shape == photo.shape == (30, 40, 4)
-    both = ((render[..., 3] > 127) & (photo[..., 3] > 127)).sum() / ((render[..., 3] > 127) | (photo[..., 3] > 127)).sum()
+    both = ((render[..., 3] > 127) & (photo[..., 3] > 127)).sum() / (
+        (render[..., 3] > 127) | (photo[..., 3] > 127)
+    ).sum()
     assert both > 0.85
 
 
@@ -186,7 +188,10 @@ def test_an_unreadable_photo_is_named_and_left_out(tmp_path):
         (lambda folder: (folder / "points3d.ply").unlink(), "has no points to start from"),
         (lambda folder: (folder / "transforms.json").write_text("{}"), "no list of frames"),
         (lambda folder: [path.unlink() for path in (folder / "images").iterdir()], "No photo found for 10 of 10"),
-        (lambda folder: [path.write_bytes(b"") for path in (folder / "images").iterdir()], "10 of 10 photos cannot be used"),
+        (
+            lambda folder: [path.write_bytes(b"") for path in (folder / "images").iterdir()],
+            "10 of 10 photos cannot be used",
+        ),
     ],
 )
 def test_a_broken_capture_fails_with_one_sentence(tmp_path, break_it, sentence):

@@ -43,7 +43,9 @@ def reference(cloud: GaussianCloud, camera, background) -> tuple[np.ndarray, np.
         spread = turn @ np.diag(np.exp(2 * cloud.log_scales[index].astype(float))) @ turn.T
         limit_x, limit_y = 1.3 * camera.width / (2 * camera.fx), 1.3 * camera.height / (2 * camera.fy)
         slope_x, slope_y = np.clip(x / z, -limit_x, limit_x), np.clip(y / z, -limit_y, limit_y)
-        jacobian = np.array([[camera.fx / z, 0, -camera.fx * slope_x / z], [0, camera.fy / z, -camera.fy * slope_y / z]])
+        jacobian = np.array(
+            [[camera.fx / z, 0, -camera.fx * slope_x / z], [0, camera.fy / z, -camera.fy * slope_y / z]]
+        )
         covariance = jacobian @ rotation @ spread @ rotation.T @ jacobian.T + DILATION_PX2 * np.eye(2)
         direction = cloud.means[index] - camera.position
         direction = direction / np.linalg.norm(direction)
@@ -126,7 +128,7 @@ def test_images_that_no_tile_divides_are_whole(width, height):
 
 
 def test_gradients_agree_with_finite_differences():
-    """In float64, so that a central difference of step 1e-6 has about nine digits; opacities stay below cap and stop."""
+    """In float64, so that a central difference of step 1e-6 has about nine digits; cap and stop are not reached."""
     cloud = random_cloud(6, seed=5, scale=0.4)
     rasterizer = choose("cpu")
     parameters = gaussians_of(cloud, torch.float64)

@@ -122,7 +122,7 @@ def test_json_that_is_no_capture_is_refused(tmp_path, content, sentence):
 
 
 def test_a_folder_without_capture_is_refused(tmp_path):
-    with pytest.raises(CaptureError, match="neither transforms.json nor a binary COLMAP model"):
+    with pytest.raises(CaptureError, match=r"neither transforms\.json nor a binary COLMAP model"):
         open_capture(tmp_path)
     with pytest.raises(CaptureError, match="does not exist"):
         open_capture(tmp_path / "nowhere")

@@ -197,7 +197,7 @@ def test_a_crash_becomes_failed_with_the_tail_of_the_log(tmp_path):
 
 
 def test_a_crash_in_the_middle_of_a_line_becomes_failed(tmp_path):
-    process = start(tmp_path, "say(started); os.write(1, b'{\"event\": \"Fini'); os._exit(1)")
+    process = start(tmp_path, 'say(started); os.write(1, b\'{"event": "Fini\'); os._exit(1)')
     events = until_over(process)
     assert [type(event) for event in events] == [Started, Failed]
 

@@ -127,7 +127,7 @@ def project(
 
 
 def covariance_from_quaternion(quaternions: Tensor, log_scales: Tensor) -> Tensor:
-    """(N, 3, 3) world covariances R S S^T R^T of quaternions (N, 4) w x y z, normalised first, and log sigmas (N, 3)."""
+    """(N, 3, 3) world covariances R S S^T R^T of quaternions (N, 4) w x y z, any length, and log sigmas (N, 3)."""
     scaled = quaternion_matrices(quaternions) * torch.exp(log_scales)[:, None, :]
     return scaled @ scaled.transpose(1, 2)
 

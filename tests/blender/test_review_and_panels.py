@@ -1,0 +1,197 @@
+"""Held-out review, and what the panels draw in each state."""
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Matrix
+
+
+@pytest.fixture
+def reviewed(extension, tmp_path):
+    """A capture of two views and a run with one measured held-out view, made of files alone; returns the run folder."""
+    camera_module = extension.module("splat_addon.capture.camera")
+    transforms = extension.module("splat_addon.capture.transforms")
+    config_module = extension.module("splat_addon.run.config")
+    folder_module = extension.module("splat_addon.run.folder")
+    events = extension.module("splat_addon.run.events")
+    live_run = extension.module("splat_addon.scene.live_run")
+    cameras = {}
+    for index in range(2):
+        pose = np.eye(4)
+        pose[2, 3] = 4.0 + index
+        cameras[f"images/v{index}.png"] = camera_module.Camera(64, 32, 60, 50, 30, 17, pose)
+        save_image(tmp_path / "capture" / "images" / f"v{index}.png", 64, 32)
+    transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, {"images/v0.png"}, None, {})
+    config = config_module.TrainConfig(capture=str(tmp_path / "capture"))
+    folder = folder_module.RunFolder.create(tmp_path / "run", config)
+    save_image(folder.renders_folder(5) / "v0.png", 64, 32)
+    view = events.ViewQuality("v0", 31.5, 0.95)
+    evaluated = events.Evaluated(5, 31.5, 0.95, 10, "held_out/step_000005", (view,))
+    folder.events_file.write_text(events.encode_event(evaluated) + "\n")
+    bpy.context.scene.splat.run_folder = str(folder.path)
+    live_run.list_held_out_views(bpy.context.scene, evaluated)
+    return folder
+
+
+def save_image(path, width: int, height: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = bpy.data.images.new(path.stem, width, height)
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def test_a_held_out_view_is_looked_through_with_its_images(extension, reviewed):
+    scene = bpy.context.scene
+    assert bpy.ops.splat.review_view() == {"FINISHED"}
+    bpy.context.view_layer.update()
+    seen = extension.module("splat_addon.scene.cameras").camera_from_object(scene.camera, scene)
+    assert (seen.width, seen.height) == (64, 32)
+    assert np.allclose((seen.fx, seen.fy, seen.cx, seen.cy), (60, 50, 30, 17), atol=1e-3)
+    assert np.allclose(seen.camera_from_world[2, 3], 4.0)
+    shown = [entry.image.filepath for entry in scene.camera.data.background_images]
+    assert shown == [str(reviewed.renders_folder(5) / "v0.png")]
+    scene.splat.review_mode = "BLEND"
+    entries = scene.camera.data.background_images
+    photo = scene.splat.run_folder.replace("run", "capture/images/v0.png")
+    assert [entry.image.filepath for entry in entries] == [photo, shown[0]], "the render lies over the photo"
+    assert [entry.alpha for entry in entries] == [1.0, 0.5]
+
+
+def test_leaving_the_review_gives_the_artists_view_back(reviewed):
+    scene = bpy.context.scene
+    mine = bpy.data.objects.new("Mine", bpy.data.cameras.new("Mine"))
+    mine.matrix_world = Matrix.Translation((1, 2, 3))
+    scene.collection.objects.link(mine)
+    scene.camera = mine
+    scene.render.resolution_x, scene.render.resolution_percentage, scene.render.pixel_aspect_y = 1234, 42, 1.25
+    bpy.ops.splat.review_view()
+    bpy.ops.splat.review_view()
+    assert scene.camera != mine and scene.render.resolution_x == 64
+    assert bpy.ops.splat.leave_review() == {"FINISHED"}
+    assert scene.camera == mine
+    assert (scene.render.resolution_x, scene.render.resolution_percentage) == (1234, 42)
+    assert scene.render.pixel_aspect_y == 1.25
+    assert [item.name for item in bpy.data.objects] == ["Mine"] and len(bpy.data.cameras) == 1
+
+
+def test_review_without_measured_views_says_why():
+    with pytest.raises(RuntimeError, match="No held-out view was measured yet"):
+        bpy.ops.splat.review_view()
+    with pytest.raises(RuntimeError, match="No held-out view is shown"):
+        bpy.ops.splat.leave_review()
+
+
+def test_a_capture_that_is_gone_is_said(reviewed, tmp_path):
+    (tmp_path / "capture").rename(tmp_path / "moved")
+    with pytest.raises(RuntimeError, match=r"The capture folder .*capture does not exist"):
+        bpy.ops.splat.review_view()
+
+
+class RecordingLayout:
+    """Stands where a panel's layout stands and writes down what is drawn."""
+
+    def __init__(self, record: list):
+        self.record = record
+
+    def __getattr__(self, name):
+        def draw(*arguments, **options):
+            if name in ("row", "column", "box", "split"):
+                return RecordingLayout(self.record)
+            if name == "operator":
+                self.record.append(("operator", arguments[0], options.get("text")))
+                return type("Properties", (), {})()
+            if name == "prop":
+                owner, identifier = arguments[:2]
+                assert identifier in owner.bl_rna.properties, f"{identifier} is no property"
+                self.record.append(("prop", identifier))
+            elif name == "label":
+                self.record.append(("label", options.get("text", "")))
+            else:
+                self.record.append((name, options.get("text", "")))
+            return None
+
+        return draw
+
+
+def drawn(extension, module: str, panel: str) -> list:
+    record: list = []
+    cls = getattr(extension.module(f"panels.{module}"), panel)
+    stand_in = type("StandIn", (), {"layout": RecordingLayout(record)})()
+    cls.draw(stand_in, bpy.context)
+    return record
+
+
+def test_the_capture_panel_shows_dome_settings_for_domes_only(extension):
+    record = drawn(extension, "capture", "SPLAT_PT_capture")
+    assert ("prop", "camera_count") in record and ("operator", "splat.capture_scene", None) in record
+    bpy.context.scene.splat.capture.source = "SELECTED"
+    assert ("prop", "camera_count") not in drawn(extension, "capture", "SPLAT_PT_capture")
+
+
+def test_the_training_panel_offers_start_when_idle(extension):
+    record = drawn(extension, "training", "SPLAT_PT_training")
+    assert ("operator", "splat.start_training", None) in record
+    assert ("prop", "iterations") in record and ("prop", "means_rate") not in record
+    assert ("prop", "means_rate") in drawn(extension, "training", "SPLAT_PT_training_advanced")
+
+
+@pytest.mark.parametrize(
+    ("state", "expected", "absent"),
+    [
+        ("training", ("operator", "splat.command_training", "Pause"), "splat.start_training"),
+        ("paused", ("operator", "splat.command_training", "Resume"), "splat.start_training"),
+        ("finished", ("label", "Finished after 10 steps."), "splat.command_training"),
+        ("failed", ("label", "It broke. Mend it."), "splat.command_training"),
+    ],
+)
+def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, state, expected, absent):
+    live_run = extension.module("splat_addon.scene.live_run")
+    events = extension.module("splat_addon.run.events")
+    run = live_run.LiveRun(None, None, "Scene", iterations=10)
+    run.apply(events.Started(events.PROTOCOL, "cpu", 10, 7, 1, 100, 1))
+    run.apply(events.Evaluated(0, 20.0, 0.8, 100, "x"))
+    run.apply(events.Progressed(4, 0.1, 100, 2.0, 65.0, "paused" if state == "paused" else "training"))
+    run.apply(events.Evaluated(4, 28.5, 0.9, 100, "x"))
+    if state == "finished":
+        run.apply(events.Finished(10, False, 100, 5.0))
+    if state == "failed":
+        run.apply(events.Failed("It broke.", "Mend it."))
+    monkeypatch.setattr(live_run._Watched, "run", run)
+    record = drawn(extension, "training", "SPLAT_PT_training")
+    assert expected in record
+    assert absent not in [entry[1] for entry in record]
+    assert ("label", "Held-out PSNR 28.50 dB (init only 20.00 dB)") in record
+    if state in ("training", "paused"):
+        assert ("progress", f"{state.title()} 40 %") in record
+        assert ("label", "Step 4 of 10, 1 min 5 s left") in record
+
+
+def test_the_review_panel_lists_views_once_there_are_some(extension, reviewed):
+    assert ("operator", "splat.review_view", None) in drawn(extension, "review", "SPLAT_PT_review")
+    record: list = []
+    cls = extension.module("panels.review").SPLAT_UL_held_out_views
+    entry = bpy.context.scene.splat.held_out_views[0]
+    cls.draw_item(None, bpy.context, RecordingLayout(record), None, entry, 0, None, "", 0)
+    assert record == [("label", "v0"), ("label", "31.50 dB"), ("label", "0.950")]
+    bpy.context.scene.splat.held_out_views.clear()
+    assert ("template_list", "") not in drawn(extension, "review", "SPLAT_PT_review")
+
+
+def test_the_splats_panel_counts_the_active_splats(extension):
+    cloud = extension.module("splat_addon.gaussians.cloud").GaussianCloud(
+        np.zeros((3, 3)), np.zeros((3, 3)), np.ones((3, 4)), np.zeros(3), np.zeros((3, 1, 3))
+    )
+    item = extension.module("splat_addon.scene.splats").splats_to_object(cloud, "Cloud", bpy.context.scene.collection)
+    bpy.context.view_layer.update()
+    bpy.context.view_layer.objects.active = item
+    assert ("label", "Cloud: 3 splats") in drawn(extension, "splats", "SPLAT_PT_splats")
+
+
+def test_the_sample_scene_is_selected_and_has_what_it_promises(extension):
+    assert bpy.ops.splat.add_sample_scene() == {"FINISHED"}
+    names = {item.name for item in bpy.context.selected_objects}
+    assert {"Ground", "Glossy Ball", "Thin Ring"} <= names
+    images = [image for image in bpy.data.images if image.packed_file]
+    assert len(images) == 3, "textures travel with the file"
+    assert any(light for light in bpy.data.lights) and bpy.context.scene.world is not None

@@ -1,0 +1,126 @@
+"""Splats as Blender objects: attributes, carriers, display, and the way back."""
+
+import bpy
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def cloud(extension):
+    random = np.random.default_rng(0)
+    return extension.module("splat_addon.gaussians.cloud").GaussianCloud(
+        means=random.normal(size=(40, 3)),
+        log_scales=random.normal(-3, 1, size=(40, 3)),
+        quaternions=3 * random.normal(size=(40, 4)),
+        logit_opacities=random.normal(size=40),
+        sh=random.normal(size=(40, 16, 3)),
+    )
+
+
+@pytest.fixture
+def splats(extension):
+    return extension.module("splat_addon.scene.splats")
+
+
+def make(splats, cloud):
+    return splats.splats_to_object(cloud, "Splats", bpy.context.scene.collection)
+
+
+def test_attributes_carry_the_native_names_and_activated_values(splats, cloud):
+    data = make(splats, cloud).data
+    names = set(data.attributes.keys())
+    assert {"position", "scale", "rotation", "radiance:base"} | {f"radiance:sh_{k}" for k in range(15)} <= names
+    assert np.allclose(splats._read(data, "scale", 3, 40), cloud.scales, rtol=1e-6)
+    assert np.allclose(np.linalg.norm(splats._read(data, "rotation", 4, 40), axis=1), 1, atol=1e-6)
+    base = splats._read(data, "radiance:base", 4, 40)
+    assert np.array_equal(base[:, :3], cloud.sh[:, 0]) and np.allclose(base[:, 3], cloud.opacities, atol=1e-7)
+    assert np.array_equal(splats._read(data, "radiance:sh_4", 3, 40), cloud.sh[:, 5])
+
+
+def test_the_carrier_is_what_this_blender_allows(splats, cloud):
+    data = make(splats, cloud).data
+    if bpy.app.version >= (5, 1, 0):
+        assert isinstance(data, bpy.types.PointCloud) and len(data.points) == 40
+    else:
+        assert isinstance(data, bpy.types.Mesh) and len(data.vertices) == 40
+
+
+def test_a_cloud_comes_back_from_its_object(splats, cloud):
+    again = splats.splats_from_object(make(splats, cloud))
+    assert np.array_equal(again.means, cloud.means) and np.array_equal(again.sh, cloud.sh)
+    assert np.allclose(again.log_scales, cloud.log_scales, atol=1e-5)
+    assert np.allclose(again.rotations, cloud.rotations, atol=1e-6)
+    assert np.allclose(again.logit_opacities, cloud.logit_opacities, atol=1e-5)
+
+
+def test_gaussians_that_are_not_finite_are_left_out(splats, cloud):
+    cloud.means[7] = np.nan
+    assert len(splats.splats_from_object(make(splats, cloud))) == 39
+
+
+def test_a_scale_of_zero_is_never_written(splats, cloud):
+    cloud.log_scales[3] = -200
+    assert splats._read(make(splats, cloud).data, "scale", 3, 40).min() > 0
+
+
+def test_lower_degrees_have_fewer_attributes(extension, splats, cloud):
+    low = extension.module("splat_addon.gaussians.cloud").GaussianCloud(
+        cloud.means, cloud.log_scales, cloud.quaternions, cloud.logit_opacities, cloud.sh[:, :4]
+    )
+    data = make(splats, low).data
+    assert "radiance:sh_2" in data.attributes and "radiance:sh_3" not in data.attributes
+    assert splats.splats_from_object(bpy.data.objects["Splats"]).sh_degree == 1
+
+
+def test_other_objects_are_no_splats(extension, splats):
+    item = bpy.data.objects.new("Mesh", bpy.data.meshes.new("Mesh"))
+    assert not splats.is_splats(item)
+    with pytest.raises(extension.module("splat_addon.errors").SplatFileError, match="'Mesh' holds no splats"):
+        splats.splats_from_object(item)
+
+
+def test_the_instancer_draws_one_ellipsoid_per_splat(extension, splats, cloud):
+    item = make(splats, cloud)
+    extension.module("splat_addon.scene.appearance").show_as_ellipsoids(item)
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    matrices = [np.array(entry.matrix_world) for entry in depsgraph.object_instances if entry.is_instance]
+    assert len(matrices) == 40
+    place = {tuple(np.round(mean, 4)): index for index, mean in enumerate(cloud.means)}
+    for matrix in matrices[:5]:
+        index = place[tuple(np.round(matrix[:3, 3], 4).astype(np.float32))]
+        lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+        assert np.allclose(lengths, cloud.scales[index], rtol=1e-4)
+        w, x, y, z = cloud.rotations[index]
+        first = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
+        assert np.allclose(matrix[:3, 0] / lengths[0], first, atol=1e-4)
+
+
+def test_two_splat_objects_share_their_nodes(extension, splats, cloud):
+    show = extension.module("splat_addon.scene.appearance").show_as_ellipsoids
+    items = [make(splats, cloud) for _ in range(2)]
+    for item in items:
+        show(item)
+    assert items[0].modifiers[0].node_group == items[1].modifiers[0].node_group
+    assert len(bpy.data.node_groups) == 1 and len(bpy.data.materials) == 1
+
+
+def test_export_writes_what_the_object_holds(extension, splats, cloud, tmp_path):
+    item = make(splats, cloud)
+    bpy.context.view_layer.update()
+    bpy.context.view_layer.objects.active = item
+    assert bpy.ops.splat.export_ply(filepath=str(tmp_path / "out.ply")) == {"FINISHED"}
+    again = extension.module("splat_addon.gaussians.ply").read_splats(tmp_path / "out.ply")
+    assert np.array_equal(again.means, cloud.means) and np.array_equal(again.sh, cloud.sh)
+
+
+def test_export_without_splats_says_why():
+    with pytest.raises(RuntimeError, match="Make a splat object active first"):
+        bpy.ops.splat.export_ply(filepath="/nowhere.ply")
+
+
+def test_splats_survive_saving_and_reloading(splats, cloud, tmp_path):
+    make(splats, cloud)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    again = splats.splats_from_object(bpy.data.objects["Splats"])
+    assert np.array_equal(again.sh, cloud.sh) and np.array_equal(again.means, cloud.means)
