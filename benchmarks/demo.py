@@ -19,7 +19,7 @@ from support import extension as support
 WIDTH, HEIGHT = 200, 150
 CAMERAS = 40
 SEEDS = 10_000
-ITERATIONS = 700
+ITERATIONS = 250
 
 
 def main() -> int:

@@ -42,8 +42,7 @@ class SPLAT_OT_import_result(bpy.types.Operator):
         appearance.show_as_ellipsoids(item)
         context.view_layer.update()
         for other in context.selected_objects:
-            other.select_set(False)
-        item.select_set(True)
+            other.select_set(False)  # nor is the new object selected: thousands of outlines would hide it
         context.view_layer.objects.active = item
         self.report({"INFO"}, f"Imported {len(cloud)} splats from {path.name}")
         return {"FINISHED"}

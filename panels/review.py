@@ -11,9 +11,10 @@ class SPLAT_UL_held_out_views(bpy.types.UIList):
     bl_idname = "SPLAT_UL_held_out_views"
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        row = layout.row(align=True)
-        row.label(text=item.name, icon="CAMERA_DATA")
-        row.label(text=f"{item.psnr_db:.2f} dB")
+        split = layout.split(factor=0.5)
+        split.label(text=item.name, icon="CAMERA_DATA")
+        row = split.row()
+        row.label(text=f"{item.psnr_db:.2f}")
         row.label(text=f"{item.ssim:.3f}")
 
 
@@ -24,9 +25,10 @@ class SPLAT_PT_review(SidebarPanel, bpy.types.Panel):
     def draw(self, context):
         layout, splat = self.layout, context.scene.splat
         if splat.held_out_views:
-            row = layout.row()
-            row.label(text="Held-out view, worst first")
-            row.label(text="PSNR")
+            split = layout.split(factor=0.5)
+            split.label(text="Worst view first")
+            row = split.row()
+            row.label(text="PSNR dB")
             row.label(text="SSIM")
             layout.template_list(
                 SPLAT_UL_held_out_views.bl_idname, "", splat, "held_out_views", splat, "held_out_index", rows=4

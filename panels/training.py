@@ -10,6 +10,9 @@ from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
 
 
+WRAP = 38  # letters that fit into the sidebar at its usual width
+
+
 class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_training"
     bl_label = "Training"
@@ -73,13 +76,15 @@ def _draw_run(layout, run: live_run.LiveRun) -> None:
         column.label(text=f"{progress.gaussian_count} splats, {progress.steps_per_s:.1f} it/s on {run.backend}")
     if run.evaluations:
         last = run.evaluations[-1]
-        gain = f" (init only {run.evaluations[0].psnr_db:.2f} dB)" if last.step else ""
-        column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB{gain}")
+        column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB, init only {run.evaluations[0].psnr_db:.2f}")
     for warning in run.warnings[:3]:
-        column.label(text=warning, icon="INFO")
+        icon = "INFO"
+        for line in _wrapped(warning, width=WRAP):
+            column.label(text=line, icon=icon)
+            icon = "BLANK1"
     if run.message:
         icon = "ERROR" if run.state == "failed" else "CHECKMARK"
-        for line in _wrapped(run.message, width=46):
+        for line in _wrapped(run.message, width=WRAP):
             column.label(text=line, icon=icon)
             icon = "BLANK1"
 

@@ -31,10 +31,10 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Cameras", description="How many cameras the dome has", default=48, min=2, soft_max=500, max=100_000
     )
     lens_mm: bpy.props.FloatProperty(
-        name="Lens", description="Focal length of the dome's cameras on a 36 mm sensor", default=50.0, min=5, max=500
+        name="Lens mm", description="Focal length of the dome's cameras on a 36 mm sensor", default=50.0, min=5, max=500
     )
     lowest_deg: bpy.props.FloatProperty(
-        name="Lowest",
+        name="Lowest °",
         description="Height above the horizon, in degrees, at which the dome begins; negative looks from below",
         default=10.0,
         min=-80.0,

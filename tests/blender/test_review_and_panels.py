@@ -161,7 +161,7 @@ def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, st
     record = drawn(extension, "training", "SPLAT_PT_training")
     assert expected in record
     assert absent not in [entry[1] for entry in record]
-    assert ("label", "Held-out PSNR 28.50 dB (init only 20.00 dB)") in record
+    assert ("label", "Held-out PSNR 28.50 dB, init only 20.00") in record
     if state in ("training", "paused"):
         assert ("progress", f"{state.title()} 40 %") in record
         assert ("label", "Step 4 of 10, 1 min 5 s left") in record
@@ -173,7 +173,7 @@ def test_the_review_panel_lists_views_once_there_are_some(extension, reviewed):
     cls = extension.module("panels.review").SPLAT_UL_held_out_views
     entry = bpy.context.scene.splat.held_out_views[0]
     cls.draw_item(None, bpy.context, RecordingLayout(record), None, entry, 0, None, "", 0)
-    assert record == [("label", "v0"), ("label", "31.50 dB"), ("label", "0.950")]
+    assert record == [("label", "v0"), ("label", "31.50"), ("label", "0.950")]
     bpy.context.scene.splat.held_out_views.clear()
     assert ("template_list", "") not in drawn(extension, "review", "SPLAT_PT_review")
 
