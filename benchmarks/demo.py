@@ -16,10 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support import extension as support
 
-WIDTH, HEIGHT = 200, 150
-CAMERAS = 40
-SEEDS = 10_000
-ITERATIONS = 250
+WIDTH, HEIGHT = 400, 300
+CAMERAS = 48
+SEEDS = 20_000
+ITERATIONS = 1500
 
 
 def main() -> int:

@@ -9,7 +9,6 @@ from ..splat_addon.scene import live_run
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
 
-
 WRAP = 38  # letters that fit into the sidebar at its usual width
 
 

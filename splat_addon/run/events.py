@@ -29,7 +29,8 @@ class Started:
 
 @dataclass(frozen=True)
 class Progressed:
-    """The bar moves. At most five a second. `state` says what the trainer is doing: training, evaluating, paused."""
+    """The bar moves. At most five a second. `state` says what the trainer is doing: training, evaluating, paused, or
+    what it prepares ("compiling kernels once")."""
 
     step: int
     loss: float

@@ -16,7 +16,7 @@ from ..run.events import Event, Failed
 from ..run.folder import RunFolder
 from .wire import Wire, take_standard_output
 
-MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "pillow"}
+MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "pillow", "numba": "numba==0.68.1"}
 
 
 def main(arguments: list[str]) -> int:

@@ -19,9 +19,8 @@ from ..run.folder import RunFolder, write_json
 from .densify.default import DefaultDensifier
 from .evaluate import evaluate, save_contact_sheet
 from .images import Photo, load_photo
-from .losses import photometric_loss
 from .model import GaussianModel
-from .rasterize import Gaussians, choose
+from .rasterize import Gaussians, choose, doctor
 from .seeds import seeds_from_points
 from .wire import Wire
 
@@ -47,8 +46,13 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire) -> Finished:
     wire.send(
         Started(PROTOCOL, rasterizer.name, config.iterations, len(training), len(held_out), len(run.model), os.getpid())
     )
+    unused_card = doctor.why_not_cuda() if config.device == "auto" else None
+    if unused_card is not None:
+        message = f"The NVIDIA card is not used ({unused_card.name}: {unused_card.found})."
+        warnings.append(Warned(message, unused_card.remedy))
     for warning in warnings:
         wire.send(warning)
+    rasterizer.prepare(lambda what: wire.send(run.progress(math.nan, what), at_once=True))
     return run.execute()
 
 
@@ -136,7 +140,9 @@ class Run:
         rendering = self.rasterizer.render(
             model.gaussians, photo.camera, background, sh_degree=self.sh_degree(), screen_offsets_px=offsets
         )
-        loss = photometric_loss(rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda)
+        loss = self.rasterizer.photometric_loss(
+            rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
+        )
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
@@ -147,7 +153,7 @@ class Run:
             loss.backward()
         if offsets.grad is not None:
             self.densifier.observe(offsets.grad, rendering, photo.camera)
-        model.step(self.rates())
+        model.step(self.rates(), self.rasterizer)
         self.step += 1
         self.densifier.after_step(self.step)
         if len(model) == 0:
@@ -172,14 +178,14 @@ class Run:
         """Adam's learning rates now; both kinds decay exponentially over the run."""
         config, fraction = self.config, self.step / self.config.iterations
         others = OTHERS_DECAY**fraction
-        sh = torch.full((self.model.gaussians.sh.shape[1], 1), config.sh_rest_rate * others)
+        sh = torch.full((self.model.gaussians.sh.shape[1], 3), config.sh_rest_rate * others)
         sh[0] = config.sh_base_rate * others
         return Gaussians(
             means=config.means_rate * self.capture.extent * MEANS_DECAY**fraction,
             log_scales=config.scales_rate * others,
             quaternions=config.quaternions_rate * others,
             logit_opacities=config.opacities_rate * others,
-            sh=sh.to(self.rasterizer.device),
+            sh=sh,
         )
 
     def obey(self) -> bool:

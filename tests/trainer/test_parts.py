@@ -17,6 +17,8 @@ from splat_addon.trainer.losses import photometric_loss, ssim_map
 from splat_addon.trainer.metrics import psnr_db, ssim
 from splat_addon.trainer.model import GaussianModel
 from splat_addon.trainer.rasterize import Gaussians, Rendering, quaternion_matrices
+from splat_addon.trainer.rasterize.cpu import CpuRasterizer
+from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
 from splat_addon.trainer.seeds import THICKNESS, point_spacing, quaternions_to_normals, seeds_from_points
 from support.scenes import looking_at, random_cloud
 
@@ -71,10 +73,14 @@ def test_identical_images_have_ssim_one():
 
 
 def rates(value: float) -> Gaussians:
-    return Gaussians(*([value] * 4), torch.full((16, 1), value))
+    return Gaussians(*([value] * 4), torch.full((16, 3), value))
 
 
-def test_the_optimiser_steps_as_torch_adam_does():
+BACKENDS = [CpuRasterizer(), TorchTilesRasterizer(CPU)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
+def test_the_optimiser_steps_as_torch_adam_does(backend):
     model = GaussianModel(random_cloud(9), CPU)
     twins = [parameter.detach().clone().requires_grad_() for parameter in model.gaussians]
     adam = torch.optim.Adam(twins, lr=0.01, eps=1e-15)
@@ -83,7 +89,7 @@ def test_the_optimiser_steps_as_torch_adam_does():
         for parameter, twin in zip(model.gaussians, twins, strict=True):
             parameter.grad = torch.randn_like(parameter)
             twin.grad = parameter.grad.clone()
-        model.step(rates(0.01))
+        model.step(rates(0.01), backend)
         adam.step()
     for name, parameter, twin in zip(Gaussians._fields, model.gaussians, twins, strict=True):
         assert torch.allclose(parameter, twin, atol=1e-6), name
@@ -93,16 +99,16 @@ def test_survivors_keep_their_order_and_their_moments():
     model = GaussianModel(random_cloud(5), CPU)
     for parameter in model.gaussians:
         parameter.grad = torch.randn_like(parameter)
-    model.step(rates(0.01))
+    model.step(rates(0.01), BACKENDS[0])
     before = model.state()
-    means, moments = before["gaussians"][0].clone(), before["first"][0].clone()
+    means, moments = before["gaussians"][0].clone(), before["means_of_gradients"][0].clone()
     kept = torch.tensor([True, False, True, True, False])
     model.keep(kept)
     assert torch.equal(model.gaussians.means, means[kept])
-    assert torch.equal(model.state()["first"][0], moments[kept])
+    assert torch.equal(model.state()["means_of_gradients"][0], moments[kept])
     model.append(Gaussians(*(parameter.detach()[:2] for parameter in model.gaussians)))
     assert len(model) == 5 and torch.equal(model.gaussians.means[3:], means[kept][:2])
-    assert model.state()["first"][0][3:].abs().max() == 0
+    assert model.state()["means_of_gradients"][0][3:].abs().max() == 0
 
 
 def densify(cloud, gradients_half_image, **settings):

@@ -8,10 +8,12 @@ import torch
 
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.rasterize import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians, choose
+from splat_addon.trainer.rasterize import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians
+from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
 from support.scenes import looking_at, random_cloud
 
 CAMERA = looking_at((0.0, -4.0, 0.5), width=37, height=29, focal_px=45.0)
+RASTERIZER = TorchTilesRasterizer(torch.device("cpu"))
 BACKGROUND = torch.tensor([0.2, 0.5, 0.7])
 
 
@@ -21,7 +23,7 @@ def gaussians_of(cloud: GaussianCloud, dtype=torch.float32) -> Gaussians:
 
 
 def render(cloud: GaussianCloud, camera=CAMERA, **options):
-    return choose("cpu").render(gaussians_of(cloud), camera, BACKGROUND, sh_degree=cloud.sh_degree, **options)
+    return RASTERIZER.render(gaussians_of(cloud), camera, BACKGROUND, sh_degree=cloud.sh_degree, **options)
 
 
 def reference(cloud: GaussianCloud, camera, background) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,7 +97,7 @@ def test_one_gaussian_on_the_axis_has_its_closed_form():
         logit_opacities=np.array([math.log(0.6 / 0.4)]),
         sh=np.full((1, 1, 3), 0.4 / 0.28209479177387814),
     )
-    rendering = choose("cpu").render(gaussians_of(cloud), camera, torch.zeros(3), sh_degree=0)
+    rendering = RASTERIZER.render(gaussians_of(cloud), camera, torch.zeros(3), sh_degree=0)
     offsets = np.arange(33) + 0.5 - 16.5
     variance = (60 * 0.1 / 4) ** 2 + DILATION_PX2
     expected = 0.6 * np.exp(-0.5 * (offsets[:, None] ** 2 + offsets[None] ** 2) / variance)
@@ -130,7 +132,7 @@ def test_images_that_no_tile_divides_are_whole(width, height):
 def test_gradients_agree_with_finite_differences():
     """In float64, so that a central difference of step 1e-6 has about nine digits; cap and stop are not reached."""
     cloud = random_cloud(6, seed=5, scale=0.4)
-    rasterizer = choose("cpu")
+    rasterizer = RASTERIZER
     parameters = gaussians_of(cloud, torch.float64)
     weights = torch.from_numpy(np.random.default_rng(0).random((29, 37, 3)))
     background = BACKGROUND.double()
@@ -159,7 +161,7 @@ def test_screen_offsets_receive_the_gradient_of_the_projected_means():
     cloud = random_cloud(5, scale=0.3)
     parameters = gaussians_of(cloud, torch.float64)
     offsets = torch.zeros(5, 2, dtype=torch.float64, requires_grad=True)
-    rasterizer = choose("cpu")
+    rasterizer = RASTERIZER
 
     def loss(moved) -> torch.Tensor:
         rendering = rasterizer.render(parameters, CAMERA, BACKGROUND.double(), sh_degree=3, screen_offsets_px=moved)
@@ -171,12 +173,3 @@ def test_screen_offsets_receive_the_gradient_of_the_projected_means():
     expected = (loss(step) - loss(-step)).item() / 2e-5
     assert offsets.grad[2, 0].item() == pytest.approx(expected, rel=1e-4)
     assert offsets.grad.abs().min() > 0
-
-
-def test_a_device_that_is_missing_is_said():
-    from splat_addon.errors import SetupError
-
-    if torch.cuda.is_available():
-        pytest.skip("this machine has CUDA")
-    with pytest.raises(SetupError, match=r"PyTorch finds no CUDA device\. Set Device to Auto or CPU"):
-        choose("cuda")

@@ -5,6 +5,7 @@ Frames and rules are those of EWA splatting as 3DGS uses it (Kerbl et al. 2023; 
 OpenCV camera axes (+x right, +y down, +z forward), pixel centres at +0.5, quaternions (w, x, y, z).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ...capture.camera import Camera
-from ...errors import SetupError
 
 DILATION_PX2 = 0.3  # added to the diagonal of every 2D covariance, so that no gaussian falls between pixels
 ALPHA_CAP = 0.999  # a gaussian never hides everything behind it, or gradients behind it would vanish
@@ -42,11 +42,31 @@ class Rendering:
     radii_px: Tensor  # (N,) three sigma of the longer screen axis, rounded up; 0 = not drawn
 
 
+@dataclass
+class Moments:
+    """What Adam remembers of one parameter: running means of the gradient and of its square, in its shape."""
+
+    mean: Tensor
+    square: Tensor
+
+    @classmethod
+    def like(cls, parameter: Tensor) -> "Moments":
+        """Moments before the first step."""
+        return cls(torch.zeros_like(parameter, requires_grad=False), torch.zeros_like(parameter, requires_grad=False))
+
+
 class Rasterizer(Protocol):
-    """Renders gaussians through a pinhole camera and is differentiable in all its tensors."""
+    """A backend: what of a training step depends on the processor it runs on."""
 
     name: str
     device: torch.device
+
+    def prepare(self, announce: Callable[[str], None]) -> None:
+        """Compile or load what is needed. `announce` is told what is being done when that takes more than a moment.
+
+        Raises SetupError, with the remedy, when something is missing.
+        """
+        ...
 
     def render(
         self,
@@ -57,7 +77,7 @@ class Rasterizer(Protocol):
         sh_degree: int,
         screen_offsets_px: Tensor | None = None,
     ) -> Rendering:
-        """Render one view.
+        """Render one view through a pinhole camera, differentiable in all tensors given.
 
         `camera` has no distortion. `background` is (3,). `sh_degree` may be lower than what `gaussians.sh` holds.
         `screen_offsets_px` is (N, 2), zeros, added to the projected means: after `backward()` its `.grad` is
@@ -65,18 +85,40 @@ class Rasterizer(Protocol):
         """
         ...
 
+    def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
+        """(1 - lambda) L1 + lambda (1 - SSIM) of (H, W, 3) images; `mask` (H, W) weighs the pixels. A scalar."""
+        ...
+
+    def adam_step(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        moments: Sequence[Moments],
+        rates: Sequence[float | Tensor],
+        step: int,
+    ) -> None:
+        """One step of Adam (Kingma and Ba 2015) in place; `step` counts from 1.
+
+        A rate is one number, or a tensor (K, 3) that holds for every row of a parameter (N, K, 3).
+        """
+        ...
+
 
 def choose(device: str) -> Rasterizer:
-    """The rasteriser for `device`: "auto", "cpu" or "cuda". Raises SetupError when the machine lacks it."""
-    from .torch_tiles import TorchTilesRasterizer
+    """The backend for `device`: "cpu", "cuda", or "auto": CUDA where everything for it is there, else the CPU.
 
-    has_cuda = torch.cuda.is_available()
-    if device == "cuda" and not has_cuda:
-        raise SetupError(
-            "PyTorch finds no CUDA device.",
-            "Set Device to Auto or CPU, or install an NVIDIA driver and a PyTorch build with CUDA.",
-        )
-    return TorchTilesRasterizer(torch.device("cuda" if has_cuda and device != "cpu" else "cpu"))
+    Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
+    """
+    from . import doctor
+
+    if device == "cuda" or (device == "auto" and doctor.is_cuda_ready()):
+        from .cuda import CudaRasterizer
+
+        doctor.require_cuda()
+        return CudaRasterizer()
+    from .cpu import CpuRasterizer
+
+    return CpuRasterizer()
 
 
 def quaternion_matrices(quaternions: Tensor) -> Tensor:

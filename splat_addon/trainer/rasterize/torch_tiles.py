@@ -21,6 +21,7 @@ from . import (
     Rendering,
     quaternion_matrices,
 )
+from .plain import PlainSteps
 
 TILE_PX = 16
 BATCH_ELEMENTS = 3_000_000  # gaussian-pixel pairs blended at once: bounds the memory of autograd's records
@@ -38,8 +39,9 @@ class Projected(NamedTuple):
     extents_px: Tensor  # (M, 2) half sizes of the box outside of which alpha stays below the cut-off
 
 
-class TorchTilesRasterizer:
-    """The `Rasterizer` protocol in plain PyTorch."""
+class TorchTilesRasterizer(PlainSteps):
+    """The `Rasterizer` protocol in plain PyTorch: a second witness for the compiled backends, and what they are
+    measured against."""
 
     def __init__(self, device: torch.device, dilation_px2: float = DILATION_PX2):
         self.name = f"torch-{device.type}"

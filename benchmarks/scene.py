@@ -1,0 +1,35 @@
+"""The scene that the rasteriser is timed on: half the gaussians on a sphere, half on a wall behind it."""
+
+import numpy as np
+import torch
+
+from splat_addon.capture.camera import Camera
+from splat_addon.trainer.rasterize import Gaussians
+
+COVERAGE = 5.15  # chosen so that about 45 gaussians are blended in a pixel
+
+
+def make_gaussians(count: int, seed: int = 0) -> Gaussians:
+    """Anisotropic gaussians with harmonics of degree 3; sizes shrink with their number, so that coverage stays."""
+    rng = np.random.default_rng(seed)
+    on_sphere = count // 2
+    directions = rng.normal(size=(on_sphere, 3))
+    sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    wall = np.column_stack([rng.uniform(-3.2, 3.2, (count - on_sphere, 2)), rng.normal(2.5, 0.05, count - on_sphere)])
+    sigma = COVERAGE / np.sqrt(count)
+    values = (
+        np.concatenate([sphere, wall * [1.0, 0.75, 1.0]]),
+        np.log(sigma) + rng.normal(0.0, 0.4, (count, 3)),
+        rng.normal(size=(count, 4)),
+        rng.normal(-2.3, 1.0, count),
+        rng.normal(0.0, 0.1, (count, 16, 3)) + np.eye(16)[0][:, None] * rng.normal(0.0, 1.0, (count, 1, 3)),
+    )
+    return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in values))
+
+
+def make_camera(width: int, height: int) -> Camera:
+    """Looks at the sphere from four units away."""
+    camera_from_world = np.eye(4)
+    camera_from_world[2, 3] = 4.0
+    focal = 1.1 * width
+    return Camera(width, height, focal, focal, width / 2, height / 2, camera_from_world)

@@ -1,0 +1,192 @@
+"""Blending backward: B.5 of the backward process, from ∂L/∂pixel to sums for each gaussian.
+
+B.5 goes far to near with S, the colour behind. Here the tiles are replayed near to far, as they were blended, with
+what remains of the pixel, `rest` = T_{i+1} S_i (dotted with ∂L/∂γ, so one number), which falls by each gaussian's
+share: nothing is divided away. With f_i = ∂L/∂γ · c_i and w_i = T_i α'_i, the derivative by α', times α', is
+
+    α'_i ∂L/∂α'_i = α'_i T_i (∂L/∂γ · (c_i - S_i)) = w_i (f_i - rest_i/T_{i+1}) = G_i.
+
+G is the derivative by ln α' = ln α - ½ A s² - ½ B dy² with s = dx + k dy (blend.py), so all that the projection needs
+to go on are six moments of G: Σ G (1, s, s², s dy, dy, dy²). They are summed in rows around the middle of
+the covered rows of the tile, so that no large terms cancel, and moved to the gaussian's middle after that.
+"""
+
+import numpy as np
+from numba import njit
+
+from . import ALPHA_CAP, TRANSMITTANCE_STOP
+from .blend import ENTRIES_PER_LOOK, TILES_PER_BLOCK, open_rows, set_up_rows
+from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from .layout import (
+    BACKWARD_ROW,
+    BLUE,
+    DEPTH,
+    GREEN,
+    LOG2_CUTOFF,
+    PIXELS,
+    RECORD,
+    RED,
+    ROOT_A,
+    ROW_BUFFER,
+    SUM_BLUE,
+    SUM_DEPTH,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+)
+from .simd import load, load_third, peek, poke, prefetch, store
+from .simd_math import exp2, lane_numbers, lane_sum, lane_sums, madd, magnitude, minimum, select, splat
+
+# Working memory of one thread: in each row T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py.
+_T, _REST, _R, _G, _B, _D = range(0, BACKWARD_ROW, 8)
+_ROW_X = TILE_HEIGHT * BACKWARD_ROW
+_ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
+
+
+@njit
+def _single(array, at, columns, scratch):
+    """Eight consecutive elements, of which only the first `columns` are there; the others are 0."""
+    if columns < TILE_WIDTH:
+        for i in range(TILE_WIDTH):
+            poke(scratch, _EDGE + i, peek(array, at + i) if i < columns else np.float32(0.0))
+        return load(scratch, _EDGE)
+    return load(array, at)
+
+
+@njit
+def _triple(array, at, columns, scratch):
+    """The same for eight pixels of three channels."""
+    if columns < TILE_WIDTH:
+        for i in range(3 * TILE_WIDTH):
+            poke(scratch, _EDGE + i, peek(array, at + i) if i < 3 * columns else np.float32(0.0))
+        return load_third(scratch, _EDGE, 0), load_third(scratch, _EDGE, 1), load_third(scratch, _EDGE, 2)
+    return load_third(array, at, 0), load_third(array, at, 1), load_third(array, at, 2)
+
+
+@njit
+def _read_tile(
+    tile, x0, y0, rows, width, image, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth, scratch,
+    background_sums,
+):  # fmt: skip
+    """Set up T, ∂L/∂pixel and `rest` for a tile, and sum its T_end ∂L/∂γ, the background's gradient."""
+    columns = min(TILE_WIDTH, width - x0)
+    begin = select(lane_numbers() < float(columns), splat(np.float32(1.0)), -1.0)
+    background_red, background_green, background_blue = begin * 0.0, begin * 0.0, begin * 0.0
+    for y in range(rows):
+        row = y * BACKWARD_ROW
+        pixel = (y0 + y) * width + x0
+        red, green, blue = _triple(image, pixel * 3, columns, scratch)
+        d_red, d_green, d_blue = _triple(d_image, pixel * 3, columns, scratch)
+        left = magnitude(load(transmittance, tile * PIXELS + y * 8))
+        rest = red * d_red + green * d_green + blue * d_blue
+        if with_depth != 0:
+            # depth = (Σ w z)/alpha; alpha = 1 - T_end is like a background of -∂L/∂alpha.
+            opaque = _single(alpha, pixel, columns, scratch)
+            expected = _single(depth, pixel, columns, scratch)
+            d_sum = select(opaque > 0.0, _single(d_depth, pixel, columns, scratch) / opaque, 0.0)
+            d_opaque = _single(d_alpha, pixel, columns, scratch) - d_sum * expected
+            rest = rest + d_sum * expected * opaque - d_opaque * left
+            store(scratch, _D + row, d_sum)
+        store(scratch, _T + row, begin)
+        store(scratch, _REST + row, rest)
+        store(scratch, _R + row, d_red)
+        store(scratch, _G + row, d_green)
+        store(scratch, _B + row, d_blue)
+        background_red = madd(left, d_red, background_red)
+        background_green = madd(left, d_green, background_green)
+        background_blue = madd(left, d_blue, background_blue)
+    store(background_sums, tile * 24, background_red)
+    store(background_sums, tile * 24 + 8, background_green)
+    store(background_sums, tile * 24 + 16, background_blue)
+
+
+@kernel
+def blend_backward(
+    part: INT, parts: INT, entries: INTS, starts: INTS, entries_used: INTS, records: FLOATS, places: DOUBLES,
+    width: INT, height: INT, row_numbers: FLOATS, image: FLOATS, alpha: FLOATS, depth: FLOATS, transmittance: FLOATS,
+    d_image: FLOATS, d_alpha: FLOATS, d_depth: FLOATS, with_depth: INT, scratch: FLOATS, gradient_rows: FLOATS,
+    background_sums: FLOATS,
+):  # fmt: skip
+    """Add the tiles of thread `part` of `parts` to that thread's `gradient_rows` (N * 16).
+
+    Every tile has its own 24 `background_sums`, eight lanes for each channel, so that no order of threads shows.
+    What `blend_forward` was given and gave, and `d_image` (H * W * 3), `d_alpha`, `d_depth` (H * W; anything where
+    `with_depth` is 0). `row_numbers` (256): -64 … 63, then their squares.
+    """
+    tiles_down = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
+    tile_count = ((width + TILE_WIDTH - 1) // TILE_WIDTH) * tiles_down
+    lanes = lane_numbers()
+    zero = lanes * 0.0
+    for block in range(part * TILES_PER_BLOCK, tile_count, parts * TILES_PER_BLOCK):
+        for tile in range(block, min(block + TILES_PER_BLOCK, tile_count)):
+            x0 = (tile // tiles_down) * TILE_WIDTH
+            y0 = (tile % tiles_down) * TILE_HEIGHT
+            rows = min(TILE_HEIGHT, height - y0)
+            _read_tile(
+                tile, x0, y0, rows, width, image, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
+                scratch, background_sums,
+            )  # fmt: skip
+            first = peek(starts, tile)
+            end = first + peek(entries_used, tile)
+            open0, open1 = 0, rows
+            for i in range(first, end):
+                if (i - first) & (ENTRIES_PER_LOOK - 1) == ENTRIES_PER_LOOK - 1:
+                    open0, open1 = open_rows(scratch, BACKWARD_ROW, open0, open1)
+                ahead = (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD
+                prefetch(records, ahead)
+                prefetch(gradient_rows, ahead)
+                entry = peek(entries, i)
+                at = (entry & 0xFFFFFFFF) * RECORD
+                row0, row1 = max((entry >> 32) & 0xFF, open0), min(entry >> 40, open1)
+                if row0 >= row1:
+                    continue
+                half = (row1 - row0) >> 1
+                x, y, slope = set_up_rows(records, places, at, x0, y0 + row0, row1 - row0, scratch, _ROW_X, _ROW_P)
+                columns = splat(peek(records, at + ROOT_A)) * lanes
+                red, green = splat(peek(records, at + RED)), splat(peek(records, at + GREEN))
+                blue, z = splat(peek(records, at + BLUE)), splat(peek(records, at + DEPTH))
+                sum_1, sum_row, sum_row2 = zero, zero, zero  # Σ G (1, r, r²), lane by lane, r = row - (row0 + half)
+                sum_red, sum_green, sum_blue, sum_depth = zero, zero, zero, zero
+                for q in range(0, row1 - row0):
+                    # As in blend_forward, to the last bit.
+                    row = (row0 + q) * BACKWARD_ROW
+                    arriving = load(scratch, _T + row)
+                    s = splat(peek(scratch, _ROW_X + q)) - columns
+                    p = madd(-s, s, splat(peek(scratch, _ROW_P + q)))
+                    alphas = select(p >= LOG2_CUTOFF, minimum(exp2(p), ALPHA_CAP), 0.0)
+                    leaving = madd(arriving, -alphas, arriving)
+                    is_added = leaving >= TRANSMITTANCE_STOP
+                    weight = select(is_added, arriving * alphas, 0.0)
+                    store(scratch, _T + row, select(is_added, leaving, -magnitude(arriving)))
+
+                    d_red, d_green = load(scratch, _R + row), load(scratch, _G + row)
+                    d_blue = load(scratch, _B + row)
+                    f = d_red * red + d_green * green + d_blue * blue
+                    sum_red = madd(weight, d_red, sum_red)
+                    sum_green = madd(weight, d_green, sum_green)
+                    sum_blue = madd(weight, d_blue, sum_blue)
+                    if with_depth != 0:
+                        d_sum = load(scratch, _D + row)
+                        f = madd(d_sum, z, f)
+                        sum_depth = madd(weight, d_sum, sum_depth)
+                    rest = load(scratch, _REST + row) - weight * f
+                    store(scratch, _REST + row, rest)
+                    # α'/(1 - α') = w_i/T_{i+1}. No derivative where the cap decides.
+                    g = select(alphas < ALPHA_CAP, weight * (f - rest / leaving), 0.0)
+                    sum_1 = sum_1 + g
+                    sum_row = madd(g, splat(peek(row_numbers, 64 + q - half)), sum_row)
+                    sum_row2 = madd(g, splat(peek(row_numbers, 192 + q - half)), sum_row2)
+
+                # Within lane j: s = x - slope r and dy = y - r.
+                x = x - slope * float(half) - lanes
+                y = y - float(half)
+                sum_s = x * sum_1 - slope * sum_row
+                sum_sr = x * sum_row - slope * sum_row2
+                sum_ss = x * sum_s - slope * sum_sr
+                sum_sy = y * sum_s - sum_sr
+                sum_y = y * sum_1 - sum_row
+                sum_yy = y * sum_y - (y * sum_row - sum_row2)
+                sums = lane_sums(sum_1, sum_s, sum_ss, sum_sy, sum_y, sum_yy, sum_red, sum_green)
+                store(gradient_rows, at, load(gradient_rows, at) + sums)
+                poke(gradient_rows, at + SUM_BLUE, peek(gradient_rows, at + SUM_BLUE) + lane_sum(sum_blue))
+                if with_depth != 0:
+                    poke(gradient_rows, at + SUM_DEPTH, peek(gradient_rows, at + SUM_DEPTH) + lane_sum(sum_depth))
