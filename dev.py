@@ -7,6 +7,7 @@
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
+    python3 dev.py doctor [--build]      what training on an NVIDIA card needs here; builds its kernels ahead
     python3 dev.py libraries             the Debian packages Blender needs that this system lacks
 
 The environments live in `.venv/`, one per purpose, each installed at its first use. Deleting one installs it again.
@@ -366,6 +367,12 @@ def train(arguments):
     return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.cli", *arguments], child_environment(ROOT))
 
 
+def doctor(arguments):
+    """Say what training on CUDA needs and has, and build its kernels ahead if asked."""
+    command = [ensure(TRAINER), "-m", "splat_addon.trainer.rasterize.doctor", *arguments]
+    return hand_over(command, child_environment(ROOT))
+
+
 def bench(arguments):
     """Run one of the benchmarks in the environment it needs."""
     names = sorted(path.stem for path in ROOT.glob("benchmarks/*.py") if not path.stem.startswith("_"))
@@ -550,7 +557,7 @@ def libraries(_arguments):
     return 0
 
 
-VERBS = {verb.__name__: verb for verb in (demo, test, train, build, check, bench, libraries)}
+VERBS = {verb.__name__: verb for verb in (demo, test, train, build, check, bench, doctor, libraries)}
 
 
 def main(arguments):

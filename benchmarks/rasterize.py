@@ -58,7 +58,7 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
     import torch
 
     torch.set_num_threads(threads)
-    from scene import make_camera, make_gaussians
+    from _scene import make_camera, make_gaussians
 
     from splat_addon.trainer.rasterize import Gaussians, Moments
     from splat_addon.trainer.rasterize.adam import adam_step, sh_rates
@@ -85,6 +85,7 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
             value.grad = None
         watch.lap("adam")
         watch.stop()
+        del offsets, drawn, loss  # as at the end of the trainer's step
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
     rasterizer.on_phase = None
     pairs = count_pairs(rasterizer, gaussians, camera)
@@ -100,7 +101,7 @@ def measure_torch(count: int, width: int, height: int, threads: int, repeats: in
         from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
     except ImportError:
         return None
-    from scene import make_camera, make_gaussians
+    from _scene import make_camera, make_gaussians
 
     from splat_addon.trainer.rasterize import Gaussians
 
