@@ -21,6 +21,13 @@ class TrainConfig:
     capture: str = _setting("", "Folder of the capture to train on")
     iterations: int = _setting(7000, "How many training steps; 30 000 is the usual full run", low=1, high=10_000_000)
     max_gaussians: int = _setting(1_000_000, "Densification stops at this number of splats", low=1, high=100_000_000)
+    seconds: int = _setting(
+        0, "Train for this long instead of a number of steps; every schedule follows; 0 = off", unit="s", low=0,
+        high=10_000_000,
+    )  # fmt: skip
+    strategy: str = _setting(
+        "budget", "How splats are added and removed while training", choices=("budget", "default", "mcmc")
+    )
     sh_degree: int = _setting(3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3)
     max_resolution: int = _setting(1920, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
     hold_out_every: int = _setting(
@@ -43,6 +50,7 @@ class TrainConfig:
     random_background: bool = _setting(
         True, "Train photos with transparency over random colours, so that nothing grows behind it", advanced=True
     )
+    init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", advanced=True)
     seed_opacity: float = _setting(0.5, "Opacity of the gaussians before training", low=0.01, high=0.99, advanced=True)
     seed_count: int = _setting(
         0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, advanced=True
@@ -60,15 +68,29 @@ class TrainConfig:
     sh_full_at: float = _setting(
         0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, advanced=True
     )
-    densify_from: float = _setting(
-        0.05, "Part of the run after which splats are added", low=0.0, high=1.0, advanced=True
-    )
-    densify_until: float = _setting(0.6, "Part of the run after which none are added", low=0.0, high=1.0, advanced=True)
-    densify_every: int = _setting(100, "Steps between two densifications", low=1, high=10_000_000, advanced=True)
-    grow_gradient: float = _setting(
-        2e-4, "A splat is cloned or split above this screen-space gradient (half-image units)", low=0.0, high=1.0,
+    target_gaussians: int = _setting(
+        0, "Budget, MCMC: how many splats to end with; 0 = what the photos can decide", low=0, high=100_000_000,
         advanced=True,
     )  # fmt: skip
+    grow_gradient: float = _setting(
+        2e-4, "Default: a splat is cloned or split above this screen-space gradient (half-image units)", low=0.0,
+        high=1.0, advanced=True,
+    )  # fmt: skip
+    reset_opacities: bool = _setting(
+        False, "Default: lower all opacities every tenth of the run, so that floaters fade", advanced=True
+    )
+    coarse_until: float = _setting(
+        0.3, "Part of the run that is trained at half resolution", low=0.0, high=1.0, advanced=True
+    )
+    few_views: int = _setting(
+        24, "Captures with at most this many training views are regularised", low=0, high=100_000, advanced=True
+    )
+    regularization: float = _setting(
+        0.05, "With few views, or MCMC: weight of mean opacity and size in the loss", low=0.0, high=10.0, advanced=True
+    )
+    dropout: float = _setting(
+        0.2, "With few views: part of the splats left out at random, late in the run", low=0.0, high=0.9, advanced=True
+    )
     prune_opacity: float = _setting(0.005, "Splats fainter than this are removed", low=0.0, high=1.0, advanced=True)
 
     def check(self) -> None:

@@ -38,6 +38,7 @@ class Progressed:
     steps_per_s: float
     seconds_left: float
     state: str = "training"
+    fraction: float = 0.0  # the part of the run that is done, 0..1
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,11 @@ STOP_LIMIT_S = 60.0  # finishing the step, evaluating and saving
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
-def trainer_command(python: Path, folder: RunFolder) -> list[str]:
-    """The command line that trains `folder` with the interpreter `python`. Raises SetupError when there is none."""
+def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> list[str]:
+    """The command line that trains `folder` with the interpreter `python`, or goes on from its checkpoint.
+
+    Raises SetupError when there is no such interpreter.
+    """
     if not str(python) or str(python) == ".":
         raise SetupError(
             "No trainer Python is set.",
@@ -27,7 +30,7 @@ def trainer_command(python: Path, folder: RunFolder) -> list[str]:
         )
     if not Path(python).is_file():
         raise SetupError(f"The trainer Python {python} does not exist.", "Choose it in the add-on preferences.")
-    return [str(python), "-u", "-m", "splat_addon.trainer", str(folder.path)]
+    return [str(python), "-u", "-m", "splat_addon.trainer", str(folder.path), *(["--resume"] if resume else [])]
 
 
 def trainer_environment() -> dict[str, str]:

@@ -38,7 +38,7 @@ class LiveRun:
     @property
     def fraction(self) -> float:
         """How much of the run is done, 0..1."""
-        return self.progress.step / max(self.iterations, 1) if self.progress else 0.0
+        return self.progress.fraction if self.progress else 0.0
 
     def apply(self, event: Event) -> None:
         """Take in one event."""

@@ -1,4 +1,4 @@
-"""`python -m splat_addon.trainer RUN_FOLDER`: train what the folder's config.json asks for.
+"""`python -m splat_addon.trainer RUN_FOLDER [--resume]`: train what the folder's config.json asks for.
 
 Standard output carries events, standard input commands (see `run/events.py`). Nothing else may use them.
 """
@@ -22,10 +22,11 @@ MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "
 def main(arguments: list[str]) -> int:
     """0 when the run finished or was stopped, 1 when it failed; the last event says how."""
     events_to = take_standard_output()
-    if len(arguments) != 1:
-        print("usage: python -m splat_addon.trainer RUN_FOLDER", file=sys.stderr)
+    paths = [argument for argument in arguments if argument != "--resume"]
+    if len(paths) != 1:
+        print("usage: python -m splat_addon.trainer RUN_FOLDER [--resume]", file=sys.stderr)
         return 2
-    folder = RunFolder(Path(arguments[0]).resolve())
+    folder = RunFolder(Path(paths[0]).resolve())
     try:
         wire = Wire(folder, events_to, sys.stdin)
     except OSError as error:
@@ -34,19 +35,19 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
     with contextlib.suppress(AttributeError, ValueError):
         signal.signal(signal.SIGTERM, lambda *_: wire.ask_to_stop())
-    last = run(folder, wire)
+    last = run(folder, wire, resume="--resume" in arguments)
     wire.send(last)
     return 1 if isinstance(last, Failed) else 0
 
 
-def run(folder: RunFolder, wire: Wire) -> Event:
+def run(folder: RunFolder, wire: Wire, resume: bool) -> Event:
     """Train and return the last event, whatever happens."""
     try:
         check_modules()
         config = TrainConfig.read(folder.config_file)
         from .train import train
 
-        return train(folder, config, wire)
+        return train(folder, config, wire, resume)
     except SplatError as error:
         return Failed(error.message, error.remedy)
     except MemoryError:

@@ -21,9 +21,14 @@ def main(arguments: Sequence[str]) -> int:
     """0 when the run finished or was stopped; 1 when it failed; 2 when it could not start."""
     options = parse(arguments)
     try:
-        config = configure(options)
-        folder = RunFolder.create(options.run or next_run_path(Path("runs").resolve()), config)
-        process = TrainerProcess(trainer_command(Path(sys.executable), folder), folder)
+        if options.resume:
+            folder = RunFolder(options.resume.resolve())
+            config = TrainConfig.read(folder.config_file)
+        else:
+            config = configure(options)
+            folder = RunFolder.create(options.run or next_run_path(Path("runs").resolve()), config)
+        command = trainer_command(Path(sys.executable), folder, resume=bool(options.resume))
+        process = TrainerProcess(command, folder)
     except SplatError as error:
         print(f"{error.message} {error.remedy}", file=sys.stderr)
         return 2
@@ -50,7 +55,8 @@ def main(arguments: Sequence[str]) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line: the capture, the run folder, and every setting of `TrainConfig` as an option."""
     parser = argparse.ArgumentParser(prog="dev.py train", description="Train gaussian splats on a capture.")
-    parser.add_argument("capture", type=Path, help="folder of the capture")
+    parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last checkpoint")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
     for spec in fields(TrainConfig):
         if spec.name == "capture":
@@ -62,7 +68,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         else:
             choices = spec.metadata["choices"] or None
             parser.add_argument(option, type=type(spec.default), choices=choices, default=None, help=help_text)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.capture is None) == (options.resume is None):
+        parser.error("give the folder of a capture, or --resume with a run folder")
+    return options
 
 
 def configure(options: argparse.Namespace) -> TrainConfig:
@@ -89,14 +98,12 @@ class Screen:
 
     def __init__(self, is_terminal: bool):
         self._is_terminal = is_terminal
-        self._iterations = 1
         self._quality = ""
         self._bar_length = 0
 
     def show(self, event: Event) -> None:
         """Put an event on the screen."""
         if isinstance(event, Started):
-            self._iterations = event.iterations
             self.line(
                 f"{event.backend}: {event.training_views} training views, {event.held_out_views} held out,"
                 f" {event.gaussian_count} seeds"
@@ -123,11 +130,11 @@ class Screen:
     def _bar(self, event: Progressed) -> None:
         if not self._is_terminal:
             return
-        done = round(BAR_WIDTH * event.step / self._iterations)
+        done = round(BAR_WIDTH * event.fraction)
         left = "" if math.isnan(event.seconds_left) else f" {event.seconds_left:.0f} s left"
         loss = "" if math.isnan(event.loss) else f" loss {event.loss:.4f}"
         text = (
-            f"[{'█' * done}{'·' * (BAR_WIDTH - done)}] {event.step}/{self._iterations} {event.steps_per_s:.1f} it/s"
+            f"[{'█' * done}{'·' * (BAR_WIDTH - done)}] step {event.step} {event.steps_per_s:.1f} it/s"
             f"{left} {event.gaussian_count} splats{loss} {self._quality} {event.state}"
         )
         print("\r" + text.ljust(self._bar_length), end="", flush=True)

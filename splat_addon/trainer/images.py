@@ -1,11 +1,13 @@
 """Photos as training sees them: reduced to Max Resolution, without lens distortion, with their coverage."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from ..capture.camera import Camera
 from ..capture.capture import View
@@ -35,6 +37,27 @@ class Photo:
         """Grey value behind the splats: white behind photos with transparency, as the field's synthetic scenes have
         it; black behind opaque photos."""
         return 0.0 if self.alpha is None else 1.0
+
+    @functools.cached_property
+    def halved(self) -> "Photo":
+        """The photo at half its size, each pixel the mean of four, colours weighted by alpha."""
+        if min(self.rgb.shape[:2]) < 16:
+            return self
+        height, width = self.rgb.shape[0] // 2 * 2, self.rgb.shape[1] // 2 * 2
+        rgb = self.rgb[:height, :width].permute(2, 0, 1)[None].float()
+        alpha, mask = None, self.mask
+        if self.alpha is not None:
+            weights = self.alpha[:height, :width][None, None].float() / 255
+            means = avg_pool2d(weights, 2)
+            rgb = avg_pool2d(rgb * weights, 2) / means.clamp_min(1e-3)
+            alpha = (means[0, 0] * 255).round().to(torch.uint8)
+        else:
+            rgb = avg_pool2d(rgb, 2)
+        if mask is not None:
+            mask = avg_pool2d(mask[:height, :width][None, None].float(), 2)[0, 0] > 0.99
+        camera = replace(self.camera, width=width, height=height).resized(width // 2, height // 2)
+        pixels = rgb[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+        return Photo(self.name, camera, pixels.contiguous(), alpha, mask)
 
     def mask_on(self, device: torch.device) -> Tensor | None:
         return None if self.mask is None else self.mask.to(device)

@@ -1,5 +1,7 @@
 """The gaussians under optimisation: parameters and Adam's memory, growing and shrinking as one thing."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -48,6 +50,22 @@ class GaussianModel:
             for old, more in zip(self._moments, new, strict=True)
         ]
 
+    @torch.no_grad()
+    def overwrite(self, which: Tensor, values: Gaussians) -> None:
+        """Replace the gaussians at indices (M,) and forget their moments."""
+        for parameter, moment, value in zip(self.gaussians, self._moments, values, strict=True):
+            parameter[which] = value
+            moment.mean[which] = 0
+            moment.square[which] = 0
+
+    @torch.no_grad()
+    def limit_opacities(self, highest: float) -> None:
+        """Lower every opacity to at most `highest` and forget the moments of opacities."""
+        logits, moment = self.gaussians.logit_opacities, self._moments[Gaussians._fields.index("logit_opacities")]
+        logits.clamp_(max=math.log(highest / (1 - highest)))
+        moment.mean.zero_()
+        moment.square.zero_()
+
     def _set(self, parameters: list[Tensor]) -> None:
         self.gaussians = Gaussians(*(parameter.detach().requires_grad_() for parameter in parameters))
 
@@ -63,3 +81,10 @@ class GaussianModel:
             "means_of_squares": [moment.square for moment in self._moments],
             "steps": self._steps,
         }
+
+    def restore(self, state: dict) -> None:
+        """Take up what `state` gave."""
+        self._set([parameter.to(self.gaussians.means.device) for parameter in state["gaussians"]])
+        pairs = zip(state["means_of_gradients"], state["means_of_squares"], strict=True)
+        self._moments = [Moments(mean, square) for mean, square in pairs]
+        self._steps = state["steps"]

@@ -2,9 +2,10 @@
 
 import math
 import os
+import pickle
 import platform
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ import torch
 
 from ..capture.capture import Capture, View, open_capture
 from ..errors import CaptureError, RunError
-from ..gaussians.ply import write_splats
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.harmonics import coefficient_count
+from ..gaussians.ply import read_splats, write_splats
 from ..run.config import TrainConfig
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
-from .densify.default import DefaultDensifier
+from . import schedules
+from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
 from .images import Photo, load_photo
 from .model import GaussianModel
@@ -24,24 +28,21 @@ from .rasterize import Gaussians, choose, doctor
 from .seeds import seeds_from_points
 from .wire import Wire
 
-MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
-OTHERS_DECAY = 0.4
 
-
-def train(folder: RunFolder, config: TrainConfig, wire: Wire) -> Finished:
+def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
     """Run `config` in `folder`, telling `wire`, until all steps are done or a stop is asked for.
 
+    With `resume`, go on from the folder's checkpoint.
     Raises SplatError when the capture, the settings or the machine do not allow it.
     """
     torch.manual_seed(config.seed)
     rasterizer = choose(config.device)
     capture = open_capture(Path(config.capture), config.hold_out_every)
     training, held_out, warnings = load_photos(capture, config)
-    if capture.points is None:
-        raise CaptureError(f"{config.capture} has no points to start from.", "Capture again, or add points3d.ply.")
-    count_limit = min(config.max_gaussians, config.seed_count or config.max_gaussians)
-    cloud = seeds_from_points(capture.points, count_limit, config.seed_opacity, config.sh_degree, config.seed)
+    cloud = first_cloud(capture, config)
     run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, training, held_out, capture)
+    if resume:
+        run.restore()
     write_json(folder.about_file, run.about())
     wire.send(
         Started(PROTOCOL, rasterizer.name, config.iterations, len(training), len(held_out), len(run.model), os.getpid())
@@ -54,6 +55,29 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire) -> Finished:
         wire.send(warning)
     rasterizer.prepare(lambda what: wire.send(run.progress(math.nan, what), at_once=True))
     return run.execute()
+
+
+def first_cloud(capture: Capture, config: TrainConfig) -> GaussianCloud:
+    """The gaussians that training starts from: given splats, else the capture's points. Raises CaptureError."""
+    if config.init_splats:
+        cloud = read_splats(Path(config.init_splats))
+        cloud = cloud.select(cloud.finite())
+        sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
+        kept = min(sh.shape[1], cloud.sh.shape[1])
+        sh[:, :kept] = cloud.sh[:, :kept]
+        return replace(cloud, sh=sh)
+    if capture.points is None:
+        raise CaptureError(f"{config.capture} has no points to start from.", "Capture again, or add points3d.ply.")
+    count_limit = min(config.max_gaussians, config.seed_count or config.max_gaussians)
+    return seeds_from_points(capture.points, count_limit, config.seed_opacity, config.sh_degree, config.seed)
+
+
+def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
+    """The gaussians with about `part` of them invisible, chosen at random; they receive no gradient."""
+    if part <= 0:
+        return gaussians
+    logits = gaussians.logit_opacities
+    return gaussians._replace(logit_opacities=torch.where(torch.rand_like(logits) < part, -30.0, logits))
 
 
 def load_photos(capture: Capture, config: TrainConfig) -> tuple[list[Photo], list[Photo], list[Warned]]:
@@ -97,18 +121,27 @@ class Run:
         self.held_out: list[Photo] = held_out
         self.capture = capture
         self.random = np.random.default_rng(config.seed)
-        self.densifier = DefaultDensifier(model, config, capture.extent)
+        pixels = sum(photo.camera.width * photo.camera.height for photo in training)
+        self.densifier = make_densifier(model, config, capture.extent, pixels)
         self.step = 0
         self.measured: list[Evaluated] = []
         self.train_seconds = 0.0
         self._queue: list[int] = []
 
+    @property
+    def fraction(self) -> float:
+        """The part of the run that is done, by steps or, where a time is given, by training time."""
+        if self.config.seconds:
+            return min(1.0, self.train_seconds / self.config.seconds)
+        return min(1.0, self.step / self.config.iterations)
+
     def execute(self) -> Finished:
         """Evaluate the seeds, train, save, evaluate the result."""
         config = self.config
-        self.evaluate()
+        if self.step == 0:
+            self.evaluate()
         stopped = False
-        while self.step < config.iterations:
+        while self.fraction < 1.0:
             if self.obey():
                 stopped = True
                 break
@@ -116,10 +149,12 @@ class Run:
             loss = self.train_step()
             self.train_seconds += time.perf_counter() - began
             self.tell(loss)
-            if config.save_every and self.step % config.save_every == 0 and self.step < config.iterations:
+            if self.fraction >= 1.0:
+                break
+            if config.save_every and self.step % config.save_every == 0:
                 self.save_checkpoint()
                 self.save_snapshot()
-            if config.eval_every and self.step % config.eval_every == 0 and self.step < config.iterations:
+            if config.eval_every and self.step % config.eval_every == 0:
                 self.evaluate()
         write_splats(self.folder.splats_file, self.model.cloud())
         self.save_checkpoint()
@@ -130,19 +165,29 @@ class Run:
 
     def train_step(self) -> float:
         """One view: render, compare, differentiate, step, densify. Returns the loss."""
-        config, model = self.config, self.model
+        config, model, fraction, views = self.config, self.model, self.fraction, len(self.training)
         photo = self.training[self.next_view()]
+        if schedules.is_coarse(config, fraction):
+            photo = photo.halved
         device = self.rasterizer.device
         background = torch.full((3,), photo.backdrop, device=device)
         if photo.alpha is not None and config.random_background:
             background = torch.from_numpy(self.random.random(3, dtype=np.float32)).to(device)
         offsets = torch.zeros(len(model), 2, device=device, requires_grad=True)
         rendering = self.rasterizer.render(
-            model.gaussians, photo.camera, background, sh_degree=self.sh_degree(), screen_offsets_px=offsets
+            some_left_out(model.gaussians, schedules.dropout(config, fraction, views)),
+            photo.camera,
+            background,
+            sh_degree=schedules.sh_degree(config, fraction),
+            screen_offsets_px=offsets,
         )
         loss = self.rasterizer.photometric_loss(
             rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
         )
+        weight = schedules.regularization(config, views)
+        if weight:
+            size = model.gaussians.log_scales.exp().mean() / self.capture.extent
+            loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
@@ -153,9 +198,11 @@ class Run:
             loss.backward()
         if offsets.grad is not None:
             self.densifier.observe(offsets.grad, rendering, photo.camera)
-        model.step(self.rates(), self.rasterizer)
+        coefficients = model.gaussians.sh.shape[1]
+        model.step(schedules.rates(config, fraction, self.capture.extent, coefficients), self.rasterizer)
         self.step += 1
-        self.densifier.after_step(self.step)
+        rate = schedules.means_rate(config, fraction, self.capture.extent)
+        self.densifier.after_step(self.step, fraction, rate)
         if len(model) == 0:
             raise RunError("No splat is left.", "Lower Prune Opacity, or check that photos and cameras fit together.")
         return value
@@ -165,28 +212,6 @@ class Run:
         if not self._queue:
             self._queue = self.random.permutation(len(self.training)).tolist()
         return self._queue.pop()
-
-    def sh_degree(self) -> int:
-        """The degree trained now: raised in equal steps until `sh_full_at` of the run."""
-        config = self.config
-        if config.sh_full_at <= 0:
-            return config.sh_degree
-        fraction = self.step / config.iterations / config.sh_full_at
-        return min(config.sh_degree, int(fraction * config.sh_degree))
-
-    def rates(self) -> Gaussians:
-        """Adam's learning rates now; both kinds decay exponentially over the run."""
-        config, fraction = self.config, self.step / self.config.iterations
-        others = OTHERS_DECAY**fraction
-        sh = torch.full((self.model.gaussians.sh.shape[1], 3), config.sh_rest_rate * others)
-        sh[0] = config.sh_base_rate * others
-        return Gaussians(
-            means=config.means_rate * self.capture.extent * MEANS_DECAY**fraction,
-            log_scales=config.scales_rate * others,
-            quaternions=config.quaternions_rate * others,
-            logit_opacities=config.opacities_rate * others,
-            sh=sh,
-        )
 
     def obey(self) -> bool:
         """Carry out what was asked meanwhile; True when that was to stop."""
@@ -208,8 +233,10 @@ class Run:
 
     def progress(self, loss: float, state: str) -> Progressed:
         rate = self.step / self.train_seconds if self.train_seconds > 0 else 0.0
-        left = (self.config.iterations - self.step) / rate if rate > 0 else math.nan
-        return Progressed(self.step, loss, len(self.model), rate, left, state)
+        left = math.nan
+        if self.fraction > 0:
+            left = self.train_seconds / self.fraction - self.train_seconds
+        return Progressed(self.step, loss, len(self.model), rate, left, state, self.fraction)
 
     def evaluate(self) -> None:
         """Measure the held-out views, tell it, and keep the record in `metrics.json`."""
@@ -230,10 +257,41 @@ class Run:
         self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
 
     def save_checkpoint(self) -> None:
-        """What training could go on from, written aside and moved into place."""
+        """All that training goes on from, written aside and moved into place."""
         aside = self.folder.checkpoint_file.with_name("checkpoint.pt.partial")
-        torch.save({"model": self.model.state(), "step": self.step, "random": self.random.bit_generator.state}, aside)
+        torch.save(
+            {
+                "model": self.model.state(),
+                "densifier": self.densifier.state(),
+                "step": self.step,
+                "train_seconds": self.train_seconds,
+                "queue": self._queue,
+                "random": self.random.bit_generator.state,
+                "torch_random": torch.get_rng_state(),
+                "capture_fingerprint": self.capture.fingerprint(),
+            },
+            aside,
+        )
         os.replace(aside, self.folder.checkpoint_file)
+
+    def restore(self) -> None:
+        """Go on from the checkpoint. Raises RunError when there is none, or the capture has changed since."""
+        try:
+            state = torch.load(self.folder.checkpoint_file, weights_only=True)
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise RunError(
+                f"The run in {self.folder.path} has no checkpoint that can be read.", "Start a new run."
+            ) from error
+        if state["capture_fingerprint"] != self.capture.fingerprint():
+            raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
+        self.model.restore(state["model"])
+        self.densifier.restore(state["densifier"])
+        self.step, self.train_seconds = state["step"], state["train_seconds"]
+        self._queue = state["queue"]
+        self.random.bit_generator.state = state["random"]
+        torch.set_rng_state(state["torch_random"])
+        self.measured = [event for event in self.folder.events() if isinstance(event, Evaluated)]
+        self.measured = [event for event in self.measured if event.step <= self.step]
 
     def about(self) -> dict:
         """What is needed to repeat the run, beside its settings."""
@@ -259,7 +317,7 @@ class Run:
             {
                 "scene": self.capture.folder.name,
                 "backend": self.rasterizer.name,
-                "strategy": "default",
+                "strategy": self.config.strategy,
                 "seeds": "surface" if self.capture.points and self.capture.points.normals is not None else "points",
                 "iterations": self.step,
                 "train_seconds": self.train_seconds,

@@ -52,7 +52,7 @@ def capture(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, capture):
     """A whole run: its folder and its events."""
-    process = start(tmp_path_factory.mktemp("whole"), capture, iterations=120, densify_every=40, save_every=50)
+    process = start(tmp_path_factory.mktemp("whole"), capture, iterations=120, save_every=50)
     return process.folder, until_over(process)
 
 
@@ -142,6 +142,58 @@ def test_a_paused_run_rests_until_it_is_resumed(tmp_path, capture):
     until(process, lambda event: is_training(event) and event.step > paused.step)
     process.send("stop")
     assert isinstance(until_over(process)[-1], Finished)
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path, capture):
+    """Bit for bit: 120 steps and 120 more after a new start, against 240 at once; splats are added meanwhile."""
+    settings = {"iterations": 240, "target_gaussians": 500}
+    whole = start(tmp_path / "whole", capture, **settings)
+    assert isinstance(until_over(whole)[-1], Finished)
+    parts = start(tmp_path / "parts", capture, save_every=120, **settings)
+    until(parts, lambda event: isinstance(event, SnapshotSaved))
+    os.kill(parts.pid, signal.SIGKILL)
+    assert isinstance(until_over(parts)[-1], Failed)
+    again = TrainerProcess(trainer_command(Path(sys.executable), parts.folder, resume=True), parts.folder)
+    events = until_over(again)
+    assert isinstance(events[-1], Finished) and events[-1].step == 240
+    assert not any(isinstance(event, Evaluated) and event.step == 0 for event in events), "it goes on, not anew"
+    one, two = read_splats(whole.folder.splats_file), read_splats(parts.folder.splats_file)
+    assert len(one) == len(two) == 500
+    for name in ("means", "log_scales", "quaternions", "logit_opacities", "sh"):
+        assert np.array_equal(getattr(one, name), getattr(two, name)), name
+
+
+def test_resuming_without_a_checkpoint_or_with_another_capture_is_said(tmp_path, capture):
+    folder = RunFolder.create(tmp_path / "run", TrainConfig(capture=str(capture), device="cpu"))
+    events = until_over(TrainerProcess(trainer_command(Path(sys.executable), folder, resume=True), folder))
+    assert events[-1].message.startswith("The run in") and "no checkpoint" in events[-1].message
+    other = write_ball_capture(tmp_path / "capture")
+    process = start(tmp_path / "b", other, iterations=5)
+    until_over(process)
+    (other / "images" / "view_03.png").write_bytes((other / "images" / "view_04.png").read_bytes())
+    again = TrainerProcess(trainer_command(Path(sys.executable), process.folder, resume=True), process.folder)
+    assert "The capture has changed" in until_over(again)[-1].message
+
+
+def test_a_run_can_be_given_a_time(tmp_path, capture):
+    events = until_over(start(tmp_path, capture, seconds=2))
+    assert isinstance(events[-1], Finished) and not events[-1].stopped
+    assert 2.0 <= events[-1].train_seconds < 3.0 and events[-1].step > 20
+
+
+def test_a_run_can_go_on_from_splats(tmp_path, finished, capture):
+    folder, before = finished
+    process = start(tmp_path, capture, iterations=1, init_splats=str(folder.splats_file))
+    first = next(event for event in until_over(process) if isinstance(event, Evaluated))
+    last = [event for event in before if isinstance(event, Evaluated)][-1]
+    assert first.step == 0 and first.psnr_db == pytest.approx(last.psnr_db, abs=0.01)
+
+
+@pytest.mark.parametrize("strategy", ["default", "mcmc"])
+def test_every_strategy_trains(tmp_path, capture, strategy):
+    events = until_over(start(tmp_path, capture, iterations=150, strategy=strategy))
+    first, last = [event for event in events if isinstance(event, Evaluated)]
+    assert last.psnr_db > first.psnr_db + 2
 
 
 def cpu_seconds(pid: int) -> float:

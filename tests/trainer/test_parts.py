@@ -113,7 +113,6 @@ def test_survivors_keep_their_order_and_their_moments():
 
 def densify(cloud, gradients_half_image, **settings):
     """Run one densification with the given mean gradients; returns the model."""
-    settings = {"iterations": 100, "densify_every": 1, "densify_from": 0.0, "densify_until": 1.0, **settings}
     model = GaussianModel(cloud, CPU)
     densifier = DefaultDensifier(model, TrainConfig(**settings), extent=1.0)
     camera = looking_at((0, -4, 0), width=40, height=40)
@@ -121,7 +120,7 @@ def densify(cloud, gradients_half_image, **settings):
     gradients[:, 0] = torch.tensor(gradients_half_image) / 20  # pixels: half the image is 20 wide
     seen = torch.ones(len(cloud))
     densifier.observe(gradients, Rendering(None, None, None, seen), camera)
-    densifier.after_step(50)
+    densifier.after_step(100, 0.3, 0.0)
     return model
 
 

@@ -1,1 +1,93 @@
-"""Densification: changing the number of gaussians while they are optimised (architecture search)."""
+"""Densification: changing the number of gaussians while they are optimised (architecture search).
+
+Every strategy sees the same: gradients after each backward pass, and the part of the run that is done after each step.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ...capture.camera import Camera
+from ...run.config import TrainConfig
+from ..model import GaussianModel
+from ..rasterize import Gaussians, Rendering
+
+DENSIFY_EVERY = 100  # steps
+
+
+class Densifier(Protocol):
+    """Decides which gaussians come and go."""
+
+    def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
+        """After each backward pass: the gradient of the loss by each projected mean (N, 2), in pixels."""
+        ...
+
+    def after_step(self, step: int, fraction: float, means_rate: float) -> None:
+        """After each step (1-based): change the model if it is time. `fraction` of the run is done, 0..1; `means_rate`
+        is the positions' learning rate."""
+        ...
+
+    def state(self) -> dict:
+        """What a checkpoint needs beside the model."""
+        ...
+
+    def restore(self, state: dict) -> None:
+        """Take up what `state` gave."""
+        ...
+
+
+class ScreenGradients:
+    """Mean length of the screen-space gradient of each gaussian over the views that saw it, in half-image units."""
+
+    def __init__(self, model: GaussianModel):
+        self.model = model
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew, for the gaussians that the model has now."""
+        self._sums = torch.zeros_like(self.model.gaussians.logit_opacities, requires_grad=False)
+        self._views = torch.zeros_like(self._sums)
+
+    @torch.no_grad()
+    def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
+        half_image = screen_gradients_px.new_tensor([camera.width / 2, camera.height / 2])
+        seen = rendering.radii_px > 0
+        self._sums += torch.linalg.norm(screen_gradients_px * half_image, dim=1) * seen
+        self._views += seen
+
+    def means(self) -> Tensor:
+        """(N,) 0 for what no view saw."""
+        return self._sums / self._views.clamp_min(1)
+
+    def state(self) -> dict:
+        return {"sums": self._sums, "views": self._views}
+
+    def restore(self, state: dict) -> None:
+        self._sums, self._views = state["sums"], state["views"]
+
+
+def rows(gaussians: Gaussians, which: Tensor) -> Gaussians:
+    """The gaussians at a mask or at indices, detached."""
+    return Gaussians(*(parameter.detach()[which] for parameter in gaussians))
+
+
+def broken_or_faint(gaussians: Gaussians, faintest: float) -> Tensor:
+    """(N,) whether a gaussian's opacity is below `faintest` or one of its numbers is not finite."""
+    gone = torch.sigmoid(gaussians.logit_opacities.detach()) < faintest
+    for parameter in gaussians:
+        gone |= ~torch.isfinite(parameter.detach()).reshape(len(gone), -1).all(dim=1)
+    return gone
+
+
+def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, training_pixels: int) -> Densifier:
+    """The strategy that `config` names. `extent`: the scene's, capture units; `training_pixels`: of all photos."""
+    from .budget import BudgetDensifier, target_count
+    from .default import DefaultDensifier
+    from .mcmc import McmcDensifier
+
+    if config.strategy == "budget":
+        return BudgetDensifier(model, config, target_count(config, len(model), training_pixels))
+    if config.strategy == "mcmc":
+        return McmcDensifier(model, config, target_count(config, len(model), training_pixels))
+    return DefaultDensifier(model, config, extent)

@@ -1,0 +1,91 @@
+"""Densification along a target-count curve: as many splats as planned, where the gradient asks for them.
+
+The count grows linearly from the seeds' to the target. Whoever has the highest mean screen-space gradient is split
+along its longest axis. Count and time are known beforehand, and no threshold has to be chosen.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ...capture.camera import Camera
+from ...run.config import TrainConfig
+from ..model import GaussianModel
+from ..rasterize import Gaussians, Rendering, quaternion_matrices
+from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
+
+GROWS_FROM, GROWS_UNTIL = 0.03, 0.57  # parts of the run between which the count rises
+CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side
+LONG_AXIS_SHRINK, OTHER_AXES_SHRINK = 0.65, 0.9
+LOGIT_LOSS = 0.25  # of each child: two overlap where one was
+SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
+PIXELS_PER_GAUSSIAN = 40.0  # training pixels that should speak for each gaussian, when no count is asked for
+
+
+def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
+    """How many gaussians the run aims at: what was asked for, else what the photos can decide; Max Splats holds."""
+    wanted = config.target_gaussians or max(seed_count, round(training_pixels / PIXELS_PER_GAUSSIAN))
+    return min(wanted, config.max_gaussians)
+
+
+class BudgetDensifier:
+    """The strategy "budget"."""
+
+    def __init__(self, model: GaussianModel, config: TrainConfig, target: int):
+        self.model = model
+        self.config = config
+        self.first_count = len(model)
+        self.target = target
+        self.gradients = ScreenGradients(model)
+
+    def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
+        """See `Densifier.observe`."""
+        self.gradients.observe(screen_gradients_px, rendering, camera)
+
+    def planned_count(self, fraction: float) -> int:
+        """How many gaussians there should be when `fraction` of the run is done."""
+        part = (fraction - GROWS_FROM) / (GROWS_UNTIL - GROWS_FROM)
+        return round(self.first_count + (self.target - self.first_count) * min(max(part, 0.0), 1.0))
+
+    @torch.no_grad()
+    def after_step(self, step: int, fraction: float, means_rate: float) -> None:
+        """See `Densifier.after_step`."""
+        if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= 0.9:
+            return
+        gone = broken_or_faint(self.model.gaussians, self.config.prune_opacity)
+        wanted = self.planned_count(fraction) - (len(gone) - int(gone.sum()))
+        asking = self.gradients.means().masked_fill(gone, -1.0)
+        count = max(0, min(wanted, int(SHARE_AT_ONCE * len(asking)), int((asking > 0).sum())))
+        parents = torch.topk(asking, count).indices
+        children = split_along_longest_axis(rows(self.model.gaussians, parents))
+        gone[parents] = True
+        if bool(gone.any()):
+            self.model.keep(~gone)
+            self.model.append(children)
+        self.gradients.clear()
+
+    def state(self) -> dict:
+        """See `Densifier.state`."""
+        return {"first_count": self.first_count, "gradients": self.gradients.state()}
+
+    def restore(self, state: dict) -> None:
+        """See `Densifier.restore`."""
+        self.first_count = state["first_count"]
+        self.gradients.restore(state["gradients"])
+
+
+def split_along_longest_axis(parents: Gaussians) -> Gaussians:
+    """Two children (2M) for each of M gaussians, beside each other on the longest axis."""
+    longest = parents.log_scales.argmax(dim=1)
+    row = torch.arange(len(longest), device=longest.device)
+    directions = quaternion_matrices(parents.quaternions)[row, :, longest]
+    offsets = directions * (CHILD_OFFSET * parents.log_scales[row, longest].exp())[:, None]
+    log_scales = parents.log_scales + math.log(OTHER_AXES_SHRINK)
+    log_scales[row, longest] = parents.log_scales[row, longest] + math.log(LONG_AXIS_SHRINK)
+    twice = Gaussians(*(torch.cat([values, values]) for values in parents))
+    return twice._replace(
+        means=torch.cat([parents.means + offsets, parents.means - offsets]),
+        log_scales=torch.cat([log_scales, log_scales]),
+        logit_opacities=twice.logit_opacities - LOGIT_LOSS,
+    )

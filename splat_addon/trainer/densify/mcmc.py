@@ -1,0 +1,103 @@
+"""Densification as sampling: 3D Gaussian Splatting as Markov Chain Monte Carlo (Kheradmand et al. 2024).
+
+Dead gaussians are relocated to living ones such that the image stays as it is (their equation 9), the count grows by
+5 % at a time up to the target, and positions receive noise where gaussians are faint (their equation 8).
+"""
+
+import torch
+from torch import Tensor
+
+from ...capture.camera import Camera
+from ...run.config import TrainConfig
+from ..model import GaussianModel
+from ..rasterize import Gaussians, Rendering, quaternion_matrices
+from . import DENSIFY_EVERY, rows
+
+GROWTH = 1.05
+RELOCATES_FROM, RELOCATES_UNTIL = 0.02, 0.83  # parts of the run
+NOISE_RATE = 5e5  # times the positions' learning rate
+NOISE_SHARPNESS, NOISE_OPACITY = 100.0, 0.005  # noise fades where the opacity is above this
+MOST_COPIES = 51  # of one gaussian at a time; the binomial sum is tabulated up to here
+
+
+class McmcDensifier:
+    """The strategy "mcmc"."""
+
+    def __init__(self, model: GaussianModel, config: TrainConfig, target: int):
+        self.model = model
+        self.config = config
+        self.target = target
+
+    def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
+        """Gradients on the screen are not asked."""
+
+    @torch.no_grad()
+    def after_step(self, step: int, fraction: float, means_rate: float) -> None:
+        """See `Densifier.after_step`."""
+        if step % DENSIFY_EVERY == 0 and RELOCATES_FROM <= fraction <= RELOCATES_UNTIL:
+            self.relocate()
+            self.grow()
+        add_noise(self.model.gaussians, NOISE_RATE * means_rate)
+
+    def relocate(self) -> None:
+        """Move the dead to the living, chosen by opacity."""
+        opacities = torch.sigmoid(self.model.gaussians.logit_opacities)
+        is_dead = opacities <= self.config.prune_opacity
+        alive, dead = torch.nonzero(~is_dead)[:, 0], torch.nonzero(is_dead)[:, 0]
+        if len(dead) == 0 or len(alive) == 0:
+            return
+        sources = alive[torch.multinomial(opacities[alive], len(dead), replacement=True)]
+        shared = share(self.model.gaussians, sources)
+        self.model.overwrite(sources, rows(shared, sources))
+        self.model.overwrite(dead, rows(shared, sources))
+
+    def grow(self) -> None:
+        """Add copies of the living, chosen by opacity, towards the target."""
+        count = len(self.model)
+        added = min(self.target, int(GROWTH * count)) - count
+        if added <= 0:
+            return
+        opacities = torch.sigmoid(self.model.gaussians.logit_opacities)
+        sources = torch.multinomial(opacities, added, replacement=True)
+        shared = share(self.model.gaussians, sources)
+        self.model.overwrite(sources, rows(shared, sources))
+        self.model.append(rows(shared, sources))
+
+    def state(self) -> dict:
+        """See `Densifier.state`."""
+        return {}
+
+    def restore(self, state: dict) -> None:
+        """See `Densifier.restore`."""
+
+
+def share(gaussians: Gaussians, sources: Tensor) -> Gaussians:
+    """All N gaussians, those named n - 1 times in `sources` (M,) made such that n equal ones look like one before.
+
+    Equation 9: opacity 1 - (1 - o)^(1/n); scale times o / sum_i sum_k binomial(i-1, k) (-1)^k o'^(k+1) / sqrt(k+1).
+    """
+    copies = torch.bincount(sources, minlength=len(gaussians.means)) + 1
+    copies = copies.clamp_max(MOST_COPIES)
+    opacities = torch.sigmoid(gaussians.logit_opacities).double().clamp(max=1 - 1e-7)
+    shared = 1 - (1 - opacities) ** (1 / copies)
+    # sum over i = 1..n of binomial(i - 1, k) is binomial(n, k + 1)
+    k = torch.arange(1, MOST_COPIES + 1, dtype=torch.float64, device=shared.device)
+    n = copies.double()[:, None]
+    binomials = torch.exp(torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma((n - k).clamp_min(0) + 1))
+    terms = torch.where(k <= n, binomials * (-1) ** (k - 1) * shared[:, None] ** k / k.sqrt(), 0.0)
+    log_scales = gaussians.log_scales + torch.log(opacities / terms.sum(dim=1))[:, None].to(gaussians.log_scales.dtype)
+    is_shared = copies > 1
+    return gaussians._replace(
+        log_scales=torch.where(is_shared[:, None], log_scales, gaussians.log_scales),
+        logit_opacities=torch.where(
+            is_shared, torch.logit(shared.clamp_min(1e-7)).to(log_scales.dtype), gaussians.logit_opacities
+        ),
+    )
+
+
+def add_noise(gaussians: Gaussians, rate: float) -> None:
+    """Move faint gaussians at random, by their own covariance (equation 8)."""
+    faintness = torch.sigmoid(-NOISE_SHARPNESS * (torch.sigmoid(gaussians.logit_opacities) - NOISE_OPACITY))
+    turned = quaternion_matrices(gaussians.quaternions) * gaussians.log_scales.exp()[:, None, :]
+    noise = torch.randn_like(gaussians.means) * faintness[:, None] * rate
+    gaussians.means.add_((turned @ (turned.transpose(1, 2) @ noise[..., None]))[..., 0])

@@ -1,0 +1,53 @@
+"""What changes over a run, as functions of the part that is done (0..1), so that a short run is a whole one."""
+
+import torch
+
+from ..run.config import TrainConfig
+from .rasterize import Gaussians
+
+MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
+OTHERS_DECAY = 0.4
+DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
+
+
+def sh_degree(config: TrainConfig, fraction: float) -> int:
+    """The degree of colour trained now: raised in equal steps until `sh_full_at`."""
+    if config.sh_full_at <= 0:
+        return config.sh_degree
+    return min(config.sh_degree, int(fraction / config.sh_full_at * config.sh_degree))
+
+
+def means_rate(config: TrainConfig, fraction: float, extent: float) -> float:
+    """The positions' learning rate in capture units; it decays exponentially."""
+    return config.means_rate * extent * MEANS_DECAY**fraction
+
+
+def rates(config: TrainConfig, fraction: float, extent: float, coefficients: int) -> Gaussians:
+    """Adam's learning rates, one per parameter (see `Rasterizer.adam_step`), for `coefficients` harmonics."""
+    others = OTHERS_DECAY**fraction
+    sh = torch.full((coefficients, 3), config.sh_rest_rate * others)
+    sh[0] = config.sh_base_rate * others
+    return Gaussians(
+        means=means_rate(config, fraction, extent),
+        log_scales=config.scales_rate * others,
+        quaternions=config.quaternions_rate * others,
+        logit_opacities=config.opacities_rate * others,
+        sh=sh,
+    )
+
+
+def is_coarse(config: TrainConfig, fraction: float) -> bool:
+    """Whether photos are trained at half their resolution now."""
+    return fraction < config.coarse_until
+
+
+def dropout(config: TrainConfig, fraction: float, training_views: int) -> float:
+    """Which part of the splats is left out of a step."""
+    if training_views > config.few_views:
+        return 0.0
+    return config.dropout * max(0.0, (fraction - DROPOUT_FROM) / (1 - DROPOUT_FROM))
+
+
+def regularization(config: TrainConfig, training_views: int) -> float:
+    """The weight of mean opacity and mean size in the loss."""
+    return config.regularization if training_views <= config.few_views or config.strategy == "mcmc" else 0.0
