@@ -12,19 +12,24 @@ def _classes():
 def register():
     import bpy
 
+    from .operators.training import HANDLERS
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister():
     import bpy
 
-    from .operators.training import stop_ticking
+    from .operators.training import HANDLERS, stop_ticking
     from .splat_addon.scene import live_run
 
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     stop_ticking()
     live_run.close()
     del bpy.types.Scene.splat

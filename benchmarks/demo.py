@@ -74,7 +74,12 @@ def main() -> int:
         item.hide_set(True)
         item.hide_render = True
     do(bpy.ops.splat.review_view)
-    bpy.ops.file.pack_all()
+    do(bpy.ops.splat.leave_review)
+    scene.view_settings.view_transform = "Standard"  # what training images are; AgX would be applied twice
+    for area in (area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"):
+        area.spaces.active.shading.type = "MATERIAL"
+    with quiet(out / "blender.log"):
+        bpy.ops.file.pack_all()
     do(bpy.ops.wm.save_as_mainfile, filepath=str(out / "scene.blend"), check_existing=False)
     shutil.copy(run.folder.splats_file, out / "splats.ply")
     shutil.copy(run.folder.path / "held_out.png", out / "held_out.png")

@@ -10,8 +10,9 @@ from .report import reports_errors
 
 def surfaces_to_capture(context) -> list[bpy.types.Object]:
     """The selected objects with surfaces; when none is selected, all that are rendered."""
-    selected = [item for item in context.selected_objects if _has_surface(item)]
-    return selected or [item for item in context.visible_objects if _has_surface(item) and not item.hide_render]
+    is_selected = any(map(_has_surface, context.selected_objects))
+    candidates = context.selected_objects if is_selected else context.visible_objects
+    return [item for item in candidates if _has_surface(item) and not item.hide_render]
 
 
 def _has_surface(item: bpy.types.Object) -> bool:
@@ -52,7 +53,7 @@ class SPLAT_OT_capture_scene(bpy.types.Operator):
             raise CaptureError("No capture folder is chosen.", "Choose one in the Capture panel.")
         surfaces = surfaces_to_capture(context)
         if not surfaces:
-            raise CaptureError("The scene has no mesh object that is rendered.", "Add or select one.")
+            raise CaptureError("No mesh object of the selection is rendered.", "Select one that is enabled in renders.")
         points = meshes.sample_surfaces(surfaces, chosen.seed_count, scene.splat.training.seed)
         resolution = None if chosen.use_scene_resolution else (chosen.width, chosen.height)
         with capturing.sized(scene, resolution):

@@ -2,10 +2,19 @@
 
 import bpy
 
+from ..splat_addon.capture.transforms import is_own_capture
+from ..splat_addon.errors import SplatError
 from ..splat_addon.scene import capturing, meshes
 from ..splat_addon.scene.settings import absolute
 from .capture import surfaces_to_capture
 from .report import reports_errors
+
+
+def _is_captured(scene) -> bool:
+    try:
+        return is_own_capture(absolute(scene.splat.capture.folder))
+    except SplatError:
+        return False
 
 
 class SPLAT_OT_sample_seeds(bpy.types.Operator):
@@ -17,8 +26,7 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        folder = context.scene.splat.capture.folder
-        if not folder or not (absolute(folder) / "transforms.json").is_file():
+        if not context.scene.splat.capture.folder or not _is_captured(context.scene):
             cls.poll_message_set("Capture the scene first: seeds are part of a capture")
             return False
         if not surfaces_to_capture(context):

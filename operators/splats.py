@@ -4,14 +4,16 @@ from pathlib import Path
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
+from mathutils import Matrix
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.gaussians.ply import read_splats, write_splats
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene import appearance, splats
+from ..splat_addon.scene import appearance, review, splats
 from .report import reports_errors
 
 COLLECTION = "Splats"
+RUN_KEY = "splat_run"  # the run folder that an object came from
 
 
 class SPLAT_OT_import_result(bpy.types.Operator):
@@ -27,18 +29,18 @@ class SPLAT_OT_import_result(bpy.types.Operator):
             cls.poll_message_set("Switch to Object Mode first")
             return False
         if not context.scene.splat.run_folder:
-            cls.poll_message_set("Train first: this scene has no run")
+            cls.poll_message_set("Train first, or choose a run: this scene has none")
             return False
         return True
 
     @reports_errors
     def execute(self, context):
-        folder = RunFolder(Path(bpy.path.abspath(context.scene.splat.run_folder)))
+        folder = RunFolder(review.require_run(context.scene))
         path = folder.result_file()
         if path is None:
             raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
         cloud = read_splats(path)
-        item = splats.splats_to_object(cloud, folder.path.name, _collection(context.scene))
+        item = _object_of_run(context.scene, folder, cloud)
         appearance.show_as_ellipsoids(item)
         context.view_layer.update()
         for other in context.selected_objects:
@@ -68,9 +70,22 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
     @reports_errors
     def execute(self, context):
         cloud = splats.splats_from_object(context.active_object)
-        write_splats(Path(self.filepath), cloud)
+        if context.active_object.matrix_world != Matrix.Identity(4):
+            self.report({"WARNING"}, "The splats are written in the object's own frame, without its transform")
+        write_splats(Path(self.filepath).with_suffix(".ply"), cloud)
         self.report({"INFO"}, f"Exported {len(cloud)} splats to {self.filepath}")
         return {"FINISHED"}
+
+
+def _object_of_run(scene: bpy.types.Scene, folder: RunFolder, cloud) -> bpy.types.Object:
+    """The scene's object for a run, with `cloud` as its data: a second import replaces the first."""
+    for item in scene.objects:
+        if item.get(RUN_KEY) == str(folder.path) and splats.is_splats(item):
+            splats.replace_splats(item, cloud)
+            return item
+    item = splats.splats_to_object(cloud, folder.path.name, _collection(scene))
+    item[RUN_KEY] = str(folder.path)
+    return item
 
 
 def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:

@@ -5,10 +5,9 @@ from pathlib import Path
 import bpy
 
 from ..splat_addon.errors import RunError
-from ..splat_addon.run.events import Finished
-from ..splat_addon.run.folder import next_run_path
-from ..splat_addon.scene import live_run
-from ..splat_addon.scene.settings import train_config
+from ..splat_addon.run.folder import RunFolder, next_run_path
+from ..splat_addon.scene import live_run, review
+from ..splat_addon.scene.settings import absolute, remember_run, run_path, train_config
 from .report import reports_errors
 
 TICK_S = 0.25
@@ -24,7 +23,7 @@ def preferences(context):
 def trainer_python(context) -> Path:
     """The interpreter that trains, as the preferences say."""
     chosen = preferences(context)
-    return Path(bpy.path.abspath(chosen.trainer_python)) if chosen and chosen.trainer_python else Path()
+    return absolute(chosen.trainer_python) if chosen and chosen.trainer_python else Path()
 
 
 class SPLAT_OT_start_training(bpy.types.Operator):
@@ -42,10 +41,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         if not context.scene.splat.capture.folder:
             cls.poll_message_set("Choose a capture folder first")
             return False
-        if not trainer_python(context).name:
-            cls.poll_message_set("Set the trainer Python in the add-on preferences first")
-            return False
-        return True
+        return _has_trainer(cls, context)
 
     @reports_errors
     def execute(self, context):
@@ -58,6 +54,40 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         start_ticking()
         self.report({"INFO"}, f"Training in {run.folder.path}")
         return {"FINISHED"}
+
+
+class SPLAT_OT_resume_training(bpy.types.Operator):
+    """Go on with the run of this scene from what it last saved"""
+
+    bl_idname = "splat.resume_training"
+    bl_label = "Resume Run"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if live_run.is_training():
+            cls.poll_message_set("A run is training already: stop it first")
+            return False
+        path = run_path(context.scene)
+        if path is None or not RunFolder(path).checkpoint_file.is_file():
+            cls.poll_message_set("This scene has no run that has saved anything to go on from")
+            return False
+        return _has_trainer(cls, context)
+
+    @reports_errors
+    def execute(self, context):
+        run = live_run.resume(context.scene, review.require_run(context.scene), trainer_python(context))
+        start_ticking()
+        self.report({"INFO"}, f"Going on in {run.folder.path}")
+        return {"FINISHED"}
+
+
+def _has_trainer(cls, context) -> bool:
+    chosen = preferences(context)
+    if not chosen or not chosen.trainer_python:
+        cls.poll_message_set("Set the trainer Python in the add-on preferences first")
+        return False
+    return True
 
 
 class SPLAT_OT_command_training(bpy.types.Operator):
@@ -109,22 +139,47 @@ def _tick() -> float | None:
     events = live_run.pump()
     if events:
         _redraw()
-    if any(isinstance(event, Finished) for event in events):
-        _import_result()
-    return TICK_S if live_run.is_training() else None
+    run = live_run.current()
+    if run is None or run.state == "failed":
+        return None
+    if run.state != "finished":
+        return TICK_S
+    return None if _import_result(run) else TICK_S
 
 
-def _import_result() -> None:
-    """The result appears by itself, as an undo step of its own, where that disturbs nobody."""
-    from .splats import SPLAT_OT_import_result
-
-    run, windows = live_run.current(), bpy.context.window_manager.windows
-    window = next((window for window in windows if window.scene.name == run.scene_name), None)
+def _import_result(run) -> bool:
+    """The result appears by itself, as an undo step of its own, once nobody is disturbed by it; False: not yet."""
+    scene = live_run.scene_of(run)
+    if scene is None:
+        return True  # another file is open: the result waits in its folder
+    window = next((window for window in bpy.context.window_manager.windows if window.scene == scene), None)
     if window is None:
-        return
+        return False
     with bpy.context.temp_override(window=window):
-        if SPLAT_OT_import_result.poll(bpy.context):
-            bpy.ops.splat.import_result("EXEC_DEFAULT", True)
+        if bpy.context.mode != "OBJECT":
+            return False
+        bpy.ops.splat.import_result("EXEC_DEFAULT", True)
+    return True
+
+
+@bpy.app.handlers.persistent
+def keep_run_through_undo(*_) -> None:
+    """Undoing what was done before a run was started must not lose the run."""
+    run = live_run.current()
+    scene = live_run.scene_of(run) if run is not None and run.backend else None
+    if run is not None and scene is not None and not scene.splat.run_folder:
+        remember_run(scene, run.folder.path)
+
+
+@bpy.app.handlers.persistent
+def list_views_after_load(*_) -> None:
+    """A file that was saved during a run lists what the run measured since."""
+    for scene in bpy.data.scenes:
+        if scene.splat.run_folder:
+            live_run.list_views_of_run(scene)
+
+
+HANDLERS = {"undo_post": keep_run_through_undo, "load_post": list_views_after_load}
 
 
 def _redraw() -> None:
@@ -134,4 +189,4 @@ def _redraw() -> None:
                 area.tag_redraw()
 
 
-CLASSES = (SPLAT_OT_start_training, SPLAT_OT_command_training)
+CLASSES = (SPLAT_OT_start_training, SPLAT_OT_resume_training, SPLAT_OT_command_training)

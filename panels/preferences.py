@@ -10,14 +10,14 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
 
     trainer_python: bpy.props.StringProperty(
         name="Trainer Python",
-        description="The Python that trains: one with PyTorch, SciPy and Pillow, never Blender's own",
+        description="The Python that trains: one with PyTorch, SciPy, Pillow and numba, never Blender's own",
         subtype="FILE_PATH",
         default="",
     )
 
     def draw(self, context):
         self.layout.prop(self, "trainer_python")
-        self.layout.label(text="A Python with torch, numpy, scipy and pillow installed; see the README.", icon="INFO")
+        self.layout.label(text="A Python with torch, numpy, scipy, pillow and numba; see the README.", icon="INFO")
 
 
 CLASSES = (SPLAT_AP_preferences,)

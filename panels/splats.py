@@ -13,7 +13,11 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
+        layout.prop(context.scene.splat, "run_folder")
         layout.operator(SPLAT_OT_import_result.bl_idname, icon="IMPORT")
+        space = context.space_data
+        if space is not None and space.type == "VIEW_3D" and space.shading.type in ("SOLID", "WIREFRAME"):
+            layout.label(text="Material Preview shows their colours", icon="SHADING_TEXTURE")
         active = context.active_object
         if active is not None and is_splats(active):
             layout.label(text=f"{active.name}: {len(active.data.attributes['position'].data)} splats")

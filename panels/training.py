@@ -4,7 +4,7 @@ import math
 
 import bpy
 
-from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_start_training
+from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
 from ..splat_addon.scene import live_run
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
@@ -30,6 +30,7 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
             _draw_commands(layout, run)
         else:
             layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
+            layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
         if run is not None:
             _draw_run(layout, run)
 

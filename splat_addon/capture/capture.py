@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -52,9 +52,16 @@ class Capture:
 
     @property
     def extent(self) -> float:
-        """1.1 times the largest distance of a camera from the cameras' centre, capture units (INRIA's scene extent)."""
+        """1.1 times the largest distance of a camera from the cameras' centre, capture units (INRIA's scene extent).
+
+        Cameras that stand at nearly one place (a tripod) say nothing about it; then a tenth of the points' distance.
+        """
         positions = np.stack([view.camera.position for view in self.views])
-        return max(float(np.linalg.norm(positions - positions.mean(axis=0), axis=1).max()) * 1.1, 1e-6)
+        center = positions.mean(axis=0)
+        extent = float(np.linalg.norm(positions - center, axis=1).max()) * 1.1
+        if self.points is not None and len(self.points.positions):
+            extent = max(extent, 0.1 * float(np.median(np.linalg.norm(self.points.positions - center, axis=1))))
+        return max(extent, 1e-6)
 
     def fingerprint(self) -> str:
         """A short hash over names, cameras and photo sizes: the same capture gives the same text."""
@@ -110,8 +117,9 @@ def open_capture(folder: Path, hold_out_every: int = 8) -> Capture:
         )
     if held_out is None:  # counted before missing photos go, so that a lost photo does not move the split
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
+    view_names = _view_names(names)
     views = tuple(
-        View(_view_name(name), photos[name], cameras[name], name in held_out) for name in names if name not in missing
+        View(view_names[name], photos[name], cameras[name], name in held_out) for name in names if name not in missing
     )
     capture = Capture(folder, views, points, missing)
     if not capture.training_views:
@@ -119,9 +127,20 @@ def open_capture(folder: Path, hold_out_every: int = 8) -> Capture:
     return capture
 
 
-def _view_name(photo: str) -> str:
-    path = Path(photo).with_suffix("")
-    return path.relative_to("images").as_posix() if path.parts[0] == "images" else path.as_posix()
+def _view_names(photos: list[str]) -> dict[str, str]:
+    """A name for each photo that is a relative path without a suffix, never leaves its folder, and is unique."""
+    names: dict[str, str] = {}
+    for photo in photos:
+        path = PurePosixPath(photo.replace("\\", "/"))
+        parts = [
+            part for part in path.with_suffix("").parts if part not in ("/", "..", ".", "images") and ":" not in part
+        ]
+        stem = "/".join(parts[-2:] if path.is_absolute() else parts) or "view"
+        number, name = 2, stem
+        while name in names.values():
+            number, name = number + 1, f"{stem}_{number}"
+        names[photo] = name
+    return names
 
 
 def _with_suffix(path: Path) -> Path:

@@ -9,12 +9,16 @@ from ..errors import CaptureError
 from .camera import OPENCV_FROM_OPENGL, Camera
 
 FILE_NAME = "transforms.json"
+SCENE_SOURCE = "blender-scene"  # who wrote a capture that was rendered from a scene
+_MODELS = {"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV"}
 _INTRINSICS = {"w": "width", "h": "height", "fl_x": "fx", "fl_y": "fy", "cx": "cx", "cy": "cy"}
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 
 
 def read_transforms(path: Path) -> tuple[dict[str, Camera], set[str] | None, str | None]:
     """Cameras by photo path (relative to the file), the photos marked held out (None: not said), the points' file.
+
+    In captures of a scene the split is a choice of training, not of the capture, and so counts as not said.
 
     Raises CaptureError when the file is no capture.
     """
@@ -32,15 +36,15 @@ def read_transforms(path: Path) -> tuple[dict[str, Camera], set[str] | None, str
     for frame in frames:
         try:
             cameras[frame["file_path"]] = _camera({**document, **frame})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             name = frame.get("file_path", "a frame") if isinstance(frame, dict) else "a frame"
             raise CaptureError(
                 f"{name} in {path} has no complete camera ({error}).",
                 "Each frame needs file_path, transform_matrix, fl_x, fl_y, cx, cy, w and h.",
             ) from error
     held_out = None
-    if "val_filenames" in document or "test_filenames" in document:
-        held_out = {*document.get("val_filenames", []), *document.get("test_filenames", [])}
+    if document.get("source") != SCENE_SOURCE and ("val_filenames" in document or "test_filenames" in document):
+        held_out = {*(document.get("val_filenames") or []), *(document.get("test_filenames") or [])}
     return cameras, held_out, document.get("ply_file_path")
 
 
@@ -65,11 +69,21 @@ def write_transforms(
     path.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
+def is_own_capture(folder: Path) -> bool:
+    """Whether the capture in `folder` was rendered from a scene, and so can be made again."""
+    try:
+        return json.loads((folder / FILE_NAME).read_text(encoding="utf-8")).get("source") == SCENE_SOURCE
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def _intrinsics(camera: Camera) -> dict[str, float]:
     return {key: getattr(camera, field) for key, field in _INTRINSICS.items()}
 
 
 def _camera(values: dict) -> Camera:
+    if str(values.get("camera_model") or "").upper() not in _MODELS:
+        raise ValueError(f"camera model {values['camera_model']} is not supported; undistort the photos first")
     matrix = np.array(values["transform_matrix"], dtype=np.float64)
     if matrix.shape == (3, 4):
         matrix = np.vstack([matrix, [0, 0, 0, 1]])

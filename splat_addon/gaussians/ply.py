@@ -174,6 +174,7 @@ def _write_vertices(path: Path, vertices: np.ndarray) -> None:
             file.write(vertices.tobytes())
         os.replace(aside, path)
     except OSError as error:
+        aside.unlink(missing_ok=True)
         raise SplatFileError(
             f"{path} cannot be written ({error.strerror}).", "Choose a folder that can be written and has space."
         ) from error

@@ -31,7 +31,7 @@ class TrainConfig:
     sh_degree: int = _setting(3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3)
     max_resolution: int = _setting(1920, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
     hold_out_every: int = _setting(
-        8, "Every n-th view is kept out of training to measure quality; 0 = none", low=0, high=10_000
+        8, "Every n-th view measures quality instead of training; 0 = none", low=0, high=10_000
     )
     device: str = _setting("auto", "Which processor trains", choices=("auto", "cpu", "cuda"))
     seed: int = _setting(42, "Seed of all random choices", low=0, high=2**31 - 1)
@@ -56,10 +56,10 @@ class TrainConfig:
         0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, advanced=True
     )
     means_rate: float = _setting(
-        4e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
+        6e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
     )
-    scales_rate: float = _setting(1e-2, "Learning rate of log sizes", low=0.0, high=1.0, advanced=True)
-    quaternions_rate: float = _setting(4e-3, "Learning rate of rotations", low=0.0, high=1.0, advanced=True)
+    scales_rate: float = _setting(6e-3, "Learning rate of log sizes", low=0.0, high=1.0, advanced=True)
+    quaternions_rate: float = _setting(2e-3, "Learning rate of rotations", low=0.0, high=1.0, advanced=True)
     opacities_rate: float = _setting(
         5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, advanced=True
     )
@@ -86,7 +86,7 @@ class TrainConfig:
         24, "Captures with at most this many training views are regularised", low=0, high=100_000, advanced=True
     )
     regularization: float = _setting(
-        0.05, "With few views, or MCMC: weight of mean opacity and size in the loss", low=0.0, high=10.0, advanced=True
+        0.02, "With few views, or MCMC: weight of mean opacity and size in the loss", low=0.0, high=10.0, advanced=True
     )
     dropout: float = _setting(
         0.2, "With few views: part of the splats left out at random, late in the run", low=0.0, high=0.9, advanced=True

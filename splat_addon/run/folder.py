@@ -71,7 +71,7 @@ class RunFolder:
 
         Raises RunError when the place cannot be written or already holds a run.
         """
-        folder = RunFolder(Path(path))
+        folder = RunFolder(Path(path).resolve())
         config.check()
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
@@ -104,6 +104,12 @@ class RunFolder:
             return self.splats_file
         snapshots = [self.path / event.path for event in self.events() if isinstance(event, SnapshotSaved)]
         return next((path for path in reversed(snapshots) if path.is_file()), None)
+
+    def what_is_left(self) -> str:
+        """A sentence about what a run that broke off has left."""
+        if self.checkpoint_file.is_file():
+            return "What it had saved is kept, and it can be resumed."
+        return "The last snapshot is kept." if self.result_file() else "It had saved nothing yet."
 
     def log_tail(self, lines: int = 3) -> str:
         """The last lines that libraries printed, for a message about a crash."""

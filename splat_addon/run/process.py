@@ -30,7 +30,14 @@ def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> li
         )
     if not Path(python).is_file():
         raise SetupError(f"The trainer Python {python} does not exist.", "Choose it in the add-on preferences.")
-    return [str(python), "-u", "-m", "splat_addon.trainer", str(folder.path), *(["--resume"] if resume else [])]
+    return [
+        str(python),
+        "-u",
+        "-m",
+        "splat_addon.trainer",
+        str(folder.path.resolve()),
+        *(["--resume"] if resume else []),
+    ]
 
 
 def trainer_environment() -> dict[str, str]:
@@ -169,7 +176,7 @@ class TrainerProcess:
         said = self.folder.log_tail()
         return self._fail(
             f"The trainer {how}" + (f": {said}" if said else "."),
-            f"The last snapshot is kept. See {self.folder.log_file}.",
+            f"{self.folder.what_is_left()} See {self.folder.log_file}.",
         )
 
     def _check_deadlines(self) -> list[Event]:
@@ -180,7 +187,7 @@ class TrainerProcess:
                 f"Check the trainer Python in the add-on preferences; see {self.folder.log_file}.",
             )
         if self._kill_deadline is not None and now > self._kill_deadline:
-            return self._fail("The trainer did not stop when asked and was ended.", "The last snapshot is kept.")
+            return self._fail("The trainer did not stop when asked and was ended.", self.folder.what_is_left())
         return []
 
     def _fail(self, message: str, remedy: str) -> list[Event]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ..capture.camera import Camera
 from ..capture.capture import Points, held_out_indices
-from ..capture.transforms import FILE_NAME, write_transforms
+from ..capture.transforms import FILE_NAME, SCENE_SOURCE, is_own_capture, write_transforms
 from ..errors import CaptureError
 from ..gaussians.ply import write_points
 from .cameras import camera_from_object
@@ -59,16 +60,21 @@ def capture_scene(
     aside = folder / ".capture.partial"
     frame = scene.frame_current, scene.frame_subframe
     notes: list[str] = []
+    _require_own_place(folder)
     with borrow() as settings:
         try:
             _set_up_render(scene, settings, options)
             notes += _switch_off_lens_effects(scene, camera_objects, settings)
-            cameras = {_photo_name(item): camera_from_object(item, scene) for item in camera_objects}
+            photos = _photo_names(camera_objects)
+            cameras = {
+                photo: camera_from_object(item, scene) for photo, item in zip(photos, camera_objects, strict=True)
+            }
             _make_empty(aside)
             for done, (photo, item) in enumerate(zip(cameras, camera_objects, strict=True)):
                 tell_progress(done)
                 settings.set(scene, camera=item)
                 _render_still(scene, item, aside / photo)
+            _require_something_visible([aside / photo for photo in photos])
             _write_models(aside, cameras, points, hold_out_every)
             _move_into_place(aside, folder)
         except OSError as error:
@@ -151,9 +157,43 @@ def _switch_off_lens_effects(
     return [f"Depth of field of {names} was switched off for the capture: splats need sharp photos."]
 
 
-def _photo_name(camera_object: bpy.types.Object) -> str:
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in camera_object.name)
-    return f"images/{safe}.png"
+def _require_own_place(folder: Path) -> None:
+    """Never write over photos that were not rendered here."""
+    if is_own_capture(folder):
+        return
+    foreign = [name for name in ("images", FILE_NAME, "sparse", POINTS_FILE) if (folder / name).exists()]
+    if foreign:
+        raise CaptureError(
+            f"{folder} already holds {' and '.join(foreign)} that no capture of a scene has made.",
+            "Choose an empty folder; nothing was changed.",
+        )
+
+
+def _require_something_visible(images: list[Path]) -> None:
+    """A capture of nothing would train without complaint: look at some of its images."""
+    for path in images[:: max(1, len(images) // 6)]:
+        image = bpy.data.images.load(str(path))
+        pixels = np.empty(image.size[0] * image.size[1] * 4, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+        bpy.data.images.remove(image)
+        if pixels[3::4].any():
+            return
+    raise CaptureError(
+        "Nothing of the scene is visible in these views.",
+        "Check that the objects are enabled in renders, not tiny, and within the cameras' clipping range.",
+    )
+
+
+def _photo_names(camera_objects: list[bpy.types.Object]) -> list[str]:
+    """One file name per camera, all different."""
+    names: list[str] = []
+    for item in camera_objects:
+        safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in item.name)
+        number, name = 2, f"images/{safe}.png"
+        while name.lower() in [taken.lower() for taken in names]:
+            number, name = number + 1, f"images/{safe}_{number}.png"
+        names.append(name)
+    return names
 
 
 def _render_still(scene: bpy.types.Scene, camera_object: bpy.types.Object, path: Path) -> None:
@@ -178,7 +218,7 @@ def _write_models(folder: Path, cameras: dict[str, Camera], points: Points, hold
     indices = held_out_indices(len(names), hold_out_every)
     held_out = {name for index, name in enumerate(names) if index in indices}
     write_points(folder / POINTS_FILE, points.positions, points.colors, points.normals)
-    extra = {"view_transform": "Standard", "source": "blender-scene"}
+    extra = {"view_transform": "Standard", "source": SCENE_SOURCE}
     write_transforms(folder / FILE_NAME, {name: cameras[name] for name in names}, held_out, POINTS_FILE, extra)
 
 

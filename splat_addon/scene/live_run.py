@@ -13,6 +13,7 @@ from ..run.config import TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder
 from ..run.process import TrainerProcess, trainer_command
+from .settings import remember_run, run_path
 
 
 @dataclass
@@ -21,7 +22,7 @@ class LiveRun:
 
     folder: RunFolder
     process: TrainerProcess
-    scene_name: str
+    scene_uid: int
     iterations: int
     state: str = "starting"
     backend: str = ""
@@ -77,17 +78,34 @@ def is_training() -> bool:
     return _Watched.run is not None and not _Watched.run.is_over
 
 
-def start(scene: bpy.types.Scene, config: TrainConfig, run_path: Path, python: Path) -> LiveRun:
+def start(scene: bpy.types.Scene, config: TrainConfig, path: Path, python: Path) -> LiveRun:
     """Start training in a new run folder. Raises RunError or SetupError; then nothing was started."""
     if is_training():
         raise RunError("A run is training already.", "Stop it first, or wait until it is finished.")
-    command = trainer_command(python, RunFolder(run_path))
-    folder = RunFolder.create(run_path, config)
+    command = trainer_command(python, RunFolder(path))
+    folder = RunFolder.create(path, config)
     process = TrainerProcess(command, folder)
-    scene.splat.run_folder = str(folder.path)
-    scene.splat.held_out_views.clear()
-    _Watched.run = LiveRun(folder, process, scene.name, config.iterations)
+    _Watched.run = LiveRun(folder, process, scene.session_uid, config.iterations)
     return _Watched.run
+
+
+def resume(scene: bpy.types.Scene, path: Path, python: Path) -> LiveRun:
+    """Go on with a run from its checkpoint. Raises RunError or SetupError; then nothing was started."""
+    if is_training():
+        raise RunError("A run is training already.", "Stop it first, or wait until it is finished.")
+    folder = RunFolder(path.resolve())
+    config = TrainConfig.read(folder.config_file)
+    process = TrainerProcess(trainer_command(python, folder, resume=True), folder)
+    _Watched.run = LiveRun(folder, process, scene.session_uid, config.iterations)
+    return _Watched.run
+
+
+def scene_of(run: LiveRun) -> bpy.types.Scene | None:
+    """The scene that a run belongs to: the one it was started from, or one that remembers it (after a reload)."""
+    for scene in bpy.data.scenes:
+        if scene.session_uid == run.scene_uid or run_path(scene) == run.folder.path:
+            return scene
+    return None
 
 
 def send(command: str) -> None:
@@ -108,11 +126,22 @@ def pump() -> list[Event]:
     events = run.process.poll()
     for event in events:
         run.apply(event)
-        if isinstance(event, Evaluated):
-            scene = bpy.data.scenes.get(run.scene_name)
-            if scene is not None:
-                list_held_out_views(scene, event)
+        scene = scene_of(run)
+        if scene is not None and isinstance(event, Started | Evaluated | Finished):
+            remember_run(scene, run.folder.path)  # only now: a run that never starts must not hide an earlier one
+        if scene is not None and isinstance(event, Evaluated):
+            list_held_out_views(scene, event)
     return events
+
+
+def list_views_of_run(scene: bpy.types.Scene) -> None:
+    """Fill the list from what the scene's run last measured; empty when it measured nothing."""
+    path = run_path(scene)
+    evaluated = RunFolder(path).latest_evaluation() if path else None
+    if evaluated is None:
+        scene.splat.held_out_views.clear()
+    else:
+        list_held_out_views(scene, evaluated)
 
 
 def list_held_out_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:

@@ -13,26 +13,32 @@ from ..errors import RunError
 from ..run.config import TrainConfig
 from ..run.folder import RunFolder
 from .cameras import apply_camera
+from .live_run import list_held_out_views
+from .settings import absolute, run_path
 
 CAMERA_NAME = "Splat Held-out View"
 _KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
-_KEY = "splat_review_before"
+_KEY, _CAMERA_KEY = "splat_review_before", "splat_review_camera"  # what is given back, kept with the scene
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
     """Whether a held-out view is shown."""
-    return scene.camera is not None and scene.camera.name == CAMERA_NAME and _KEY in scene
+    return _KEY in scene
 
 
 def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     """Look through the chosen held-out view. Raises RunError or CaptureError when run or capture are gone."""
-    folder = RunFolder(Path(bpy.path.abspath(scene.splat.run_folder)))
-    evaluated = folder.latest_evaluation() if scene.splat.run_folder else None
+    folder = RunFolder(require_run(scene))
+    evaluated = folder.latest_evaluation()
     if evaluated is None:
         raise RunError("This scene has no run with held-out views.", "Train first, holding out at least one view.")
+    list_held_out_views(scene, evaluated)
     chosen = scene.splat.held_out_views[scene.splat.held_out_index].name
     config = TrainConfig.read(folder.config_file)
-    views = {view.name: view for view in open_capture(Path(config.capture), config.hold_out_every).views}
+    capture = Path(config.capture)
+    if not capture.is_dir() and scene.splat.capture.folder:
+        capture = absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
+    views = {view.name: view for view in open_capture(capture, config.hold_out_every).views}
     if chosen not in views:
         raise RunError(f"The capture no longer holds the view '{chosen}'.", "Choose another view, or capture again.")
     view = views[chosen]
@@ -40,13 +46,23 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     camera_object = _review_camera(scene)
     if not is_reviewing(scene):
         scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
-        scene[_KEY]["camera"] = scene.camera.name if scene.camera else ""
+        scene[_CAMERA_KEY] = scene.camera
     apply_camera(camera_object, view.camera.without_distortion(), scene.render)
     scene.camera = camera_object
     _show_images(camera_object.data, view.image_path, render_file, scene.splat.review_mode)
     for region_3d in _viewports(context):
         region_3d.view_perspective = "CAMERA"
     return view
+
+
+def require_run(scene: bpy.types.Scene) -> Path:
+    """The folder of the scene's run. Raises RunError when there is none, or it is not where it was."""
+    path = run_path(scene)
+    if path is None:
+        raise RunError("This scene has no run.", "Train first, or choose a run in the Splats panel.")
+    if not path.is_dir():
+        raise RunError(f"The run folder {path} is gone.", "Choose where it is now in the Splats panel.")
+    return path
 
 
 def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
@@ -56,8 +72,10 @@ def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
         return
     for name in _KEPT:
         setattr(scene.render, name, before[name])
-    scene.camera = scene.objects.get(before["camera"])
-    del scene[_KEY]
+    scene.camera = scene.get(_CAMERA_KEY)
+    for key in (_KEY, _CAMERA_KEY):
+        if key in scene:
+            del scene[key]
     camera_object = bpy.data.objects.get(CAMERA_NAME)
     if camera_object is not None:
         data = camera_object.data

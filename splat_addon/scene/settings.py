@@ -1,5 +1,6 @@
 """What the user chooses, kept in the .blend as `Scene.splat`. Training settings are generated from `TrainConfig`."""
 
+import contextlib
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def _property_of(spec):
         return bpy.props.EnumProperty(**common, items=items, default=spec.default.upper())
     if spec.type is bool:
         return bpy.props.BoolProperty(**common, default=spec.default)
+    if spec.type is str:
+        return bpy.props.StringProperty(**common, default=spec.default, subtype="FILE_PATH")
     limits = {"min": metadata["low"], "max": metadata["high"]}
     if spec.type is int:
         return bpy.props.IntProperty(**common, default=spec.default, **limits)
@@ -101,7 +104,10 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     training: bpy.props.PointerProperty(type=SPLAT_PG_training)
     show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
     run_folder: bpy.props.StringProperty(
-        name="Run Folder", description="The run that was started last from this scene", subtype="DIR_PATH"
+        name="Run",
+        description="The run whose splats and held-out views are shown: the last one started here, or any you choose",
+        subtype="DIR_PATH",
+        update=lambda self, context: _on_run_chosen(self.id_data),
     )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
@@ -116,6 +122,13 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         default="RENDER",
         update=lambda self, context: _on_view_chosen(context),
     )
+
+
+def _on_run_chosen(scene) -> None:
+    """The list of held-out views is that of the run."""
+    from . import live_run
+
+    live_run.list_views_of_run(scene)
 
 
 def _on_view_chosen(context) -> None:
@@ -152,15 +165,43 @@ def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
 def _value(spec, shown):
     if spec.metadata["choices"]:
         return shown.lower()
+    if spec.type is str:
+        return str(absolute(shown)) if shown else ""
     if spec.type is float:
         return spec.default if np.float32(spec.default) == np.float32(shown) else float(f"{shown:.7g}")
     return shown
 
 
 def absolute(path: str) -> Path:
-    """A folder or file as the user typed it, `//` meaning beside the .blend. Raises RunError when that has no place."""
-    if path.startswith("//") and not bpy.data.filepath:
+    """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths lie beside the .blend.
+
+    Raises RunError when the .blend has no place yet.
+    """
+    if not path:
+        return Path()
+    is_beside = path.startswith("//") or not (path.startswith("~") or Path(path).is_absolute())
+    if is_beside and not bpy.data.filepath:
         raise RunError(
             f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path."
         )
-    return Path(bpy.path.abspath(path)) if path else Path()
+    if not is_beside:
+        return Path(path).expanduser()
+    return (Path(bpy.data.filepath).parent / path.removeprefix("//")).resolve()
+
+
+def run_path(scene: bpy.types.Scene) -> Path | None:
+    """The folder of the scene's run; None when it has none or its place cannot be told."""
+    try:
+        return absolute(scene.splat.run_folder) if scene.splat.run_folder else None
+    except RunError:
+        return None
+
+
+def remember_run(scene: bpy.types.Scene, path: Path) -> None:
+    """Keep a run with the scene: beside the .blend where possible, so that a project can be moved."""
+    text = str(path)
+    if bpy.data.filepath:
+        with contextlib.suppress(ValueError):  # another drive on Windows
+            text = bpy.path.relpath(text)
+    if scene.splat.run_folder != text:
+        scene.splat.run_folder = text

@@ -4,6 +4,8 @@ Attributes (all on points): position, `scale` (linear sigma), `rotation` (unit q
 raw base coefficients of red, green, blue, and the opacity 0..1), `radiance:sh_0` … (higher coefficients, rgb each).
 """
 
+from typing import Any, cast
+
 import bpy
 import numpy as np
 
@@ -38,6 +40,15 @@ def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Coll
     item = bpy.data.objects.new(name, splats_to_data(cloud, name))
     collection.objects.link(item)
     return item
+
+
+def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:
+    """Give an object other gaussians; its former data goes when nothing else uses it."""
+    former: Any = item.data
+    item.data = cast(Any, splats_to_data(cloud, former.name))
+    if former.users == 0:
+        collection = bpy.data.meshes if isinstance(former, bpy.types.Mesh) else bpy.data.pointclouds
+        collection.remove(former)
 
 
 def splats_to_data(cloud: GaussianCloud, name: str) -> bpy.types.ID:

@@ -56,7 +56,7 @@ def run(folder: RunFolder, wire: Wire, resume: bool) -> Event:
     except OSError as error:
         traceback.print_exc()
         if error.errno == errno.ENOSPC:
-            return Failed("The disk is full.", "Free some space; the last snapshot is kept.")
+            return Failed("The disk is full.", f"Free some space. {folder.what_is_left()}")
         return Failed(f"A file of the run cannot be used ({error}).", "Check that its folder is still there.")
     except Exception as error:
         traceback.print_exc()
@@ -64,7 +64,7 @@ def run(folder: RunFolder, wire: Wire, resume: bool) -> Event:
             return Failed("The device has not enough memory for this run.", "Lower Max Splats or Max Resolution.")
         return Failed(
             f"The trainer met an error it did not expect ({type(error).__name__}: {error}).",
-            f"The last snapshot is kept. Please report it with {folder.log_file}.",
+            f"{folder.what_is_left()} Please report it with {folder.log_file}.",
         )
 
 

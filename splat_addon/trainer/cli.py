@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from ..errors import SplatError
+from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str]) -> int:
             config = TrainConfig.read(folder.config_file)
         else:
             config = configure(options)
+            if not Path(config.capture).is_dir():
+                raise RunError(f"The capture folder {config.capture} does not exist.", "Give the folder of a capture.")
             folder = RunFolder.create(options.run or next_run_path(Path("runs").resolve()), config)
         command = trainer_command(Path(sys.executable), folder, resume=bool(options.resume))
         process = TrainerProcess(command, folder)

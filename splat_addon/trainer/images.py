@@ -73,10 +73,6 @@ def load_photo(view: View, max_resolution: int) -> Photo:
     except (OSError, ValueError, SyntaxError) as error:
         raise CaptureError(f"The photo {view.image_path} cannot be read.", "Replace the file or remove it.") from error
     camera = view.camera
-    reduction = max(1.0, max(image.size) / max_resolution)
-    size = (max(1, round(image.width / reduction)), max(1, round(image.height / reduction)))
-    if size != image.size:
-        image = image.resize(size, Image.Resampling.BOX if reduction >= 2 else Image.Resampling.LANCZOS)
     proportion = (image.width / image.height) / (camera.width / camera.height)
     if abs(proportion - 1) > 0.02:
         raise CaptureError(
@@ -84,6 +80,10 @@ def load_photo(view: View, max_resolution: int) -> Photo:
             f" {camera.width} x {camera.height}.",
             "Use the photos that the cameras were measured on, not rotated or cropped.",
         )
+    reduction = max(1.0, max(image.size) / max_resolution)
+    size = (max(1, round(image.width / reduction)), max(1, round(image.height / reduction)))
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BOX if reduction >= 2 else Image.Resampling.LANCZOS)
     camera = camera.resized(*image.size)
     pixels = torch.from_numpy(np.array(image))
     mask = None

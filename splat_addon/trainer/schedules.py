@@ -7,6 +7,7 @@ from .rasterize import Gaussians
 
 MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
 OTHERS_DECAY = 0.4
+FEW_VIEWS_COLOR = 0.25  # with few views, view-dependent colour overfits: this much of its learning rate
 DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
 
 
@@ -22,10 +23,11 @@ def means_rate(config: TrainConfig, fraction: float, extent: float) -> float:
     return config.means_rate * extent * MEANS_DECAY**fraction
 
 
-def rates(config: TrainConfig, fraction: float, extent: float, coefficients: int) -> Gaussians:
+def rates(config: TrainConfig, fraction: float, extent: float, coefficients: int, training_views: int) -> Gaussians:
     """Adam's learning rates, one per parameter (see `Rasterizer.adam_step`), for `coefficients` harmonics."""
     others = OTHERS_DECAY**fraction
-    sh = torch.full((coefficients, 3), config.sh_rest_rate * others)
+    view_dependent = FEW_VIEWS_COLOR if training_views <= config.few_views else 1.0
+    sh = torch.full((coefficients, 3), config.sh_rest_rate * view_dependent * others)
     sh[0] = config.sh_base_rate * others
     return Gaussians(
         means=means_rate(config, fraction, extent),

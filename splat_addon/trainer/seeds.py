@@ -49,7 +49,7 @@ def point_spacing(positions: np.ndarray) -> np.ndarray:
     neighbors = min(NEIGHBORS, len(positions) - 1)
     distances, _ = cKDTree(positions).query(positions, k=neighbors + 1)
     spacing = np.sqrt((distances[:, 1:] ** 2).mean(axis=1))
-    return np.clip(spacing, 1e-7, 10 * np.median(spacing))
+    return np.clip(spacing, 1e-7, 1e6 * np.median(spacing))
 
 
 def quaternions_to_normals(normals: np.ndarray) -> np.ndarray:

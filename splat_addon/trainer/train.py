@@ -28,6 +28,8 @@ from .rasterize import Gaussians, choose, doctor
 from .seeds import seeds_from_points
 from .wire import Wire
 
+AUTOSAVE_S = 60.0  # a crash costs at most this much training
+
 
 def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
     """Run `config` in `folder`, telling `wire`, until all steps are done or a stop is asked for.
@@ -73,11 +75,15 @@ def first_cloud(capture: Capture, config: TrainConfig) -> GaussianCloud:
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
-    """The gaussians with about `part` of them invisible, chosen at random; they receive no gradient."""
+    """The gaussians with about `part` of them invisible, chosen at random, and the others denser by as much.
+
+    What few views have overfitted with one gaussian each becomes the work of several (Park et al. 2025, DropGaussian).
+    """
     if part <= 0:
         return gaussians
     logits = gaussians.logit_opacities
-    return gaussians._replace(logit_opacities=torch.where(torch.rand_like(logits) < part, -30.0, logits))
+    denser = torch.logit((torch.sigmoid(logits) / (1 - part)).clamp(1e-6, 0.999))
+    return gaussians._replace(logit_opacities=torch.where(torch.rand_like(logits) < part, -30.0, denser))
 
 
 def load_photos(capture: Capture, config: TrainConfig) -> tuple[list[Photo], list[Photo], list[Warned]]:
@@ -127,6 +133,7 @@ class Run:
         self.measured: list[Evaluated] = []
         self.train_seconds = 0.0
         self._queue: list[int] = []
+        self.saved_at = time.monotonic()
 
     @property
     def fraction(self) -> float:
@@ -154,6 +161,8 @@ class Run:
             if config.save_every and self.step % config.save_every == 0:
                 self.save_checkpoint()
                 self.save_snapshot()
+            elif time.monotonic() - self.saved_at > AUTOSAVE_S:
+                self.save_checkpoint()
             if config.eval_every and self.step % config.eval_every == 0:
                 self.evaluate()
         write_splats(self.folder.splats_file, self.model.cloud())
@@ -199,7 +208,8 @@ class Run:
         if offsets.grad is not None:
             self.densifier.observe(offsets.grad, rendering, photo.camera)
         coefficients = model.gaussians.sh.shape[1]
-        model.step(schedules.rates(config, fraction, self.capture.extent, coefficients), self.rasterizer)
+        rates = schedules.rates(config, fraction, self.capture.extent, coefficients, views)
+        model.step(rates, self.rasterizer)
         self.step += 1
         rate = schedules.means_rate(config, fraction, self.capture.extent)
         self.densifier.after_step(self.step, fraction, rate)
@@ -258,6 +268,7 @@ class Run:
 
     def save_checkpoint(self) -> None:
         """All that training goes on from, written aside and moved into place."""
+        self.saved_at = time.monotonic()
         aside = self.folder.checkpoint_file.with_name("checkpoint.pt.partial")
         torch.save(
             {

@@ -124,7 +124,7 @@ def test_rendered_markers_lie_where_the_exported_camera_says(extension, tmp_path
     scene.splat.training.hold_out_every = 0
     select(camera_object)
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
-    view = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c").views[0]
+    view = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c", hold_out_every=0).views[0]
     light = read_pixels(view.image_path)[..., 3]
     pixels, _ = view.camera.project(np.array(places))
     rows, columns = np.mgrid[0:180, 0:320] + 0.5
@@ -236,6 +236,46 @@ def test_a_panoramic_camera_is_refused_before_anything_is_rendered(tmp_path):
         bpy.ops.splat.capture_scene()
     assert settings_of(scene) == before
     assert not (tmp_path / "c" / "transforms.json").exists()
+
+
+def test_photos_that_were_not_rendered_here_are_never_replaced(tmp_path):
+    (tmp_path / "c" / "images").mkdir(parents=True)
+    (tmp_path / "c" / "images" / "DSC_0001.JPG").write_bytes(b"mine")
+    prepare(tmp_path / "c")
+    with pytest.raises(RuntimeError, match=r"already holds images .*Choose an empty folder; nothing was changed"):
+        bpy.ops.splat.capture_scene()
+    assert (tmp_path / "c" / "images" / "DSC_0001.JPG").read_bytes() == b"mine"
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["images"]
+
+
+def test_cameras_whose_names_differ_in_signs_alone_get_files_of_their_own(extension, tmp_path):
+    scene = prepare(tmp_path / "c", source="SELECTED")
+    cameras = []
+    for name in ("Cam.001", "Cam_001", "Cam 001"):
+        item = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+        item.matrix_world = Matrix.Translation((0, -4 - len(cameras), 0)) @ Matrix.Rotation(np.pi / 2, 4, "X")
+        scene.collection.objects.link(item)
+        cameras.append(item)
+    select(bpy.data.objects["Cube"], *cameras)
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    views = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c").views
+    assert len({view.image_path for view in views}) == 3
+    assert sorted(round(view.camera.position[1]) for view in views) == [-6, -5, -4]
+
+
+def test_a_capture_of_nothing_is_refused(tmp_path):
+    prepare(tmp_path / "c")
+    bpy.data.objects["Cube"].scale = (1e-7, 1e-7, 1e-7)
+    with pytest.raises(RuntimeError, match="Nothing of the scene is visible in these views"):
+        bpy.ops.splat.capture_scene()
+    assert not (tmp_path / "c" / "transforms.json").exists()
+
+
+def test_objects_that_are_not_rendered_are_not_sampled(tmp_path):
+    prepare(tmp_path / "c")
+    bpy.data.objects["Cube"].hide_render = True
+    with pytest.raises(RuntimeError, match="No mesh object of the selection is rendered"):
+        bpy.ops.splat.capture_scene()
 
 
 @pytest.mark.parametrize(

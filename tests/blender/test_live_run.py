@@ -66,7 +66,7 @@ def test_events_become_what_the_panel_shows(live_run, events, scripted):
         say(
             events,
             started(events),
-            events.Progressed(5, 0.1, 120, 3.0, 2.0),
+            events.Progressed(5, 0.1, 120, 3.0, 2.0, "training", 0.5),
             events.Warned("One photo is missing."),
             evaluated(events, 5, a=30.0, b=20.0, c=25.0),
             events.SnapshotSaved(5, "snapshots/step_000005.ply", 120),
@@ -172,6 +172,8 @@ def test_every_training_setting_survives_the_interface(extension, tmp_path):
             changed[spec.name] = choices[-1]
         elif isinstance(spec.default, bool):
             changed[spec.name] = not spec.default
+        elif isinstance(spec.default, str):
+            changed[spec.name] = str(tmp_path / "splats.ply")
         elif isinstance(spec.default, int):
             changed[spec.name] = min(high, spec.default + 1)
         else:
@@ -190,11 +192,51 @@ def test_a_path_beside_an_unsaved_file_is_said(extension):
 
 
 def test_import_before_any_splats_says_why(extension, live_run, events, scripted):
-    with pytest.raises(RuntimeError, match="Train first: this scene has no run"):
+    with pytest.raises(RuntimeError, match="Train first, or choose a run: this scene has none"):
         bpy.ops.splat.import_result()
     scripted(say(events, started(events)) + "hear()")
+    pump_until(live_run, lambda run: run.state == "training")
     with pytest.raises(RuntimeError, match="has no splats yet"):
         bpy.ops.splat.import_result()
+
+
+def test_a_run_that_never_starts_does_not_hide_an_earlier_one(live_run, events, scripted, tmp_path):
+    scene = bpy.context.scene
+    run = scripted(say(events, started(events), evaluated(events, 5, a=30.0), events.Finished(10, False, 1, 1.0)))
+    pump_until(live_run, lambda run: run.is_over)
+    # the trainer records its events itself; here the scripted child's are written for it
+    run.folder.events_file.write_text(events.encode_event(evaluated(events, 5, a=30.0)) + "\n")
+    scripted("sys.exit(1)")
+    pump_until(live_run, lambda run: run.is_over)
+    assert scene.splat.run_folder == str(run.folder.path)
+    assert [view.name for view in scene.splat.held_out_views] == ["a"]
+
+
+def test_undo_does_not_lose_the_run(extension, live_run, events, scripted):
+    run = scripted(say(events, started(events)) + "hear()")
+    pump_until(live_run, lambda run: run.state == "training")
+    bpy.context.scene.splat.run_folder = ""  # as undoing to a state before the start leaves it
+    extension.module("operators.training").keep_run_through_undo()
+    assert bpy.context.scene.splat.run_folder == str(run.folder.path)
+
+
+def test_another_file_does_not_receive_the_run(live_run, events, scripted, tmp_path):
+    scripted(say(events, started(events)) + "hear()\n" + say(events, evaluated(events, 5, a=30.0)) + "hear()")
+    pump_until(live_run, lambda run: run.state == "training")
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    live_run.send("snapshot")
+    pump_until(live_run, lambda run: run.evaluations)
+    assert len(bpy.context.scene.splat.held_out_views) == 0 and bpy.context.scene.splat.run_folder == ""
+
+
+def test_paths_are_read_as_users_type_them(extension, tmp_path):
+    absolute = extension.module("splat_addon.scene.settings").absolute
+    assert absolute("~/x") == Path.home() / "x"
+    assert absolute("/a/b") == Path("/a/b")
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="Save the file"):
+        absolute("captures/x")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    assert absolute("captures/x") == tmp_path / "captures" / "x" == absolute("//captures/x")
 
 
 def test_closing_lets_the_child_save_and_end(live_run, events, scripted, tmp_path):

@@ -75,6 +75,44 @@ def test_leaving_the_review_gives_the_artists_view_back(reviewed):
     assert [item.name for item in bpy.data.objects] == ["Mine"] and len(bpy.data.cameras) == 1
 
 
+def test_leaving_gives_back_what_was_even_when_cameras_were_changed_meanwhile(reviewed):
+    scene = bpy.context.scene
+    mine, other = (bpy.data.objects.new(name, bpy.data.cameras.new(name)) for name in ("Mine", "Other"))
+    for item in (mine, other):
+        scene.collection.objects.link(item)
+    scene.camera, scene.render.resolution_x = mine, 1234
+    bpy.ops.splat.review_view()
+    scene.camera = other
+    mine.name = "Renamed"
+    bpy.ops.splat.review_view()
+    assert bpy.ops.splat.leave_review() == {"FINISHED"}
+    assert scene.camera == mine and scene.render.resolution_x == 1234
+
+
+def test_a_chosen_run_lists_its_views(reviewed, tmp_path):
+    scene = bpy.context.scene
+    scene.splat.run_folder = str(tmp_path / "nowhere")
+    assert len(scene.splat.held_out_views) == 0
+    with pytest.raises(RuntimeError, match=r"The run folder .*nowhere is gone\. Choose where it is now"):
+        bpy.ops.splat.import_result()
+    scene.splat.run_folder = str(reviewed.path)
+    assert [view.name for view in scene.splat.held_out_views] == ["v0"]
+
+
+def test_a_second_import_replaces_the_first(extension, reviewed):
+    cloud_module = extension.module("splat_addon.gaussians.cloud")
+    ply = extension.module("splat_addon.gaussians.ply")
+    for count in (3, 5):
+        cloud = cloud_module.GaussianCloud(
+            np.zeros((count, 3)), np.zeros((count, 3)), np.ones((count, 4)), np.zeros(count), np.zeros((count, 1, 3))
+        )
+        ply.write_splats(reviewed.splats_file, cloud)
+        assert bpy.ops.splat.import_result() == {"FINISHED"}
+    splats = extension.module("splat_addon.scene.splats")
+    found = [item for item in bpy.context.scene.objects if splats.is_splats(item)]
+    assert len(found) == 1 and len(splats.splats_from_object(found[0])) == 5
+
+
 def test_review_without_measured_views_says_why():
     with pytest.raises(RuntimeError, match="No held-out view was measured yet"):
         bpy.ops.splat.review_view()
@@ -148,10 +186,10 @@ def test_the_training_panel_offers_start_when_idle(extension):
 def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, state, expected, absent):
     live_run = extension.module("splat_addon.scene.live_run")
     events = extension.module("splat_addon.run.events")
-    run = live_run.LiveRun(None, None, "Scene", iterations=10)
+    run = live_run.LiveRun(None, None, 0, iterations=10)
     run.apply(events.Started(events.PROTOCOL, "cpu", 10, 7, 1, 100, 1))
     run.apply(events.Evaluated(0, 20.0, 0.8, 100, "x"))
-    run.apply(events.Progressed(4, 0.1, 100, 2.0, 65.0, "paused" if state == "paused" else "training"))
+    run.apply(events.Progressed(4, 0.1, 100, 2.0, 65.0, "paused" if state == "paused" else "training", 0.4))
     run.apply(events.Evaluated(4, 28.5, 0.9, 100, "x"))
     if state == "finished":
         run.apply(events.Finished(10, False, 100, 5.0))

@@ -280,6 +280,21 @@ def test_training_from_the_terminal_prints_the_held_out_quality(tmp_path, captur
     assert "held-out PSNR" in said and "init only" in said and str(tmp_path / "run" / "splats.ply") in said
 
 
+def test_a_relative_run_folder_works(tmp_path, capture, monkeypatch):
+    from splat_addon.trainer.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main([str(capture), "--run", "runs/first", "--iterations", "2", "--device", "cpu"]) == 0
+    assert (tmp_path / "runs" / "first" / "splats.ply").is_file()
+
+
+def test_a_wrong_capture_leaves_no_run_folder(tmp_path, capsys):
+    from splat_addon.trainer.cli import main
+
+    assert main([str(tmp_path / "nowhere"), "--run", str(tmp_path / "run")]) == 2
+    assert "does not exist" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
 def test_the_terminal_refuses_bad_settings_in_one_sentence(tmp_path, capture, capsys):
     from splat_addon.trainer.cli import main
 

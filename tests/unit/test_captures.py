@@ -166,6 +166,40 @@ def test_a_fisheye_model_is_refused_by_name(tmp_path):
         colmap.read_model(tmp_path)
 
 
+def test_view_names_never_leave_the_folder_of_renders(tmp_path):
+    """Absolute and climbing photo paths exist in the wild; a render named like them would replace the photo."""
+    photo = tmp_path / "photos" / "a.png"
+    cameras = list(make_cameras(3).values())
+    (tmp_path / "c").mkdir()
+    photo.parent.mkdir()
+    for name in ("a.png", "b.png"):
+        (photo.parent / name).write_bytes(b"photo")
+    names = [str(photo), "../photos/a.png", "../photos/b.png"]
+    write_transforms(tmp_path / "c" / "transforms.json", dict(zip(names, cameras, strict=True)), set(), None, {})
+    views = open_capture(tmp_path / "c").views
+    assert len({view.name for view in views}) == 3
+    for view in views:
+        assert ".." not in view.name and not Path(view.name).is_absolute()
+        assert (tmp_path / "renders" / view.name).resolve().is_relative_to(tmp_path / "renders")
+
+
+def test_the_split_of_a_scene_capture_is_a_choice_of_training(tmp_path):
+    make_capture(tmp_path / "c")
+    document = json.loads((tmp_path / "c" / "transforms.json").read_text())
+    assert len(open_capture(tmp_path / "c", hold_out_every=3).held_out_views) == 2, "a foreign capture keeps its own"
+    (tmp_path / "c" / "transforms.json").write_text(json.dumps({**document, "source": "blender-scene"}))
+    assert len(open_capture(tmp_path / "c", hold_out_every=3).held_out_views) == 4
+    assert len(open_capture(tmp_path / "c", hold_out_every=0).held_out_views) == 0
+
+
+def test_a_fisheye_in_transforms_json_is_refused(tmp_path):
+    make_capture(tmp_path / "c")
+    document = json.loads((tmp_path / "c" / "transforms.json").read_text())
+    (tmp_path / "c" / "transforms.json").write_text(json.dumps({**document, "camera_model": "OPENCV_FISHEYE"}))
+    with pytest.raises(CaptureError, match="OPENCV_FISHEYE is not supported"):
+        open_capture(tmp_path / "c")
+
+
 @needs_data
 def test_the_banana_capture_opens_with_its_documented_split():
     capture = open_capture(DATA / "banana")

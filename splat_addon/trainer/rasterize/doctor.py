@@ -111,7 +111,7 @@ def _ninja() -> Finding:
 
 
 def _kernels() -> Finding:
-    remedy = "They are built at the first run, or ahead with: python -m splat_addon.trainer.rasterize.doctor --build"
+    remedy = "They are built at the first run, or ahead with: python3 dev.py doctor --build"
     if importlib.util.find_spec("gsplat") and importlib.util.find_spec("gsplat.csrc"):
         return Finding("CUDA kernels", "came with gsplat", True)
     from torch.utils.cpp_extension import _get_build_directory
@@ -125,14 +125,14 @@ def _kernels() -> Finding:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings; with `--build`, build the kernels. 0 when CUDA can be used."""
+    """Print the findings; with `--build`, build the kernels. 1 when they should be built and cannot."""
     for finding in examine():
         print(f"{'ok     ' if finding.is_fine else 'MISSING'} {finding.name}: {finding.found}")
         if not finding.is_fine:
             print(f"        {finding.remedy}")
     if not is_cuda_ready():
         print("Training uses the CPU.")
-        return 1
+        return 1 if "--build" in arguments else 0
     if "--build" in arguments:
         from .cuda import CudaRasterizer
 
