@@ -51,7 +51,9 @@ class TrainConfig:
         True, "Train photos with transparency over random colours, so that nothing grows behind it", advanced=True
     )
     init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", advanced=True)
-    seed_opacity: float = _setting(0.5, "Opacity of the gaussians before training", low=0.01, high=0.99, advanced=True)
+    seed_opacity: float = _setting(
+        0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, advanced=True
+    )
     seed_count: int = _setting(
         0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, advanced=True
     )

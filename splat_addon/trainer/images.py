@@ -38,6 +38,11 @@ class Photo:
         it; black behind opaque photos."""
         return 0.0 if self.alpha is None else 1.0
 
+    @property
+    def covered_pixels(self) -> int:
+        """How many pixels show something: all of an opaque photo."""
+        return self.rgb.shape[0] * self.rgb.shape[1] if self.alpha is None else int((self.alpha > 127).sum())
+
     @functools.cached_property
     def halved(self) -> "Photo":
         """The photo at half its size, each pixel the mean of four, colours weighted by alpha."""

@@ -12,6 +12,7 @@ from ..gaussians.harmonics import coefficient_count, color_to_sh
 
 THICKNESS = 0.1  # of the tangential size; thinner than that, gradients across the surface vanish
 NEIGHBORS = 3
+SURFACE_OPACITY = 0.5  # at least, where a surface was measured; a lone point may be wrong and starts fainter
 
 
 def seeds_from_points(points: Points, count_limit: int, opacity: float, sh_degree: int, seed: int) -> GaussianCloud:
@@ -35,6 +36,7 @@ def seeds_from_points(points: Points, count_limit: int, opacity: float, sh_degre
     quaternions = np.tile([1.0, 0.0, 0.0, 0.0], (count, 1))
     if points.normals is not None:
         log_scales[:, 2] += math.log(THICKNESS)
+        opacity = max(opacity, SURFACE_OPACITY)
         quaternions = quaternions_to_normals(np.asarray(points.normals, dtype=np.float64)[kept])
     sh = np.zeros((count, coefficient_count(sh_degree), 3))
     sh[:, 0] = color_to_sh(np.asarray(points.colors)[kept])
@@ -43,13 +45,13 @@ def seeds_from_points(points: Points, count_limit: int, opacity: float, sh_degre
 
 
 def point_spacing(positions: np.ndarray) -> np.ndarray:
-    """(P,) root mean square distance to the three nearest neighbours; outliers are held to ten times the median."""
+    """(P,) root mean square distance to the three nearest neighbours."""
     if len(positions) == 1:
         return np.full(1, 0.01)
     neighbors = min(NEIGHBORS, len(positions) - 1)
     distances, _ = cKDTree(positions).query(positions, k=neighbors + 1)
     spacing = np.sqrt((distances[:, 1:] ** 2).mean(axis=1))
-    return np.clip(spacing, 1e-7, 1e6 * np.median(spacing))
+    return np.maximum(spacing, 1e-7)
 
 
 def quaternions_to_normals(normals: np.ndarray) -> np.ndarray:

@@ -127,7 +127,7 @@ class Run:
         self.held_out: list[Photo] = held_out
         self.capture = capture
         self.random = np.random.default_rng(config.seed)
-        pixels = sum(photo.camera.width * photo.camera.height for photo in training)
+        pixels = sum(photo.covered_pixels for photo in training)
         self.densifier = make_densifier(model, config, capture.extent, pixels)
         self.step = 0
         self.measured: list[Evaluated] = []

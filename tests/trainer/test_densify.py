@@ -49,7 +49,7 @@ def test_the_strategy_is_the_one_that_was_asked_for(name, kind):
 def test_the_count_follows_its_plan_and_the_cap():
     config = TrainConfig(target_gaussians=1100, max_gaussians=900)
     assert target_count(config, 100, 10**6) == 900
-    assert target_count(TrainConfig(), 100, 40_000) == 1000
+    assert target_count(TrainConfig(), 100, 25_000) == 1000
     densifier = BudgetDensifier(model_of(random_cloud(100)), config, 900)
     assert densifier.planned_count(0.0) == 100
     assert densifier.planned_count(0.30) == 500, "half way between 3 and 57 %"

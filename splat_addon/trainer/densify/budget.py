@@ -20,7 +20,7 @@ CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side
 LONG_AXIS_SHRINK, OTHER_AXES_SHRINK = 0.65, 0.9
 LOGIT_LOSS = 0.25  # of each child: two overlap where one was
 SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
-PIXELS_PER_GAUSSIAN = 40.0  # training pixels that should speak for each gaussian, when no count is asked for
+PIXELS_PER_GAUSSIAN = 25.0  # training pixels that should speak for each gaussian, when no count is asked for
 
 
 def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
