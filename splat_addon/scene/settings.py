@@ -73,7 +73,8 @@ def _property_of(spec):
     metadata = spec.metadata
     common = {"name": label(spec), "description": metadata["doc"]}
     if metadata["choices"]:
-        items = [(choice.upper(), choice.upper() if choice != "auto" else "Auto", "") for choice in metadata["choices"]]
+        names = {"cpu": "CPU", "cuda": "CUDA", "mcmc": "MCMC"}
+        items = [(choice.upper(), names.get(choice, choice.title()), "") for choice in metadata["choices"]]
         return bpy.props.EnumProperty(**common, items=items, default=spec.default.upper())
     if spec.type is bool:
         return bpy.props.BoolProperty(**common, default=spec.default)
