@@ -153,7 +153,9 @@ def list_held_out_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:
         entry = views.add()
         entry.name, entry.psnr_db, entry.ssim = quality.name, quality.psnr_db, quality.ssim
     names = [entry.name for entry in views]
-    scene.splat.held_out_index = names.index(chosen) if chosen in names else 0
+    place = names.index(chosen) if chosen in names else 0
+    if scene.splat.held_out_index != place:  # writing it shows the view, which lists the views
+        scene.splat.held_out_index = place
 
 
 def close() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from ..capture.capture import View, open_capture
-from ..errors import RunError
+from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.folder import RunFolder
 from .cameras import apply_camera
@@ -92,7 +92,7 @@ def refresh(context: bpy.types.Context) -> None:
     if is_reviewing(scene) and 0 <= scene.splat.held_out_index < len(scene.splat.held_out_views):
         try:
             show(context, scene)
-        except (RunError, OSError):
+        except (SplatError, OSError):
             leave(context, scene)
 
 

@@ -113,6 +113,20 @@ def test_a_second_import_replaces_the_first(extension, reviewed):
     assert len(found) == 1 and len(splats.splats_from_object(found[0])) == 5
 
 
+def test_each_choice_shows_its_view_once_and_a_lost_capture_ends_the_review(extension, reviewed, tmp_path, monkeypatch):
+    review, scene = extension.module("splat_addon.scene.review"), bpy.context.scene
+    shown = []
+    open_capture = review.open_capture
+    monkeypatch.setattr(review, "open_capture", lambda *given: shown.append(given) or open_capture(*given))
+    bpy.ops.splat.review_view()
+    bpy.ops.splat.review_view()
+    scene.splat.review_mode = "PHOTO"
+    assert len(shown) == 3
+    (tmp_path / "capture").rename(tmp_path / "moved")
+    scene.splat.review_mode = "RENDER"
+    assert not review.is_reviewing(scene), "the artist's camera and resolution are back"
+
+
 def test_review_without_measured_views_says_why():
     with pytest.raises(RuntimeError, match="No held-out view was measured yet"):
         bpy.ops.splat.review_view()
