@@ -183,7 +183,7 @@ class Run:
         loss = self.rasterizer.photometric_loss(
             rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
         )
-        weight = schedules.regularization(config, views)
+        weight = schedules.regularization(config, self.step, views)
         if weight:
             size = model.gaussians.log_scales.exp().mean() / self.capture.extent
             loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
