@@ -3,6 +3,7 @@
 Every strategy sees the same: gradients after each backward pass, and the part of the run that is done after each step.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -79,14 +80,16 @@ def broken_or_faint(gaussians: Gaussians, faintest: float) -> Tensor:
     return gone
 
 
-def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, training_pixels: int) -> Densifier:
-    """The strategy that `config` names. `extent`: the scene's, capture units; `training_pixels`: of all photos."""
+def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, photo_pixels: Sequence[int]) -> Densifier:
+    """The strategy that `config` names. `extent`: the scene's, capture units; `photo_pixels`: of each training photo
+    those that count."""
     from .budget import BudgetDensifier, target_count
     from .default import DefaultDensifier
     from .mcmc import McmcDensifier
 
+    target = target_count(config, len(model), sum(photo_pixels))
     if config.strategy == "budget":
-        return BudgetDensifier(model, config, target_count(config, len(model), training_pixels))
+        return BudgetDensifier(model, config, target, sum(photo_pixels) / max(1, len(photo_pixels)))
     if config.strategy == "mcmc":
-        return McmcDensifier(model, config, target_count(config, len(model), training_pixels))
+        return McmcDensifier(model, config, target)
     return DefaultDensifier(model, config, extent)
