@@ -66,6 +66,10 @@ CHECKS = Environment(
     ("ruff==0.17.5", "mypy==2.4.1", "fake-bpy-module-4.2==20260730", "numpy==2.4.6"),
     "import mypy, numpy",
 )
+# COLMAP itself judges the models we write. Apart from the trainer, so that training never has to download it.
+COLMAP = Environment(
+    "colmap", "COLMAP", ("3.11", "3.12", "3.13"), ("pycolmap==4.2.1", "numpy==2.4.6", PYTEST), "import numpy, pycolmap"
+)
 
 BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo")  # all others run in the trainer's environment
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
@@ -482,7 +486,7 @@ def test(arguments):
         except Problem as problem:
             say(str(problem))
             checks["checks"] = Count(0, 1, 0)
-    stages = [("trainer", TRAINER, ("unit", "trainer"))]
+    stages = [("trainer", TRAINER, ("unit", "trainer")), ("COLMAP", COLMAP, ("colmap",))]
     for blender in BLENDERS:
         # End to end in a process of its own: there the built zip is enabled instead of the checkout.
         stages.append((blender.title, blender, ("unit", "blender", "golden")))
