@@ -81,7 +81,7 @@ STUB_LIMITS = re.compile(
     r"|\"SPLAT_OT_\w+\" has no attribute \"filepath\""
     r"|incompatible type \"(Scene|Object|ShaderNodeTree|Armature \| [^\"]*) \| None\"; expected"
     r"|incompatible type \"str\"; expected \"Literal\["
-    r"|of \"BlendDataNodeTrees\" has incompatible type|operand type for in \(\"Scene\"\)"
+    r"|of \"BlendDataNodeTrees\" has incompatible type|operand type for in \(\"(Scene|Object)\"\)"
 )
 
 # What Blender loads from the system at import, or later for its GPU module: file -> (Debian package, Fedora package).

@@ -56,6 +56,8 @@ def export_capture(
         count, names = len(capture.views_without_photo), some_of(view.name for view in capture.views_without_photo)
         done = "were left out" if capture.views else "were written all the same"
         notes.append(f"{count} views without a photo {done}: {names}.")
+    if options.undistort is not None and not capture.views:
+        notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
     is_moving = bool(capture.views) and (options.copy_photos or options.undistort is not None)
     is_moving = is_moving and not (options.undistort is None and _lie_in(views, folder / "images"))
     _require_free(capture, folder, options, is_moving)
@@ -92,10 +94,11 @@ def _require_free(capture: Capture, folder: Path, options: ExportOptions, is_mov
     planned += [FILE_NAME, POINTS_FILE] if TRANSFORMS in options.formats else []
     planned += [_MODEL] if options.formats & {COLMAP_BINARY, COLMAP_TEXT} else []
     present = [name for name in planned if (folder / name).exists()]
-    is_same = folder.resolve() == capture.folder.resolve() or (is_moving and _lie_in(capture.views, folder))
-    if present and is_same:
+    sources = [_MODEL, "images"] if find_transforms(capture.folder) is None else [FILE_NAME, POINTS_FILE, "images"]
+    own = [name for name in present if name in sources]
+    if own and folder.resolve() == capture.folder.resolve():
         raise CaptureError(
-            f"{folder} holds {some_of(present)} of the capture itself.",
+            f"{folder} holds {some_of(own)} of the capture itself.",
             "Export into another folder; nothing was changed.",
         )
     if present and not options.replace_earlier:
