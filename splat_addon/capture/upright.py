@@ -22,7 +22,7 @@ def up_direction(cameras: list[Camera]) -> np.ndarray:
     spread, directions = np.linalg.eigh(sideways.T @ sideways / len(sideways))
     level = directions[:, 0] * np.sign(directions[:, 0] @ mean or 1.0)
     is_clear = spread[1] > 0.02 and spread[0] < 0.1 * spread[1]
-    return level if is_clear and level @ mean > np.cos(np.radians(40)) else mean
+    return level if is_clear and level @ mean > np.cos(np.radians(60)) else mean
 
 
 def middle(cameras: list[Camera], positions: np.ndarray | None) -> np.ndarray:
