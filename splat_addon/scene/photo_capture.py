@@ -61,7 +61,7 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
     root = bpy.data.objects.new(name, None)
-    root.empty_display_size = 0.3 * distance
+    root.empty_display_size = 0.15 * distance
     root[ROOT_KEY], root[_DISTANCE_KEY] = path_text(capture.folder), distance
     collection.objects.link(root)
     unreadable = []
@@ -73,7 +73,7 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
         except RuntimeError:
             unreadable.append(view.name)
     if capture.points is not None and len(positions):
-        points = points_to_object(capture.points, f"{name} Points", 0.002 * distance, collection)
+        points = points_to_object(capture.points, f"{name} Points", 0.0015 * distance, collection)
         points.parent = root
         points[POINTS_KEY] = True
     fit_to_scale(root)
