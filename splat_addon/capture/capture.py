@@ -7,10 +7,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import CaptureError
-from ..gaussians.ply import read_points
 from . import colmap
 from .camera import Camera
-from .transforms import Transforms, find_transforms, read_transforms
+from .listing import read_listing
+from .points import Points
+from .transforms import find_transforms
+
+__all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,8 @@ class View:
     image_path: Path
     camera: Camera
     is_held_out: bool
+    mask_path: Path | None = None  # white where a pixel counts
     listed_as: str = ""
-
-
-@dataclass(frozen=True)
-class Points:
-    """P measured surface points in the capture's world."""
-
-    positions: np.ndarray  # (P, 3) capture units
-    colors: np.ndarray  # (P, 3) display-encoded, 0..1
-    normals: np.ndarray | None = None  # (P, 3) unit length
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,8 @@ class Capture:
             numbers = [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion]
             digest.update(view.name.encode())
             digest.update(np.array(numbers).tobytes() + camera.camera_from_world.tobytes())
-            digest.update(str(view.image_path.stat().st_size).encode())
+            for path in (view.image_path, view.mask_path):
+                digest.update(str(path.stat().st_size if path else None).encode())
         return digest.hexdigest()[:16]
 
 
@@ -98,7 +94,7 @@ def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = Tru
     folder = Path(folder)
     if not folder.is_dir():
         raise CaptureError(f"The capture folder {folder} does not exist.", "Choose the folder of a capture.")
-    listed = _read_listing(folder)
+    listed = read_listing(folder)
     for name, camera in listed.cameras.items():
         camera.check(name)
     names = sorted(listed.photos)
@@ -113,16 +109,24 @@ def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = Tru
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
     view_names = _view_names(names)
     views = {
-        name: View(view_names[name], listed.photos[name], listed.cameras[name], name in held_out, name)
+        name: View(
+            view_names[name],
+            listed.photos[name],
+            listed.cameras[name],
+            name in held_out,
+            listed.masks.get(name),
+            name,
+        )
         for name in names
         if name in listed.cameras
     }
+    lost = set(missing)
     capture = Capture(
         folder,
-        tuple(view for name, view in views.items() if name not in missing),
+        tuple(view for name, view in views.items() if name not in lost),
         listed.points,
         missing,
-        tuple(view for name, view in views.items() if name in missing),
+        tuple(view for name, view in views.items() if name in lost),
     )
     if needs_photos and not capture.training_views:
         raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views or capture more.")
@@ -141,36 +145,10 @@ def capture_folder(path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """What the capture's files list, by photo name."""
-
-    photos: dict[str, Path]
-    cameras: dict[str, Camera]
-    held_out: set[str] | None
-    points: Points | None
-
-
-def _read_listing(folder: Path) -> _Listing:
-    transforms_file = find_transforms(folder)
-    if transforms_file is not None:
-        listed = read_transforms(transforms_file)
-        return _Listing(listed.photos, listed.cameras, listed.held_out, _points_of_transforms(folder, listed))
-    model_folder = colmap.find_model(folder)
-    if model_folder is None:
-        raise CaptureError(
-            f"{folder} holds neither transforms.json nor a COLMAP model.",
-            "Choose the folder of a capture, for example one that holds images/ and sparse/0/.",
-        )
-    model = colmap.read_model(model_folder)
-    images = _images_folder(folder, model_folder, list(model.cameras))
-    points = Points(model.positions, model.colors) if len(model.positions) else None
-    return _Listing({name: images / name for name in model.cameras}, model.cameras, None, points)
-
-
 def _view_names(photos: list[str]) -> dict[str, str]:
     """A name for each photo that is a relative path without a suffix, never leaves its folder, and is unique."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for photo in photos:
         path = PurePosixPath(photo.replace("\\", "/"))
         parts = [
@@ -178,73 +156,8 @@ def _view_names(photos: list[str]) -> dict[str, str]:
         ]
         stem = "/".join(parts[-2:] if path.is_absolute() else parts) or "view"
         number, name = 2, stem
-        while name in names.values():
+        while name in taken:
             number, name = number + 1, f"{stem}_{number}"
+        taken.add(name)
         names[photo] = name
     return names
-
-
-def _points_of_transforms(folder: Path, listed: Transforms) -> Points | None:
-    """The points of a PLY beside the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
-    for name in (listed.points_file, "points3d.ply", "sparse_pc.ply"):
-        if name and (folder / name).is_file():
-            points = Points(*read_points(folder / name))
-            moved = _moved(points, listed.world_from_original)
-            # nerfstudio has written this file in COLMAP's frame at first, in that of the cameras since
-            is_original = 2 * _seen_share(points, listed.cameras) < _seen_share(moved, listed.cameras)
-            return moved if is_original else points
-    model_folder = colmap.find_model(folder)
-    if model_folder is None:
-        return None
-    try:
-        model = colmap.read_model(model_folder)
-    except CaptureError:
-        return None  # not what was asked for, and training starts without points too
-    points = _moved(Points(model.positions, model.colors), listed.world_from_original)
-    is_same = _stand_alike(model.cameras, listed.cameras, listed.world_from_original)
-    return points if is_same and len(points.positions) else None
-
-
-def _moved(points: Points, matrix: np.ndarray) -> Points:
-    """Points under a (3, 4) similarity, without their normals unless it is the identity."""
-    if np.array_equal(matrix, np.eye(3, 4)):
-        return points
-    return Points(points.positions @ matrix[:, :3].T + matrix[:, 3], points.colors)
-
-
-def _seen_share(points: Points, cameras: dict[str, Camera]) -> float:
-    """How much of the points the cameras see, in the mean; of a sample of both."""
-    sample = points.positions[:: max(1, len(points.positions) // 1000)]
-    shares = [0.0]
-    for camera in list(cameras.values())[:: max(1, len(cameras) // 30)]:
-        pixels, depths = camera.without_distortion().project(sample)
-        inside = (depths > 0) & (pixels >= 0).all(axis=1) & (pixels <= (camera.width, camera.height)).all(axis=1)
-        shares.append(float(inside.mean()) if len(inside) else 0.0)
-    return sum(shares) / len(shares)
-
-
-def _stand_alike(originals: dict[str, Camera], cameras: dict[str, Camera], matrix: np.ndarray) -> bool:
-    """Whether `matrix` moves the original cameras onto those of the same photo, to a hundredth of their spread."""
-    by_file = {PurePosixPath(name).name: camera.position for name, camera in cameras.items()}
-    pairs = [
-        (camera.position, by_file[PurePosixPath(name).name])
-        for name, camera in originals.items()
-        if PurePosixPath(name).name in by_file
-    ]
-    if not pairs:
-        return False
-    before, after = (np.array(places) for places in zip(*pairs, strict=True))
-    distances = np.linalg.norm(before @ matrix[:, :3].T + matrix[:, 3] - after, axis=1)
-    return bool(distances.max() <= 0.01 * max(float(np.ptp(after, axis=0).max()), 1e-9))
-
-
-def _images_folder(folder: Path, model_folder: Path, names: list[str]) -> Path:
-    """The folder that holds most of the named photos: `images` first, then its siblings (`images_2`, …)."""
-    root = (
-        folder if folder != model_folder else next((p for p in model_folder.parents if (p / "images").is_dir()), folder)
-    )
-    candidates = [root / "images", *sorted(root.glob("images*")), root / "input", root, *sorted(root.glob("*"))]
-    folders = [place for place in dict.fromkeys(candidates) if place.is_dir()]
-    if not folders:
-        return root / "images"
-    return max(folders, key=lambda place: sum((place / name).is_file() for name in names))

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from ..errors import CaptureError, some_of
 from ..gaussians.ply import write_points
 from . import colmap
 from .camera import Camera
-from .capture import Capture, Points, View
+from .capture import Capture, View
 from .colmap_model import ColmapModel, Observations
+from .points import Points
 from .transforms import FILE_NAME, find_transforms, relative_path, write_transforms
 from .undistort import pinhole_within
 
@@ -68,7 +70,8 @@ def export_capture(
         if is_moving:
             views = _write_photos(views, aside, folder, options, tell_progress)
         moved = [replace(view, camera=view.camera.moved(options.world_from_capture)) for view in views]
-        points = _moved_points(capture.points, options.world_from_capture)
+        points = capture.points or Points(np.empty((0, 3)), np.empty((0, 3)))
+        points = points.moved(options.world_from_capture)
         if TRANSFORMS in options.formats:
             _write_transforms(aside, folder, moved, points, capture.folder)
         if options.formats & {COLMAP_BINARY, COLMAP_TEXT}:
@@ -91,10 +94,12 @@ def _lie_in(views: tuple[View, ...], folder: Path) -> bool:
 def _require_free(capture: Capture, folder: Path, options: ExportOptions, is_moving: bool) -> None:
     """Nothing that lies in the folder is replaced unless asked for, and never what the capture is read from."""
     planned = ["images"] if is_moving else []
+    planned += ["masks"] if is_moving and any(view.mask_path for view in capture.views) else []
     planned += [FILE_NAME, POINTS_FILE] if TRANSFORMS in options.formats else []
     planned += [_MODEL] if options.formats & {COLMAP_BINARY, COLMAP_TEXT} else []
     present = [name for name in planned if (folder / name).exists()]
-    sources = [_MODEL, "images"] if find_transforms(capture.folder) is None else [FILE_NAME, POINTS_FILE, "images"]
+    sources = [_MODEL] if find_transforms(capture.folder) is None else [FILE_NAME, POINTS_FILE]
+    sources += ["images", "masks"]
     own = [name for name in present if name in sources]
     if own and folder.resolve() == capture.folder.resolve():
         raise CaptureError(
@@ -111,34 +116,25 @@ def _require_free(capture: Capture, folder: Path, options: ExportOptions, is_mov
 def _write_photos(
     views: tuple[View, ...], aside: Path, folder: Path, options: ExportOptions, tell_progress: Callable[[int], None]
 ) -> tuple[View, ...]:
-    """Copy or undistort the photos into `aside`; the views with the place that they will have, and their cameras."""
+    """Copy or undistort photos and masks into `aside`; the views with the places they will have, and their cameras."""
     written = []
     for done, view in enumerate(views):
         tell_progress(done)
-        is_distorted = options.undistort is not None and any(view.camera.distortion)
-        suffix = view.image_path.suffix
-        name = f"images/{view.name}{suffix}"
-        (aside / name).parent.mkdir(parents=True, exist_ok=True)
-        camera = view.camera
-        if options.undistort is not None and is_distorted:
-            camera = pinhole_within(view.camera)
-            options.undistort(view.image_path, view.camera, camera, aside / name)
-        else:
-            shutil.copyfile(view.image_path, aside / name)
-        written.append(replace(view, image_path=folder / name, camera=camera))
+        camera = view.camera if options.undistort is None else pinhole_within(view.camera)
+        files = {"image_path": ("images", view.image_path)}
+        if view.mask_path is not None:
+            files["mask_path"] = ("masks", view.mask_path)
+        places: dict[str, Any] = {}
+        for field_name, (kind, source) in files.items():
+            name = f"{kind}/{view.name}{source.suffix}"
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            if options.undistort is not None and any(view.camera.distortion):
+                options.undistort(source, view.camera, camera, aside / name)
+            else:
+                shutil.copyfile(source, aside / name)
+            places[field_name] = folder / name
+        written.append(replace(view, camera=camera, **places))
     return tuple(written)
-
-
-def _moved_points(points: Points | None, similarity: np.ndarray) -> Points:
-    if points is None:
-        return Points(np.empty((0, 3)), np.empty((0, 3)))
-    if np.array_equal(similarity, np.eye(4)):
-        return points
-    turn = similarity[:3, :3]
-    normals = points.normals
-    if normals is not None:
-        normals = normals @ (turn / np.cbrt(np.linalg.det(turn))).T
-    return Points(points.positions @ turn.T + similarity[:3, 3], points.colors, normals)
 
 
 def _write_transforms(aside: Path, folder: Path, views: list[View], points: Points, source: Path) -> None:
@@ -149,7 +145,12 @@ def _write_transforms(aside: Path, folder: Path, views: list[View], points: Poin
         points_file = POINTS_FILE
         write_points(aside / POINTS_FILE, points.positions, points.colors, points.normals)
     cameras = {name: view.camera for name, view in names.items()}
-    write_transforms(aside / FILE_NAME, cameras, held_out, points_file, _remarks(source))
+    masks = {
+        name: relative_path(view.mask_path.resolve(), folder.resolve())
+        for name, view in names.items()
+        if view.mask_path is not None
+    }
+    write_transforms(aside / FILE_NAME, cameras, held_out, points_file, _remarks(source), masks)
 
 
 def _remarks(source: Path) -> dict:
@@ -234,7 +235,7 @@ def _move_into_place(aside: Path, folder: Path) -> None:
 
 def _swap(aside: Path, folder: Path, old: Path, done: list[tuple[Path, Path]]) -> None:
     """Move what was written, noting each (from, to) in `done`."""
-    for name in ("images", POINTS_FILE, _MODEL, FILE_NAME):
+    for name in ("images", "masks", POINTS_FILE, _MODEL, FILE_NAME):
         if not (aside / name).exists():
             continue
         target = folder / name

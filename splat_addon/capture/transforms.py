@@ -33,7 +33,8 @@ _FOCAL = ("fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
 @dataclass(frozen=True)
 class Transforms:
     """What the file lists. `photos` has a path for each frame, by the frame's `file_path`; cameras as well, but for
-    frames whose size is neither given nor, since the photo is missing, to be found. `held_out` is None when the file
+    frames whose size is neither given nor, since the photo is missing, to be found; masks for frames with a `mask_path`
+    that is there. `held_out` is None when the file
     does not say. `world_from_original` (3, 4) is nerfstudio's `applied_transform`, with `applied_scale` in it."""
 
     photos: dict[str, Path]
@@ -41,6 +42,7 @@ class Transforms:
     held_out: set[str] | None
     points_file: str | None
     world_from_original: np.ndarray
+    masks: dict[str, Path]
 
 
 def find_transforms(folder: Path) -> Path | None:
@@ -66,14 +68,19 @@ def read_transforms(path: Path) -> Transforms:
         held_out = {*(document.get("val_filenames") or []), *(document.get("test_filenames") or [])}
     photos: dict[str, Path] = {}
     cameras: dict[str, Camera] = {}
+    masks: dict[str, Path] = {}
+    known: set[Path] = set()
     for frame in document["frames"]:
         name = frame.get("file_path") if isinstance(frame, dict) else None
         if not isinstance(name, str) or not name:
             raise CaptureError(f"A frame in {path} has no file_path.", "Name its photo, or remove the frame.")
         photo = find_photo(path.parent, name)
-        if name in photos or photo in photos.values():
+        if name in photos or photo in known:
             raise CaptureError(f"{path} lists the photo {name} twice.", "Remove one of the two frames.")
         photos[name] = photo
+        known.add(photo)
+        if isinstance(frame.get("mask_path"), str) and (path.parent / frame["mask_path"]).is_file():
+            masks[name] = path.parent / frame["mask_path"]
         try:
             camera = _camera(_values_of(document, frame), photo)
         except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
@@ -91,6 +98,7 @@ def read_transforms(path: Path) -> Transforms:
         held_out,
         points_file if isinstance(points_file, str) else None,
         _applied(document),
+        masks,
     )
 
 
@@ -109,15 +117,23 @@ def find_photo(folder: Path, name: str) -> Path:
 
 
 def write_transforms(
-    path: Path, cameras: dict[str, Camera], held_out: Iterable[str], points_file: str | None, extra: dict
+    path: Path,
+    cameras: dict[str, Camera],
+    held_out: Iterable[str],
+    points_file: str | None,
+    extra: dict,
+    masks: dict[str, str] | None = None,
 ) -> None:
-    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there."""
+    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there.
+    `masks` are paths by photo path; they are only named when each photo has one, since nerfstudio takes no others."""
+    masks = masks if masks and masks.keys() >= cameras.keys() else {}
     held_out = set(held_out)
     used = _used_distortion(cameras.values())
     frames: list[dict] = []
     for name, camera in cameras.items():
         matrix = camera.world_from_camera @ OPENCV_FROM_OPENGL
-        frames.append({"file_path": name, **_intrinsics(camera, used), "transform_matrix": matrix.tolist()})
+        mask = {"mask_path": masks[name]} if masks else {}
+        frames.append({"file_path": name, **mask, **_intrinsics(camera, used), "transform_matrix": matrix.tolist()})
     shared = {key: frames[0][key] for key in (*_INTRINSICS, *used) if len({frame[key] for frame in frames}) == 1}
     for frame in frames:
         for key in shared:

@@ -34,7 +34,7 @@ def ask(densifier, gradients_half_image) -> None:
 def test_gradients_are_means_over_the_views_that_saw_a_gaussian():
     gradients = ScreenGradients(model_of(random_cloud(2)))
     for seen in ([1.0, 1.0], [1.0, 0.0]):
-        pixels = torch.tensor([[0.3, 0.4], [0.6, 0.8]])
+        pixels = torch.tensor([[0.3, 0.4], [0.6, 0.8]]) * torch.tensor(seen)[:, None]  # 0 for what was not drawn
         gradients.observe(pixels, Rendering(None, None, None, torch.tensor(seen)), CAMERA)
     assert gradients.means().tolist() == pytest.approx([10.0, 20.0])
 

@@ -106,6 +106,22 @@ def test_tracks_and_errors_of_a_colmap_model_are_kept(tmp_path):
     assert model.errors.tolist() == [0.5] * 25
 
 
+@pytest.mark.parametrize("masked", [10, 4])
+def test_masks_go_along(tmp_path, masked):
+    capture = scene_capture(tmp_path / "capture")
+    for view in capture.views[:masked]:
+        path = tmp_path / "capture/masks" / (view.image_path.name + ".png")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(f"mask of {view.name}".encode())
+    export_capture(open_capture(tmp_path / "capture"), tmp_path / "out", ExportOptions(frozenset({TRANSFORMS})))
+    frames = json.loads((tmp_path / "out/transforms.json").read_text())["frames"]
+    assert ("mask_path" in frames[0]) == (masked == 10), "nerfstudio wants masks of all photos or of none"
+    again = open_capture(tmp_path / "out")
+    for view in again.views[:masked]:
+        assert view.mask_path.read_bytes() == f"mask of {view.name}".encode()
+    assert all(view.mask_path is None for view in again.views[masked:])
+
+
 def test_views_without_photo_are_named_and_left_out(tmp_path):
     notes = export_capture(photo_capture(tmp_path / "capture"), tmp_path / "out", ExportOptions())
     assert "1 views without a photo were left out: view_05." in notes

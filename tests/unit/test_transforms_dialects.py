@@ -144,6 +144,14 @@ def test_training_and_test_files_of_a_nerf_scene_make_one_capture(tmp_path):
     assert [view.name for view in capture.training_views] == ["train/r_0", "train/r_1"]
 
 
+def test_masks_named_by_frames_are_found(tmp_path):
+    names = ["images/a.png", "images/b.png"]
+    document = {**INTRINSICS, "frames": [frame(names[0], mask_path="alpha/x.png"), frame(names[1], mask_path="no.png")]}
+    write(tmp_path, document, [*names, "alpha/x.png", "masks/b.png"])
+    views = open_capture(tmp_path).views
+    assert [view.mask_path.relative_to(tmp_path).as_posix() for view in views] == ["alpha/x.png", "masks/b.png"]
+
+
 APPLIED = np.array([[0.0, 1, 0, 0.3], [1, 0, 0, -0.2], [0, 0, -1, 0.1]])
 
 

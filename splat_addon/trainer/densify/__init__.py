@@ -51,10 +51,9 @@ class ScreenGradients:
 
     @torch.no_grad()
     def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
-        half_image = screen_gradients_px.new_tensor([camera.width / 2, camera.height / 2])
-        seen = rendering.radii_px > 0
-        self._sums += torch.linalg.norm(screen_gradients_px * half_image, dim=1) * seen
-        self._views += seen
+        across, down = screen_gradients_px[:, 0] * (camera.width / 2), screen_gradients_px[:, 1] * (camera.height / 2)
+        self._sums += torch.hypot(across, down)  # 0 for what was not seen
+        self._views += rendering.radii_px > 0
 
     def means(self) -> Tensor:
         """(N,) 0 for what no view saw."""

@@ -16,6 +16,7 @@ from ..rasterize import Gaussians, Rendering, quaternion_matrices
 from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
 
 GROWS_FROM, GROWS_UNTIL = 0.03, 0.57  # parts of the run between which the count rises
+REPLACES_UNTIL = 0.9  # part of the run; until then whoever fades is replaced
 CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side
 LONG_AXIS_SHRINK, OTHER_AXES_SHRINK = 0.65, 0.9
 LOGIT_LOSS = 0.25  # of each child: two overlap where one was
@@ -38,10 +39,12 @@ class BudgetDensifier:
         self.first_count = len(model)
         self.target = target
         self.gradients = ScreenGradients(model)
+        self.is_open = True  # while counts still change
 
     def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
         """See `Densifier.observe`."""
-        self.gradients.observe(screen_gradients_px, rendering, camera)
+        if self.is_open:
+            self.gradients.observe(screen_gradients_px, rendering, camera)
 
     def planned_count(self, fraction: float) -> int:
         """How many gaussians there should be when `fraction` of the run is done."""
@@ -51,7 +54,8 @@ class BudgetDensifier:
     @torch.no_grad()
     def after_step(self, step: int, fraction: float, means_rate: float) -> None:
         """See `Densifier.after_step`."""
-        if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= 0.9:
+        self.is_open = fraction < REPLACES_UNTIL
+        if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= REPLACES_UNTIL:
             return
         gone = broken_or_faint(self.model.gaussians, self.config.prune_opacity)
         wanted = self.planned_count(fraction) - (len(gone) - int(gone.sum()))
