@@ -57,7 +57,7 @@ def export_capture(
     if capture.views_without_photo:
         count, names = len(capture.views_without_photo), some_of(view.name for view in capture.views_without_photo)
         done = "were left out" if capture.views else "were written all the same"
-        notes.append(f"{count} views without a photo {done}: {names}.")
+        notes.append(f"Views without a photo: {count} ({names}). They {done}.")
     if options.undistort is not None and not capture.views:
         notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
     is_moving = bool(capture.views) and (options.copy_photos or options.undistort is not None)
@@ -191,8 +191,8 @@ def _write_colmap(
     distorted = [view.name for view in views if any(view.camera.distortion)]
     if distorted:
         notes.append(
-            f"The lens distortion of {len(distorted)} photos is kept as COLMAP's OPENCV model; for trainers that only"
-            " read pinhole cameras, export with Undistort Photos."
+            f"The lens distortion of the photos ({len(distorted)}) is kept as COLMAP's OPENCV model; for trainers that"
+            " only read pinhole cameras, export with Undistort Photos."
         )
     return notes
 

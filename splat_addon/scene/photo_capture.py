@@ -262,19 +262,19 @@ def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
     notes = []
     if capture.missing:
         without_camera = len(capture.missing) - len(capture.views_without_photo)
-        end = f"; {without_camera} of them have no size either and got no camera" if without_camera else ""
+        end = f" Without a size, too, and so without a camera: {without_camera}." if without_camera else ""
         notes.append(
-            f"{len(capture.missing)} photos are missing ({some_of(capture.missing)}): their cameras have no"
-            f" background, and training leaves them out{end}."
+            f"Photos missing: {len(capture.missing)} ({some_of(capture.missing)}). Their cameras have no background,"
+            f" and training leaves them out.{end}"
         )
     if unreadable:
-        notes.append(f"Blender cannot open {len(unreadable)} photos ({some_of(unreadable)}).")
+        notes.append(f"Photos that Blender cannot open: {len(unreadable)} ({some_of(unreadable)}).")
     distorted = {view.name: view.camera.distortion_px() for view in capture.all_views if any(view.camera.distortion)}
     worst = max(distorted.values(), default=0.0)
     if worst > _VISIBLE_DISTORTION_PX:
         notes.append(
-            f"{len(distorted)} photos are distorted by their lens, by up to {worst:.0f} px. Training takes that out;"
-            " the backgrounds show it. To see them fit exactly, use Export Capture with Undistort Photos and open that."
+            f"Photos distorted by their lens: {len(distorted)}, by up to {worst:.0f} px. Training takes that out; the"
+            " backgrounds show it. To see them fit exactly, use Export Capture with Undistort Photos and open that."
         )
     oblong = [
         view.camera.fx / view.camera.fy
@@ -283,7 +283,7 @@ def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
     ]
     if oblong:
         notes.append(
-            f"{len(oblong)} photos have pixels that are not square ({oblong[0]:.4f}); Look Through sets the scene's"
-            " pixel aspect for them."
+            f"Photos whose pixels are not square: {len(oblong)} ({oblong[0]:.4f}). Look Through sets the scene's pixel"
+            " aspect for them."
         )
     return notes

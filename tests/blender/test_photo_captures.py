@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,43 @@ def test_points_come_with_their_places_and_colours(core, tmp_path):
     assert len(evaluated.data.materials or points.data.materials) == 1
 
 
+def test_points_shine_in_their_colours(extension):
+    """Rendered by Cycles through the carrier that this Blender allows: three large points side by side."""
+    scene = bpy.context.scene
+    colors = np.array([[0.9, 0.1, 0.2], [0.1, 0.7, 0.3], [0.5, 0.5, 1.0]])
+    points = extension.module("splat_addon.capture.capture").Points(
+        np.array([[-1.0, 0, 0], [0, 0, 0], [1, 0, 0]]), colors
+    )
+    module = extension.module("splat_addon.scene.point_object")
+    item = module.points_to_object(points, "Points", 0.45, scene.collection)
+    item.hide_render = False
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.data.type, camera.data.ortho_scale, camera.location.z = "ORTHO", 3.0, 5.0
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    if "cycles" not in bpy.context.preferences.addons:
+        bpy.ops.preferences.addon_enable(module="cycles")
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 4, False
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.dither_intensity = 30, 10, 0
+    scene.view_settings.view_transform = "Standard"
+    with tempfile.TemporaryDirectory() as folder:
+        scene.render.filepath = f"{folder}/points.png"
+        bpy.ops.render.render(write_still=True)
+        pixels = np.array(bpy.data.images.load(scene.render.filepath).pixels[:]).reshape(10, 30, 4)
+    assert np.abs(pixels[5, [5, 15, 25], :3] - colors).max() < 1.5 / 255
+
+
+def test_opening_can_be_undone(core, tmp_path):
+    bpy.ops.ed.undo_push(message="before")
+    write_capture(core, tmp_path / "capture")
+    open_folder(tmp_path / "capture")
+    bpy.ops.ed.undo_push(message="opened")
+    bpy.ops.ed.undo()
+    assert len(bpy.data.objects) == 0 and bpy.context.scene.splat.capture.folder == ""
+    bpy.ops.ed.redo()
+    assert len(core.photos.photo_cameras(core.photos.roots(bpy.context.scene)[0])) == 6
+
+
 def test_the_opened_folder_is_what_training_starts_on(extension, core, tmp_path):
     open_folder(write_capture(core, tmp_path / "capture") / "sparse/0")
     config = extension.module("splat_addon.scene.settings").train_config(bpy.context.scene)
@@ -205,13 +243,13 @@ def test_missing_photos_are_named_and_their_cameras_are_empty(core, tmp_path, ca
     root = open_folder(tmp_path / "capture")
     item = next(item for item in root.children if item.name == "photo_2")
     assert len(item.data.background_images) == 0
-    assert "1 photos are missing (photo_2.png)" in capfd.readouterr().out
+    assert "Photos missing: 1 (photo_2.png)" in capfd.readouterr().out
 
 
 def test_distorted_photos_are_announced(core, tmp_path, capfd):
     open_folder(write_capture(core, tmp_path / "capture", ring(core, distortion=(-0.5,))))
     said = capfd.readouterr().out
-    assert "6 photos are distorted by their lens, by up to" in said and "Export Capture with Undistort Photos" in said
+    assert "Photos distorted by their lens: 6, by up to" in said and "Export Capture with Undistort Photos" in said
 
 
 def test_opening_again_says_so_and_changes_nothing(core, tmp_path):

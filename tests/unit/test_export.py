@@ -124,7 +124,7 @@ def test_masks_go_along(tmp_path, masked):
 
 def test_views_without_photo_are_named_and_left_out(tmp_path):
     notes = export_capture(photo_capture(tmp_path / "capture"), tmp_path / "out", ExportOptions())
-    assert "1 views without a photo were left out: view_05." in notes
+    assert "Views without a photo: 1 (view_05). They were left out." in notes
     assert len(open_capture(tmp_path / "out").views) == 5
 
 
@@ -134,7 +134,7 @@ def test_cameras_alone_are_exported_when_there_is_no_photo_at_all(tmp_path):
         photo.unlink()
     capture = open_capture(tmp_path / "capture", needs_photos=False)
     notes = export_capture(capture, tmp_path / "out", ExportOptions(ALL))
-    assert any("6 views without a photo were written all the same" in note for note in notes)
+    assert any("They were written all the same" in note for note in notes)
     assert len(colmap.read_model(tmp_path / "out/sparse/0").cameras) == 6
 
 
