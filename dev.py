@@ -2,7 +2,7 @@
 """Everything a developer of this extension starts from a terminal, with nothing installed but Python.
 
     python3 dev.py demo [--out DIR]      a Blender scene is captured, trained and shown again, on this machine
-    python3 dev.py test [pytest args]    the checks, then all tests: trainer, Blender 4.2, Blender 5.2
+    python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, Blender 4.2, Blender 5.2
     python3 dev.py train CAPTURE [...]   train a capture folder; the arguments go to splat_addon.trainer.cli
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender

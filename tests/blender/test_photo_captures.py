@@ -451,9 +451,8 @@ def test_a_scene_comes_back_through_capture_import_and_export(extension, core, t
         item.data.lens, item.data.shift_x, item.data.shift_y = 40 + index, 0.05, -0.03
         scene.collection.objects.link(item)
         item.select_set(True)
-    bpy.context.preferences.addons["cycles"] if "cycles" in bpy.context.preferences.addons else (
+    if "cycles" not in bpy.context.preferences.addons:
         bpy.ops.preferences.addon_enable(module="cycles")
-    )
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     captured = core.capture.open_capture(tmp_path / "capture")
     root = open_folder(tmp_path / "capture")
@@ -471,12 +470,8 @@ def test_a_scene_comes_back_through_capture_import_and_export(extension, core, t
         bpy.ops.splat.look_through_photo()
         bpy.context.view_layer.update()
         read = core.cameras.camera_from_object(item, scene)
-        assert np.abs(numbers_of(replace_view(view, read)) - numbers_of(view)).max() < 1e-4, "32-bit numbers of Blender"
+        assert np.abs(numbers_of(replace(view, camera=read)) - numbers_of(view)).max() < 1e-4, "Blender has 32 bits"
         bpy.ops.splat.leave_photo()
-
-
-def replace_view(view, camera):
-    return replace(view, camera=camera)
 
 
 def test_export_in_blenders_axes_follows_the_root(core, tmp_path):
