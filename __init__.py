@@ -12,6 +12,7 @@ def _classes():
 def register():
     import bpy
 
+    from .operators.photos import MENUS
     from .operators.training import HANDLERS
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
@@ -20,14 +21,19 @@ def register():
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    for menu, draw in MENUS.items():
+        getattr(bpy.types, menu).append(draw)
 
 
 def unregister():
     import bpy
 
+    from .operators.photos import MENUS
     from .operators.training import HANDLERS, stop_ticking
     from .splat_addon.scene import live_run
 
+    for menu, draw in MENUS.items():
+        getattr(bpy.types, menu).remove(draw)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     stop_ticking()

@@ -12,18 +12,17 @@ from ..capture.capture import View, open_capture
 from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.folder import RunFolder
+from . import looking, photo_capture
 from .cameras import apply_camera
 from .live_run import list_held_out_views
 from .settings import absolute, run_path
 
 CAMERA_NAME = "Splat Held-out View"
-_KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
-_KEY, _CAMERA_KEY = "splat_review_before", "splat_review_camera"  # what is given back, kept with the scene
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
     """Whether a held-out view is shown."""
-    return _KEY in scene
+    return looking.is_looking(scene) and CAMERA_NAME in bpy.data.objects
 
 
 def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
@@ -44,14 +43,11 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     view = views[chosen]
     render_file = folder.path / evaluated.folder / f"{chosen}.png"
     camera_object = _review_camera(scene)
-    if not is_reviewing(scene):
-        scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
-        scene[_CAMERA_KEY] = scene.camera
+    looking.begin(scene)
+    camera_object.parent = photo_capture.find_root(scene, capture)  # as the splats of the run do
     apply_camera(camera_object, view.camera.without_distortion(), scene.render)
-    scene.camera = camera_object
     _show_images(camera_object.data, view.image_path, render_file, scene.splat.review_mode)
-    for region_3d in _viewports(context):
-        region_3d.view_perspective = "CAMERA"
+    looking.look_through(context, scene, camera_object)
     return view
 
 
@@ -67,23 +63,12 @@ def require_run(scene: bpy.types.Scene) -> Path:
 
 def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
     """Give camera and resolution back to the artist."""
-    before = scene.get(_KEY)
-    if before is None:
-        return
-    for name in _KEPT:
-        setattr(scene.render, name, before[name])
-    scene.camera = scene.get(_CAMERA_KEY)
-    for key in (_KEY, _CAMERA_KEY):
-        if key in scene:
-            del scene[key]
+    looking.end(context, scene)
     camera_object = bpy.data.objects.get(CAMERA_NAME)
     if camera_object is not None:
         data = camera_object.data
         bpy.data.objects.remove(camera_object)
         bpy.data.cameras.remove(data)
-    for region_3d in _viewports(context):
-        if region_3d.view_perspective == "CAMERA":
-            region_3d.view_perspective = "PERSP"
 
 
 def refresh(context: bpy.types.Context) -> None:
@@ -119,11 +104,3 @@ def _show_images(lens: bpy.types.Camera, photo: Path, render: Path, mode: str) -
         entry.alpha = alpha
         entry.display_depth = "FRONT"
         entry.frame_method = "STRETCH"
-
-
-def _viewports(context: bpy.types.Context):
-    """The 3D views of all windows (none in background mode)."""
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                yield area.spaces.active.region_3d
