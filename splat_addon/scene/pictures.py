@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import gpu
 import numpy as np
 
 from ..errors import CaptureError
+
+_GPU: Any = gpu.types  # the type stubs know nothing of its arguments
 
 
 @dataclass
@@ -19,15 +22,15 @@ class Picture:
     height: int
     pixels: np.ndarray | None
     has_alpha: bool
-    _texture: "gpu.types.GPUTexture | None" = None
+    _texture: Any = None
 
-    def texture(self) -> "gpu.types.GPUTexture":
+    def texture(self) -> Any:
         """The picture on the graphics card; only where something is being drawn."""
         if self._texture is None:
             assert self.pixels is not None
             numbers = np.ascontiguousarray(self.pixels, dtype=np.float32).ravel()
-            buffer = gpu.types.Buffer("FLOAT", len(numbers), numbers)
-            self._texture = gpu.types.GPUTexture((self.width, self.height), format="RGBA8", data=buffer)
+            buffer = _GPU.Buffer("FLOAT", len(numbers), numbers)
+            self._texture = _GPU.GPUTexture((self.width, self.height), format="RGBA8", data=buffer)
             self.pixels = None
         return self._texture
 

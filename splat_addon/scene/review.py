@@ -1,24 +1,35 @@
 """Held-out review: the viewport looks through a held-out camera, with its photo and what training made of it.
 
-One camera of the add-on's own takes the place of each view in turn, so that the artist's cameras stay untouched. Photo
-and render are its background images. What has to change in the scene meanwhile (camera, resolution) is given back.
+One camera of the add-on's own takes the place of each view in turn, so that the artist's cameras, with their lens and
+background images, stay untouched. What has to change meanwhile (the scene's camera and resolution, the viewport) is
+remembered in the scene, saved with it, and given back.
 """
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import bpy
+from mathutils import Matrix
 
 from ..capture.capture import View, open_capture
 from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
+from ..run.events import Evaluated
 from ..run.folder import RunFolder
+from . import review_overlay
 from .cameras import apply_camera
 from .live_run import list_held_out_views
+from .pictures import read_picture
+from .review_overlay import CAMERA_NAME, Shown
 from .settings import absolute, run_path
 
-CAMERA_NAME = "Splat Held-out View"
+RUN_KEY = "splat_run"  # on a splat object: the run folder that it came from
 _KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
+_KEPT_OF_VIEW = ("view_location", "view_rotation", "view_distance", "view_camera_zoom", "view_camera_offset")
+_KEPT_OF_SPACE = ("lock_camera", "use_local_camera")
 _KEY, _CAMERA_KEY = "splat_review_before", "splat_review_camera"  # what is given back, kept with the scene
+_VIEWS_KEY = "splat_review_viewports"
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
@@ -27,32 +38,35 @@ def is_reviewing(scene: bpy.types.Scene) -> bool:
 
 
 def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
-    """Look through the chosen held-out view. Raises RunError or CaptureError when run or capture are gone."""
+    """Look through the chosen held-out view. Raises RunError or CaptureError when run or capture are gone; then
+    nothing was changed."""
     folder = RunFolder(require_run(scene))
     evaluated = folder.latest_evaluation()
-    if evaluated is None:
+    if evaluated is None or not evaluated.views:
         raise RunError("This scene has no run with held-out views.", "Train first, holding out at least one view.")
     list_held_out_views(scene, evaluated)
-    chosen = scene.splat.held_out_views[scene.splat.held_out_index].name
-    config = TrainConfig.read(folder.config_file)
-    capture = Path(config.capture)
-    if not capture.is_dir() and scene.splat.capture.folder:
-        capture = absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
-    views = {view.name: view for view in open_capture(capture, config.hold_out_every).views}
-    if chosen not in views:
-        raise RunError(f"The capture no longer holds the view '{chosen}'.", "Choose another view, or capture again.")
-    view = views[chosen]
-    render_file = folder.path / evaluated.folder / f"{chosen}.png"
+    views = scene.splat.held_out_views
+    place = min(max(scene.splat.held_out_index, 0), len(views) - 1)
+    view, extent = _find_view(scene, folder, views[place].name)
+    review_overlay.show(_load(scene, folder, evaluated, view, place))
+    _borrow(scene)
     camera_object = _review_camera(scene)
-    if not is_reviewing(scene):
-        scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
-        scene[_CAMERA_KEY] = scene.camera
     apply_camera(camera_object, view.camera.without_distortion(), scene.render)
+    size = _put_where_the_splats_are(camera_object, world_from_run(scene, folder.path))
+    lens: Any = camera_object.data
+    lens.clip_start, lens.clip_end = 1e-3 * extent * size, 1e3 * extent * size
     scene.camera = camera_object
-    _show_images(camera_object.data, view.image_path, render_file, scene.splat.review_mode)
-    for region_3d in _viewports(context):
-        region_3d.view_perspective = "CAMERA"
+    _look_through(context, scene)
     return view
+
+
+def step(context: bpy.types.Context, scene: bpy.types.Scene, by: int) -> None:
+    """Show the view `by` places further down the list, beginning again at its end. Raises what `show` raises."""
+    was_reviewing, count = is_reviewing(scene), len(scene.splat.held_out_views)
+    if count:
+        scene.splat.held_out_index = (scene.splat.held_out_index + by) % count  # this shows it, while reviewing
+    if not (was_reviewing and is_reviewing(scene)):
+        show(context, scene)  # or says why it could not be shown
 
 
 def require_run(scene: bpy.types.Scene) -> Path:
@@ -66,24 +80,26 @@ def require_run(scene: bpy.types.Scene) -> Path:
 
 
 def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
-    """Give camera and resolution back to the artist."""
+    """Give camera, resolution and viewports back to the artist."""
     before = scene.get(_KEY)
     if before is None:
         return
+    _stop_looking_through(scene)
     for name in _KEPT:
         setattr(scene.render, name, before[name])
     scene.camera = scene.get(_CAMERA_KEY)
-    for key in (_KEY, _CAMERA_KEY):
+    for key in (_KEY, _CAMERA_KEY, _VIEWS_KEY):
         if key in scene:
             del scene[key]
     camera_object = bpy.data.objects.get(CAMERA_NAME)
     if camera_object is not None:
-        data = camera_object.data
-        bpy.data.objects.remove(camera_object)
-        bpy.data.cameras.remove(data)
-    for region_3d in _viewports(context):
-        if region_3d.view_perspective == "CAMERA":
-            region_3d.view_perspective = "PERSP"
+        if camera_object.name in scene.collection.objects:
+            scene.collection.objects.unlink(camera_object)
+        if camera_object.users == 0:
+            data = camera_object.data
+            bpy.data.objects.remove(camera_object)
+            bpy.data.cameras.remove(data)
+    review_overlay.show(None)
 
 
 def refresh(context: bpy.types.Context) -> None:
@@ -94,6 +110,86 @@ def refresh(context: bpy.types.Context) -> None:
             show(context, scene)
         except (SplatError, OSError):
             leave(context, scene)
+
+
+def follow(context: bpy.types.Context) -> None:
+    """Make the images those of the state that undo, redo or a loaded file has brought, or of a newer measurement."""
+    scene, shown = context.scene, review_overlay.shown()
+    if not is_reviewing(scene):
+        if shown is not None and not any(map(is_reviewing, bpy.data.scenes)):
+            review_overlay.show(None)
+        return
+    views, index = scene.splat.held_out_views, scene.splat.held_out_index
+    chosen = views[index].name if 0 <= index < len(views) else None
+    is_current = shown is not None and shown.scene_uid == scene.session_uid and shown.name == chosen
+    latest = _latest_step(run_path(scene))
+    if not is_current or (shown is not None and latest not in (0, shown.step)):
+        refresh(context)
+
+
+def world_from_run(scene: bpy.types.Scene, path: Path) -> Matrix:
+    """Where the capture's world lies in the scene: where the artist has put the run's splats, else at the origin."""
+    for item in scene.objects:
+        if item.get(RUN_KEY) == str(path):
+            return item.matrix_world.copy()
+    return Matrix.Identity(4)
+
+
+def _latest_step(path: Path | None) -> int:
+    """The step of the run's newest measurement; 0 when there is none."""
+    try:
+        changed = RunFolder(path).metrics_file.stat().st_mtime_ns if path else 0
+    except OSError:
+        return 0
+    return _step_measured(path, changed) if path else 0
+
+
+@functools.lru_cache(maxsize=1)
+def _step_measured(path: Path, _changed: int) -> int:
+    evaluated = RunFolder(path).latest_evaluation()
+    return evaluated.step if evaluated else 0
+
+
+def _find_view(scene: bpy.types.Scene, folder: RunFolder, name: str) -> tuple[View, float]:
+    """A view of the run's capture, and the capture's extent."""
+    config = TrainConfig.read(folder.config_file)
+    capture = Path(config.capture)
+    if not capture.is_dir() and scene.splat.capture.folder:
+        capture = absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
+    changed = capture.stat().st_mtime_ns if capture.is_dir() else 0
+    views, extent = _views_of(capture, config.hold_out_every, changed)
+    if name not in views:
+        raise RunError(f"The capture no longer holds the view '{name}'.", "Choose another view, or capture again.")
+    return views[name], extent
+
+
+@functools.lru_cache(maxsize=1)
+def _views_of(folder: Path, hold_out_every: int, _changed: int) -> tuple[dict[str, View], float]:
+    """The views by name and the extent of a capture, kept: stepping from view to view must not read it each time."""
+    capture = open_capture(folder, hold_out_every)
+    return {view.name: view for view in capture.views}, capture.extent
+
+
+def _load(scene: bpy.types.Scene, folder: RunFolder, evaluated: Evaluated, view: View, place: int) -> Shown:
+    quality = scene.splat.held_out_views[place]
+    return Shown(
+        name=view.name,
+        scene_uid=scene.session_uid,
+        camera=view.camera,
+        photo=read_picture(view.image_path),
+        trained=read_picture(folder.path / evaluated.folder / f"{view.name}.png"),
+        step=evaluated.step,
+        psnr_db=quality.psnr_db,
+        ssim=quality.ssim,
+        place=f"{place + 1} of {len(scene.splat.held_out_views)}, worst first",
+    )
+
+
+def _borrow(scene: bpy.types.Scene) -> None:
+    if not is_reviewing(scene):
+        scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
+        scene[_CAMERA_KEY] = scene.camera
+        scene[_VIEWS_KEY] = {}
 
 
 def _review_camera(scene: bpy.types.Scene) -> bpy.types.Object:
@@ -108,22 +204,65 @@ def _review_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     return camera_object
 
 
-def _show_images(lens: bpy.types.Camera, photo: Path, render: Path, mode: str) -> None:
-    lens.show_background_images = True
-    lens.background_images.clear()
-    shown = {"PHOTO": ((photo, 1.0),), "RENDER": ((render, 1.0),), "BLEND": ((photo, 1.0), (render, 0.5))}[mode]
-    for path, alpha in shown:
-        entry = lens.background_images.new()
-        entry.image = bpy.data.images.load(str(path), check_existing=True)
-        entry.image.reload()
-        entry.alpha = alpha
-        entry.display_depth = "FRONT"
-        entry.frame_method = "STRETCH"
+def _put_where_the_splats_are(camera_object: bpy.types.Object, world_from_capture: Matrix) -> float:
+    """Move the camera with the capture's world, without its scale, which a camera cannot have; returns the scale."""
+    _, rotation, scale = world_from_capture.decompose()
+    pose = camera_object.matrix_world
+    turned = rotation.to_matrix() @ pose.to_3x3()
+    camera_object.matrix_world = Matrix.Translation(world_from_capture @ pose.translation) @ turned.to_4x4()
+    return abs(scale.x * scale.y * scale.z) ** (1 / 3)
 
 
-def _viewports(context: bpy.types.Context):
-    """The 3D views of all windows (none in background mode)."""
+def _look_through(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
+    """Turn one viewport to the scene's camera: that of the context, else one that was turned before, else the largest.
+
+    Blender turns a viewport's own view while it looks through a camera: that is remembered with the rest.
+    """
+    viewports = _viewports(context, scene)
+    turned: Any = scene[_VIEWS_KEY]
+    here = [key for key, area in viewports.items() if area == context.area]
+    before = [key for key in viewports if key in turned]
+    largest = sorted(viewports, key=lambda key: viewports[key].width * viewports[key].height)[-1:]
+    for key in (here or before or largest)[:1]:
+        space: Any = viewports[key].spaces.active
+        region_3d = space.region_3d
+        if key not in turned or region_3d.view_perspective != "CAMERA":
+            turned[key] = {
+                "view_perspective": region_3d.view_perspective,
+                **{name: _plain(getattr(region_3d, name)) for name in _KEPT_OF_VIEW},
+                **{name: getattr(space, name) for name in _KEPT_OF_SPACE},
+            }
+        space.lock_camera = space.use_local_camera = False
+        region_3d.view_perspective = "CAMERA"
+        viewports[key].tag_redraw()
+
+
+def _stop_looking_through(scene: bpy.types.Scene) -> None:
+    turned: Any = scene.get(_VIEWS_KEY) or {}
+    for key, area in _viewports(bpy.context, None).items():
+        if key not in turned:
+            continue
+        space: Any = area.spaces.active
+        before, region_3d = turned[key], space.region_3d
+        for name in _KEPT_OF_SPACE:
+            setattr(space, name, bool(before[name]))
+        if region_3d.view_perspective == "CAMERA":  # else the artist has turned away already
+            region_3d.view_perspective = before["view_perspective"]
+            for name in _KEPT_OF_VIEW:
+                setattr(region_3d, name, before[name])
+        area.tag_redraw()
+
+
+def _plain(value):
+    """A number, or a list of numbers from a vector: what a scene can keep."""
+    return value if isinstance(value, int | float) else list(value)
+
+
+def _viewports(context: bpy.types.Context, scene: bpy.types.Scene | None) -> dict[str, bpy.types.Area]:
+    """The 3D views of all windows that show `scene` (None: any), by a name that a saved file finds again."""
+    found = {}
     for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                yield area.spaces.active.region_3d
+        for index, area in enumerate(window.screen.areas):
+            if area.type == "VIEW_3D" and (scene is None or window.scene == scene):
+                found[f"{window.screen.name}/{index}"] = area
+    return found

@@ -5,6 +5,7 @@ One draw handler for all viewports. It draws where a viewport looks through the 
 
 import traceback
 from dataclasses import dataclass
+from typing import Any
 
 import blf
 import bpy
@@ -26,6 +27,7 @@ class Shown:
     """The view that is shown: its images and what was measured."""
 
     name: str
+    scene_uid: int  # the scene it is shown in
     camera: Camera  # with the photo's lens distortion
     photo: Picture
     trained: Picture
@@ -120,12 +122,13 @@ def _draw() -> None:
 
 
 def _draw_view(context: bpy.types.Context, shown: Shown) -> None:
-    frame = frame_in_view(context)
+    frame = frame_in_view(context) if context.scene.session_uid == shown.scene_uid else None
     if frame is None:
         return
     chosen = context.scene.splat.review
     look = Look(chosen.mode, chosen.wipe, chosen.gain, chosen.use_ramp)
     region, scale = context.region, context.preferences.system.ui_scale
+    assert region is not None and context.area is not None  # a viewport is drawn
     if look.mode != "NONE":
         draw_images(frame, (region.width, region.height), shown.photo, shown.trained, shown.camera, look)
     if look.mode == "WIPE":
@@ -164,7 +167,8 @@ def _draw_badge(room: Frame, lines: tuple[str, ...], scale: float) -> None:
     font, size = 0, 12 * scale
     blf.size(font, size)
     margin, step = round(7 * scale), round(17 * scale)
-    width = max(blf.dimensions(font, line)[0] for line in lines) + 2 * margin
+    sizes: list[Any] = [blf.dimensions(font, line) for line in lines]
+    width = max(across for across, _ in sizes) + 2 * margin
     height = len(lines) * step + margin
     left, top = round(room.left + margin), round(room.top - margin)
     if left + width > room.right or top - height < room.bottom:
@@ -177,7 +181,7 @@ def _draw_badge(room: Frame, lines: tuple[str, ...], scale: float) -> None:
 
 
 def _rectangle(place: Frame, color: tuple[float, float, float, float]) -> None:
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    shader: Any = gpu.shader.from_builtin("UNIFORM_COLOR")
     corners = [(place.left, place.bottom), (place.right, place.bottom), (place.left, place.top)]
     batch = batch_for_shader(shader, "TRI_STRIP", {"pos": [(*corner, 0.0) for corner in corners + [place[2:]]]})
     gpu.state.blend_set("ALPHA")

@@ -6,6 +6,7 @@ nothing flickers in a small frame and an enlarged image has crisp square pixels;
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import gpu
 from gpu_extras.batch import batch_for_shader
@@ -13,6 +14,8 @@ from gpu_extras.batch import batch_for_shader
 from ..capture.camera import Camera
 from .pictures import Picture
 from .review_frame import Frame
+
+_GPU: Any = gpu  # the type stubs know nothing of its arguments
 
 MODES = ("PHOTO", "RENDER", "DIFFERENCE", "WIPE")
 VIEWPORT_EXPONENT = 2.2
@@ -114,8 +117,8 @@ class Look:
 
 
 @functools.cache
-def _shader() -> "gpu.types.GPUShader":
-    info = gpu.types.GPUShaderCreateInfo()
+def _shader() -> Any:
+    info = _GPU.types.GPUShaderCreateInfo()
     info.push_constant("VEC4", "choice")  # mode, wipe, gain, heat colors or not
     info.push_constant("VEC4", "lens")  # focal lengths and principal point, in parts of the image
     info.push_constant("VEC4", "bend")  # k1, k2, p1, p2
@@ -126,13 +129,13 @@ def _shader() -> "gpu.types.GPUShader":
     info.sampler(1, "FLOAT_2D", "trained")
     info.vertex_in(0, "VEC2", "position")
     info.vertex_in(1, "VEC2", "corner")
-    between = gpu.types.GPUStageInterfaceInfo("splat_review_place")
+    between = _GPU.types.GPUStageInterfaceInfo("splat_review_place")
     between.smooth("VEC2", "place")
     info.vertex_out(between)
     info.fragment_out(0, "VEC4", "drawn")
     info.vertex_source(_VERTEX)
     info.fragment_source(_FRAGMENT)
-    return gpu.shader.create_from_info(info)
+    return _GPU.shader.create_from_info(info)
 
 
 def forget_shader() -> None:
