@@ -1,8 +1,8 @@
-"""What a review needs beside its operators: keys, a handler for undo and loading, a look at the run now and then."""
+"""What review and curves need beside operators: keys, a handler for undo and loading, a look at the run, the icon."""
 
 import bpy
 
-from ..splat_addon.scene import review, review_overlay
+from ..splat_addon.scene import curves, review, review_overlay
 from .review import SPLAT_OT_step_review
 
 KEYS = (("PAGE_DOWN", 1), ("PAGE_UP", -1))  # free in Blender's 3D view; without a review they do nothing
@@ -25,6 +25,7 @@ def register() -> None:
             item = keymap.keymap_items.new(SPLAT_OT_step_review.bl_idname, key, "PRESS", repeat=True)
             item.properties.by = by
             _Keys.added.append((keymap, item))
+    curves.open_previews()
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).append(follow_review)
     bpy.app.timers.register(_look_at_run, first_interval=LOOK_EVERY_S, persistent=True)
@@ -40,6 +41,7 @@ def unregister() -> None:
         keymap.keymap_items.remove(item)
     _Keys.added.clear()
     review_overlay.close()
+    curves.close_previews()
 
 
 @bpy.app.handlers.persistent

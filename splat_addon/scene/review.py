@@ -17,7 +17,7 @@ from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.events import Evaluated
 from ..run.folder import RunFolder
-from . import review_overlay
+from . import looking, review_overlay
 from .cameras import apply_camera
 from .live_run import list_held_out_views
 from .pictures import read_picture
@@ -25,16 +25,12 @@ from .review_overlay import CAMERA_NAME, Shown
 from .settings import absolute, run_path
 
 RUN_KEY = "splat_run"  # on a splat object: the run folder that it came from
-_KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
-_KEPT_OF_VIEW = ("view_location", "view_rotation", "view_distance", "view_camera_zoom", "view_camera_offset")
-_KEPT_OF_SPACE = ("lock_camera", "use_local_camera")
-_KEY, _CAMERA_KEY = "splat_review_before", "splat_review_camera"  # what is given back, kept with the scene
-_VIEWS_KEY = "splat_review_viewports"
+CAPTURE_KEY = "splat_capture"  # on the root of a photo capture: the capture's folder
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
     """Whether a held-out view is shown."""
-    return _KEY in scene
+    return looking.is_looking(scene) and CAMERA_NAME in bpy.data.objects
 
 
 def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
@@ -47,16 +43,16 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     list_held_out_views(scene, evaluated)
     views = scene.splat.held_out_views
     place = min(max(scene.splat.held_out_index, 0), len(views) - 1)
-    view, extent = _find_view(scene, folder, views[place].name)
+    capture = _capture_of(scene, folder)
+    view, extent = _find_view(folder, capture, views[place].name)
     review_overlay.show(_load(scene, folder, evaluated, view, place))
-    _borrow(scene)
+    looking.begin(scene)
     camera_object = _review_camera(scene)
     apply_camera(camera_object, view.camera.without_distortion(), scene.render)
-    size = _put_where_the_splats_are(camera_object, world_from_run(scene, folder.path))
+    size = _put_where_the_splats_are(camera_object, world_from_run(scene, folder.path, capture))
     lens: Any = camera_object.data
     lens.clip_start, lens.clip_end = 1e-3 * extent * size, 1e3 * extent * size
-    scene.camera = camera_object
-    _look_through(context, scene)
+    looking.look_through(context, scene, camera_object)
     return view
 
 
@@ -81,16 +77,7 @@ def require_run(scene: bpy.types.Scene) -> Path:
 
 def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
     """Give camera, resolution and viewports back to the artist."""
-    before = scene.get(_KEY)
-    if before is None:
-        return
-    _stop_looking_through(scene)
-    for name in _KEPT:
-        setattr(scene.render, name, before[name])
-    scene.camera = scene.get(_CAMERA_KEY)
-    for key in (_KEY, _CAMERA_KEY, _VIEWS_KEY):
-        if key in scene:
-            del scene[key]
+    looking.end(context, scene)
     camera_object = bpy.data.objects.get(CAMERA_NAME)
     if camera_object is not None:
         if camera_object.name in scene.collection.objects:
@@ -127,10 +114,14 @@ def follow(context: bpy.types.Context) -> None:
         refresh(context)
 
 
-def world_from_run(scene: bpy.types.Scene, path: Path) -> Matrix:
-    """Where the capture's world lies in the scene: where the artist has put the run's splats, else at the origin."""
+def world_from_run(scene: bpy.types.Scene, path: Path, capture: Path) -> Matrix:
+    """Where the capture's world lies in the scene: where the run's splats are, whatever the artist did with them, else
+    where the capture's own root is, else at the origin."""
     for item in scene.objects:
         if item.get(RUN_KEY) == str(path):
+            return item.matrix_world.copy()
+    for item in scene.objects:
+        if item.get(CAPTURE_KEY) and absolute(item[CAPTURE_KEY]) == capture:
             return item.matrix_world.copy()
     return Matrix.Identity(4)
 
@@ -150,14 +141,18 @@ def _step_measured(path: Path, _changed: int) -> int:
     return evaluated.step if evaluated else 0
 
 
-def _find_view(scene: bpy.types.Scene, folder: RunFolder, name: str) -> tuple[View, float]:
-    """A view of the run's capture, and the capture's extent."""
-    config = TrainConfig.read(folder.config_file)
-    capture = Path(config.capture)
+def _capture_of(scene: bpy.types.Scene, folder: RunFolder) -> Path:
+    """The folder of the capture that the run was trained on; where it is gone, the one that the scene has now."""
+    capture = Path(TrainConfig.read(folder.config_file).capture)
     if not capture.is_dir() and scene.splat.capture.folder:
-        capture = absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
+        return absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
+    return capture
+
+
+def _find_view(folder: RunFolder, capture: Path, name: str) -> tuple[View, float]:
+    """A view of the run's capture, and the capture's extent."""
     changed = capture.stat().st_mtime_ns if capture.is_dir() else 0
-    views, extent = _views_of(capture, config.hold_out_every, changed)
+    views, extent = _views_of(capture, TrainConfig.read(folder.config_file).hold_out_every, changed)
     if name not in views:
         raise RunError(f"The capture no longer holds the view '{name}'.", "Choose another view, or capture again.")
     return views[name], extent
@@ -185,13 +180,6 @@ def _load(scene: bpy.types.Scene, folder: RunFolder, evaluated: Evaluated, view:
     )
 
 
-def _borrow(scene: bpy.types.Scene) -> None:
-    if not is_reviewing(scene):
-        scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
-        scene[_CAMERA_KEY] = scene.camera
-        scene[_VIEWS_KEY] = {}
-
-
 def _review_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     camera_object = bpy.data.objects.get(CAMERA_NAME)
     if camera_object is None:
@@ -211,58 +199,3 @@ def _put_where_the_splats_are(camera_object: bpy.types.Object, world_from_captur
     turned = rotation.to_matrix() @ pose.to_3x3()
     camera_object.matrix_world = Matrix.Translation(world_from_capture @ pose.translation) @ turned.to_4x4()
     return abs(scale.x * scale.y * scale.z) ** (1 / 3)
-
-
-def _look_through(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
-    """Turn one viewport to the scene's camera: that of the context, else one that was turned before, else the largest.
-
-    Blender turns a viewport's own view while it looks through a camera: that is remembered with the rest.
-    """
-    viewports = _viewports(context, scene)
-    turned: Any = scene[_VIEWS_KEY]
-    here = [key for key, area in viewports.items() if area == context.area]
-    before = [key for key in viewports if key in turned]
-    largest = sorted(viewports, key=lambda key: viewports[key].width * viewports[key].height)[-1:]
-    for key in (here or before or largest)[:1]:
-        space: Any = viewports[key].spaces.active
-        region_3d = space.region_3d
-        if key not in turned or region_3d.view_perspective != "CAMERA":
-            turned[key] = {
-                "view_perspective": region_3d.view_perspective,
-                **{name: _plain(getattr(region_3d, name)) for name in _KEPT_OF_VIEW},
-                **{name: getattr(space, name) for name in _KEPT_OF_SPACE},
-            }
-        space.lock_camera = space.use_local_camera = False
-        region_3d.view_perspective = "CAMERA"
-        viewports[key].tag_redraw()
-
-
-def _stop_looking_through(scene: bpy.types.Scene) -> None:
-    turned: Any = scene.get(_VIEWS_KEY) or {}
-    for key, area in _viewports(bpy.context, None).items():
-        if key not in turned:
-            continue
-        space: Any = area.spaces.active
-        before, region_3d = turned[key], space.region_3d
-        for name in _KEPT_OF_SPACE:
-            setattr(space, name, bool(before[name]))
-        if region_3d.view_perspective == "CAMERA":  # else the artist has turned away already
-            region_3d.view_perspective = before["view_perspective"]
-            for name in _KEPT_OF_VIEW:
-                setattr(region_3d, name, before[name])
-        area.tag_redraw()
-
-
-def _plain(value):
-    """A number, or a list of numbers from a vector: what a scene can keep."""
-    return value if isinstance(value, int | float) else list(value)
-
-
-def _viewports(context: bpy.types.Context, scene: bpy.types.Scene | None) -> dict[str, bpy.types.Area]:
-    """The 3D views of all windows that show `scene` (None: any), by a name that a saved file finds again."""
-    found = {}
-    for window in context.window_manager.windows:
-        for index, area in enumerate(window.screen.areas):
-            if area.type == "VIEW_3D" and (scene is None or window.scene == scene):
-                found[f"{window.screen.name}/{index}"] = area
-    return found
