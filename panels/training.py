@@ -22,6 +22,7 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         column = layout.column()
         column.enabled = not live_run.is_training()
+        column.prop(splat, "preset")
         for spec in TRAINING_FIELDS:
             if not spec.metadata["advanced"]:
                 column.prop(splat.training, spec.name)

@@ -22,6 +22,7 @@ class View:
     image_path: Path
     camera: Camera
     is_held_out: bool
+    mask_path: Path | None = None  # white where a pixel counts
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Capture:
             numbers = [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion]
             digest.update(view.name.encode())
             digest.update(np.array(numbers).tobytes() + camera.camera_from_world.tobytes())
-            digest.update(str(view.image_path.stat().st_size).encode())
+            for path in (view.image_path, view.mask_path):
+                digest.update(str(path.stat().st_size if path else None).encode())
         return digest.hexdigest()[:16]
 
 
@@ -119,7 +121,9 @@ def open_capture(folder: Path, hold_out_every: int = 8) -> Capture:
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
     view_names = _view_names(names)
     views = tuple(
-        View(view_names[name], photos[name], cameras[name], name in held_out) for name in names if name not in missing
+        View(view_names[name], photos[name], cameras[name], name in held_out, _mask_of(photos[name], folder))
+        for name in names
+        if name not in missing
     )
     capture = Capture(folder, views, points, missing)
     if not capture.training_views:
@@ -149,6 +153,20 @@ def _with_suffix(path: Path) -> Path:
         return path
     candidates = [path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES]
     return next((candidate for candidate in candidates if candidate.is_file()), path)
+
+
+def _mask_of(photo: Path, capture: Path) -> Path | None:
+    """The photo's mask, in a folder `masks` beside the folder of photos, with the photo's name or that plus a suffix
+    (`a.png` or `a.jpg.png` for `a.jpg`, as COLMAP has it)."""
+    for folder in photo.parents:
+        masks = (folder if folder == capture else folder.parent) / "masks"
+        if masks.is_dir():
+            base = masks / photo.relative_to(folder)
+            names = (base.with_name(name + suffix) for name in (base.stem, base.name) for suffix in IMAGE_SUFFIXES)
+            return next((path for path in names if path.is_file()), None)
+        if folder == capture:
+            return None
+    return None
 
 
 def _points_beside(folder: Path, points_file: str | None) -> Points | None:

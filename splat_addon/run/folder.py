@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def photos_file(self) -> Path:
+        """Decoded photos beyond the memory budget, while the run lasts."""
+        return self.path / "photos.cache"
+
+    @property
     def held_out_folder(self) -> Path:
         return self.path / "held_out"
 
@@ -89,6 +94,13 @@ class RunFolder:
                 "Choose a folder that can be written and has space.",
             ) from error
         return folder
+
+    def require(self) -> None:
+        """Raise RunError when the folder was moved or deleted: writing would only scatter its pieces."""
+        if not self.config_file.is_file():
+            raise RunError(
+                f"The run folder {self.path} is gone.", "Put it back, or start a new run in a folder that stays."
+            )
 
     def events(self) -> list[Event]:
         """All events recorded so far, a line that was cut short left out."""

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 
 from ..errors import RunError
-from ..run.config import TrainConfig, label
+from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
 from . import review_settings
 from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
 
@@ -93,11 +93,39 @@ SPLAT_PG_training = type(
 )
 
 
+PRESET_TEXTS = {
+    **{name: ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in PRESETS[name].items()) for name in PRESETS},
+    CUSTOM: "Settings that are no preset's",
+}
+
+
+def _shown_preset(group) -> int:
+    """The number of the preset that the training settings are."""
+    try:
+        return list(PRESET_TEXTS).index(preset_of(chosen_config(group.training)))
+    except RunError:
+        return list(PRESET_TEXTS).index(CUSTOM)
+
+
+def _choose_preset(group, number: int) -> None:
+    name = list(PRESET_TEXTS)[number]
+    if name != CUSTOM:
+        for setting in PRESETS[name]:
+            setattr(group.training, setting, PRESETS[name][setting])
+
+
 class SPLAT_PG_scene(bpy.types.PropertyGroup):
     """`Scene.splat`: everything about splats that is saved with the scene."""
 
     capture: bpy.props.PointerProperty(type=SPLAT_PG_capture)
     training: bpy.props.PointerProperty(type=SPLAT_PG_training)
+    preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="How long and how finely to train; the other settings stay as they are",
+        items=[(name.upper(), name.title(), description) for name, description in PRESET_TEXTS.items()],
+        get=lambda self: _shown_preset(self),
+        set=lambda self, number: _choose_preset(self, number),
+    )
     show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
     run_folder: bpy.props.StringProperty(
         name="Run",
@@ -132,12 +160,14 @@ def train_config(scene: bpy.types.Scene) -> TrainConfig:
 
     Blender keeps numbers in 32 bits; they are read back as the decimal that was typed. Raises RunError.
     """
-    group = scene.splat.training
-    values = {spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS}
-    folder = absolute(scene.splat.capture.folder)
-    config = replace(TrainConfig(capture=str(folder)), **values)
+    config = replace(chosen_config(scene.splat.training), capture=str(absolute(scene.splat.capture.folder)))
     config.check()
     return config
+
+
+def chosen_config(group) -> TrainConfig:
+    """The settings of a training property group, without a capture, not checked. Raises RunError."""
+    return replace(TrainConfig(), **{spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS})
 
 
 def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:

@@ -16,6 +16,7 @@ from ..run.events import Event, Failed
 from ..run.folder import RunFolder
 from .wire import Wire, take_standard_output
 
+MEMORY_SIGNS = ("out of memory", "allocate memory")  # of CUDA; of PyTorch on the CPU
 MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "pillow", "numba": "numba==0.68.1"}
 
 
@@ -50,22 +51,24 @@ def run(folder: RunFolder, wire: Wire, resume: bool) -> Event:
         return train(folder, config, wire, resume)
     except SplatError as error:
         return Failed(error.message, error.remedy)
-    except MemoryError:
-        traceback.print_exc()
-        return Failed("There is not enough memory for this run.", "Lower Max Splats or Max Resolution.")
-    except OSError as error:
-        traceback.print_exc()
-        if error.errno == errno.ENOSPC:
-            return Failed("The disk is full.", f"Free some space. {folder.what_is_left()}")
-        return Failed(f"A file of the run cannot be used ({error}).", "Check that its folder is still there.")
     except Exception as error:
         traceback.print_exc()
-        if "out of memory" in str(error).lower():
-            return Failed("The device has not enough memory for this run.", "Lower Max Splats or Max Resolution.")
-        return Failed(
-            f"The trainer met an error it did not expect ({type(error).__name__}: {error}).",
-            f"{folder.what_is_left()} Please report it with {folder.log_file}.",
-        )
+        return explained(error, folder)
+
+
+def explained(error: Exception, folder: RunFolder) -> Failed:
+    """What went wrong outside of what the trainer foresees, in words that help."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Failed("The disk is full.", f"Free some space. {folder.what_is_left()}")
+    if isinstance(error, OSError):
+        return Failed(f"A file of the run cannot be used ({error}).", f"Check its disk. {folder.what_is_left()}")
+    if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in MEMORY_SIGNS):
+        remedy = f"Lower Max Splats or Max Resolution. {folder.what_is_left()}"
+        return Failed("There is not enough memory for this run.", remedy)
+    return Failed(
+        f"The trainer met an error it did not expect ({type(error).__name__}: {error}).",
+        f"{folder.what_is_left()} Please report it with {folder.log_file}.",
+    )
 
 
 def check_modules() -> None:

@@ -7,6 +7,7 @@ from .rasterize import Gaussians
 
 MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
 OTHERS_DECAY = 0.4
+AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any more; steps
 FEW_VIEWS_COLOR = 0.25  # with few views, view-dependent colour overfits: this much of its learning rate
 DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
 
@@ -41,6 +42,11 @@ def rates(config: TrainConfig, fraction: float, extent: float, coefficients: int
 def is_coarse(config: TrainConfig, fraction: float) -> bool:
     """Whether photos are trained at half their resolution now."""
     return fraction < config.coarse_until
+
+
+def is_averaged(step: int, fraction: float) -> bool:
+    """Whether this step's gaussians enter the mean that becomes the result (see `GaussianModel.average`)."""
+    return fraction > AVERAGED_FROM and step % AVERAGED_EVERY == 0
 
 
 def dropout(config: TrainConfig, fraction: float, training_views: int) -> float:

@@ -245,3 +245,19 @@ def test_the_sample_scene_is_selected_and_has_what_it_promises(extension):
     images = [image for image in bpy.data.images if image.packed_file]
     assert len(images) == 3, "textures travel with the file"
     assert any(light for light in bpy.data.lights) and bpy.context.scene.world is not None
+
+
+def test_a_preset_sets_its_settings_and_shows_custom_when_one_is_changed(extension):
+    import bpy
+
+    splat = bpy.context.scene.splat
+    assert splat.preset == "BALANCED"
+    splat.training.strategy = "MCMC"
+    splat.preset = "QUALITY"
+    assert (splat.training.iterations, splat.training.max_resolution, splat.training.strategy) == (30_000, 1920, "MCMC")
+    splat.training.iterations = 123
+    assert splat.preset == "CUSTOM"
+    splat.preset = "CUSTOM"
+    assert splat.training.iterations == 123, "choosing Custom changes nothing"
+    splat.preset = "PREVIEW"
+    assert splat.training.iterations == 1500 and splat.preset == "PREVIEW"
