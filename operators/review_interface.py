@@ -3,6 +3,7 @@
 import bpy
 
 from ..splat_addon.scene import curves, review, review_overlay
+from . import save_report
 from .review import SPLAT_OT_step_review
 
 KEYS = (("PAGE_DOWN", 1), ("PAGE_UP", -1))  # free in Blender's 3D view; without a review they do nothing
@@ -40,6 +41,7 @@ def unregister() -> None:
     for keymap, item in _Keys.added:
         keymap.keymap_items.remove(item)
     _Keys.added.clear()
+    save_report.stop_looking()
     review_overlay.close()
     curves.close_previews()
 

@@ -8,7 +8,7 @@ from ..splat_addon.scene import curves, live_run
 from ..splat_addon.scene.settings import run_path
 from .capture import SidebarPanel
 
-MARGIN_PX = 46  # what the sidebar leaves beside a panel's content, times the interface's scale
+MARGIN_PX = 53  # what the sidebar leaves beside a panel's content, times the interface's scale
 ICON_PADDING_PX = 4  # Blender keeps this free around a large icon
 
 
@@ -31,12 +31,12 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
         return run_to_draw(context) is not None
 
     def draw(self, context):
-        layout, scale = self.layout, context.preferences.system.ui_scale
+        layout, scale = self.layout, context.preferences.system.ui_scale or 1.0  # 0 without a window
         width = context.region.width if context.region is not None else 0
         units = max(6.0, min(20.0, (width / scale - MARGIN_PX) / 20))
         icon = curves.icon_for(run_to_draw(context), round(units * 20 * scale) - 2 * ICON_PADDING_PX)
         known = curves.history()
-        if not icon or known is None:
+        if icon is None or known is None:
             layout.label(text="Reading the run …")
             return
         layout.template_icon(icon, scale=units)

@@ -33,10 +33,10 @@ class _Curves:
     painted: tuple = ()
 
 
-def icon_for(path: Path, size_px: int) -> int:
+def icon_for(path: Path, size_px: int) -> int | None:
     """The icon of the run in `path`, `size_px` wide and high, as last painted; it is brought up to date soon.
 
-    0 before it was painted for the first time.
+    None before it was painted for the first time. Icons have the number 0 in background mode.
     """
     if _Curves.history is None or _Curves.history.folder.path != path:
         _Curves.history, _Curves.painted = History(RunFolder(path)), ()
@@ -44,7 +44,7 @@ def icon_for(path: Path, size_px: int) -> int:
     if not bpy.app.timers.is_registered(repaint):
         wait = max(0.0, _Curves.painted_at + EVERY_S - time.monotonic()) if _Curves.painted else 0.0
         bpy.app.timers.register(repaint, first_interval=wait)
-    return _Curves.previews[_ICON].icon_id if _Curves.previews and _Curves.painted else 0
+    return _Curves.previews[_ICON].icon_id if _Curves.previews and _Curves.painted else None
 
 
 def history() -> History | None:

@@ -117,8 +117,6 @@ def _draw() -> None:
     except Exception:
         _Overlay.has_failed = True
         traceback.print_exc()
-    finally:
-        gpu.state.blend_set("NONE")
 
 
 def _draw_view(context: bpy.types.Context, shown: Shown) -> None:
@@ -188,3 +186,4 @@ def _rectangle(place: Frame, color: tuple[float, float, float, float]) -> None:
     shader.bind()
     shader.uniform_float("color", color)
     batch.draw(shader)
+    gpu.state.blend_set("NONE")

@@ -219,3 +219,84 @@ def test_what_the_viewport_shows_in_the_end_are_the_photos_display_colors(graphi
     shown = linear ** (1 / 2.2) * 255
     error = np.abs(shown - np.arange(256))
     assert error[16:].max() < 1.01 and error.max() <= 4, "8 bits of storage leave steps in the blackest tones"
+
+
+ZOOMS = [(0.0, (0.0, 0.0)), (12.0, (0.2, -0.1)), (-20.0, (-0.3, 0.05))]
+
+
+@pytest.mark.parametrize(("zoom", "offset"), ZOOMS)
+@pytest.mark.parametrize("region_size", [(900, 500), (400, 800)])
+def test_the_frame_lies_where_blender_has_it_for_every_zoom_and_offset(modules, zoom, offset, region_size):
+    """Against Blender's own formulas: `BKE_camera_params_from_view3d` and `view3d_camera_border` of its sources."""
+    from mathutils import Matrix
+
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 640, 360
+    lens = bpy.data.cameras.new("Lens")
+    lens.lens, lens.shift_x, lens.shift_y, lens.sensor_fit = 35, 0.1, -0.05, "HORIZONTAL"
+    camera = bpy.data.objects.new("Lens", lens)
+    camera.matrix_world = Matrix.Translation((3, -2, 1)) @ Matrix.Rotation(0.7, 4, "X")
+    scene.collection.objects.link(camera)
+    width, height = region_size
+    longer = max(width, height)
+    zoomed = (2**0.5 + zoom / 50) ** 2 / 4  # BKE_screen_view3d_zoom_to_fac
+    view_px = longer * zoomed  # the sensor's width on the screen
+    center_x = width / 2 - lens.shift_x * view_px - 2 * offset[0] * width * zoomed
+    center_y = height / 2 - lens.shift_y * view_px - 2 * offset[1] * height * zoomed
+    near, slope = 0.1, lens.sensor_width / lens.lens / view_px  # slope per pixel
+    sides = [(-center_x) * slope, (width - center_x) * slope, (-center_y) * slope, (height - center_y) * slope]
+    left, right, bottom, top = (near * side for side in sides)
+    projection = Matrix(
+        (
+            (2 * near / (right - left), 0, (right + left) / (right - left), 0),
+            (0, 2 * near / (top - bottom), (top + bottom) / (top - bottom), 0),
+            (0, 0, -1.002, -0.2),
+            (0, 0, -1, 0),
+        )
+    )
+    region_3d = SimpleNamespace(perspective_matrix=projection @ camera.matrix_world.inverted())
+    region = SimpleNamespace(width=width, height=height)
+    frame = modules.review_frame.frame_of(camera, scene, region, region_3d)
+    middle_x, middle_y = center_x + lens.shift_x * view_px, center_y + lens.shift_y * view_px
+    expected = (middle_x - view_px / 2, middle_y - view_px * 360 / 640 / 2)
+    expected += (middle_x + view_px / 2, middle_y + view_px * 360 / 640 / 2)
+    assert np.allclose(frame, expected, atol=0.01)
+    from bpy_extras.object_utils import world_to_camera_view
+    from bpy_extras.view3d_utils import location_3d_to_region_2d
+    from mathutils import Vector
+
+    point = camera.matrix_world @ Vector((0.4, -0.3, -5))
+    part = world_to_camera_view(scene, camera, point)
+    seen = location_3d_to_region_2d(region, region_3d, point)
+    assert abs(frame.left + part.x * frame.width - seen.x) < 0.01
+    assert abs(frame.bottom + part.y * frame.height - seen.y) < 0.01
+
+
+def test_the_wipe_line_is_taken_near_it_and_stays_inside_the_frame(modules):
+    frame = modules.review_frame.Frame(100, 50, 300, 150)
+    assert frame.line_x(0.25) == 150
+    assert [frame.wipe_at(x) for x in (0, 100, 200, 300, 999)] == [0, 0, 0.5, 1, 1]
+    assert frame.is_on_line(0.25, 158, 60, 10) and not frame.is_on_line(0.25, 161, 60, 10)
+    assert not frame.is_on_line(0.25, 150, 49, 10), "above and below the frame the mouse is free"
+
+
+def test_the_badge_says_which_view_and_what_is_seen(extension, modules):
+    overlay = extension.module("splat_addon.scene.review_overlay")
+    shown = overlay.Shown("left/v1", 0, None, None, None, 400, 26.059, 0.63651, "2 of 9, worst first")
+    lines = overlay.badge_lines(shown, modules.shader.Look("DIFFERENCE", gain=4.0))
+    assert lines == ("left/v1    PSNR 26.06 dB    SSIM 0.637", "Difference × 4, step 400    2 of 9, worst first")
+    assert overlay.badge_lines(shown, modules.shader.Look("WIPE"))[1].startswith("Photo | Trained, step 400")
+
+
+def test_an_error_while_drawing_is_printed_once(extension, monkeypatch, capsys):
+    overlay = extension.module("splat_addon.scene.review_overlay")
+
+    def fail(*_):
+        raise ZeroDivisionError("drawn wrongly")
+
+    monkeypatch.setattr(overlay, "_draw_view", fail)
+    overlay.show(overlay.Shown("v", 0, None, None, None, 1, 1.0, 1.0))
+    for _ in range(3):
+        overlay._draw()
+    assert capsys.readouterr().err.count("ZeroDivisionError: drawn wrongly") == 1
+    overlay.show(None)
