@@ -173,12 +173,15 @@ def _about(folder: RunFolder) -> str:
 def _table(name: str, head: list[str], rows: list[list[str]]) -> str:
     """Cells are HTML already; those that are numbers stand right."""
 
-    def cell(tag: str, text: str) -> str:
-        is_number = text.replace(".", "").replace("-", "").isdigit()
-        return f'<{tag} class="number">{text}</{tag}>' if is_number else f"<{tag}>{text}</{tag}>"
+    def is_number(text: str) -> bool:
+        return text.replace(".", "").replace("-", "").isdigit()
 
-    lines = ["<tr>" + "".join(cell("th", _text(text)) for text in head) + "</tr>"]
-    lines += ["<tr>" + "".join(cell("td", text) for text in row) + "</tr>" for row in rows]
+    def cell(tag: str, text: str, is_right: bool) -> str:
+        return f'<{tag} class="number">{text}</{tag}>' if is_right else f"<{tag}>{text}</{tag}>"
+
+    right = [bool(rows) and is_number(rows[-1][column]) for column in range(len(head))]
+    lines = ["<tr>" + "".join(cell("th", _text(text), side) for text, side in zip(head, right)) + "</tr>"]
+    lines += ["<tr>" + "".join(cell("td", text, is_number(text)) for text in row) + "</tr>" for row in rows]
     return f'<table class="{name}">\n' + "\n".join(lines) + "\n</table>"
 
 
