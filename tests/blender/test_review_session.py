@@ -1,6 +1,7 @@
 """A review from beginning to end: the list, the keys, undo, newer measurements, moved splats, and what comes back."""
 
 import json
+import sys
 
 import bpy
 import numpy as np
@@ -222,3 +223,60 @@ def test_the_wipe_line_is_there_only_while_a_wipe_is_shown(extension, run):
     assert group.poll(stand_in)
     bpy.context.scene.splat.review.mode = "PHOTO"
     assert not group.poll(stand_in)
+
+
+def draw_panel(extension) -> list:
+    """What the review panel draws: names of layout calls with operators, properties or texts."""
+    record: list = []
+
+    class Layout:
+        def __getattr__(self, name):
+            def call(*arguments, **options):
+                if name in ("row", "column", "split"):
+                    return self
+                shown = [argument for argument in arguments if isinstance(argument, str)]
+                record.append((name, shown[-1] if shown else options.get("text", "")))
+                return type("Properties", (), {})()
+
+            return call
+
+    panel = extension.module("panels.review").SPLAT_PT_review
+    panel.draw(type("StandIn", (), {"layout": Layout()})(), bpy.context)
+    return record
+
+
+def test_the_panel_offers_what_the_state_allows(extension, run):
+    idle = draw_panel(extension)
+    assert ("operator", "splat.review_view") in idle and ("operator", "splat.save_report") in idle
+    assert ("operator", "splat.leave_review") not in idle and ("operator", "splat.open_report") not in idle
+    bpy.ops.splat.review_view()
+    wiping = draw_panel(extension)
+    assert wiping.count(("operator", "splat.step_review")) == 2 and ("operator", "splat.leave_review") in wiping
+    modes = [value for name, value in wiping if name == "prop_enum"]
+    assert modes == ["WIPE", "PHOTO", "RENDER", "DIFFERENCE", "NONE"]
+    assert ("prop", "wipe") in wiping and ("prop", "gain") not in wiping
+    bpy.context.scene.splat.review.mode = "DIFFERENCE"
+    differing = draw_panel(extension)
+    assert ("prop", "gain") in differing and ("prop", "use_ramp") in differing and ("prop", "wipe") not in differing
+    run.report_file.write_text("a page")
+    assert ("operator", "splat.open_report") in draw_panel(extension)
+
+
+def test_the_report_is_written_by_the_trainers_python(extension, run, trainer_python):
+    bpy.context.preferences.addons[extension.name].preferences.trainer_python = str(trainer_python)
+    assert bpy.ops.splat.save_report(wait=True) == {"FINISHED"}
+    page = run.report_file.read_text(encoding="utf-8")
+    assert "<td>v2</td>" in page and "20.25" in page and "data:image/jpeg" in page
+
+
+def test_a_report_that_cannot_be_written_says_why_and_stays_said_in_the_panel(extension, run, tmp_path):
+    preferences = bpy.context.preferences.addons[extension.name].preferences
+    preferences.trainer_python = ""
+    with pytest.raises(RuntimeError, match="No trainer Python is set"):
+        bpy.ops.splat.save_report(wait=True)
+    preferences.trainer_python = sys.executable  # Blender's: it has neither torch nor matplotlib
+    with pytest.raises(RuntimeError, match=r"lacks matplotlib, .*-m pip install matplotlib"):
+        bpy.ops.splat.save_report(wait=True)
+    labels = " ".join(text for name, text in draw_panel(extension) if name == "label")
+    assert "lacks matplotlib" in labels
+    preferences.trainer_python = ""
