@@ -13,6 +13,7 @@ def register():
     import bpy
 
     from .operators import review_interface
+    from .operators.photos import MENUS
     from .operators.training import HANDLERS
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
@@ -21,6 +22,8 @@ def register():
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    for menu, draw in MENUS.items():
+        getattr(bpy.types, menu).append(draw)
     review_interface.register()
 
 
@@ -28,10 +31,13 @@ def unregister():
     import bpy
 
     from .operators import review_interface
+    from .operators.photos import MENUS
     from .operators.training import HANDLERS, stop_ticking
     from .splat_addon.scene import live_run
 
     review_interface.unregister()
+    for menu, draw in MENUS.items():
+        getattr(bpy.types, menu).remove(draw)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     stop_ticking()

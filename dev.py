@@ -2,7 +2,7 @@
 """Everything a developer of this extension starts from a terminal, with nothing installed but Python.
 
     python3 dev.py demo [--out DIR]      a Blender scene is captured, trained and shown again, on this machine
-    python3 dev.py test [pytest args]    the checks, then all tests: trainer, Blender 4.2, Blender 5.2
+    python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, Blender 4.2, Blender 5.2
     python3 dev.py train CAPTURE [...]   train a capture folder; the arguments go to splat_addon.trainer.cli
     python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
     python3 dev.py build                 the extension's zip in dist/, validated
@@ -68,6 +68,10 @@ CHECKS = Environment(
     ("ruff==0.17.5", "mypy==2.4.1", "fake-bpy-module-4.2==20260730", "numpy==2.4.6"),
     "import mypy, numpy",
 )
+# COLMAP itself judges the models we write. Apart from the trainer, so that training never has to download it.
+COLMAP = Environment(
+    "colmap", "COLMAP", ("3.11", "3.12", "3.13"), ("pycolmap==4.2.1", "numpy==2.4.6", PYTEST), "import numpy, pycolmap"
+)
 
 BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo")  # all others run in the trainer's environment
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
@@ -79,7 +83,7 @@ STUB_LIMITS = re.compile(
     r"|\"SPLAT_OT_\w+\" has no attribute \"filepath\""
     r"|incompatible type \"(Scene|Object|ShaderNodeTree|Armature \| [^\"]*) \| None\"; expected"
     r"|incompatible type \"str\"; expected \"Literal\["
-    r"|of \"BlendDataNodeTrees\" has incompatible type|operand type for in \(\"Scene\"\)"
+    r"|of \"BlendDataNodeTrees\" has incompatible type|operand type for in \(\"(Scene|Object)\"\)"
 )
 
 # What Blender loads from the system at import, or later for its GPU module: file -> (Debian package, Fedora package).
@@ -491,7 +495,7 @@ def test(arguments):
         except Problem as problem:
             say(str(problem))
             checks["checks"] = Count(0, 1, 0)
-    stages = [("trainer", TRAINER, ("unit", "trainer"))]
+    stages = [("trainer", TRAINER, ("unit", "trainer")), ("COLMAP", COLMAP, ("colmap",))]
     for blender in BLENDERS:
         # End to end in a process of its own: there the built zip is enabled instead of the checkout.
         stages.append((blender.title, blender, ("unit", "blender", "golden")))

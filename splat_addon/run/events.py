@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from ..errors import RunError
 
 PROTOCOL = 1
-COMMANDS = ("stop", "pause", "resume", "snapshot")
+COMMANDS = ("stop", "pause", "resume", "snapshot", "preview")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class SnapshotSaved:
-    """Splats can be shown: a PLY lies complete at `path` (relative to the run folder)."""
+    """Splats can be shown: a PLY lies complete at `path` (relative to the run folder).
+
+    A preview, asked for to watch the training, replaces the one before; a snapshot stays.
+    """
 
     step: int
     path: str

@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def preview_file(self) -> Path:
+        """The splats as they lately were, while the run lasts."""
+        return self.path / "preview.ply"
+
+    @property
     def photos_file(self) -> Path:
         """Decoded photos beyond the memory budget, while the run lasts."""
         return self.path / "photos.cache"

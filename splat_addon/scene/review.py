@@ -17,7 +17,7 @@ from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.events import Evaluated
 from ..run.folder import RunFolder
-from . import looking, review_overlay
+from . import looking, photo_capture, review_overlay
 from .cameras import apply_camera
 from .live_run import list_held_out_views
 from .pictures import read_picture
@@ -25,7 +25,6 @@ from .review_overlay import CAMERA_NAME, Shown
 from .settings import absolute, run_path
 
 RUN_KEY = "splat_run"  # on a splat object: the run folder that it came from
-CAPTURE_KEY = "splat_capture"  # on the root of a photo capture: the capture's folder
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
@@ -120,10 +119,8 @@ def world_from_run(scene: bpy.types.Scene, path: Path, capture: Path) -> Matrix:
     for item in scene.objects:
         if item.get(RUN_KEY) == str(path):
             return item.matrix_world.copy()
-    for item in scene.objects:
-        if item.get(CAPTURE_KEY) and absolute(item[CAPTURE_KEY]) == capture:
-            return item.matrix_world.copy()
-    return Matrix.Identity(4)
+    root = photo_capture.find_root(scene, capture)
+    return root.matrix_world.copy() if root is not None else Matrix.Identity(4)
 
 
 def _latest_step(path: Path | None) -> int:
@@ -195,7 +192,7 @@ def _review_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 def _put_where_the_splats_are(camera_object: bpy.types.Object, world_from_capture: Matrix) -> float:
     """Move the camera with the capture's world, without its scale, which a camera cannot have; returns the scale."""
     _, rotation, scale = world_from_capture.decompose()
-    pose = camera_object.matrix_world
+    pose = camera_object.matrix_basis  # what was just set, before Blender takes it in
     turned = rotation.to_matrix() @ pose.to_3x3()
     camera_object.matrix_world = Matrix.Translation(world_from_capture @ pose.translation) @ turned.to_4x4()
     return abs(scale.x * scale.y * scale.z) ** (1 / 3)

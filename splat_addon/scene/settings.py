@@ -17,6 +17,10 @@ CAPTURE_SOURCES = [
     ("SELECTED", "Selected Cameras", "Use the selected cameras"),
 ]
 
+# Newer Blenders want to be told that a path may begin with "//"
+_IS_ASKED = "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
+MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
+
 
 class SPLAT_PG_capture(bpy.types.PropertyGroup):
     """How the training images are made."""
@@ -25,6 +29,7 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Capture Folder",
         description="Where the images and cameras are written; photos captured elsewhere can be chosen too",
         subtype="DIR_PATH",
+        options=MAY_BE_RELATIVE,
         default="",
     )
     source: bpy.props.EnumProperty(
@@ -131,6 +136,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         name="Run",
         description="The run whose splats and held-out views are shown: the last one started here, or any you choose",
         subtype="DIR_PATH",
+        options=MAY_BE_RELATIVE,
         update=lambda self, context: _on_run_chosen(self.id_data),
     )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)

@@ -26,7 +26,7 @@ class Photo:
 
     def over(self, background: Tensor) -> Tensor:
         """(H, W, 3) float 0..1 composited over `background` (3,), on the background's device."""
-        rgb = self.rgb.to(background.device, torch.float32) / 255
+        rgb = self.rgb.to(background.device, torch.float32).mul_(1 / 255)
         if self.alpha is None:
             return rgb
         alpha = self.alpha.to(background.device, torch.float32)[..., None] / 255

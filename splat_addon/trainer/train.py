@@ -53,8 +53,10 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         return run.execute()
     finally:
         run = photos = None  # unmaps the file
-        with contextlib.suppress(OSError):
-            folder.photos_file.unlink(missing_ok=True)
+        passing = [folder.photos_file, *([folder.preview_file] if folder.splats_file.is_file() else [])]
+        for file in passing:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
 
 
 def announce(run: "Run") -> None:
@@ -115,7 +117,7 @@ class Run:
         self.photos: Photos = photos
         self.capture = capture
         self.random = np.random.default_rng(config.seed)
-        pixels = sum(photo.covered_pixels for photo in photos.training)
+        pixels = [photo.covered_pixels for photo in photos.training]
         self.densifier = make_densifier(model, config, capture.extent, pixels)
         self.step = 0
         self.measured: list[Evaluated] = []
@@ -148,7 +150,7 @@ class Run:
                 break
             if config.save_every and self.step % config.save_every == 0:
                 self.save_checkpoint()
-                self.save_snapshot()
+                self.save_splats(self.folder.snapshot_file(self.step))
             elif time.monotonic() - self.saved_at > AUTOSAVE_S:
                 self.save_checkpoint()
             if config.eval_every and self.step % config.eval_every == 0:
@@ -183,7 +185,7 @@ class Run:
         loss = self.rasterizer.photometric_loss(
             rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
         )
-        weight = schedules.regularization(config, views)
+        weight = schedules.regularization(config, self.step, views)
         if weight:
             size = model.gaussians.log_scales.exp().mean() / self.capture.extent
             loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
@@ -224,8 +226,10 @@ class Run:
                 return False
             if command == "stop":
                 return True
-            if command == "snapshot":
-                self.save_snapshot()
+            if command in ("snapshot", "preview"):
+                self.save_splats(
+                    self.folder.preview_file if command == "preview" else self.folder.snapshot_file(self.step)
+                )
             else:
                 paused = command == "pause"
                 self.wire.send(self.progress(math.nan, "paused" if paused else "training"), at_once=True)
@@ -254,9 +258,9 @@ class Run:
             save_contact_sheet(self.folder, self.photos.held_out, self.measured[0], measured)
         self.wire.send(measured)
 
-    def save_snapshot(self) -> None:
+    def save_splats(self, path: Path) -> None:
+        """Write the splats as they are now into the run folder, and tell it."""
         self.folder.require()
-        path = self.folder.snapshot_file(self.step)
         write_splats(path, self.model.cloud())
         self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
 

@@ -223,6 +223,21 @@ def test_a_child_without_parent_saves_and_ends(tmp_path, capture):
     assert process.folder.splats_file.is_file()
 
 
+def test_previews_replace_each_other_and_go_when_the_result_is_there(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.send("preview")
+    first = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    until(process, is_training)
+    process.send("preview")
+    second = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    assert first.path == second.path == "preview.ply" and second.step > first.step
+    assert len(read_splats(process.folder.preview_file)) == second.gaussian_count
+    process.send("stop")
+    assert isinstance(until_over(process)[-1], Finished)
+    assert not process.folder.preview_file.exists() and process.folder.splats_file.is_file()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_killed_child_leaves_its_last_snapshot(tmp_path, capture):
     process = start(tmp_path, capture, iterations=1_000_000)
