@@ -45,7 +45,6 @@ class History:
     held_out_db: Curve = field(default_factory=Curve)
     train_db: Curve = field(default_factory=Curve)  # where the trainer measures it
     gaussians: Curve = field(default_factory=Curve)
-    seconds: Curve = field(default_factory=Curve)  # training time
     is_complete: bool = False  # all that is written has been read
     _offset: int = 0
 
@@ -87,8 +86,6 @@ class History:
         elif kind == "Progressed":
             self.loss.add(step, event.get("loss"))
             self.gaussians.add(step, event.get("gaussian_count"))
-            rate = event.get("steps_per_s")
-            self.seconds.add(step, step / rate if rate else None)
         elif kind == "Evaluated":
             self.held_out_db.add(step, event.get("psnr_db"))
             self.train_db.add(step, event.get("train_psnr_db"))

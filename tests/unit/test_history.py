@@ -22,7 +22,6 @@ def test_curves_follow_the_record_as_it_grows(tmp_path):
     assert history.advance()
     assert (history.iterations, history.loss.steps, history.loss.values) == (90, [7], [0.5])
     assert (history.held_out_db.values, history.train_db.values) == ([11.5], [12.5])
-    assert history.seconds.values == [2.0]
     with open(tmp_path / "events.jsonl", "a") as file:
         file.write(line("Progressed", step=8, loss=None, gaussian_count=12, steps_per_s=0.0)[30:])
         file.write("no json\n[1]\n" + line("Unheard", step=3) + line("Progressed", step=9, loss=0.25))
