@@ -12,6 +12,7 @@ def _classes():
 def register():
     import bpy
 
+    from .operators import review_interface
     from .operators.photos import MENUS
     from .operators.training import HANDLERS
     from .splat_addon.scene.settings import SPLAT_PG_scene
@@ -23,15 +24,18 @@ def register():
         getattr(bpy.app.handlers, name).append(handler)
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).append(draw)
+    review_interface.register()
 
 
 def unregister():
     import bpy
 
+    from .operators import review_interface
     from .operators.photos import MENUS
     from .operators.training import HANDLERS, stop_ticking
     from .splat_addon.scene import live_run
 
+    review_interface.unregister()
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).remove(draw)
     for name, handler in HANDLERS.items():
