@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from ..errors import RunError
 
 PROTOCOL = 1
-COMMANDS = ("stop", "pause", "resume", "snapshot")
+COMMANDS = ("stop", "pause", "resume", "snapshot", "outlive", "follow")  # the last two: when the parent is gone
 
 
 @dataclass(frozen=True)
