@@ -144,6 +144,8 @@ class DetachedTrainer:
                 return
 
     def _is_alive(self) -> bool:
+        if not self.folder.path.is_dir():
+            return False
         if self._child is not None and self._child.poll() is None:
             return True
         return is_held(self.folder.lock_file)
@@ -169,6 +171,9 @@ class DetachedTrainer:
         self._is_over = True
         if self._last is not None:
             return [self._last]
+        if not self.folder.path.is_dir():
+            remedy = "Find it and watch it there; the trainer ends by itself if the folder was deleted."
+            return [Failed(f"The run folder {self.folder.path} is gone.", remedy)]
         code = self._child.poll() if self._child is not None else None
         how = "has ended" if code is None else f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         said = self.folder.log_tail()

@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGHUP, lambda *_: None if commands.outlives else wire.ask_to_stop())
     last = run(folder, wire, resume="--resume" in arguments)
     wire.send(last)
+    lock.release()  # not only when the process is gone: who reads the last event may resume at once
     return 1 if isinstance(last, Failed) else 0
 
 
