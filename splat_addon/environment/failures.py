@@ -30,8 +30,9 @@ def explain(output: str, place: str, needed_gb: float) -> SetupError:
     missing = re.search(r"No matching distribution found for (\S+)", output)
     if missing:
         return SetupError(
-            f"There is no {missing.group(1)} to download for this machine ({platform.system()} {platform.machine()}).",
-            "Check the network, or that pip's index settings lead to PyPI or a mirror that has it.",
+            f"{missing.group(1)} was not found: there is no network, or no build of it for this machine"
+            f" ({platform.system()} {platform.machine()}).",
+            f"Check the network, or pip's proxy and index settings. {START_AGAIN}",
         )
     if re.search(r"Permission denied|Errno 13|WinError 5\b", output):
         return SetupError(f"{place} cannot be written.", "Choose a folder that is yours, and start the set-up again.")
