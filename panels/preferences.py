@@ -85,16 +85,18 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
     else:
         cannot = any(entry["is_required"] and not entry["is_fine"] for entry in known.findings)
         layout.label(text=known.verdict, icon="ERROR" if cannot else "CHECKMARK")
+        fine = [f"{entry['name']} {entry['found']}" for entry in known.findings if entry["is_fine"]]
+        draw_sentence(layout, " · ".join(fine), "BLANK1", WRAP)
         column = layout.column(align=True)
         for entry in known.findings:
-            _draw_finding(column, entry)
+            if not entry["is_fine"]:
+                _draw_missing(column, entry)
 
 
-def _draw_finding(layout, entry: dict) -> None:
-    """One piece; where it is missing, the remedy with a button that copies it."""
-    icon = "CHECKMARK" if entry["is_fine"] else "ERROR" if entry["is_required"] else "INFO"
-    layout.label(text=f"{entry['name']}: {entry['found']}", icon=icon)
-    if not entry["is_fine"] and entry["remedy"]:
+def _draw_missing(layout, entry: dict) -> None:
+    """A missing piece, and its remedy with a button that copies it."""
+    layout.label(text=f"{entry['name']}: {entry['found']}", icon="ERROR" if entry["is_required"] else "INFO")
+    if entry["remedy"]:
         row = layout.row()
         draw_sentence(row.column(align=True), entry["remedy"], "BLANK1", WRAP)
         row.operator(SPLAT_OT_copy_text.bl_idname, text="", icon="COPYDOWN").text = entry["remedy"]

@@ -70,7 +70,7 @@ def _for_nvidia() -> list[Piece]:
 
     card = _nvidia_card()
     if not torch.cuda.is_available() and card is None:
-        return [Piece("NVIDIA card", "none found; training uses the CPU", True, False)]
+        return [Piece("NVIDIA card", "not found", True, False)]
     from .rasterize import doctor
 
     pieces = [Piece(piece.name, piece.found, piece.is_fine, False, piece.remedy) for piece in doctor.examine()]
