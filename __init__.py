@@ -13,6 +13,7 @@ def register():
     import bpy
 
     from .operators.training import HANDLERS
+    from .splat_addon.scene import viewport
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
     for cls in _classes():
@@ -20,14 +21,16 @@ def register():
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    viewport.register()
 
 
 def unregister():
     import bpy
 
     from .operators.training import HANDLERS, stop_ticking
-    from .splat_addon.scene import live_run
+    from .splat_addon.scene import live_run, viewport
 
+    viewport.unregister()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     stop_ticking()

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import RunError
 from ..run.config import TrainConfig, label
+from .viewport_settings import SPLAT_PG_viewport
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
@@ -103,6 +104,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
 
     capture: bpy.props.PointerProperty(type=SPLAT_PG_capture)
     training: bpy.props.PointerProperty(type=SPLAT_PG_training)
+    viewport: bpy.props.PointerProperty(type=SPLAT_PG_viewport)
     show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
     run_folder: bpy.props.StringProperty(
         name="Run",
@@ -139,7 +141,7 @@ def _on_view_chosen(context) -> None:
     review.refresh(context)
 
 
-CLASSES = (SPLAT_PG_capture, SPLAT_PG_held_out_view, SPLAT_PG_training, SPLAT_PG_scene)
+CLASSES = (SPLAT_PG_capture, SPLAT_PG_held_out_view, SPLAT_PG_training, SPLAT_PG_viewport, SPLAT_PG_scene)
 
 
 def train_config(scene: bpy.types.Scene) -> TrainConfig:
