@@ -4,7 +4,7 @@ While any scene shows splats, one draw handler paints them after Blender has dra
 and shading mode. What it keeps is in `_Display`, never saved, and gone when the display is switched off. Nothing there
 is a reference to Blender's data: objects are found again by name and `session_uid`.
 
-Their objects' own geometry (raw points, or the quads of the render look) is switched off meanwhile: see `hand_over`.
+Their objects' own geometry is switched off meanwhile: see `viewport_bounds`.
 """
 
 import traceback
@@ -15,13 +15,11 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ..errors import SplatError
-from . import appearance
 from .splats import is_splats
 from .viewport_picture import Atlas, Look, Picture, Placed, View, forget_programs
 from .viewport_texels import fingerprint
 
 BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender", how its run was trained
-_OWN_DISPLAY_KEY = "splat_own_display"  # of an object: its display type before the splats were shown in its place
 _MOST_PICTURES = 16
 
 
@@ -189,41 +187,6 @@ def _picture_of(region: int, windows: bpy.types.WindowManager) -> Picture:
         _Display.pictures = {key: _Display.pictures[key] for key in kept}
         _Display.pictures[region] = Picture()
     return _Display.pictures[region]
-
-
-# --- The objects' own geometry -------------------------------------------------------------------------------------
-
-
-def hand_over(scene: bpy.types.Scene) -> None:
-    """Switch the viewport display of the scene's splat objects off while splats are drawn, and on again after that.
-
-    Objects are shown as bounds and their render look is not computed for the viewport; renders are not touched. To be
-    called by what makes splat objects or changes their look, and when the choice changes: never behind the user's back.
-    """
-    is_drawn = scene.splat.viewport.show
-    for item in scene.objects:
-        if item.library is None and is_splats(item):
-            (_hide_own_geometry if is_drawn else _show_own_geometry)(item)
-
-
-def _hide_own_geometry(item: bpy.types.Object) -> None:
-    if _OWN_DISPLAY_KEY not in item:
-        item[_OWN_DISPLAY_KEY] = item.display_type
-    item.display_type = "BOUNDS"
-    for modifier in _look_modifiers(item):
-        modifier.show_viewport = False
-
-
-def _show_own_geometry(item: bpy.types.Object) -> None:
-    if _OWN_DISPLAY_KEY in item:
-        item.display_type = item[_OWN_DISPLAY_KEY]
-        del item[_OWN_DISPLAY_KEY]
-        for modifier in _look_modifiers(item):
-            modifier.show_viewport = True
-
-
-def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
-    return [modifier for modifier in item.modifiers if modifier.name == appearance.GROUP_NAME]
 
 
 # --- Start and end -------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ def _on_change(self, context) -> None:
 
 
 def _on_show(self, context) -> None:
-    from . import viewport
+    from . import viewport, viewport_bounds
 
-    viewport.hand_over(self.id_data)
+    viewport_bounds.hand_over(self.id_data)
     viewport.start_anew()
 
 

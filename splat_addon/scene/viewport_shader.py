@@ -14,7 +14,13 @@ Frames: Blender's view space (+x right, +y up, looking along -z), pixels from th
 import gpu
 
 OBJECT_TEXELS = 5  # three rows of view_from_object; eye or direction in the object; first place and first splat
-RAMP = ((0.267, 0.005, 0.329), (0.231, 0.322, 0.545), (0.129, 0.569, 0.549), (0.369, 0.788, 0.384), (0.993, 0.906, 0.144))
+RAMP = (
+    (0.267, 0.005, 0.329),
+    (0.231, 0.322, 0.545),
+    (0.129, 0.569, 0.549),
+    (0.369, 0.788, 0.384),
+    (0.993, 0.906, 0.144),
+)
 
 _VIEW_STRUCT = """
 struct SplatView {
