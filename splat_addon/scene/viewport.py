@@ -8,6 +8,7 @@ Their objects' own geometry is switched off meanwhile: see `viewport_bounds`.
 """
 
 import traceback
+from typing import Any
 
 import bpy
 import gpu
@@ -84,7 +85,7 @@ def _blends_linearly(blending: str, items: list[bpy.types.Object]) -> bool:
 
 def visible_splats(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D | None) -> list[bpy.types.Object]:
     """The splat objects that this viewport shows: hidden objects and collections and local view respected."""
-    options = {"view_layer": view_layer} | ({"viewport": space} if space is not None else {})
+    options: dict[str, Any] = {"view_layer": view_layer} | ({"viewport": space} if space is not None else {})
     return [item for item in _splat_objects() if item.visible_get(**options)]
 
 
@@ -106,7 +107,7 @@ def current_atlas(items: list[bpy.types.Object]) -> tuple[Atlas, dict[int, bpy.t
 
     Data-blocks that were shown before and are hidden now stay in it, so that showing them again costs nothing.
     """
-    existing = {item.data.session_uid: item.data for item in _splat_objects()}
+    existing: dict[int, Any] = {item.data.session_uid: item.data for item in _splat_objects()}
     needed = {item.data.session_uid for item in items}
     atlas = _Display.atlas
     kept = needed | (set(atlas.first) & set(existing) if atlas else set())
@@ -150,7 +151,7 @@ def _stop_drawing(sentence: str) -> None:
     _Display.pictures.clear()
 
 
-def _draw_region(context: bpy.types.Context) -> None:
+def _draw_region(context: Any) -> None:
     scene, region, region_3d = context.scene, context.region, context.region_data
     if region_3d is None or not scene.splat.viewport.show:
         return
@@ -161,7 +162,8 @@ def _draw_region(context: bpy.types.Context) -> None:
         return
     look = look_of(scene, items)
     atlas, blocks = current_atlas(items)
-    x, y, width, height = gpu.state.viewport_get()
+    state: Any = gpu.state
+    x, y, width, height = state.viewport_get()
     view = View(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
     placed = [Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]
     depth = None
@@ -175,9 +177,11 @@ def _draw_region(context: bpy.types.Context) -> None:
 
 def _read_depth(x: int, y: int, width: int, height: int) -> gpu.types.GPUTexture:
     """The depth of what Blender has drawn. EEVEE leaves it at 0 while overlays are off."""
-    values = gpu.state.active_framebuffer_get().read_depth(x, y, width, height)
+    state: Any = gpu.state
+    types: Any = gpu.types
+    values = state.active_framebuffer_get().read_depth(x, y, width, height)
     _Display.has_depth = bool(np.asarray(values, dtype=np.float32).any())
-    return gpu.types.GPUTexture((width, height), format="R32F", data=values)
+    return types.GPUTexture((width, height), format="R32F", data=values)
 
 
 def _picture_of(region: int, windows: bpy.types.WindowManager) -> Picture:

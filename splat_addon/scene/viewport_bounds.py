@@ -58,10 +58,28 @@ def _make_group() -> bpy.types.NodeTree:
     group = bpy.data.node_groups.new(NAME, "GeometryNodeTree")
     group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    names = ("NodeGroupInput", "GeometryNodeBoundBox", "GeometryNodeDeleteGeometry", "NodeGroupOutput")
-    nodes = [group.nodes.new(name) for name in names]
-    for index, (node, following) in enumerate(zip(nodes, nodes[1:], strict=False)):
-        following.location = (200 * (index + 1), 0)
-        group.links.new(node.outputs[0], following.inputs[0])
-    nodes[2].domain, nodes[2].mode = "FACE", "ONLY_FACE"  # faces would hide the splats
+    start, box, edges, low, high, join, end = [
+        group.nodes.new(name)
+        for name in (
+            "NodeGroupInput",
+            "GeometryNodeBoundBox",
+            "GeometryNodeDeleteGeometry",
+            "GeometryNodePoints",
+            "GeometryNodePoints",
+            "GeometryNodeJoinGeometry",
+            "NodeGroupOutput",
+        )
+    ]
+    edges.domain, edges.mode = "FACE", "ONLY_FACE"  # faces would hide the splats
+    group.links.new(start.outputs[0], box.inputs[0])
+    group.links.new(box.outputs["Bounding Box"], edges.inputs[0])
+    for points, corner in ((low, "Min"), (high, "Max")):  # a point cloud's size is that of its points
+        points.inputs["Radius"].default_value = 0.0
+        group.links.new(box.outputs[corner], points.inputs["Position"])
+        group.links.new(points.outputs[0], join.inputs[0])
+    group.links.new(edges.outputs[0], join.inputs[0])
+    group.links.new(join.outputs[0], end.inputs[0])
+    for node, place in ((box, (200, 0)), (edges, (400, 0)), (low, (400, -200)), (high, (400, -400))):
+        node.location = place
+    join.location, end.location = (600, 0), (800, 0)
     return group

@@ -6,6 +6,7 @@ the construction of `View` and `Look` need a GPU context: a draw callback, or `g
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 import gpu
@@ -22,6 +23,7 @@ ALPHA_CAP = 0.999
 ALPHA_CUTOFF = 1.0 / 255.0
 FRUSTUM_MARGIN = 1.3
 EXACT_COUNT = 200_000  # up to here splats are blended in 32-bit floats, beyond in 16-bit ones, which are much faster
+_types: Any = gpu.types  # the stubs know no arguments of its constructors
 LARGEST_PLACE = 2**24  # places in the order are whole numbers kept in 32-bit floats
 
 
@@ -134,13 +136,13 @@ class Picture:
     """What one view needs from one redraw to the next: the order of the splats, and the picture's textures."""
 
     def __init__(self):
-        self._order: gpu.types.GPUTexture | None = None
+        self._order: Any = None
         self._order_width = 1
         self._sorted: ordering.SortedView | None = None
         self._count = 0
         self._made_for: tuple[int, int, str] | None = None
-        self.texture: gpu.types.GPUTexture | None = None
-        self._frame: gpu.types.GPUFrameBuffer | None = None
+        self.texture: Any = None
+        self._frame: Any = None
         self.sort_count = 0  # how often the splats were sorted, which turning the view alone should raise
 
     def forget_order(self) -> None:
@@ -172,9 +174,9 @@ class Picture:
         form = "RGBA32F" if can_be_exact and self._count <= EXACT_COUNT else "RGBA16F"
         wanted = (view.width_px, view.height_px, form)
         if self._frame is None or wanted != self._made_for:
-            self.texture = gpu.types.GPUTexture(wanted[:2], format=form)
-            self._depth = gpu.types.GPUTexture(wanted[:2], format="DEPTH_COMPONENT32F")
-            self._frame = gpu.types.GPUFrameBuffer(depth_slot=self._depth, color_slots=self.texture)
+            self.texture = _types.GPUTexture(wanted[:2], format=form)
+            self._depth = _types.GPUTexture(wanted[:2], format="DEPTH_COMPONENT32F")
+            self._frame = _types.GPUFrameBuffer(depth_slot=self._depth, color_slots=self.texture)
             self._made_for = wanted
 
     def _sort(self, atlas: Atlas, placed: Sequence[Placed], frames: list[np.ndarray], view: View, look: Look) -> None:
@@ -210,7 +212,7 @@ class Picture:
             shader.uniform_sampler("values", values)
             shader.uniform_sampler("scene_depth", scene_depth or self._order)
             numbers = _view_numbers(atlas, len(placed), self._order_width, view, look, scene_depth is not None)
-            block = gpu.types.GPUUniformBuf(gpu.types.Buffer("FLOAT", len(numbers), numbers))
+            block = _types.GPUUniformBuf(_types.Buffer("FLOAT", len(numbers), numbers))
             shader.uniform_block("view", block)
             batch.draw_instanced(shader, instance_start=0, instance_count=self._count)
         finally:
@@ -273,7 +275,7 @@ def random_part(count: int, fraction: float) -> np.ndarray:
 def make_texture(numbers: np.ndarray, width: int, height: int, form: str) -> gpu.types.GPUTexture:
     """A texture of float32 numbers, which Blender takes without a copy."""
     flat = np.ascontiguousarray(numbers, dtype=np.float32).reshape(-1)
-    return gpu.types.GPUTexture((width, height), format=form, data=gpu.types.Buffer("FLOAT", len(flat), flat))
+    return _types.GPUTexture((width, height), format=form, data=_types.Buffer("FLOAT", len(flat), flat))
 
 
 def _object_texture(atlas: Atlas, placed, frames, view: View) -> gpu.types.GPUTexture:
@@ -303,8 +305,8 @@ def _view_numbers(atlas: Atlas, objects: int, order_width: int, view: View, look
         (texels.TEXELS[atlas.degree], atlas.per_row, objects, order_width),
         (is_hiding, DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF),
     ]
-    matrices = [view.clip_from_view.T, np.linalg.inv(view.clip_from_view).T]
-    return np.concatenate([np.ravel(part) for part in (*matrices, rest)]).astype(np.float32)
+    parts = [view.clip_from_view.T, np.linalg.inv(view.clip_from_view).T, np.array(rest)]
+    return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
 
 
 _programs: dict[str, tuple[gpu.types.GPUShader, gpu.types.GPUBatch]] = {}

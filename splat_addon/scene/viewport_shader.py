@@ -11,8 +11,12 @@ Everything about a splat is fetched from textures, so that the order texture alo
 Frames: Blender's view space (+x right, +y up, looking along -z), pixels from the lower left.
 """
 
+from typing import Any
+
 import gpu
 
+_types: Any = gpu.types  # newer than the stubs
+_make: Any = gpu.shader.create_from_info
 OBJECT_TEXELS = 5  # three rows of view_from_object; eye or direction in the object; first place and first splat
 RAMP = (
     (0.267, 0.005, 0.329),
@@ -326,7 +330,7 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
         "POINTS": (_POINT_VERTEX, _POINT_FRAGMENT),
         "ELLIPSOIDS": (_ELLIPSOID_VERTEX, _ELLIPSOID_FRAGMENT),
     }[kind]
-    info = gpu.types.GPUShaderCreateInfo()
+    info = _types.GPUShaderCreateInfo()
     info.typedef_source(_VIEW_STRUCT)
     info.uniform_buf(0, "SplatView", "view")
     for slot, name in enumerate(("splats", "objects", "order", "values", "scene_depth")):
@@ -335,7 +339,7 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
         info.define(f"RAMP_{index}", f"vec3({color[0]}, {color[1]}, {color[2]})")
     info.define("NOWHERE", "vec4(2.0, 2.0, 2.0, 1.0)")  # outside of what is drawn
     info.vertex_in(0, "VEC2", "corner")
-    varying = gpu.types.GPUStageInterfaceInfo("splat_" + kind.lower())
+    varying = _types.GPUStageInterfaceInfo("splat_" + kind.lower())
     varying.flat("VEC4", "v_color")
     if kind == "ELLIPSOIDS":
         for name in ("v_inward_x", "v_inward_y", "v_inward_z", "v_mean"):
@@ -347,12 +351,12 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
     info.fragment_out(0, "VEC4", "picture")
     info.vertex_source(_FETCH + vertex.replace("_START_", _START))
     info.fragment_source(_HIDDEN + fragment)
-    return gpu.shader.create_from_info(info)
+    return _make(info)
 
 
 def make_overlay_shader() -> gpu.types.GPUShader:
     """The shader that lays the picture over the viewport. Needs a GPU context."""
-    info = gpu.types.GPUShaderCreateInfo()
+    info = _types.GPUShaderCreateInfo()
     info.sampler(0, "FLOAT_2D", "painted")
     info.push_constant("VEC2", "origin")
     info.push_constant("FLOAT", "is_linear")
@@ -360,4 +364,4 @@ def make_overlay_shader() -> gpu.types.GPUShader:
     info.fragment_out(0, "VEC4", "color")
     info.vertex_source(_OVERLAY_VERTEX)
     info.fragment_source(_OVERLAY_FRAGMENT)
-    return gpu.shader.create_from_info(info)
+    return _make(info)

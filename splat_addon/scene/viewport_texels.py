@@ -95,7 +95,7 @@ def fingerprint(data: bpy.types.ID) -> tuple[int, ...]:
 
 
 def _checksum(attribute: bpy.types.Attribute) -> int:
-    return zlib.crc32(np.ascontiguousarray(_read(attribute)).view(np.uint8))
+    return zlib.crc32(_read(attribute).data.cast("B"))
 
 
 def float_attributes(data: bpy.types.ID) -> list[str]:
@@ -155,7 +155,7 @@ def _read(attribute: bpy.types.Attribute) -> np.ndarray:
         "FLOAT_COLOR": ("color", 4),
         "QUATERNION": ("value", 4),
     }.get(attribute.data_type, ("value", 1))
-    values = np.empty(len(attribute.data) * width, dtype=_READABLE.get(attribute.data_type, np.float32))
+    values: np.ndarray = np.empty(len(attribute.data) * width, dtype=_READABLE.get(attribute.data_type, np.float32))
     attribute.data.foreach_get(key, values)
     return values
 
