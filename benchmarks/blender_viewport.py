@@ -1,7 +1,7 @@
 """How fast the viewport takes in and orders a million splats: python3 dev.py bench blender_viewport [--json FILE]
 
-Each case is a function that returns {"name", "blender", "seconds", "ratio", "limit_s"}; `ratio` is None where nothing is
-compared. Packing reads the attributes; with a Blender that draws in background (5.2), the upload is measured, too.
+Each case is a function that returns {"name", "blender", "seconds", "ratio", "limit_s"}; `ratio` is None where nothing
+is compared. Packing reads the attributes; with a Blender that draws in background (5.2), the upload is measured, too.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def _million():
 def _case(name: str, seconds: float, limit_s: float) -> dict:
     import bpy
 
-    version = "%d.%d" % bpy.app.version[:2]
+    version = "{}.{}".format(*bpy.app.version)
     return {"name": name, "blender": version, "seconds": seconds, "ratio": None, "limit_s": limit_s}
 
 

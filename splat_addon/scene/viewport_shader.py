@@ -344,7 +344,10 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
     if kind == "ELLIPSOIDS":
         for name in ("v_inward_x", "v_inward_y", "v_inward_z", "v_mean"):
             varying.flat("VEC3", name)
-        info.depth_write("ANY")
+        if hasattr(info, "depth_write"):  # 4.2 has no such choice; only Metal then refuses to write depth
+            info.depth_write("ANY")
+        elif gpu.platform.backend_type_get() == "METAL":
+            fragment = fragment.replace("gl_FragDepth = depth;", "")  # ellipsoids cut each other as discs
     else:
         varying.smooth("VEC2", "v_sigma")
     info.vertex_out(varying)

@@ -120,7 +120,7 @@ def test_whole_splats_fit_in_each_row_of_the_texture(texels):
 
 
 def test_fingerprints_tell_apart_what_looks_different(extension, texels):
-    item, cloud = make_splats(extension)
+    item, _ = make_splats(extension)
     before = texels.fingerprint(item.data)
     assert texels.fingerprint(item.data) == before
     item.data.attributes["radiance:base"].data.foreach_set(
