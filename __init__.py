@@ -15,6 +15,7 @@ def register():
     from .operators import command_line, review_interface
     from .operators.photos import MENUS
     from .operators.training import HANDLERS, look_for_runs
+    from .splat_addon.scene import viewport
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
     for cls in _classes():
@@ -28,6 +29,7 @@ def register():
     command_line.register()
     if not bpy.app.background:  # while an add-on is registered there is no file yet
         bpy.app.timers.register(look_for_runs, first_interval=0.5)
+    viewport.register()
 
 
 def unregister():
@@ -36,8 +38,9 @@ def unregister():
     from .operators import command_line, review_interface, setup
     from .operators.photos import MENUS
     from .operators.training import HANDLERS, look_for_runs, stop_ticking
-    from .splat_addon.scene import found_runs, live_run, machine, trainer_setup
+    from .splat_addon.scene import found_runs, live_run, machine, trainer_setup, viewport
 
+    viewport.unregister()
     review_interface.unregister()
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).remove(draw)

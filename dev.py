@@ -75,7 +75,12 @@ COLMAP = Environment(
     "colmap", "COLMAP", ("3.11", "3.12", "3.13"), ("pycolmap==4.2.1", "numpy==2.4.6", PYTEST), "import numpy, pycolmap"
 )
 
-BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo")  # all others run in the trainer's environment
+BENCHMARKS_IN_BLENDER = (
+    "blender",
+    "blender_viewport",
+    "capture",
+    "demo",
+)  # all others run in the trainer's environment
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 # Type errors that are no news, because the stubs of Blender know only the base class of what a collection returns,
 # one type per argument, nothing of features newer than the oldest Blender, and nothing of the extension's property.

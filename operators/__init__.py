@@ -3,7 +3,22 @@
 
 def classes():
     """All operator classes, in order of registration."""
-    from . import capture, photos, review, review_wipe, runs, sample, save_report, seeds, setup, splats, training
+    from . import (
+        capture,
+        photos,
+        review,
+        review_wipe,
+        runs,
+        sample,
+        save_report,
+        seeds,
+        setup,
+        splats,
+        training,
+        viewport,
+    )  # fmt: skip
 
-    modules = (sample, capture, photos, seeds, training, runs, setup, splats, review, review_wipe, save_report)
+    modules = (
+        sample, capture, photos, seeds, training, runs, setup, splats, viewport, review, review_wipe, save_report,
+    )  # fmt: skip
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -10,7 +10,7 @@ from ..splat_addon.errors import RunError
 from ..splat_addon.gaussians.ply import read_splats, write_splats
 from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene import appearance, photo_capture, review, splats
+from ..splat_addon.scene import appearance, photo_capture, review, splats, viewport_bounds
 from .report import reports_errors
 
 COLLECTION = "Splats"
@@ -43,6 +43,7 @@ class SPLAT_OT_import_result(bpy.types.Operator):
         cloud = read_splats(path)
         item = _object_of_run(context.scene, folder, cloud)
         appearance.show_as_ellipsoids(item)
+        viewport_bounds.hand_over(context.scene)
         context.view_layer.update()
         for other in context.selected_objects:
             other.select_set(False)  # nor is the new object selected: thousands of outlines would hide it

@@ -11,6 +11,7 @@ from ..errors import RunError
 from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
 from . import review_settings
 from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
+from .viewport_settings import SPLAT_PG_viewport
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
@@ -131,6 +132,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         get=lambda self: _shown_preset(self),
         set=lambda self, number: _choose_preset(self, number),
     )
+    viewport: bpy.props.PointerProperty(type=SPLAT_PG_viewport)
     show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
     run_folder: bpy.props.StringProperty(
         name="Run",
@@ -158,7 +160,7 @@ def _on_view_chosen(context) -> None:
     review.refresh(context)
 
 
-CLASSES = (SPLAT_PG_capture, *review_settings.CLASSES, SPLAT_PG_training, SPLAT_PG_scene)
+CLASSES = (SPLAT_PG_capture, *review_settings.CLASSES, SPLAT_PG_training, SPLAT_PG_viewport, SPLAT_PG_scene)
 
 
 def train_config(scene: bpy.types.Scene) -> TrainConfig:
