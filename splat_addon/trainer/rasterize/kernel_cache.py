@@ -27,8 +27,11 @@ import torch
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
 KERNEL_MODULES = (
     "project", "bin", "blend", "blend_backward", "project_backward", "photometric_kernel", "adam_kernel",
+    "over_kernel",
 )  # fmt: skip
-_OTHER_SOURCES = ("layout", "simd", "simd_math", "harmonics_kernels", "kernel_cache")
+_OTHER_SOURCES = (
+    "layout", "simd", "simd_math", "harmonics_kernels", "srgb_kernels", "../../gaussians/srgb", "kernel_cache",
+)  # fmt: skip
 _LIBRARY_CALLS = {"memset", "memcpy", "memmove"}  # all that object code may ask of its surroundings
 
 # The annotations of a kernel's arguments.

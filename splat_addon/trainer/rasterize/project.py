@@ -51,6 +51,7 @@ from .simd_math import (
     sqrt,
     widen,
 )
+from .srgb_kernels import decoded
 
 LOG2_E = 1.4426950408889634
 LOG_SCALE_LIMIT = 25.0  # a gaussian of sigma e^25 is flat as far as anyone can see; squares of more could overflow
@@ -143,12 +144,13 @@ def _is_finite(scratch, begin, end):
 def project_forward(
     begin: INT, end: INT, count: INT, camera: DOUBLES, means: FLOATS, log_scales: FLOATS, quaternions: FLOATS,
     logits: FLOATS, offsets: FLOATS, sh: FLOATS, coefficients: INT, harmonic_count: INT, antialiased: INT,
-    scratch: FLOATS, records: FLOATS, bounds: FLOATS, depths: FLOATS, radii: FLOATS,
+    in_linear_light: INT, scratch: FLOATS, records: FLOATS, bounds: FLOATS, depths: FLOATS, radii: FLOATS,
     invalid: INTS,
 ):  # fmt: skip
     """Project gaussians `begin` … `end - 1` (multiples of 8) of `count`.
 
     Parameters are flat; `sh` has `coefficients` harmonics a gaussian, of which the first `harmonic_count` count.
+    `in_linear_light`: whether colours are decoded for blending.
     Fills `records` and `bounds` (blend.py, bin.py; room for a multiple of 8), `depths` (below 0: not drawn) and
     `radii`, three sigma of the longer screen axis. `invalid` (1) becomes 1 if parameters are not finite or a quaternion
     has no length, else 0.
@@ -234,6 +236,9 @@ def project_forward(
             red += value * load(scratch, at)
             green += value * load(scratch, at + 8)
             blue += value * load(scratch, at + 16)
+        red, green, blue = maximum(red, 0.0), maximum(green, 0.0), maximum(blue, 0.0)
+        if in_linear_light != 0:
+            red, green, blue = decoded(red)[0], decoded(green)[0], decoded(blue)[0]
 
         inverse_c = 1.0 / c
         slope = -b * inverse_c
@@ -244,8 +249,7 @@ def project_forward(
         )  # fmt: skip
         store_transposed(
             records, group * RECORD + 8, RECORD,
-            narrow(inverse_c * -EXPONENT_SCALE), maximum(red, 0.0), maximum(green, 0.0), maximum(blue, 0.0),
-            narrow(z), zero, zero, zero,
+            narrow(inverse_c * -EXPONENT_SCALE), red, green, blue, narrow(z), zero, zero, zero,
         )  # fmt: skip
     poke(invalid, 0, 0 if is_valid else 1)
 

@@ -51,6 +51,7 @@ from .project import (
 )
 from .simd import load, peek, store, store_transposed
 from .simd_math import any_lane, magnitude, narrow, select, splat, sqrt, widen
+from .srgb_kernels import decoded
 
 
 @njit
@@ -75,8 +76,8 @@ def _gather_sums(gradient_rows, parts, rows_size, group, scratch):
 def project_backward(
     begin: INT, end: INT, count: INT, camera: DOUBLES, means: FLOATS, log_scales: FLOATS, quaternions: FLOATS,
     logits: FLOATS, offsets: FLOATS, sh: FLOATS, coefficients: INT, harmonic_count: INT, antialiased: INT,
-    scratch: FLOATS, depths: FLOATS, gradient_rows: FLOATS, parts: INT, rows_size: INT, d_means: FLOATS,
-    d_log_scales: FLOATS, d_quaternions: FLOATS, d_logits: FLOATS, d_offsets: FLOATS, d_sh: FLOATS,
+    in_linear_light: INT, scratch: FLOATS, depths: FLOATS, gradient_rows: FLOATS, parts: INT, rows_size: INT,
+    d_means: FLOATS, d_log_scales: FLOATS, d_quaternions: FLOATS, d_logits: FLOATS, d_offsets: FLOATS, d_sh: FLOATS,
 ):  # fmt: skip
     """The gradients of gaussians `begin` … `end - 1` (multiples of 8) of `count`.
 
@@ -198,7 +199,7 @@ def project_backward(
         view_z = narrow(mean_z - peek(camera, CENTRE + 2))
         nearness = inverse_length(view_x, view_y, view_z)
         view_x, view_y, view_z = view_x * nearness, view_y * nearness, view_z * nearness
-        _color_backward(scratch, view_x, view_y, view_z, is_drawn, harmonic_count, coefficients)
+        _color_backward(scratch, view_x, view_y, view_z, is_drawn, harmonic_count, coefficients, in_linear_light)
         g_x, g_y, g_z = direction_gradient(view_x, view_y, view_z, harmonic_count, scratch, D_Y_AT)
         along_view = view_x * g_x + view_y * g_y + view_z * g_z
         _store_gradient(scratch, 0, is_drawn, d_x + widen((g_x - view_x * along_view) * nearness))
@@ -220,7 +221,7 @@ def _store_scale_gradient(scratch, axis, is_drawn, gradient):
 
 
 @njit
-def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients):
+def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients, in_linear_light):
     """B.4: replace h_k by ∂L/∂h_k = Y_k ∂L/∂c and fill in ∂L/∂Y_k = h_k · ∂L/∂c; nothing where c is clamped at 0."""
     store_harmonics(x, y, z, harmonic_count, scratch, Y_AT)
     red, green, blue = x * 0.0 + 0.5, x * 0.0 + 0.5, x * 0.0 + 0.5
@@ -233,6 +234,8 @@ def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients):
     d_red = select(is_drawn & (red > 0.0), load(scratch, at), 0.0)
     d_green = select(is_drawn & (green > 0.0), load(scratch, at + 8), 0.0)
     d_blue = select(is_drawn & (blue > 0.0), load(scratch, at + 16), 0.0)
+    if in_linear_light != 0:  # the sums are those of the decoded colour
+        d_red, d_green, d_blue = d_red * decoded(red)[1], d_green * decoded(green)[1], d_blue * decoded(blue)[1]
     for k in range(harmonic_count):
         value, at = load(scratch, Y_AT + k * 8), SH_AT + k * 24
         d_value = d_red * load(scratch, at) + d_green * load(scratch, at + 8) + d_blue * load(scratch, at + 16)
