@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from splat_addon.errors import SplatError
-from splat_addon.trainer import rasterize
-from splat_addon.trainer.rasterize import Gaussians, kernel_cache, textbook
+from splat_addon.trainer.rasterize import Gaussians, textbook
 from splat_addon.trainer.rasterize.cpu import CpuRasterizer
 from support.splat_scenes import Scene, camera, cloud, scenes, scenes_in_linear_light, undecided_pixels
 
@@ -248,62 +247,3 @@ def test_a_gaussian_in_front_of_the_surface_has_a_gap():
     scene = Scene(pair, camera())
     gaps = CpuRasterizer(threads=1).depth_gaps(tensors(scene), scene.camera, torch.full((40, 48), 3.5))
     assert gaps.numpy() == pytest.approx([0.5, -30.5], abs=1e-5)
-
-
-def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv(kernel_cache.CACHE_VARIABLE, str(tmp_path))
-    folder = kernel_cache.cache_folder.__wrapped__
-    before = folder()
-    assert before.parent == tmp_path
-    read_bytes = kernel_cache.Path.read_bytes
-    for changed in ("layout.py", "simd.py", "harmonics_kernels.py", "srgb_kernels.py", "srgb.py", "blend.py"):
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                kernel_cache.Path,
-                "read_bytes",
-                lambda path, changed=changed: read_bytes(path) + (b" " if path.name == changed else b""),
-            )
-            assert folder() != before
-    with monkeypatch.context() as patch:
-        patch.setattr(kernel_cache.importlib.metadata, "version", lambda name: "0.0")
-        assert folder() != before
-    with monkeypatch.context() as patch:
-        patch.setattr(rasterize, "ALPHA_CAP", 0.99)
-        assert folder() != before
-    assert folder() == before
-
-
-def test_every_module_that_kernels_come_from_is_in_the_key():
-    """What they import, and what that imports, but for packages: those are `camera` for types, and constants."""
-    here = kernel_cache.Path(kernel_cache.__file__).parent
-    listed = {(here / f"{name}.py").resolve() for name in (*kernel_cache.KERNEL_MODULES, *kernel_cache._OTHER_SOURCES)}
-    for path in listed:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            module = line.split()[1] if line.startswith("from .") else "."
-            name = module.lstrip(".")
-            if name:
-                above = path.parents[len(module) - len(name) - 1]
-                assert above.joinpath(*name.split(".")).with_suffix(".py") in listed, f"{path.name}: {line}"
-
-
-def test_compiling_is_announced_and_happens_only_without_a_cache(tmp_path, monkeypatch):
-    CpuRasterizer(threads=1)  # the cache is filled
-    filled, events = kernel_cache.cache_folder(), []
-    monkeypatch.setattr(kernel_cache, "_loaded", [])
-    monkeypatch.setattr(kernel_cache, "_compile", lambda folder: pytest.fail("compiled in spite of the cache"))
-    kernel_cache.kernels(lambda: events.append("compiling"))
-    assert events == []
-
-    copy = tmp_path / filled.name
-    copy.mkdir()
-    for file in filled.iterdir():
-        (copy / file.name).write_bytes(file.read_bytes())
-    damaged = copy / "blend_forward.o"
-    damaged.write_bytes(damaged.read_bytes()[:-1])
-    monkeypatch.setattr(kernel_cache, "_loaded", [])
-    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: copy)
-    monkeypatch.setattr(
-        kernel_cache, "_compile", lambda folder: events.append("compiled") or kernel_cache._read_index(filled)
-    )
-    kernel_cache.kernels(lambda: events.append("announced"))
-    assert events == ["announced", "compiled"]

@@ -12,10 +12,10 @@ exponent too: α' = 2^p, p = log2 α - ½ log2(e) (A s² + B dy²). What is belo
 """
 
 import numpy as np
-from numba import njit
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from .kernel_parts import inner
 from .layout import (
     BLUE,
     DEPTH,
@@ -45,7 +45,7 @@ _ROW_X = TILE_HEIGHT * FORWARD_ROW
 _ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
 
 
-@njit
+@inner
 def set_up_rows(records, places, at, x0, y0, rows, scratch, row_x, row_p):
     """For `rows` rows of a tile from (x0, y0) on: sqrt(A) s of the first pixel, and p where s = 0.
 
@@ -72,7 +72,7 @@ def set_up_rows(records, places, at, x0, y0, rows, scratch, row_x, row_p):
     return x, y, slope
 
 
-@njit
+@inner
 def open_rows(scratch, stride, begin, end):
     """Shrink a range of rows to those between which some pixel is not finished; T begins each, `stride` apart."""
     while begin < end and not any_lane(load(scratch, begin * stride) > 0.0):
@@ -82,7 +82,7 @@ def open_rows(scratch, stride, begin, end):
     return begin, end
 
 
-@njit
+@inner
 def _write_triples(array, pixel, columns, red, green, blue, scratch):
     """Write eight pixels of three channels, or only the first `columns` of them."""
     if columns == TILE_WIDTH:
@@ -93,7 +93,7 @@ def _write_triples(array, pixel, columns, red, green, blue, scratch):
             poke(array, pixel * 3 + i, peek(scratch, _EDGE + i))
 
 
-@njit
+@inner
 def _write_tile(
     tile, x0, y0, rows, width, background, scratch, blended, in_linear_light, image, alpha, depth, transmittance
 ):

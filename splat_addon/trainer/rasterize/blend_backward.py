@@ -12,11 +12,11 @@ the covered rows of the tile, so that no large terms cancel, and moved to the ga
 """
 
 import numpy as np
-from numba import njit
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
 from .blend import ENTRIES_PER_LOOK, TILES_PER_BLOCK, open_rows, set_up_rows
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from .kernel_parts import inner
 from .layout import (
     BACKWARD_ROW,
     BLUE,
@@ -45,7 +45,7 @@ _ROW_X = TILE_HEIGHT * BACKWARD_ROW
 _ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
 
 
-@njit
+@inner
 def _single(array, at, columns, scratch):
     """Eight consecutive elements, of which only the first `columns` are there; the others are 0."""
     if columns < TILE_WIDTH:
@@ -55,7 +55,7 @@ def _single(array, at, columns, scratch):
     return load(array, at)
 
 
-@njit
+@inner
 def _triple(array, at, columns, scratch):
     """The same for eight pixels of three channels."""
     if columns < TILE_WIDTH:
@@ -65,7 +65,7 @@ def _triple(array, at, columns, scratch):
     return load_third(array, at, 0), load_third(array, at, 1), load_third(array, at, 2)
 
 
-@njit
+@inner
 def _read_tile(
     tile, x0, y0, rows, width, blended, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
     in_linear_light, scratch, background_sums,

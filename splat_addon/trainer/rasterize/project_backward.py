@@ -12,10 +12,10 @@ This is ∂ω/∂(a, b, c) of B.5 for the completed square. From there on it is 
 """
 
 import numpy as np
-from numba import njit
 
 from .harmonics_kernels import direction_gradient, gather_rows, scatter_rows, store_harmonics
 from .kernel_cache import DOUBLES, FLOATS, INT, kernel
+from .kernel_parts import inner
 from .layout import (
     CENTRE,
     D_INPUTS_AT,
@@ -54,7 +54,7 @@ from .simd_math import any_lane, magnitude, narrow, select, splat, sqrt, widen
 from .srgb_kernels import decoded
 
 
-@njit
+@inner
 def _gather_sums(gradient_rows, parts, rows_size, group, scratch):
     """The sums of eight gaussians over the threads that made them, as sixteen vectors of lanes."""
     for half in range(0, RECORD, 8):
@@ -208,19 +208,19 @@ def project_backward(
         _scatter(scratch, group, d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh, coefficients)
 
 
-@njit
+@inner
 def _store_gradient(scratch, which, is_drawn, gradient):
     store(scratch, D_INPUTS_AT + which * 8, narrow(select(is_drawn, gradient, 0.0)))
 
 
-@njit
+@inner
 def _store_scale_gradient(scratch, axis, is_drawn, gradient):
     """∂L/∂ log s = s ∂L/∂s, nothing where the scale is held."""
     is_free = lane_input(scratch, LOG_SCALE + axis) < LOG_SCALE_LIMIT
     _store_gradient(scratch, LOG_SCALE + axis, is_drawn & is_free, gradient)
 
 
-@njit
+@inner
 def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients, in_linear_light):
     """B.4: replace h_k by ∂L/∂h_k = Y_k ∂L/∂c and fill in ∂L/∂Y_k = h_k · ∂L/∂c; nothing where c is clamped at 0."""
     store_harmonics(x, y, z, harmonic_count, scratch, Y_AT)
@@ -247,7 +247,7 @@ def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients, in
         store(scratch, at, x * 0.0)
 
 
-@njit
+@inner
 def _scatter(scratch, group, d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh, coefficients):
     """From lanes back to rows."""
     scatter_rows(scratch, D_INPUTS_AT, d_means, 3, group)

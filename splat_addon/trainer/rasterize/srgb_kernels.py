@@ -1,14 +1,13 @@
 """Between display-encoded values and linear light, eight at once: the curves of `gaussians/srgb.py`."""
 
-from numba import njit
-
 from ...gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT
+from .kernel_parts import inner
 from .simd_math import exp2, log2, maximum, minimum, select
 
 LOG2_LIMIT = 100.0  # colours beyond some 2^40 that ran away stay finite numbers
 
 
-@njit
+@inner
 def decoded(encoded):
     """Linear light of display-encoded values, and the slope of this curve there."""
     base = (maximum(encoded, FOOT_ENCODED) + SHIFT) * (1.0 / (1.0 + SHIFT))
@@ -18,7 +17,7 @@ def decoded(encoded):
     return linear, select(is_curved, power / base * (POWER / (1.0 + SHIFT)), 1.0 / FOOT_SLOPE)
 
 
-@njit
+@inner
 def encoded(linear):
     """Display-encoded values of linear light, and the slope of this curve there."""
     base = maximum(linear, FOOT_LINEAR)
