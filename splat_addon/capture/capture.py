@@ -29,8 +29,8 @@ class Points:
     """P measured surface points in the capture's world."""
 
     positions: np.ndarray  # (P, 3) capture units
-    colors: np.ndarray  # (P, 3) display-encoded, 0..1
-    normals: np.ndarray | None = None  # (P, 3) unit length
+    colors: np.ndarray  # (P, 3) display-encoded, 0..1; NaN where only the photos can tell
+    normals: np.ndarray | None = None  # (P, 3) unit length, zero where not known
 
 
 @dataclass(frozen=True)

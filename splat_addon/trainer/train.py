@@ -5,7 +5,7 @@ import os
 import pickle
 import platform
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,7 @@ import torch
 
 from ..capture.capture import Capture, View, open_capture
 from ..errors import CaptureError, RunError
-from ..gaussians.cloud import GaussianCloud
-from ..gaussians.harmonics import coefficient_count
-from ..gaussians.ply import read_splats, write_splats
+from ..gaussians.ply import write_splats
 from ..run.config import TrainConfig
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
@@ -25,7 +23,7 @@ from .evaluate import evaluate, save_contact_sheet
 from .images import Photo, load_photo
 from .model import GaussianModel
 from .rasterize import Gaussians, choose, doctor
-from .seeds import seeds_from_points
+from .seeds import first_cloud, kind_of_seeds
 from .wire import Wire
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
@@ -41,7 +39,8 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     rasterizer = choose(config.device)
     capture = open_capture(Path(config.capture), config.hold_out_every)
     training, held_out, warnings = load_photos(capture, config)
-    cloud = first_cloud(capture, config)
+    cloud, about_seeds = first_cloud(capture, config)
+    warnings += about_seeds
     run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, training, held_out, capture)
     if resume:
         run.restore()
@@ -57,21 +56,6 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         wire.send(warning)
     rasterizer.prepare(lambda what: wire.send(run.progress(math.nan, what), at_once=True))
     return run.execute()
-
-
-def first_cloud(capture: Capture, config: TrainConfig) -> GaussianCloud:
-    """The gaussians that training starts from: given splats, else the capture's points. Raises CaptureError."""
-    if config.init_splats:
-        cloud = read_splats(Path(config.init_splats))
-        cloud = cloud.select(cloud.finite())
-        sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
-        kept = min(sh.shape[1], cloud.sh.shape[1])
-        sh[:, :kept] = cloud.sh[:, :kept]
-        return replace(cloud, sh=sh)
-    if capture.points is None:
-        raise CaptureError(f"{config.capture} has no points to start from.", "Capture again, or add points3d.ply.")
-    count_limit = min(config.max_gaussians, config.seed_count or config.max_gaussians)
-    return seeds_from_points(capture.points, count_limit, config.seed_opacity, config.sh_degree, config.seed)
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
@@ -329,7 +313,7 @@ class Run:
                 "scene": self.capture.folder.name,
                 "backend": self.rasterizer.name,
                 "strategy": self.config.strategy,
-                "seeds": "surface" if self.capture.points and self.capture.points.normals is not None else "points",
+                "seeds": kind_of_seeds(self.capture, self.config),
                 "iterations": self.step,
                 "train_seconds": self.train_seconds,
                 "gaussian_count": len(self.model),
