@@ -16,7 +16,7 @@ MOST_VIEWS = 64  # spread over all training views
 LONGEST_SIDE_PX = 800
 OPAQUE = 128  # alpha from which on a pixel shows something
 MOST_PIXELS_PER_CELL = 32  # along one side, of the coarse depth image
-STEEPEST = 3.0  # how much nearer, in cells, a surface may be within one cell of the depth image without hiding another
+STEEPEST = 1.5  # how much nearer, in cells, a surface may be within one cell of the depth image without hiding another
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _look_up(photo: Photo, pixels: np.ndarray) -> np.ndarray:
 
 def _in_front(camera: Camera, pixels: np.ndarray, depths: np.ndarray) -> np.ndarray:
     """(Q,) whether nothing lies before a point in an image of depths so coarse that surfaces have no holes in it."""
-    cell_px = 2 * np.sqrt(camera.width * camera.height / max(len(pixels), 1))
+    cell_px = 3 * np.sqrt(camera.width * camera.height / max(len(pixels), 1))
     cell_px = min(max(cell_px, 2.0), MOST_PIXELS_PER_CELL)
     columns = int(camera.width / cell_px) + 1
     cells = (pixels[:, 1] / cell_px).astype(np.int64) * columns + (pixels[:, 0] / cell_px).astype(np.int64)
@@ -127,8 +127,8 @@ def _in_front(camera: Camera, pixels: np.ndarray, depths: np.ndarray) -> np.ndar
 
 
 def _facing(camera: Camera, positions: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(Q,) cosine between the normal (either side) and the view; 1 where the normal is not known."""
+    """(Q,) squared cosine between the normal (either side) and the view; 1 where the normal is not known."""
     toward = camera.position - positions
     toward /= np.maximum(np.linalg.norm(toward, axis=1, keepdims=True), 1e-12)
     cosine = np.abs((toward * normals).sum(axis=1))
-    return np.where(np.any(normals, axis=1), cosine, 1.0)
+    return np.where(np.any(normals, axis=1), cosine**2, 1.0)

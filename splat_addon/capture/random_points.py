@@ -10,6 +10,7 @@ from .photo_colors import Photo, color_points, is_seen, look_through
 
 CANDIDATES = 4  # for each point that is wanted
 MOST_CANDIDATES = 40  # where the photos show much of the space to be empty
+RARELY = 0.01
 ENOUGH_VIEWS = 3  # that see a point: fewer cannot tell its place
 SKY_DISTANCE = 10.0  # of the sky's shell, in radii of cameras and points
 LEAST_SKY = 0.05  # of the shell that is seen past everything else: less is gaps between points
@@ -32,10 +33,13 @@ def random_points(capture: Capture, photos: list[Photo], count: int, seed: int) 
         left, seen, mean = look_through(drawn, photos)
         positions, seen_by = np.concatenate([positions, drawn[left]]), np.concatenate([seen_by, seen])
         colors = np.concatenate([colors, mean])
-        missing = count - len(positions)
+        good = int((seen >= min(ENOUGH_VIEWS, len(photos))).sum())
+        if good < RARELY * amount:  # views that hardly overlap
+            good = len(left)
+        missing = count - good
         if missing <= 0:
             break
-        amount = min(math.ceil(1.2 * missing * amount / max(len(left), 1)), MOST_CANDIDATES * count)
+        amount = min(math.ceil(1.2 * missing * amount / max(good, 1)), MOST_CANDIDATES * count)
     shuffled = random.permutation(len(positions))  # so that no camera's points come first among equals
     best = shuffled[np.argsort(-np.minimum(seen_by[shuffled], ENOUGH_VIEWS), kind="stable")][:count]
     return Points(positions[best], colors[best])

@@ -60,7 +60,6 @@ def first_gaussians(
         )
     wants_photos = points is None or settings.sky_seeds or bool(np.isnan(points.colors).any())
     photos = read_photos(capture.training_views, read_pixels) if wants_photos else []
-    count_limit = min(settings.max_gaussians, settings.seed_count or settings.max_gaussians)
     if points is None:
         count = min(settings.max_gaussians, settings.seed_count or RANDOM_COUNT)
         points = random_points(capture, photos, count, settings.seed)
@@ -68,13 +67,19 @@ def first_gaussians(
         points = Points(points.positions, color_points(points, photos), points.normals)
     if settings.sky_seeds:
         least, most = SKY_COUNTS
-        count = round(SKY_SHARE * min(len(points.positions), count_limit))
+        count = round(SKY_SHARE * min(len(points.positions), settings.max_gaussians))
         sky = sky_points(capture, points, photos, min(max(count, least), most))
         points = joined([points, sky])
         if len(sky.positions) == 0:
             notes.append(("No sky is seen in the photos, and no sky was added.", "Switch Sky Seeds off."))
+    return gaussians_from_points(points, settings), notes
+
+
+def gaussians_from_points(points: Points, settings: SeedSettings) -> GaussianCloud:
+    """One gaussian per point, without doubled points, as many as `settings` allow. Raises CaptureError: no points."""
+    count_limit = min(settings.max_gaussians, settings.seed_count or settings.max_gaussians)
     points, spacing = thin_out(points, count_limit, settings.seed)
-    return gaussians_at(points, spacing, settings.seed_opacity, settings.sh_degree), notes
+    return gaussians_at(points, spacing, settings.seed_opacity, settings.sh_degree)
 
 
 def chosen_points(capture: Capture) -> Points | None:

@@ -16,6 +16,7 @@ FINE = ((16, 12), (16, 12), (16, 13), (16, 14))  # (bucket, how many of it stay)
 FAST = ((12, 8), (12, 10), (12, 11))
 FAST_ABOVE = 300_000  # points
 REACH = 0.775  # of the distance in a perfect hexagonal pattern, within which points crowd each other
+MOVED = 0.1931  # the curve against the last pass; no simple fraction, which would leave its corners in place
 _BUCKETS_AT_ONCE = 512
 
 
@@ -27,15 +28,14 @@ def candidate_count(count: int) -> int:
 
 
 def spread_evenly(candidates: np.ndarray, count: int, area: float) -> np.ndarray:
-    """Indices of `count` of the candidates (P, 3), uniform by area, that lie evenly on their surfaces of that `area`."""
+    """Indices of `count` of the candidates (P, 3), uniform on surfaces of that `area`, that lie evenly on them."""
     kept = np.arange(len(candidates))
     positions = candidates.astype(np.float32)
     reach_squared = REACH**2 * 2 / math.sqrt(3) * area / count
-    passes = _passes(count)
-    for number, (bucket, staying) in enumerate(passes):
+    for number, (bucket, staying) in enumerate(_passes(count)):
         if len(kept) <= count:
             break
-        kept = kept[_most_spaced(positions[kept], bucket, staying, number / len(passes), reach_squared)]
+        kept = kept[_most_spaced(positions[kept], bucket, staying, number * MOVED, reach_squared)]
     surplus = len(kept) - count  # fewer than a bucket
     return np.delete(kept, np.linspace(0, len(kept) - 1, surplus).astype(int)) if surplus > 0 else kept
 

@@ -33,7 +33,7 @@ _SPREAD = _spread_bits()
 def curve_order(positions: np.ndarray, shift: float = 0.0) -> np.ndarray:
     """Indices that sort points (P, 3) along a Morton curve, so that neighbours in order are near in space.
 
-    `shift`, 0 to 0.5, moves the curve against the points.
+    `shift`, 0 to 0.99, moves the curve against the points.
     """
     lowest = positions.min(axis=0)
     length = float((positions - lowest).max()) or 1.0
