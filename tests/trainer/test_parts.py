@@ -16,7 +16,7 @@ from splat_addon.trainer.images import load_photo
 from splat_addon.trainer.losses import photometric_loss, ssim_map
 from splat_addon.trainer.metrics import psnr_db, ssim
 from splat_addon.trainer.model import GaussianModel
-from splat_addon.trainer.rasterize import Gaussians, Rendering
+from splat_addon.trainer.rasterize import Gaussians, Rendering, quaternion_matrices
 from splat_addon.trainer.rasterize.cpu import CpuRasterizer
 from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
 from support.scenes import looking_at, random_cloud
