@@ -1,5 +1,7 @@
 """The colour of a surface without light: what its material says at a point, where that can be told from the nodes."""
 
+from typing import Any
+
 import bpy
 import numpy as np
 
@@ -157,7 +159,7 @@ def _socket_colors(socket: bpy.types.NodeSocket, places: Places) -> np.ndarray:
     if not socket.is_linked:
         return _flat(socket.default_value, places)
     output = _source(socket)
-    source = output.node
+    source: Any = output.node
     if source.mute:
         raise _Unknown
     if source.type == "RGB":
@@ -221,7 +223,7 @@ def _image_coordinates(node: bpy.types.Node, places: Places) -> np.ndarray:
     if not socket.is_linked:
         return places.attribute(_render_uv(places.mesh), 2)
     output = _source(socket)
-    source = output.node
+    source: Any = output.node
     if source.type == "MAPPING":
         inner = source.inputs["Vector"]
         if not inner.is_linked:
@@ -231,7 +233,7 @@ def _image_coordinates(node: bpy.types.Node, places: Places) -> np.ndarray:
 
 
 def _uv(output: bpy.types.NodeSocket, places: Places) -> np.ndarray:
-    source = output.node
+    source: Any = output.node
     if source.type == "UVMAP" and not source.from_instancer:
         return places.attribute(source.uv_map or _render_uv(places.mesh), 2)
     if source.type == "TEX_COORD" and output.name == "UV" and not source.from_instancer:

@@ -191,9 +191,9 @@ def _materials(shown: bpy.types.Object, mesh: bpy.types.Mesh) -> list[bpy.types.
 def _read_surface(mesh: bpy.types.Mesh, materials: list) -> _Surface | None:
     if len(mesh.polygons) == 0:
         return None
-    vertices = np.empty(3 * len(mesh.vertices), dtype=np.float32)
-    mesh.attributes["position"].data.foreach_get("vector", vertices)
-    vertices = vertices.reshape(-1, 3)
+    places = np.empty(3 * len(mesh.vertices), dtype=np.float32)
+    mesh.attributes["position"].data.foreach_get("vector", places)
+    vertices = places.reshape(-1, 3)
     corner_vertices = np.empty(len(mesh.loops), dtype=np.int32)
     mesh.attributes[".corner_vert"].data.foreach_get("value", corner_vertices)
     corners, polygons = _triangulate(mesh)

@@ -99,10 +99,10 @@ def shown_seeds(scene: bpy.types.Scene) -> bpy.types.Object | None:
 def root_of(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
     """The empty that carries the photo capture in `folder`, if it is open in this scene."""
     for item in scene.objects:
-        if ROOT_KEY in item:
-            with contextlib.suppress(RunError):
-                if absolute(str(item[ROOT_KEY])).resolve() == Path(folder).resolve():
-                    return item
+        path = item.get(ROOT_KEY)
+        with contextlib.suppress(RunError):
+            if path and absolute(str(path)).resolve() == Path(folder).resolve():
+                return item
     return None
 
 
