@@ -2,8 +2,9 @@
 
 import bpy
 
+from ..splat_addon.capture.capture import Points
 from ..splat_addon.errors import CaptureError
-from ..splat_addon.scene import cameras, capturing, meshes
+from ..splat_addon.scene import cameras, capturing, meshes, point_clouds
 from ..splat_addon.scene.settings import absolute
 from .report import reports_errors
 
@@ -18,7 +19,37 @@ def surfaces_to_capture(context) -> list[bpy.types.Object]:
 def _has_surface(item: bpy.types.Object) -> bool:
     from ..splat_addon.scene.splats import is_splats
 
-    return item.type in meshes.SURFACE_TYPES and not is_splats(item)
+    return meshes.has_surface(item) and not is_splats(item)
+
+
+def point_clouds_to_capture(context) -> list[bpy.types.Object]:
+    """The selected objects that are points; when none is selected, all that are visible."""
+    selected = [item for item in context.selected_objects if point_clouds.is_point_cloud(item)]
+    return selected or [item for item in context.visible_objects if point_clouds.is_point_cloud(item)]
+
+
+def why_no_seeds(context) -> str:
+    """What the chosen kind of seeds lacks in the scene; empty when nothing."""
+    source = context.scene.splat.capture.seed_source
+    if source == "SURFACES" and not surfaces_to_capture(context):
+        return "Select mesh objects to sample"
+    if source == "POINT_CLOUDS" and not point_clouds_to_capture(context):
+        return "Select a point cloud, or a mesh of vertices without faces"
+    return ""
+
+
+def seeds_to_capture(context) -> Points:
+    """The points that a capture of the scene gets to start training from, world frame. At most Max Splats of surfaces.
+
+    Raises CaptureError when there is nothing to take them from.
+    """
+    chosen, training = context.scene.splat.capture, context.scene.splat.training
+    if chosen.seed_source == "POINT_CLOUDS":
+        return point_clouds.read_points(point_clouds_to_capture(context))
+    surfaces = surfaces_to_capture(context)
+    if not surfaces:
+        raise CaptureError("No mesh object of the selection is rendered.", "Select one that is enabled in renders.")
+    return meshes.sample_surfaces(surfaces, min(chosen.seed_count, training.max_gaussians), training.seed)
 
 
 class SPLAT_OT_capture_scene(bpy.types.Operator):
@@ -51,10 +82,7 @@ class SPLAT_OT_capture_scene(bpy.types.Operator):
         folder = absolute(chosen.folder)
         if not chosen.folder.strip():
             raise CaptureError("No capture folder is chosen.", "Choose one in the Capture panel.")
-        surfaces = surfaces_to_capture(context)
-        if not surfaces:
-            raise CaptureError("No mesh object of the selection is rendered.", "Select one that is enabled in renders.")
-        points = meshes.sample_surfaces(surfaces, chosen.seed_count, scene.splat.training.seed)
+        points = seeds_to_capture(context)
         resolution = None if chosen.use_scene_resolution else (chosen.width, chosen.height)
         with capturing.sized(scene, resolution):
             if chosen.source == "DOME":

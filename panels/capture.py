@@ -4,7 +4,7 @@ import bpy
 
 from ..operators.capture import SPLAT_OT_capture_scene
 from ..operators.sample import SPLAT_OT_add_sample_scene
-from ..operators.seeds import SPLAT_OT_sample_seeds
+from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
 
 
 class SidebarPanel:
@@ -50,8 +50,17 @@ class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(context.scene.splat.capture, "seed_count")
-        layout.operator(SPLAT_OT_sample_seeds.bl_idname, icon="OUTLINER_DATA_POINTCLOUD")
+        chosen, training = context.scene.splat.capture, context.scene.splat.training
+        layout.prop(chosen, "seed_source", text="From")
+        if chosen.seed_source == "SURFACES":
+            layout.prop(chosen, "seed_count")
+        elif chosen.seed_source == "RANDOM":
+            layout.prop(training, "seed_count", text="Seeds")
+        layout.prop(training, "sky_seeds")
+        if chosen.seed_source != "RANDOM":
+            text = "Use Capture's Points" if chosen.seed_source == "CAPTURE" else "Sample Seeds"
+            layout.operator(SPLAT_OT_sample_seeds.bl_idname, text=text, icon="OUTLINER_DATA_POINTCLOUD")
+        layout.operator(SPLAT_OT_show_seeds.bl_idname, icon="HIDE_OFF")
 
 
 CLASSES = (SPLAT_PT_capture, SPLAT_PT_seeds)

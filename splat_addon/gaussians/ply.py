@@ -73,11 +73,22 @@ def write_splats(path: Path, cloud: GaussianCloud) -> None:
 
 
 def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals: np.ndarray | None = None) -> None:
-    """Write P points: positions (P, 3) in capture units, colors (P, 3) display-encoded 0..1, unit normals (P, 3)."""
+    """Write P points: positions (P, 3) in capture units, colors (P, 3) display-encoded 0..1, unit normals (P, 3).
+
+    Colours that are not known are NaN: they are written as mid grey and marked by `has_color` 0, which other readers
+    pass over.
+    """
+    has_color = np.isfinite(colors).all(axis=1)
+    colors = np.where(has_color[:, None], colors, 0.5)
     fields = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
     if normals is not None:
         fields += [("nx", "<f4"), ("ny", "<f4"), ("nz", "<f4")]
-    vertices = np.empty(len(positions), dtype=[*fields, ("red", "|u1"), ("green", "|u1"), ("blue", "|u1")])
+    fields += [("red", "|u1"), ("green", "|u1"), ("blue", "|u1")]
+    if not has_color.all():
+        fields.append(("has_color", "|u1"))
+    vertices = np.empty(len(positions), dtype=fields)
+    if not has_color.all():
+        vertices["has_color"] = has_color
     for index in range(3):
         vertices["xyz"[index]] = positions[:, index]
         vertices[("red", "green", "blue")[index]] = np.clip(np.rint(colors[:, index] * 255), 0, 255)
@@ -87,7 +98,8 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
 
 
 def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Positions (P, 3), display-encoded colors (P, 3) in 0..1 (mid grey where none), unit normals (P, 3) or None."""
+    """Positions (P, 3), display-encoded colors (P, 3) in 0..1 (mid grey where the file has none, NaN where it says that
+    they are not known), normals (P, 3) of unit length (zero where not known) or None."""
     vertices = read_vertices(path)
     names = vertices.dtype.names or ()
     if not all(name in names for name in "xyz"):
@@ -98,11 +110,13 @@ def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         colors = _columns(vertices, ["red", "green", "blue"])
         if vertices.dtype["red"].kind in "iu":
             colors = colors / 255.0
+    if "has_color" in names:
+        colors[vertices["has_color"] == 0] = np.nan
     normals = None
     if all(name in names for name in ("nx", "ny", "nz")):
         normals = _columns(vertices, ["nx", "ny", "nz"])
         lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-        normals = normals / np.where(lengths > 0, lengths, 1) if (lengths > 0).all() else None
+        normals = normals / np.where(lengths > 0, lengths, 1) if (lengths > 0).any() else None
     return positions, colors.astype(np.float32), normals
 
 

@@ -51,16 +51,28 @@ class TrainConfig:
         0.2, "Weight of structure (1 - SSIM) against plain difference (L1) in the loss", low=0.0, high=1.0,
         advanced=True,
     )  # fmt: skip
+    blend_space: str = _setting(
+        "auto", "Blend colours as Blender does (linear light) or as displayed, as other splat programs do; auto ="
+        " Blender for captures of a scene", choices=("auto", "blender", "display"), advanced=True,
+    )  # fmt: skip
     random_background: bool = _setting(
         True, "Train photos with transparency over random colours, so that nothing grows behind it", advanced=True
     )
     init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", advanced=True)
+    seeds: str = _setting(
+        "points", "Start from the capture's points, or at random where the cameras look (also without points)",
+        choices=("points", "random"), advanced=True,
+    )  # fmt: skip
+    sky_seeds: bool = _setting(
+        False, "Also start from a far shell around everything, for open scenes with sky", advanced=True
+    )
     seed_opacity: float = _setting(
         0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, advanced=True
     )
     seed_count: int = _setting(
-        0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, advanced=True
-    )
+        0, "At most this many seeds become gaussians; 0 = all points, or 30 000 at random", low=0, high=100_000_000,
+        advanced=True,
+    )  # fmt: skip
     means_rate: float = _setting(
         3e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
     )

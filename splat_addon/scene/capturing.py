@@ -88,13 +88,6 @@ def capture_scene(
     return notes
 
 
-def write_seeds(folder: Path, points: Points) -> None:
-    """Replace the points that training starts from in an existing capture."""
-    if not (Path(folder) / FILE_NAME).is_file():
-        raise CaptureError(f"{folder} holds no capture yet.", "Capture the scene first.")
-    write_points(Path(folder) / POINTS_FILE, points.positions, points.colors, points.normals)
-
-
 def _set_up_render(scene: bpy.types.Scene, settings: Borrowed, options: RenderOptions) -> None:
     render = scene.render
     settings.set(render, engine="CYCLES")

@@ -21,6 +21,12 @@ CAPTURE_SOURCES = [
 # Newer Blenders want to be told that a path may begin with "//"
 _IS_ASKED = "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
 MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
+SEED_SOURCES = [
+    ("SURFACES", "Meshes", "Spread over the surfaces of the selected objects; of all visible ones if none is selected"),
+    ("POINT_CLOUDS", "Point Clouds", "The points of the selected point clouds and of meshes without faces"),
+    ("CAPTURE", "Capture's Points", "The points that the capture came with"),
+    ("RANDOM", "Random", "At random where the cameras look, coloured by the photos"),
+]
 
 
 class SPLAT_PG_capture(bpy.types.PropertyGroup):
@@ -60,6 +66,9 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
     use_denoising: bpy.props.BoolProperty(
         name="Denoise", description="Denoise the images: noise cannot be learned, only averaged", default=True
     )
+    seed_source: bpy.props.EnumProperty(
+        name="Seeds", description="Where the gaussians come from that training starts with", items=SEED_SOURCES
+    )
     seed_count: bpy.props.IntProperty(
         name="Seeds",
         description="How many gaussians training starts from, spread over the surfaces of the selected objects",
@@ -87,7 +96,7 @@ def _property_of(spec):
     return bpy.props.FloatProperty(**common, default=spec.default, **limits, precision=6)
 
 
-TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name != "capture")
+TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name not in ("capture", "seeds"))
 SPLAT_PG_training = type(
     "SPLAT_PG_training",
     (bpy.types.PropertyGroup,),
@@ -168,7 +177,9 @@ def train_config(scene: bpy.types.Scene) -> TrainConfig:
 
     Blender keeps numbers in 32 bits; they are read back as the decimal that was typed. Raises RunError.
     """
-    config = replace(chosen_config(scene.splat.training), capture=str(absolute(scene.splat.capture.folder)))
+    seeds = "random" if scene.splat.capture.seed_source == "RANDOM" else "points"
+    folder = str(absolute(scene.splat.capture.folder))
+    config = replace(chosen_config(scene.splat.training), capture=folder, seeds=seeds)
     config.check()
     return config
 
@@ -180,7 +191,10 @@ def chosen_config(group) -> TrainConfig:
 
 def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
     """Show `config` in the interface."""
-    scene.splat.capture.folder = config.capture
+    chosen = scene.splat.capture
+    chosen.folder = config.capture
+    if (config.seeds == "random") != (chosen.seed_source == "RANDOM"):
+        chosen.seed_source = "RANDOM" if config.seeds == "random" else "CAPTURE"
     for spec in TRAINING_FIELDS:
         value = getattr(config, spec.name)
         setattr(scene.splat.training, spec.name, value.upper() if spec.metadata["choices"] else value)

@@ -311,7 +311,6 @@ def test_an_unreadable_photo_is_named_and_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
-        (lambda folder: (folder / "points3d.ply").unlink(), "has no points to start from"),
         (lambda folder: (folder / "transforms.json").write_text("{}"), "no list of frames"),
         (lambda folder: [path.unlink() for path in (folder / "images").iterdir()], "No photo found for 10 of 10"),
         (

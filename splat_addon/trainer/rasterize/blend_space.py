@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT
+from . import Rendering
 
 DISPLAY, BLENDER = "display", "blender"
 
@@ -26,6 +27,16 @@ def over(colors: Tensor, alpha: Tensor, background: Tensor, blend_space: str) ->
     if is_linear(blend_space):
         return encode_srgb(decode_srgb(colors) * part + decode_srgb(background) * (1 - part))
     return colors * part + background * (1 - part)
+
+
+def straight_color(rendering: Rendering, backdrop: float, blend_space: str) -> Tensor:
+    """(H, W, 3) display-encoded: the rendering's colour without the grey `backdrop` that it was composited over."""
+    alpha = rendering.alpha[..., None]
+    behind = torch.tensor(backdrop, device=alpha.device)
+    if is_linear(blend_space):
+        front = decode_srgb(rendering.image) - decode_srgb(behind) * (1 - alpha)
+        return encode_srgb(front / alpha.clamp_min(1e-6))
+    return (rendering.image - behind * (1 - alpha)) / alpha.clamp_min(1e-6)
 
 
 def decode_srgb(encoded: Tensor) -> Tensor:
