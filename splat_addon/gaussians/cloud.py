@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .harmonics import degree_of
+from .harmonics import coefficient_count, degree_of
 
 
 @dataclass
@@ -66,10 +66,12 @@ class GaussianCloud:
         """(N,) whether every parameter of the gaussian is a finite number."""
         rows = [self.means, self.log_scales, self.quaternions, self.logit_opacities[:, None]]
         rows.append(self.sh.reshape(len(self), -1))
+        if all(np.isfinite(array).all() for array in rows):
+            return np.ones(len(self), dtype=bool)
         return np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in rows])
 
-    def select(self, which: np.ndarray) -> "GaussianCloud":
-        """The gaussians at a boolean mask or at indices, order kept."""
+    def select(self, which: np.ndarray | slice) -> "GaussianCloud":
+        """The gaussians at a boolean mask, at indices or in a slice, order kept."""
         return GaussianCloud(
             self.means[which],
             self.log_scales[which],
@@ -77,3 +79,19 @@ class GaussianCloud:
             self.logit_opacities[which],
             self.sh[which],
         )
+
+    def put(self, start: int, block: "GaussianCloud") -> None:
+        """Replace the gaussians from `start` on by those of `block`."""
+        rows = slice(start, start + len(block))
+        self.means[rows], self.log_scales[rows], self.quaternions[rows] = (
+            block.means,
+            block.log_scales,
+            block.quaternions,
+        )
+        self.logit_opacities[rows], self.sh[rows] = block.logit_opacities, block.sh
+
+
+def empty_cloud(count: int, sh_degree: int) -> GaussianCloud:
+    """A cloud whose numbers are still to be filled in."""
+    sizes = [(count, 3), (count, 3), (count, 4), (count,), (count, coefficient_count(sh_degree), 3)]
+    return GaussianCloud(*(np.empty(size, np.float32) for size in sizes))
