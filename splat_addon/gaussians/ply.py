@@ -46,20 +46,21 @@ class SplatPly:
         if self.is_compressed:
             yield from compressed_ply.blocks(self._file, self._rest_count)
             return
-        kept = coefficient_count(self.sh_degree) - 1
         columns = {name: _as_slice(indices) for name, indices in self._columns.items()}
+        base, rest, stride = self._columns["base"], self._columns["rest"], self._rest_count
+        harmonics = [base] + [rest[k::stride] for k in range(coefficient_count(self.sh_degree) - 1)]
         for block in self._file.blocks("vertex"):
             table = as_matrix(block)
-            sh = np.empty((len(table), 1 + kept, 3), np.float32)
-            sh[:, 0] = table[:, columns["base"]]
-            rest = table[:, columns["rest"]].reshape(len(table), 3, self._rest_count)[:, :, :kept]
-            sh[:, 1:] = rest.transpose(0, 2, 1)
+            by_column = np.empty((len(harmonics), 3, len(table)), np.float32)
+            for k, channels in enumerate(harmonics):
+                for channel, column in enumerate(channels):
+                    by_column[k, channel] = table[:, column]
             yield GaussianCloud(
                 means=table[:, columns["mean"]],
                 log_scales=table[:, columns["scale"]],
                 quaternions=table[:, columns["rotation"]],
                 logit_opacities=table[:, columns["opacity"]][:, 0],
-                sh=sh,
+                sh=by_column.transpose(2, 0, 1),
             )
 
 

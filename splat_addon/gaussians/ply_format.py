@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import SplatFileError
 
-BLOCK_ROWS = 8192  # a block of splats with all harmonics stays in the processor's cache
+BLOCK_ROWS = 4096  # a block of splats with all harmonics, 1 MB, stays in the processor's cache
 _NUMPY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
