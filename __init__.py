@@ -12,6 +12,7 @@ def _classes():
 def register():
     import bpy
 
+    from .operators.splat_files import add_menu_entries
     from .operators.training import HANDLERS
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
@@ -20,14 +21,17 @@ def register():
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    add_menu_entries()
 
 
 def unregister():
     import bpy
 
+    from .operators.splat_files import remove_menu_entries
     from .operators.training import HANDLERS, stop_ticking
     from .splat_addon.scene import live_run
 
+    remove_menu_entries()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     stop_ticking()

@@ -3,7 +3,7 @@
 
 def classes():
     """All operator classes, in order of registration."""
-    from . import capture, review, sample, seeds, splats, training
+    from . import capture, render, review, sample, seeds, splat_files, splats, training
 
-    modules = (sample, capture, seeds, training, splats, review)
+    modules = (sample, capture, seeds, training, splats, splat_files, render, review)
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -6,8 +6,6 @@ they follow animated lenses and camera switches, and each scene that shows the t
 
 from dataclasses import dataclass
 
-import bpy
-
 from .node_math import NodeTree, Scalar
 
 _PATHS = {
@@ -30,7 +28,7 @@ _FITTED_PX = (
     f"{_WIDTH} if fit == 1 or (fit == 0 and {_WIDTH} * aspect_x >= {_HEIGHT} * aspect_y)"
     f" else {_HEIGHT} * aspect_y / aspect_x"
 )
-_EXTENT = "span if kind == 1 else (down if fit == 2 else across) / lens"
+_EXTENT = "span if kind == 1 else (down if fit == 2 else across) / max(lens, 0.001)"  # without a camera all are 0
 
 
 @dataclass(frozen=True)

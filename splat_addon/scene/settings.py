@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import RunError
 from ..run.config import TrainConfig, label
+from .appearance import LOOKS
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
@@ -110,6 +111,13 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         update=lambda self, context: _on_run_chosen(self.id_data),
     )
+    look: bpy.props.EnumProperty(
+        name="Look",
+        description="How the colors of overlapping splats are blended in renders",
+        items=LOOKS,
+        default="SCENE",
+        update=lambda self, context: _on_look_chosen(self.id_data),
+    )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
     review_mode: bpy.props.EnumProperty(
@@ -123,6 +131,14 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         default="RENDER",
         update=lambda self, context: _on_view_chosen(context),
     )
+
+
+def _on_look_chosen(scene) -> None:
+    """All splats of a scene have one look."""
+    from . import appearance
+
+    for item in appearance.splat_objects(scene):
+        appearance.set_look(item, scene.splat.look)
 
 
 def _on_run_chosen(scene) -> None:

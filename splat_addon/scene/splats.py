@@ -15,6 +15,7 @@ from ..errors import SplatFileError
 from ..gaussians.cloud import GaussianCloud, empty_cloud, opacities_of
 from ..gaussians.harmonics import MAX_DEGREE, coefficient_count
 from ..gaussians.ply_format import BLOCK_ROWS
+from .transforms import remember_places
 
 BASE = "radiance:base"
 HIGHER = "radiance:sh_"
@@ -54,8 +55,13 @@ def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:
     former: Any = item.data
     item.data = cast(Any, splats_to_data(cloud, former.name))
     if former.users == 0:
-        collection = bpy.data.meshes if isinstance(former, bpy.types.Mesh) else bpy.data.pointclouds
-        collection.remove(former)
+        remove_data(former)
+
+
+def remove_data(data: Any) -> None:
+    """Remove a carrier that nothing uses."""
+    collection: Any = bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.pointclouds
+    collection.remove(data)
 
 
 def splats_to_data(cloud: GaussianCloud, name: str) -> bpy.types.ID:
@@ -98,6 +104,7 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
             data.attributes.new(attribute, kind, "POINT")
     for attribute in kinds:
         _write(data, attribute, staged.pop(attribute)[:done])
+    remember_places(data)
     data.update_tag()
     return data
 
