@@ -51,7 +51,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
             context.view_layer.objects.active = item
             for note in notes:
                 self.report({"WARNING"}, note)
-            self.report({"INFO"}, f"Imported {len(item.data.attributes['position'].data)} splats from {path.name}")
+            self.report({"INFO"}, f"Imported {splats.splat_count(item)} splats from {path.name}")
         return {"FINISHED"}
 
 
@@ -69,6 +69,9 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
     def poll(cls, context):
         if context.active_object is None or not splats.is_splats(context.active_object):
             cls.poll_message_set("Make a splat object active first")
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return True
 

@@ -6,7 +6,7 @@ from ..operators.render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
 from ..operators.splat_files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
 from ..operators.splats import SPLAT_OT_import_result
 from ..splat_addon.scene.render_setup import is_set_up
-from ..splat_addon.scene.splats import is_splats
+from ..splat_addon.scene.splats import is_splats, splat_count
 from ..splat_addon.scene.transforms import transform_problems
 from .capture import SidebarPanel
 
@@ -24,7 +24,7 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
         active = context.active_object
         if active is not None and is_splats(active):
-            layout.label(text=f"{active.name}: {len(active.data.attributes['position'].data)} splats")
+            layout.label(text=f"{active.name}: {splat_count(active)} splats")
             for problem in transform_problems(active):
                 for sentence in problem.replace(": ", ":\n", 1).splitlines():
                     layout.label(text=sentence, icon="ERROR")

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from .node_math import NodeTree, Scalar
 
-_PATHS = {
-    "kind": "camera.data.type",  # 0 perspective, 1 orthographic, 2 panoramic
-    "fit": "camera.data.sensor_fit",  # 0 auto, 1 horizontal, 2 vertical
-    "lens": "camera.data.lens",
-    "across": "camera.data.sensor_width",
-    "down": "camera.data.sensor_height",
-    "span": "camera.data.ortho_scale",
-    "columns": "render.resolution_x",
-    "rows": "render.resolution_y",
-    "percent": "render.resolution_percentage",
-    "aspect_x": "render.pixel_aspect_x",
-    "aspect_y": "render.pixel_aspect_y",
+_PATHS = {  # and what is taken while the scene has no camera: a driver that once failed would never run again
+    "kind": ("camera.data.type", 0),  # 0 perspective, 1 orthographic, 2 panoramic
+    "fit": ("camera.data.sensor_fit", 0),  # 0 auto, 1 horizontal, 2 vertical
+    "lens": ("camera.data.lens", 50),
+    "across": ("camera.data.sensor_width", 36),
+    "down": ("camera.data.sensor_height", 24),
+    "span": ("camera.data.ortho_scale", 6),
+    "columns": ("render.resolution_x", 1920),
+    "rows": ("render.resolution_y", 1080),
+    "percent": ("render.resolution_percentage", 100),
+    "aspect_x": ("render.pixel_aspect_x", 1),
+    "aspect_y": ("render.pixel_aspect_y", 1),
 }
 _WIDTH = "floor(columns * percent / 100)"
 _HEIGHT = "floor(rows * percent / 100)"
@@ -28,7 +28,7 @@ _FITTED_PX = (
     f"{_WIDTH} if fit == 1 or (fit == 0 and {_WIDTH} * aspect_x >= {_HEIGHT} * aspect_y)"
     f" else {_HEIGHT} * aspect_y / aspect_x"
 )
-_EXTENT = "span if kind == 1 else (down if fit == 2 else across) / max(lens, 0.001)"  # without a camera all are 0
+_EXTENT = "span if kind == 1 else (down if fit == 2 else across) / lens"
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,13 @@ def _driven(tree: NodeTree, label: str, expression: str) -> Scalar:
     node = tree.add("ShaderNodeValue")
     node.label = label
     driver = node.outputs[0].driver_add("default_value").driver
-    for name, path in _PATHS.items():
+    for name, (path, without_camera) in _PATHS.items():
         if name in expression:
             variable = driver.variables.new()
             variable.name, variable.type = name, "CONTEXT_PROP"
-            variable.targets[0].context_property = "ACTIVE_SCENE"
-            variable.targets[0].data_path = path
+            target = variable.targets[0]
+            target.context_property, target.data_path = "ACTIVE_SCENE", path
+            target.use_fallback_value, target.fallback_value = True, without_camera
     driver.type = "SCRIPTED"
     driver.expression = expression
     if not driver.is_simple_expression:

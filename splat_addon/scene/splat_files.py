@@ -8,7 +8,7 @@ import bpy
 from ..errors import SplatFileError
 from ..gaussians.ply import SplatPly, write_splat_blocks
 from . import appearance
-from .splats import SplatReader, remove_data, splat_blocks_to_data
+from .splats import SplatReader, remove_data, splat_blocks_to_data, splat_count
 
 AXES = [
     ("STORED", "As Stored", "Leave the splats in the axes of the file"),
@@ -26,11 +26,12 @@ def import_splats(path: Path, axes: str, scene: bpy.types.Scene, collection: bpy
     """
     file = SplatPly(path)
     data = splat_blocks_to_data(file.count, file.sh_degree, file.blocks(), path.stem)
-    count = len(data.attributes["position"].data)
+    item = bpy.data.objects.new(path.stem, data)
+    count = splat_count(item)
     if count == 0:
+        bpy.data.objects.remove(item)
         remove_data(data)
         raise SplatFileError(f"{path.name} holds no splats.", "Export it again from the tool that wrote it.")
-    item = bpy.data.objects.new(path.stem, data)
     collection.objects.link(item)
     item.rotation_euler.x = math.radians(_TURN_X_DEG[axes])
     appearance.show_splats(item, scene)

@@ -9,6 +9,7 @@ import bpy
 
 from ..gaussians.harmonics import MAX_DEGREE, SH_C0, higher_harmonics
 from .camera_values import CameraValues, add_camera_values
+from .hiding import HIDDEN
 from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 from .splat_material import COLOR, PLACE, splat_material
 from .splats import BASE, HIGHER
@@ -50,7 +51,7 @@ def _make_group() -> bpy.types.NodeTree:
     rotation = _attribute(tree, "rotation", "QUATERNION")
     base = _attribute(tree, BASE, "FLOAT_COLOR")
     opacity = Scalar(tree, tree.add("FunctionNodeSeparateColor", None, base).outputs["Alpha"])
-    hidden = Scalar(tree, _attribute(tree, ".hide_vert", "BOOLEAN"))
+    hidden = Scalar(tree, _attribute(tree, HIDDEN, "BOOLEAN"))
 
     tree.frame("Camera")
     values = add_camera_values(tree)

@@ -43,6 +43,12 @@ def is_splats(item: bpy.types.Object) -> bool:
     return attributes is not None and BASE in attributes and "rotation" in attributes
 
 
+def splat_count(item: bpy.types.Object) -> int:
+    """How many splats an object holds; in edit mode, how many it held before."""
+    data: Any = item.data
+    return len(data.vertices if isinstance(data, bpy.types.Mesh) else data.points)
+
+
 def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
     """A new object at the identity that holds `cloud`, in the carrier that this Blender allows."""
     item = bpy.data.objects.new(name, splats_to_data(cloud, name))
@@ -102,7 +108,7 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
     for attribute, (kind, _) in kinds.items():  # all are made before any is written: making one moves the others
         if attribute != "position":
             data.attributes.new(attribute, kind, "POINT")
-    for attribute in kinds:
+    for attribute in kinds if done else ():  # empty carriers have no positions
         _write(data, attribute, staged.pop(attribute)[:done])
     remember_places(data)
     data.update_tag()
@@ -143,9 +149,10 @@ class SplatReader:
     def __init__(self, item: bpy.types.Object):
         if not is_splats(item):
             raise SplatFileError(f"'{item.name}' holds no splats.", "Select an object that was imported as splats.")
-        item.update_from_editmode()
+        if item.mode != "OBJECT":
+            raise SplatFileError(f"'{item.name}' is being edited.", "Switch to Object Mode first.")
         self._data = item.data
-        self.count = len(self._data.attributes["position"].data)
+        self.count = splat_count(item)
         harmonics = 0
         while f"{HIGHER}{harmonics}" in self._data.attributes:
             harmonics += 1

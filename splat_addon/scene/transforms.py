@@ -14,7 +14,8 @@ _TOLERANCE = 1e-4
 
 def remember_places(data: bpy.types.ID) -> None:
     """Keep the places of some points with the data, to notice later that they were turned or resized alone."""
-    positions = data.attributes["position"].data
+    attribute = data.attributes.get("position")
+    positions = attribute.data if attribute is not None else []
     count = len(positions)
     marks = [float(count)]
     for index in np.linspace(0, count - 1, min(_MARKS, count)).astype(int).tolist():
@@ -46,4 +47,4 @@ def _was_applied(data: bpy.types.ID) -> bool:
     marks = marks[1:].reshape(-1, 4)
     now = np.array([attribute.data[int(index)].vector for index in marks[:, 0]], dtype=np.float64)
     former_shape, shape = marks[:, 1:] - marks[0, 1:], now - now[0]
-    return bool(np.abs(shape - former_shape).max() > _TOLERANCE * max(np.abs(former_shape).max(), 1e-12))
+    return bool(np.abs(shape - former_shape).max() > _TOLERANCE * max(float(np.abs(former_shape).max()), 1e-12))
