@@ -4,10 +4,9 @@ from typing import Any
 
 import bpy
 
-from .splat_nodes import DISPLAY_SPACE, IN_VIEWPORT, splat_quads
+from .splat_nodes import DISPLAY_SPACE, GROUP_NAME, splat_quads
 from .splats import has_native_splats, is_splats
 
-MODIFIER_NAME = "Splat Quads"
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 LOOKS = [
     ("SCENE", "Scene Light", "Blend splats in linear light, as everything else in the scene: the view is Standard"),
@@ -26,7 +25,7 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
         item.modifiers.remove(former)
     if is_native(item):
         return
-    modifier = quads_of(item) or item.modifiers.new(MODIFIER_NAME, "NODES")
+    modifier = quads_of(item) or item.modifiers.new(GROUP_NAME, "NODES")
     modifier.node_group = splat_quads()
     item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
     set_look(item, scene.splat.look)
@@ -48,26 +47,17 @@ def quads_of(item: bpy.types.Object) -> Any:
 
 def set_look(item: bpy.types.Object, look: str) -> None:
     """Draw an object's splats in "SCENE" or "TRAINER" look. Native splats have the scene's only."""
-    _set_input(item, DISPLAY_SPACE, look == "TRAINER")
-
-
-def set_in_viewport(item: bpy.types.Object, is_shown: bool) -> None:
-    """Whether viewports show what the scene's camera sees of the splats; off, only the object's bounds are there."""
-    _set_input(item, IN_VIEWPORT, is_shown)
+    modifier = quads_of(item)
+    if modifier is None:
+        return
+    identifier = modifier.node_group.interface.items_tree[DISPLAY_SPACE].identifier
+    if hasattr(modifier, "properties"):  # 5.2
+        getattr(modifier.properties.inputs, identifier).value = look == "TRAINER"
+    else:
+        modifier[identifier] = look == "TRAINER"
+    item.update_tag()
 
 
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The splat objects of a scene."""
     return [item for item in scene.objects if is_splats(item)]
-
-
-def _set_input(item: bpy.types.Object, name: str, value: bool) -> None:
-    modifier = quads_of(item)
-    if modifier is None:
-        return
-    identifier = modifier.node_group.interface.items_tree[name].identifier
-    if hasattr(modifier, "properties"):  # 5.2
-        getattr(modifier.properties.inputs, identifier).value = value
-    else:
-        modifier[identifier] = value
-    item.update_tag()

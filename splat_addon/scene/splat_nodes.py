@@ -16,7 +16,6 @@ from .splats import BASE, HIGHER
 
 GROUP_NAME = "Splat Quads"
 DISPLAY_SPACE = "Trainer Look"
-IN_VIEWPORT = "In Viewport"
 
 # The trainer's rules; a test holds them equal to those of `trainer/rasterize`.
 DILATION_PX2 = 0.3
@@ -36,9 +35,6 @@ def _make_group() -> bpy.types.NodeTree:
     interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     look = interface.new_socket(DISPLAY_SPACE, in_out="INPUT", socket_type="NodeSocketBool")
     look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
-    shown = interface.new_socket(IN_VIEWPORT, in_out="INPUT", socket_type="NodeSocketBool")
-    shown.description = "Show what the scene's camera sees in the viewport, too"
-    shown.default_value = True
     interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
 
     tree = NodeTree(group)
@@ -114,13 +110,7 @@ def _make_group() -> bpy.types.NodeTree:
     ).outputs[0]
     quads = tree.add("GeometryNodeRealizeInstances", None, quads).outputs[0]
 
-    tree.frame("Viewport")
-    corners = _bounds(tree, start["Geometry"])
-    is_viewport = Scalar(tree, tree.add("GeometryNodeIsViewport").outputs[0])
-    left_out = is_viewport > Scalar(tree, start[IN_VIEWPORT])
-    values_of_switch = {"Switch": left_out, "True": corners, "False": quads}
-    shown_geometry = tree.add("GeometryNodeSwitch", {"input_type": "GEOMETRY"}, **values_of_switch).outputs[0]
-    tree.add("NodeGroupOutput", None, shown_geometry)
+    tree.add("NodeGroupOutput", None, quads)
     return group
 
 
@@ -218,10 +208,3 @@ def _rgba(tree: NodeTree, color: Vector, opacity: Socket) -> Socket:
     red, green, blue = color.parts
     node = tree.add("FunctionNodeCombineColor", Red=red, Green=green, Blue=blue, Alpha=opacity)
     return node.outputs[0]
-
-
-def _bounds(tree: NodeTree, geometry: Socket) -> Socket:
-    """The corners of the splats' bounding box alone: nothing to see, but the object can still be framed."""
-    box = tree.add("GeometryNodeBoundBox", Geometry=geometry).outputs[0]
-    corners = tree.add("GeometryNodeDeleteGeometry", {"domain": "EDGE", "mode": "EDGE_FACE"}, Geometry=box)
-    return corners.outputs[0]

@@ -268,14 +268,6 @@ def test_quads_carry_only_what_the_material_reads(stage):
     assert own - {"position", "sharp_face", "material_index", "id"} == {"splat_color", "splat_place"}
 
 
-def test_viewports_can_be_spared_the_quads(extension, stage):
-    item = stage.add(stage.random_cloud())
-    splat_renders.add_camera(stage.scene, (3, -3, 2))
-    extension.module("splat_addon.scene.appearance").set_in_viewport(item, False)
-    assert evaluated_mesh(item)[:2] == (8, 0), "only the bounds are left, to frame the object"
-    assert stage.render()[..., 3].max() > 0.5, "renders show the splats all the same"
-
-
 def test_splats_cast_no_shadow_and_light_nothing_twice(extension, stage):
     item = stage.add(stage.random_cloud())
     material = extension.module("splat_addon.scene.splat_material").splat_material()
