@@ -17,10 +17,18 @@ def _handlers():
     return (*training.HANDLERS.items(), *hiding.HANDLERS.items())
 
 
+def _menus():
+    """Entries in Blender's own menus: (menu, what draws them)."""
+    from .operators import photos, splat_files
+
+    return (*photos.MENUS.items(), *splat_files.MENUS.items())
+
+
 def register():
     import bpy
 
-    from .operators.splat_files import add_menu_entries
+    from .operators import command_line, review_interface
+    from .operators.training import look_for_runs
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
     for cls in _classes():
@@ -28,21 +36,34 @@ def register():
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
     for name, handler in _handlers():
         getattr(bpy.app.handlers, name).append(handler)
-    add_menu_entries()
+    for menu, draw in _menus():
+        getattr(bpy.types, menu).append(draw)
+    review_interface.register()
+    command_line.register()
+    if not bpy.app.background:  # while an add-on is registered there is no file yet
+        bpy.app.timers.register(look_for_runs, first_interval=0.5)
 
 
 def unregister():
     import bpy
 
-    from .operators.splat_files import remove_menu_entries
-    from .operators.training import stop_ticking
-    from .splat_addon.scene import live_run
+    from .operators import command_line, review_interface, setup
+    from .operators.training import look_for_runs, stop_ticking
+    from .splat_addon.scene import found_runs, live_run, machine, trainer_setup
 
-    remove_menu_entries()
+    review_interface.unregister()
+    for menu, draw in _menus():
+        getattr(bpy.types, menu).remove(draw)
     for name, handler in _handlers():
         getattr(bpy.app.handlers, name).remove(handler)
+    if bpy.app.timers.is_registered(look_for_runs):
+        bpy.app.timers.unregister(look_for_runs)
     stop_ticking()
-    live_run.close()
+    setup.stop_ticking()
+    live_run.close(machine.outlives())
+    trainer_setup.close()
+    found_runs.forget()
+    command_line.unregister()
     del bpy.types.Scene.splat
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)

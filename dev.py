@@ -2,8 +2,9 @@
 """Everything a developer of this extension starts from a terminal, with nothing installed but Python.
 
     python3 dev.py demo [--out DIR]      a Blender scene is captured, trained and shown again, on this machine
-    python3 dev.py test [pytest args]    the checks, then all tests: trainer, Blender 4.2, Blender 5.2
+    python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, Blender 4.2, Blender 5.2
     python3 dev.py train CAPTURE [...]   train a capture folder; the arguments go to splat_addon.trainer.cli
+    python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
@@ -18,6 +19,7 @@ import contextlib
 import ctypes
 import glob
 import hashlib
+import json
 import os
 import platform
 import re
@@ -52,12 +54,14 @@ BLENDER_52 = Environment(
     "blender-5.2", "Blender 5.2", ("3.13",), ("bpy==5.2.3", "numpy==2.4.6", PYTEST), "import numpy, bpy"
 )
 BLENDERS = (BLENDER_42, BLENDER_52)
+# The one list of what training needs, which the extension's own set-up installs, too.
+REQUIREMENTS = json.loads((ROOT / "splat_addon" / "environment" / "requirements.json").read_text(encoding="utf-8"))
 TRAINER = Environment(
     "trainer",
     "the trainer",
-    ("3.11", "3.12", "3.13"),
-    ("torch==2.13.0", "numpy==2.4.6", "numba==0.68.1", "scipy==1.17.1", "pillow==13.0.0", PYTEST),
-    "import torch, numba, scipy, PIL",
+    tuple(REQUIREMENTS["pythons"]),
+    (*REQUIREMENTS["packages"], PYTEST),
+    "import torch, numba, scipy, PIL, matplotlib",
 )
 CHECKS = Environment(
     "checks",
@@ -65,6 +69,10 @@ CHECKS = Environment(
     ("3.11", "3.12", "3.13"),
     ("ruff==0.17.5", "mypy==2.4.1", "fake-bpy-module-4.2==20260730", "numpy==2.4.6"),
     "import mypy, numpy",
+)
+# COLMAP itself judges the models we write. Apart from the trainer, so that training never has to download it.
+COLMAP = Environment(
+    "colmap", "COLMAP", ("3.11", "3.12", "3.13"), ("pycolmap==4.2.1", "numpy==2.4.6", PYTEST), "import numpy, pycolmap"
 )
 
 BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo")  # all others run in the trainer's environment
@@ -77,7 +85,7 @@ STUB_LIMITS = re.compile(
     r"|\"SPLAT_OT_\w+\" has no attribute \"filepath\""
     r"|incompatible type \"(Scene|Object|ShaderNodeTree|Armature \| [^\"]*) \| None\"; expected"
     r"|incompatible type \"str\"; expected \"Literal\["
-    r"|of \"BlendDataNodeTrees\" has incompatible type|operand type for in \(\"Scene\"\)"
+    r"|of \"BlendDataNodeTrees\" has incompatible type|operand type for in \(\"(Scene|Object)\"\)"
 )
 
 # What Blender loads from the system at import, or later for its GPU module: file -> (Debian package, Fedora package).
@@ -238,7 +246,7 @@ def torch_index(environment):
     needs_torch = any(requirement.startswith("torch=") for requirement in environment.requirements)
     if not needs_torch or sys.platform != "linux" or shutil.which("nvidia-smi"):
         return []
-    index = "https://download.pytorch.org/whl/cpu"
+    index = REQUIREMENTS["devices"]["cpu"]["indexes"]["linux"]
     ask = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5).close()"
     try:
         answer = subprocess.run(
@@ -367,6 +375,13 @@ def train(arguments):
     return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.cli", *arguments], child_environment(ROOT))
 
 
+def report(arguments):
+    """Write the report of a run in the trainer's environment."""
+    if not arguments:
+        raise Problem("No run was given. Use: python3 dev.py report RUN_FOLDER [--out PAGE.html]")
+    return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.report", *arguments], child_environment(ROOT))
+
+
 def doctor(arguments):
     """Say what training on CUDA needs and has, and build its kernels ahead if asked."""
     command = [ensure(TRAINER), "-m", "splat_addon.trainer.rasterize.doctor", *arguments]
@@ -484,7 +499,7 @@ def test(arguments):
         except Problem as problem:
             say(str(problem))
             checks["checks"] = Count(0, 1, 0)
-    stages = [("trainer", TRAINER, ("unit", "trainer"))]
+    stages = [("trainer", TRAINER, ("unit", "trainer")), ("COLMAP", COLMAP, ("colmap",))]
     for blender in BLENDERS:
         # End to end in a process of its own: there the built zip is enabled instead of the checkout.
         stages.append((blender.title, blender, ("unit", "blender", "golden")))
@@ -559,7 +574,7 @@ def libraries(_arguments):
     return 0
 
 
-VERBS = {verb.__name__: verb for verb in (demo, test, train, build, check, bench, doctor, libraries)}
+VERBS = {verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, doctor, libraries)}
 
 
 def main(arguments):

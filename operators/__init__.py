@@ -3,7 +3,24 @@
 
 def classes():
     """All operator classes, in order of registration."""
-    from . import capture, render, review, sample, seeds, splat_files, splats, training
+    from . import (
+        capture,
+        photos,
+        render,
+        review,
+        review_wipe,
+        runs,
+        sample,
+        save_report,
+        seeds,
+        setup,
+        splat_files,
+        splats,
+        training,
+    )
 
-    modules = (sample, capture, seeds, training, splats, splat_files, render, review)
+    modules = (
+        *(sample, capture, photos, seeds, training, runs, setup, splats, splat_files, render),
+        *(review, review_wipe, save_report),
+    )
     return tuple(cls for module in modules for cls in module.CLASSES)

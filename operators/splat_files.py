@@ -110,16 +110,5 @@ def draw_export(self, _context):
     self.layout.operator(SPLAT_OT_export_ply.bl_idname, text="Gaussian Splats (.ply)")
 
 
-def add_menu_entries() -> None:
-    """After the classes are registered."""
-    bpy.types.TOPBAR_MT_file_import.append(draw_import)
-    bpy.types.TOPBAR_MT_file_export.append(draw_export)
-
-
-def remove_menu_entries() -> None:
-    """Before the classes go."""
-    bpy.types.TOPBAR_MT_file_export.remove(draw_export)
-    bpy.types.TOPBAR_MT_file_import.remove(draw_import)
-
-
+MENUS = {"TOPBAR_MT_file_import": draw_import, "TOPBAR_MT_file_export": draw_export}
 CLASSES = (SPLAT_OT_import_ply, SPLAT_OT_export_ply, SPLAT_FH_ply)

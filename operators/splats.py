@@ -1,11 +1,15 @@
 """A run's splats in the scene."""
 
+from pathlib import Path
+
 import bpy
+from mathutils import Matrix
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.gaussians.ply import read_splats
+from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene import appearance, review, splats
+from ..splat_addon.scene import appearance, photo_capture, review, splats
 from .report import reports_errors
 
 COLLECTION = "Splats"
@@ -51,10 +55,18 @@ def _object_of_run(scene: bpy.types.Scene, folder: RunFolder, cloud) -> bpy.type
     for item in scene.objects:
         if item.get(RUN_KEY) == str(folder.path) and splats.is_splats(item):
             splats.replace_splats(item, cloud)
+            _follow_capture(scene, item, folder)
             return item
     item = splats.splats_to_object(cloud, folder.path.name, splat_collection(scene))
     item[RUN_KEY] = str(folder.path)
+    _follow_capture(scene, item, folder)
     return item
+
+
+def _follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunFolder) -> None:
+    """Hang splats that nobody has moved below the root of the capture they were trained on, if that is open."""
+    if item.parent is None and item.matrix_basis == Matrix.Identity(4) and folder.config_file.is_file():
+        item.parent = photo_capture.find_root(scene, Path(TrainConfig.read(folder.config_file).capture))
 
 
 def splat_collection(scene: bpy.types.Scene) -> bpy.types.Collection:

@@ -28,3 +28,10 @@ class RunError(SplatError):
 
 class SetupError(SplatError):
     """Something that training needs is missing on this machine."""
+
+
+def some_of(names, count: int = 3) -> str:
+    """A few names for a sentence: 'a.png, b.png, c.png and 7 more'."""
+    names = list(names)
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")

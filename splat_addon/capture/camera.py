@@ -60,6 +60,41 @@ class Camera:
             axis=1,
         )
 
+    def undistort(self, slopes: np.ndarray) -> np.ndarray:
+        """The undistorted slopes (P, 2) that `distort` moves to `slopes`: Newton's method, to about 1e-12."""
+        if not any(self.distortion):
+            return slopes
+        found, step = slopes.copy(), 1e-6
+        for _ in range(12):
+            miss = self.distort(found) - slopes
+            by_x = (self.distort(found + (step, 0)) - self.distort(found - (step, 0))) / (2 * step)
+            by_y = (self.distort(found + (0, step)) - self.distort(found - (0, step))) / (2 * step)
+            determinant = by_x[:, 0] * by_y[:, 1] - by_y[:, 0] * by_x[:, 1]
+            determinant = np.where(np.abs(determinant) < 1e-9, 1e-9, determinant)
+            found[:, 0] -= (by_y[:, 1] * miss[:, 0] - by_y[:, 0] * miss[:, 1]) / determinant
+            found[:, 1] -= (by_x[:, 0] * miss[:, 1] - by_x[:, 1] * miss[:, 0]) / determinant
+        return found
+
+    def undistort_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Where (P, 2) the pinhole lens of the same focal length and centre puts what lies at `pixels`."""
+        focal, center = np.array((self.fx, self.fy)), np.array((self.cx, self.cy))
+        return self.undistort((pixels - center) / focal) * focal + center
+
+    def distortion_px(self) -> float:
+        """How far the lens moves the photo's corners and the middles of its edges, at most, in pixels."""
+        edges = np.array([(x, y) for x in (0, 0.5, 1) for y in (0, 0.5, 1)]) * (self.width, self.height)
+        slopes = (edges - (self.cx, self.cy)) / (self.fx, self.fy)
+        return float(np.linalg.norm((self.distort(slopes) - slopes) * (self.fx, self.fy), axis=1).max())
+
+    def moved(self, similarity: np.ndarray) -> "Camera":
+        """The same camera in a world that a (4, 4) similarity has turned, scaled and shifted."""
+        scale = np.cbrt(np.linalg.det(similarity[:3, :3]))
+        turn = self.camera_from_world[:3, :3] @ (similarity[:3, :3] / scale).T
+        matrix = np.eye(4)
+        matrix[:3, :3] = turn
+        matrix[:3, 3] = -turn @ (similarity[:3, :3] @ self.position + similarity[:3, 3])
+        return replace(self, camera_from_world=matrix)
+
     def without_distortion(self) -> "Camera":
         """The pinhole camera with the same pixels, focal length and principal point."""
         return replace(self, distortion=())

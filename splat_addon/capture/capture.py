@@ -7,40 +7,43 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import CaptureError
-from ..gaussians.ply import read_points
-from . import colmap, transforms
+from . import colmap
 from .camera import Camera
+from .listing import read_listing
+from .points import Points
+from .transforms import find_transforms
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+__all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 
 
 @dataclass(frozen=True)
 class View:
-    """One photo with its camera. `name` is the photo's path below the images folder, without its suffix."""
+    """One photo with its camera. `name` is the photo's path below the images folder, without its suffix; `listed_as`
+    is what the capture's own files call it."""
 
     name: str
     image_path: Path
     camera: Camera
     is_held_out: bool
-
-
-@dataclass(frozen=True)
-class Points:
-    """P measured surface points in the capture's world."""
-
-    positions: np.ndarray  # (P, 3) capture units
-    colors: np.ndarray  # (P, 3) display-encoded, 0..1
-    normals: np.ndarray | None = None  # (P, 3) unit length
+    mask_path: Path | None = None  # white where a pixel counts
+    listed_as: str = ""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """What training sees. `missing` names the photos that the capture lists and the folder lacks."""
+    """What training sees. `missing` names the photos that the capture lists and the folder lacks; the cameras of those
+    are in `views_without_photo`, as far as their size is known."""
 
     folder: Path
     views: tuple[View, ...]
     points: Points | None
     missing: tuple[str, ...] = ()
+    views_without_photo: tuple[View, ...] = ()
+
+    @property
+    def all_views(self) -> tuple[View, ...]:
+        """Those with and without a photo, by name."""
+        return tuple(sorted((*self.views, *self.views_without_photo), key=lambda view: view.name))
 
     @property
     def training_views(self) -> tuple[View, ...]:
@@ -71,7 +74,8 @@ class Capture:
             numbers = [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion]
             digest.update(view.name.encode())
             digest.update(np.array(numbers).tobytes() + camera.camera_from_world.tobytes())
-            digest.update(str(view.image_path.stat().st_size).encode())
+            for path in (view.image_path, view.mask_path):
+                digest.update(str(path.stat().st_size if path else None).encode())
         return digest.hexdigest()[:16]
 
 
@@ -80,56 +84,71 @@ def held_out_indices(count: int, every: int) -> set[int]:
     return set(range(0, count, every)) if every > 0 else set()
 
 
-def open_capture(folder: Path, hold_out_every: int = 8) -> Capture:
-    """Read the capture in `folder`: `transforms.json`, else a binary COLMAP model with a folder of photos.
+def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = True) -> Capture:
+    """Read the capture in `folder`: `transforms.json`, else a COLMAP model (binary or text) with a folder of photos.
 
-    Which views are held out is read from the capture; where it does not say, every `hold_out_every`-th is.
+    Which views are held out is read from the capture; where it does not say, every `hold_out_every`-th is. Without
+    `needs_photos` any number of them may be missing, since cameras alone can be looked at.
     Raises CaptureError or CameraError: no capture, more than half of the photos missing, an impossible camera.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CaptureError(f"The capture folder {folder} does not exist.", "Choose the folder of a capture.")
-    if (folder / transforms.FILE_NAME).is_file():
-        cameras, held_out, points_file = transforms.read_transforms(folder / transforms.FILE_NAME)
-        photos = {name: _with_suffix(folder / name) for name in cameras}
-        points = _points_beside(folder, points_file)
-    else:
-        model_folder = colmap.find_model(folder)
-        if model_folder is None:
-            raise CaptureError(
-                f"{folder} holds neither transforms.json nor a binary COLMAP model.",
-                "Choose the folder of a capture, for example one that holds images/ and sparse/0/.",
-            )
-        model = colmap.read_model(model_folder)
-        cameras, held_out = model.cameras, None
-        images = _images_folder(folder, model_folder, list(cameras))
-        photos = {name: images / name for name in cameras}
-        points = Points(model.positions, model.colors) if len(model.positions) else None
-
-    for name, camera in cameras.items():
+    listed = read_listing(folder)
+    for name, camera in listed.cameras.items():
         camera.check(name)
-    names = sorted(cameras)
-    missing = tuple(name for name in names if not photos[name].is_file())
-    if len(missing) * 2 > len(names):
+    names = sorted(listed.photos)
+    missing = tuple(name for name in names if not listed.photos[name].is_file())
+    if (needs_photos and len(missing) * 2 > len(names)) or not listed.cameras:
         raise CaptureError(
-            f"No photo found for {len(missing)} of {len(names)} cameras in {photos[missing[0]].parent}.",
+            f"No photo found for {len(missing)} of {len(names)} cameras in {listed.photos[missing[0]].parent}.",
             "Choose the folder that holds them.",
         )
+    held_out = listed.held_out
     if held_out is None:  # counted before missing photos go, so that a lost photo does not move the split
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
     view_names = _view_names(names)
-    views = tuple(
-        View(view_names[name], photos[name], cameras[name], name in held_out) for name in names if name not in missing
+    views = {
+        name: View(
+            view_names[name],
+            listed.photos[name],
+            listed.cameras[name],
+            name in held_out,
+            listed.masks.get(name),
+            name,
+        )
+        for name in names
+        if name in listed.cameras
+    }
+    lost = set(missing)
+    capture = Capture(
+        folder,
+        tuple(view for name, view in views.items() if name not in lost),
+        listed.points,
+        missing,
+        tuple(view for name, view in views.items() if name in lost),
     )
-    capture = Capture(folder, views, points, missing)
-    if not capture.training_views:
+    if needs_photos and not capture.training_views:
         raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views or capture more.")
     return capture
+
+
+def capture_folder(path: Path) -> Path:
+    """The folder of the capture that `path` belongs to, when its `transforms.json` or its model folder was chosen."""
+    path = Path(path)
+    if path.is_file():
+        path = path.parent
+    if find_transforms(path) is None and colmap.find_model(path) == path:
+        for parent in list(path.parents)[:3]:
+            if any(parent.glob("images*")) and find_transforms(parent) is None and colmap.find_model(parent) == path:
+                return parent
+    return path
 
 
 def _view_names(photos: list[str]) -> dict[str, str]:
     """A name for each photo that is a relative path without a suffix, never leaves its folder, and is unique."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for photo in photos:
         path = PurePosixPath(photo.replace("\\", "/"))
         parts = [
@@ -137,34 +156,8 @@ def _view_names(photos: list[str]) -> dict[str, str]:
         ]
         stem = "/".join(parts[-2:] if path.is_absolute() else parts) or "view"
         number, name = 2, stem
-        while name in names.values():
+        while name in taken:
             number, name = number + 1, f"{stem}_{number}"
+        taken.add(name)
         names[photo] = name
     return names
-
-
-def _with_suffix(path: Path) -> Path:
-    """Some writers leave the suffix out: the photo that is there."""
-    if path.is_file() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return path
-    candidates = [path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES]
-    return next((candidate for candidate in candidates if candidate.is_file()), path)
-
-
-def _points_beside(folder: Path, points_file: str | None) -> Points | None:
-    for name in (points_file, "points3d.ply", "sparse_pc.ply"):
-        if name and (folder / name).is_file():
-            return Points(*read_points(folder / name))
-    return None
-
-
-def _images_folder(folder: Path, model_folder: Path, names: list[str]) -> Path:
-    """The folder that holds most of the named photos: `images` first, then its siblings (`images_2`, …)."""
-    root = (
-        folder if folder != model_folder else next((p for p in model_folder.parents if (p / "images").is_dir()), folder)
-    )
-    candidates = [root / "images", *sorted(root.glob("images*")), root / "input", root, *sorted(root.glob("*"))]
-    folders = [place for place in dict.fromkeys(candidates) if place.is_dir()]
-    if not folders:
-        return root / "images"
-    return max(folders, key=lambda place: sum((place / name).is_file() for name in names))

@@ -29,7 +29,7 @@ class TrainConfig:
         "budget", "How splats are added and removed while training", choices=("budget", "default", "mcmc")
     )
     sh_degree: int = _setting(3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3)
-    max_resolution: int = _setting(1920, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
+    max_resolution: int = _setting(1600, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
     hold_out_every: int = _setting(
         8, "Every n-th view measures quality instead of training; 0 = none", low=0, high=10_000
     )
@@ -38,6 +38,10 @@ class TrainConfig:
 
     eval_every: int = _setting(
         1000, "Steps between two measurements on the held-out views; 0 = only at the end", low=0, high=10_000_000,
+        advanced=True,
+    )  # fmt: skip
+    photo_memory_mb: int = _setting(
+        4096, "Decoded photos beyond this are kept on disk while the run lasts", unit="MB", low=0, high=10_000_000,
         advanced=True,
     )  # fmt: skip
     save_every: int = _setting(
@@ -58,7 +62,7 @@ class TrainConfig:
         0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, advanced=True
     )
     means_rate: float = _setting(
-        6e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
+        3e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
     )
     scales_rate: float = _setting(6e-3, "Learning rate of log sizes", low=0.0, high=1.0, advanced=True)
     quaternions_rate: float = _setting(2e-3, "Learning rate of rotations", low=0.0, high=1.0, advanced=True)
@@ -122,6 +126,26 @@ class TrainConfig:
             raise RunError(f"{path} holds no training settings ({error}).", "Start a new run.") from error
         config.check()
         return config
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "preview": {"iterations": 1500, "max_resolution": 800},
+    "balanced": {"iterations": 7000, "max_resolution": 1600},
+    "quality": {"iterations": 30_000, "max_resolution": 1920},
+}
+CUSTOM = "custom"  # settings that are no preset's
+
+
+def with_preset(config: TrainConfig, name: str) -> TrainConfig:
+    """`config` with the settings of the preset `name`; all others stay. Raises RunError when there is none."""
+    if name not in PRESETS:
+        raise RunError(f"There is no preset '{name}'.", f"Choose one of {', '.join(PRESETS)}.")
+    return replace(config, **PRESETS[name])
+
+
+def preset_of(config: TrainConfig) -> str:
+    """The name of the preset whose settings `config` has, else "custom"."""
+    return next((name for name in PRESETS if with_preset(config, name) == config), CUSTOM)
 
 
 def label(spec: Field) -> str:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from ..errors import RunError
 
 PROTOCOL = 1
-COMMANDS = ("stop", "pause", "resume", "snapshot")
+# The last two come through the run folder: what to do when the parent is gone.
+COMMANDS = ("stop", "pause", "resume", "snapshot", "preview", "outlive", "follow")
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,15 @@ class ViewQuality:
     name: str
     psnr_db: float
     ssim: float
+    lpips: float = math.nan  # where its weights are on the machine
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The list of held-out views is filled. Step 0 is the row "init only". `folder` holds one PNG per view."""
+    """The list of held-out views is filled. Step 0 is the row "init only". `folder` holds one PNG per view.
+
+    `train_psnr_db` is the mean of a few training views: what it is above `psnr_db` was learned by heart.
+    """
 
     step: int
     psnr_db: float
@@ -60,11 +65,17 @@ class Evaluated:
     gaussian_count: int
     folder: str
     views: tuple[ViewQuality, ...] = ()
+    train_seconds: float = math.nan  # of training so far
+    train_psnr_db: float = math.nan
+    lpips: float = math.nan
 
 
 @dataclass(frozen=True)
 class SnapshotSaved:
-    """Splats can be shown: a PLY lies complete at `path` (relative to the run folder)."""
+    """Splats can be shown: a PLY lies complete at `path` (relative to the run folder).
+
+    A preview, asked for to watch the training, replaces the one before; a snapshot stays.
+    """
 
     step: int
     path: str
@@ -134,8 +145,10 @@ def decode_event(line: str) -> Event | None:
 
 
 def _view_quality(values: dict) -> ViewQuality:
-    psnr_db, ssim = (math.nan if values[key] is None else values[key] for key in ("psnr_db", "ssim"))
-    return ViewQuality(values["name"], psnr_db, ssim)
+    numbers = (
+        math.nan if value is None else value for value in (values["psnr_db"], values["ssim"], values.get("lpips"))
+    )
+    return ViewQuality(values["name"], *numbers)
 
 
 def encode_command(command: str) -> str:

@@ -1,5 +1,6 @@
 """The run folder: everything a run needs to be repeated, watched, resumed and shown."""
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ class RunFolder:
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
+    report.html    curves, table and images, when asked for
+    trainer.lock   held while it trains      commands/      what the trainer is told by others than its parent
     """
 
     path: Path
@@ -52,8 +55,30 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+    @property
     def summary_file(self) -> Path:
         return self.path / "summary.json"
+
+    @property
+    def preview_file(self) -> Path:
+        """The splats as they lately were, while the run lasts."""
+        return self.path / "preview.ply"
+
+    @property
+    def photos_file(self) -> Path:
+        """Decoded photos beyond the memory budget, while the run lasts."""
+        return self.path / "photos.cache"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.path / "trainer.lock"
+
+    @property
+    def commands_folder(self) -> Path:
+        return self.path / "commands"
 
     @property
     def held_out_folder(self) -> Path:
@@ -85,6 +110,20 @@ class RunFolder:
             ) from error
         return folder
 
+    def require(self) -> None:
+        """Raise RunError when the folder was moved or deleted: writing would only scatter its pieces."""
+        if not self.config_file.is_file():
+            raise RunError(
+                f"The run folder {self.path} is gone.", "Put it back, or start a new run in a folder that stays."
+            )
+
+    def end_cut_line(self) -> None:
+        """A trainer that was killed may have left half an event: what is recorded next must not be glued to it."""
+        with contextlib.suppress(OSError), open(self.events_file, "rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
     def events(self) -> list[Event]:
         """All events recorded so far, a line that was cut short left out."""
         try:
@@ -93,9 +132,18 @@ class RunFolder:
             return []
         return [event for event in map(decode_event, lines) if event is not None]
 
+    def evaluations(self) -> list[Evaluated]:
+        """All held-out measurements in order, from `metrics.json`, which is short, else from the events."""
+        try:
+            entries = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+            found = [decode_event(json.dumps({**entry, "event": Evaluated.__name__})) for entry in entries]
+        except (OSError, ValueError, TypeError):
+            found = list(self.events())
+        return [event for event in found if isinstance(event, Evaluated)]
+
     def latest_evaluation(self) -> Evaluated | None:
-        """The newest held-out measurement whose renders are there."""
-        found = [event for event in self.events() if isinstance(event, Evaluated) and event.step > 0]
+        """The newest held-out measurement of trained splats."""
+        found = [event for event in self.evaluations() if event.step > 0]
         return found[-1] if found else None
 
     def result_file(self) -> Path | None:

@@ -81,17 +81,30 @@ def _camera_from_world(matrix_world: Matrix, name: str) -> np.ndarray:
 
 def apply_camera(camera_object: bpy.types.Object, camera: Camera, render: bpy.types.RenderSettings) -> None:
     """Set pose, lens and shift of a Blender camera, and the render's size and pixel aspect, so that its view is
-    `camera`'s, pixel for pixel. The inverse of `camera_from_object`."""
-    lens = camera_object.data
+    `camera`'s, pixel for pixel. The inverse of `camera_from_object`; the pose is that below the object's parent."""
+    set_lens(camera_object.data, camera)
+    set_picture(render, camera.width, camera.height, camera.fx / camera.fy)
+    camera_object.matrix_basis = pose_matrix(camera)
+
+
+def set_lens(lens: bpy.types.Camera, camera: Camera) -> None:
+    """Set focal length and shift of a Blender camera over the whole width of the image, whatever its height."""
     lens.type = "PERSP"
     lens.sensor_fit = "HORIZONTAL"
-    pixel_aspect = camera.fx / camera.fy
     lens.lens = camera.fx / camera.width * lens.sensor_width
     lens.shift_x = (camera.width / 2 - camera.cx) / camera.width
-    lens.shift_y = (camera.cy - camera.height / 2) * pixel_aspect / camera.width
-    render.resolution_x, render.resolution_y, render.resolution_percentage = camera.width, camera.height, 100
+    lens.shift_y = (camera.cy - camera.height / 2) * (camera.fx / camera.fy) / camera.width
+
+
+def set_picture(render: bpy.types.RenderSettings, width: int, height: int, pixel_aspect: float) -> None:
+    """Let the render have this many pixels, each `pixel_aspect` times as high as wide: no camera's, but a render's."""
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
     render.pixel_aspect_x, render.pixel_aspect_y = (1.0, pixel_aspect) if pixel_aspect >= 1 else (1 / pixel_aspect, 1.0)
-    camera_object.matrix_world = Matrix((np.linalg.inv(camera.camera_from_world) @ OPENCV_FROM_OPENGL).tolist())
+
+
+def pose_matrix(camera: Camera) -> Matrix:
+    """A capture camera's pose with Blender's axes, in the frame of the capture."""
+    return Matrix((camera.world_from_camera @ OPENCV_FROM_OPENGL).tolist())
 
 
 def make_dome(

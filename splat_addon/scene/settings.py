@@ -8,13 +8,19 @@ import bpy
 import numpy as np
 
 from ..errors import RunError
-from ..run.config import TrainConfig, label
+from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
+from . import review_settings
 from .appearance import LOOKS
+from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
     ("SELECTED", "Selected Cameras", "Use the selected cameras"),
 ]
+
+# Newer Blenders want to be told that a path may begin with "//"
+_IS_ASKED = "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
+MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
 
 
 class SPLAT_PG_capture(bpy.types.PropertyGroup):
@@ -24,6 +30,7 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Capture Folder",
         description="Where the images and cameras are written; photos captured elsewhere can be chosen too",
         subtype="DIR_PATH",
+        options=MAY_BE_RELATIVE,
         default="",
     )
     source: bpy.props.EnumProperty(
@@ -62,13 +69,6 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
     )
 
 
-class SPLAT_PG_held_out_view(bpy.types.PropertyGroup):
-    """One held-out view with its measured quality. Filled from the run; `name` is the view's."""
-
-    psnr_db: bpy.props.FloatProperty()
-    ssim: bpy.props.FloatProperty()
-
-
 def _property_of(spec):
     """The Blender property for one field of `TrainConfig`."""
     metadata = spec.metadata
@@ -99,16 +99,45 @@ SPLAT_PG_training = type(
 )
 
 
+PRESET_TEXTS = {
+    **{name: ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in PRESETS[name].items()) for name in PRESETS},
+    CUSTOM: "Settings that are no preset's",
+}
+
+
+def _shown_preset(group) -> int:
+    """The number of the preset that the training settings are."""
+    try:
+        return list(PRESET_TEXTS).index(preset_of(chosen_config(group.training)))
+    except RunError:
+        return list(PRESET_TEXTS).index(CUSTOM)
+
+
+def _choose_preset(group, number: int) -> None:
+    name = list(PRESET_TEXTS)[number]
+    if name != CUSTOM:
+        for setting in PRESETS[name]:
+            setattr(group.training, setting, PRESETS[name][setting])
+
+
 class SPLAT_PG_scene(bpy.types.PropertyGroup):
     """`Scene.splat`: everything about splats that is saved with the scene."""
 
     capture: bpy.props.PointerProperty(type=SPLAT_PG_capture)
     training: bpy.props.PointerProperty(type=SPLAT_PG_training)
+    preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="How long and how finely to train; the other settings stay as they are",
+        items=[(name.upper(), name.title(), description) for name, description in PRESET_TEXTS.items()],
+        get=lambda self: _shown_preset(self),
+        set=lambda self, number: _choose_preset(self, number),
+    )
     show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
     run_folder: bpy.props.StringProperty(
         name="Run",
         description="The run whose splats and held-out views are shown: the last one started here, or any you choose",
         subtype="DIR_PATH",
+        options=MAY_BE_RELATIVE,
         update=lambda self, context: _on_run_chosen(self.id_data),
     )
     look: bpy.props.EnumProperty(
@@ -120,17 +149,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
-    review_mode: bpy.props.EnumProperty(
-        name="Show",
-        description="What is drawn over the viewport's camera",
-        items=[
-            ("RENDER", "Trained", "What training makes of this view"),
-            ("PHOTO", "Photo", "The photo, which training never saw"),
-            ("BLEND", "Half", "The trained image, half transparent, over the photo"),
-        ],
-        default="RENDER",
-        update=lambda self, context: _on_view_chosen(context),
-    )
+    review: bpy.props.PointerProperty(type=SPLAT_PG_review)
 
 
 def _on_look_chosen(scene) -> None:
@@ -155,7 +174,7 @@ def _on_view_chosen(context) -> None:
     review.refresh(context)
 
 
-CLASSES = (SPLAT_PG_capture, SPLAT_PG_held_out_view, SPLAT_PG_training, SPLAT_PG_scene)
+CLASSES = (SPLAT_PG_capture, *review_settings.CLASSES, SPLAT_PG_training, SPLAT_PG_scene)
 
 
 def train_config(scene: bpy.types.Scene) -> TrainConfig:
@@ -163,12 +182,14 @@ def train_config(scene: bpy.types.Scene) -> TrainConfig:
 
     Blender keeps numbers in 32 bits; they are read back as the decimal that was typed. Raises RunError.
     """
-    group = scene.splat.training
-    values = {spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS}
-    folder = absolute(scene.splat.capture.folder)
-    config = replace(TrainConfig(capture=str(folder)), **values)
+    config = replace(chosen_config(scene.splat.training), capture=str(absolute(scene.splat.capture.folder)))
     config.check()
     return config
+
+
+def chosen_config(group) -> TrainConfig:
+    """The settings of a training property group, without a capture, not checked. Raises RunError."""
+    return replace(TrainConfig(), **{spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS})
 
 
 def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from ..errors import RunError, SplatError
-from ..run.config import TrainConfig
+from ..run.config import PRESETS, TrainConfig, with_preset
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.process import TrainerProcess, trainer_command
@@ -60,6 +60,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last checkpoint")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
+    parser.add_argument("--preset", choices=list(PRESETS), default="balanced", help="how long and how finely to train")
     for spec in fields(TrainConfig):
         if spec.name == "capture":
             continue
@@ -80,7 +81,8 @@ def configure(options: argparse.Namespace) -> TrainConfig:
     """The settings that the command line asks for. Raises RunError when one is out of range."""
     given = {spec.name: getattr(options, spec.name) for spec in fields(TrainConfig) if spec.name != "capture"}
     chosen = {name: value for name, value in given.items() if value is not None}
-    config = replace(TrainConfig(capture=str(options.capture.resolve())), **chosen)
+    config = with_preset(TrainConfig(capture=str(options.capture.resolve())), options.preset)
+    config = replace(config, **chosen)
     config.check()
     return config
 
@@ -91,6 +93,7 @@ def summary_line(summary: dict) -> str:
     parts.append(f"{summary['gaussian_count']} splats")
     if summary["held_out_psnr_db"] is not None:
         parts.append(f"held-out PSNR {summary['held_out_psnr_db']:.2f} dB, SSIM {summary['held_out_ssim']:.4f}")
+        parts.append(f"training views {summary['train_psnr_db']:.2f} dB")
         parts.append(f"init only {summary['init_only_psnr_db']:.2f} dB")
     return " · ".join(parts)
 

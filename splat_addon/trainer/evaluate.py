@@ -1,31 +1,37 @@
 """Held-out quality: what the training never saw, rendered and compared."""
 
 import math
-from pathlib import Path
 
 import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
 
 from ..run.events import Evaluated, ViewQuality
 from ..run.folder import RunFolder
 from .images import Photo, read_png, save_png
 from .metrics import psnr_db, ssim
 from .model import GaussianModel
-from .rasterize import Rasterizer
+from .perceptual import load_lpips
+from .photos import Photos
+from .rasterize import Rasterizer, Rendering
+
+TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
+CAPTION_PX = 16
 
 
 @torch.no_grad()
 def evaluate(
-    model: GaussianModel, rasterizer: Rasterizer, photos: list[Photo], sh_degree: int, step: int, folder: RunFolder
+    model: GaussianModel, rasterizer: Rasterizer, photos: Photos, sh_degree: int, step: int, folder: RunFolder
 ) -> Evaluated:
     """Render every held-out view into `held_out/step_…/` and compare. Renders keep alpha where their photo has it."""
     renders = folder.renders_folder(step)
+    lpips = load_lpips(rasterizer.device)
     qualities = []
-    for photo in photos:
-        background = torch.full((3,), photo.backdrop, device=rasterizer.device)
-        rendering = rasterizer.render(model.gaussians, photo.camera, background, sh_degree=sh_degree)
-        image = rendering.image.clamp(0, 1)
-        target, mask = photo.over(background), photo.mask_on(rasterizer.device)
-        qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask)))
+    for photo in photos.held_out:
+        rendering, image, target = _look(model, rasterizer, photo, sh_degree)
+        mask = photo.mask_on(rasterizer.device)
+        distance = lpips(image, target) if lpips else math.nan
+        qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask), distance))
         path = renders / f"{photo.name}.png"
         if photo.alpha is None:
             save_png(path, image)
@@ -33,6 +39,10 @@ def evaluate(
             alpha = rendering.alpha[..., None]
             straight = (rendering.image - photo.backdrop * (1 - alpha)) / alpha.clamp_min(1e-6)
             save_png(path, straight, rendering.alpha)
+    trained = []
+    for photo in photos.training[:: max(1, len(photos.training) // TRAINING_VIEWS)][:TRAINING_VIEWS]:
+        _, image, target = _look(model, rasterizer, photo, sh_degree)
+        trained.append(psnr_db(image, target, photo.mask_on(rasterizer.device)))
     return Evaluated(
         step=step,
         psnr_db=_mean([quality.psnr_db for quality in qualities]),
@@ -40,22 +50,43 @@ def evaluate(
         gaussian_count=len(model),
         folder=renders.relative_to(folder.path).as_posix(),
         views=tuple(qualities),
+        train_psnr_db=_mean(trained),
+        lpips=_mean([quality.lpips for quality in qualities]),
     )
 
 
+def _look(
+    model: GaussianModel, rasterizer: Rasterizer, photo: Photo, sh_degree: int
+) -> tuple[Rendering, Tensor, Tensor]:
+    """The rendering through a photo's camera, its image 0..1, and the photo as it should look."""
+    background = torch.full((3,), photo.backdrop, device=rasterizer.device)
+    rendering = rasterizer.render(model.gaussians, photo.camera, background, sh_degree=sh_degree)
+    return rendering, rendering.image.clamp(0, 1), photo.over(background)
+
+
 @torch.no_grad()
-def save_contact_sheet(path: Path, photos: list[Photo], first: Path, last: Path) -> None:
-    """One row per held-out view: photo, render in folder `first`, render in folder `last`, its difference x 4."""
+def save_contact_sheet(folder: RunFolder, photos: list[Photo], first: Evaluated, last: Evaluated) -> None:
+    """`held_out.png`, one row per held-out view: photo, render before training, render now, its difference x 4."""
     white = torch.ones(3)
     rows = []
     for photo in photos:
         target = photo.over(white)
-        renders = [read_png(folder / f"{photo.name}.png") for folder in (first, last)]
+        renders = [read_png(folder.path / entry.folder / f"{photo.name}.png") for entry in (first, last)]
         difference = ((renders[1] - target).abs() * 4).clamp(0, 1)
-        rows.append(torch.cat([target, *renders, difference], dim=1))
+        captions = (photo.name, f"step {first.step}", f"step {last.step}", "difference x 4")
+        parts = (target, *renders, difference)
+        rows.append(torch.cat([_captioned(part, text) for part, text in zip(parts, captions, strict=True)], dim=1))
     width = max(row.shape[1] for row in rows)
     padded = [torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1]), value=1.0) for row in rows]
-    save_png(path, torch.cat(padded))
+    save_png(folder.path / "held_out.png", torch.cat(padded))
+
+
+def _captioned(image: Tensor, text: str) -> Tensor:
+    """The image (H, W, 3) with a line of text above."""
+    strip = Image.new("L", (image.shape[1], CAPTION_PX), 255)
+    ImageDraw.Draw(strip).text((3, 2), text, fill=0)
+    pixels = torch.frombuffer(bytearray(strip.tobytes()), dtype=torch.uint8).float().reshape(CAPTION_PX, -1, 1) / 255
+    return torch.cat([pixels.expand(-1, -1, 3), image])
 
 
 def _mean(values: list[float]) -> float:

@@ -1,7 +1,7 @@
 """Photos as training sees them: reduced to Max Resolution, without lens distortion, with their coverage."""
 
-import functools
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,11 +22,11 @@ class Photo:
     camera: Camera  # without distortion, at the size of `rgb`
     rgb: Tensor  # (H, W, 3) uint8, straight (not multiplied by alpha)
     alpha: Tensor | None  # (H, W) uint8, None when the photo is opaque everywhere
-    mask: Tensor | None  # (H, W) bool, False where the photo shows nothing; None when it shows all
+    mask: Tensor | None  # (H, W) bool, False where a pixel must not count; None when all do
 
     def over(self, background: Tensor) -> Tensor:
         """(H, W, 3) float 0..1 composited over `background` (3,), on the background's device."""
-        rgb = self.rgb.to(background.device, torch.float32) / 255
+        rgb = self.rgb.to(background.device, torch.float32).mul_(1 / 255)
         if self.alpha is None:
             return rgb
         alpha = self.alpha.to(background.device, torch.float32)[..., None] / 255
@@ -40,10 +40,10 @@ class Photo:
 
     @property
     def covered_pixels(self) -> int:
-        """How many pixels show something: all of an opaque photo."""
-        return self.rgb.shape[0] * self.rgb.shape[1] if self.alpha is None else int((self.alpha > 127).sum())
+        """How many pixels count and show something: all of an opaque photo without a mask."""
+        counts = torch.ones(self.rgb.shape[:2], dtype=torch.bool) if self.mask is None else self.mask
+        return int((counts if self.alpha is None else counts & (self.alpha > 127)).sum())
 
-    @functools.cached_property
     def halved(self) -> "Photo":
         """The photo at half its size, each pixel the mean of four, colours weighted by alpha."""
         if min(self.rgb.shape[:2]) < 16:
@@ -69,36 +69,81 @@ class Photo:
 
 
 def load_photo(view: View, max_resolution: int) -> Photo:
-    """Decode, reduce and undistort a view's photo. Raises CaptureError, naming it, when it cannot be read."""
-    try:
-        with Image.open(view.image_path) as file:
-            image = ImageOps.exif_transpose(file)
-            has_alpha = "A" in image.getbands() or "transparency" in image.info
-            image = image.convert("RGBA" if has_alpha else "RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise CaptureError(f"The photo {view.image_path} cannot be read.", "Replace the file or remove it.") from error
+    """Decode, reduce and undistort a view's photo and its mask.
+
+    Raises CaptureError, naming it, when one cannot be read or does not fit.
+    """
     camera = view.camera
-    proportion = (image.width / image.height) / (camera.width / camera.height)
-    if abs(proportion - 1) > 0.02:
+    image = _open(view.image_path, "photo", camera.width / camera.height)
+    if not _has_proportion(image, camera.width / camera.height):
         raise CaptureError(
             f"The photo {view.image_path.name} is {image.width} x {image.height}, its camera"
             f" {camera.width} x {camera.height}.",
             "Use the photos that the cameras were measured on, not rotated or cropped.",
         )
-    reduction = max(1.0, max(image.size) / max_resolution)
-    size = (max(1, round(image.width / reduction)), max(1, round(image.height / reduction)))
-    if size != image.size:
-        image = image.resize(size, Image.Resampling.BOX if reduction >= 2 else Image.Resampling.LANCZOS)
+    proportion = image.width / image.height
+    image = _reduced(image, max_resolution)
     camera = camera.resized(*image.size)
-    pixels = torch.from_numpy(np.array(image))
-    mask = None
+    planes = torch.from_numpy(np.array(image))
+    has_alpha = planes.shape[2] == 4
+    keep = None if view.mask_path is None else _load_mask(view.mask_path, proportion, image.size)
+    if keep is not None:
+        planes = torch.cat([planes, keep[..., None]], dim=2)
+    inside = None
     if any(camera.distortion):
-        pixels, mask = undistort(pixels, camera)
+        planes, inside = undistort(planes, camera)
         camera = camera.without_distortion()
-    alpha = pixels[..., 3].contiguous() if has_alpha else None
+    alpha = planes[..., 3].contiguous() if has_alpha else None
     if alpha is not None and bool((alpha == 255).all()):
         alpha = None
-    return Photo(view.name, camera, pixels[..., :3].contiguous(), alpha, mask)
+    mask = inside
+    if keep is not None:
+        kept = planes[..., -1] > 127
+        mask = kept if inside is None else kept & inside
+    return Photo(view.name, camera, planes[..., :3].contiguous(), alpha, mask)
+
+
+def _open(path: Path, what: str, proportion: float) -> Image.Image:
+    """A photo or mask in 8 bits, RGB or RGBA, turned as its EXIF record says. Raises CaptureError.
+
+    Programs that measure cameras often ignore that record: where only the pixels as stored have the `proportion`
+    (width by height) of the camera, they stay as they are.
+    """
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if not _has_proportion(image, proportion) and _has_proportion(file, proportion):
+                image = file
+            if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
+                image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+            has_alpha = "A" in image.getbands() or "transparency" in image.info
+            return image.convert("RGBA" if has_alpha else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file or remove it.") from error
+
+
+def _reduced(image: Image.Image, max_resolution: int) -> Image.Image:
+    reduction = max(1.0, max(image.size) / max_resolution)
+    size = (max(1, round(image.width / reduction)), max(1, round(image.height / reduction)))
+    if size == image.size:
+        return image
+    return image.resize(size, Image.Resampling.BOX if reduction >= 2 else Image.Resampling.LANCZOS)
+
+
+def _load_mask(path: Path, proportion: float, size: tuple[int, int]) -> Tensor:
+    """(H, W) uint8, 255 = keep, at a photo's `size`. Raises CaptureError when it cannot be read or does not fit."""
+    mask = _open(path, "mask", proportion)
+    if not _has_proportion(mask, proportion):
+        raise CaptureError(
+            f"The mask {path} is {mask.width} x {mask.height}, its photo {size[0]} x {size[1]}.",
+            "Make masks in the proportions of their photos: white where a pixel counts, black where not.",
+        )
+    grey = mask.convert("L")
+    return torch.from_numpy(np.array(grey if grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)))
+
+
+def _has_proportion(image: Image.Image, proportion: float) -> bool:
+    return abs(image.width / image.height / proportion - 1) <= 0.02
 
 
 def undistort(pixels: Tensor, camera: Camera) -> tuple[Tensor, Tensor | None]:

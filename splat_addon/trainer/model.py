@@ -19,6 +19,8 @@ class GaussianModel:
         )
         self._moments = [Moments.like(parameter) for parameter in self.gaussians]
         self._steps = 0
+        self._averages: list[Tensor] = []  # of the parameters since `average` was first called
+        self._averaged = 0
 
     def __len__(self) -> int:
         return len(self.gaussians.means)
@@ -66,6 +68,26 @@ class GaussianModel:
         moment.mean.zero_()
         moment.square.zero_()
 
+    @torch.no_grad()
+    def average(self) -> None:
+        """Take the parameters as they are now into a running mean; a changed count begins a new one.
+
+        Late in a run the parameters circle around a minimum, each view pulling its way; the mean of such iterates lies
+        nearer to it than any (Polyak and Juditsky 1992; Izmailov et al. 2018).
+        """
+        if not self._averages or len(self._averages[0]) != len(self):
+            self._averages, self._averaged = [parameter.detach().clone() for parameter in self.gaussians], 1
+            return
+        self._averaged += 1
+        for mean, parameter in zip(self._averages, self.gaussians, strict=True):
+            mean.lerp_(parameter, 1 / self._averaged)
+
+    def take_average(self) -> None:
+        """The parameters become their running mean, if there is one for these gaussians."""
+        if self._averages and len(self._averages[0]) == len(self):
+            self._set(self._averages)
+        self._averages, self._averaged = [], 0
+
     def _set(self, parameters: list[Tensor]) -> None:
         self.gaussians = Gaussians(*(parameter.detach().requires_grad_() for parameter in parameters))
 
@@ -80,6 +102,8 @@ class GaussianModel:
             "means_of_gradients": [moment.mean for moment in self._moments],
             "means_of_squares": [moment.square for moment in self._moments],
             "steps": self._steps,
+            "averages": self._averages,
+            "averaged": self._averaged,
         }
 
     def restore(self, state: dict) -> None:
@@ -88,3 +112,5 @@ class GaussianModel:
         pairs = zip(state["means_of_gradients"], state["means_of_squares"], strict=True)
         self._moments = [Moments(mean, square) for mean, square in pairs]
         self._steps = state["steps"]
+        self._averages = [mean.to(self.gaussians.means.device) for mean in state["averages"]]
+        self._averaged = state["averaged"]

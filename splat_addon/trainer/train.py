@@ -1,5 +1,6 @@
 """The training loop: photos in, optimised gaussians out (analysis by synthesis)."""
 
+import contextlib
 import math
 import os
 import pickle
@@ -11,20 +12,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..capture.capture import Capture, View, open_capture
+from ..capture.capture import Capture, open_capture
 from ..errors import CaptureError, RunError
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.harmonics import coefficient_count
 from ..gaussians.ply import read_splats, write_splats
-from ..run.config import TrainConfig
+from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
 from . import schedules
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
-from .images import Photo, load_photo
 from .model import GaussianModel
-from .rasterize import Gaussians, choose, doctor
+from .photos import Photos, load_photos
+from .rasterize import Gaussians, Rasterizer, choose, doctor
 from .seeds import seeds_from_points
 from .wire import Wire
 
@@ -40,23 +41,40 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     torch.manual_seed(config.seed)
     rasterizer = choose(config.device)
     capture = open_capture(Path(config.capture), config.hold_out_every)
-    training, held_out, warnings = load_photos(capture, config)
-    cloud = first_cloud(capture, config)
-    run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, training, held_out, capture)
-    if resume:
-        run.restore()
-    write_json(folder.about_file, run.about())
-    wire.send(
-        Started(PROTOCOL, rasterizer.name, config.iterations, len(training), len(held_out), len(run.model), os.getpid())
-    )
+    run = photos = None
+    try:
+        photos = load_photos(capture, config, folder.photos_file)
+        run = Run(folder, config, wire, first_model(capture, config, rasterizer), rasterizer, photos, capture)
+        if resume:
+            run.restore()
+        write_json(folder.about_file, run.about())
+        announce(run)
+        return run.execute()
+    finally:
+        run = photos = None  # unmaps the file
+        passing = [folder.photos_file, *([folder.preview_file] if folder.splats_file.is_file() else [])]
+        for file in passing:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
+
+
+def announce(run: "Run") -> None:
+    """Tell that the run begins, and what the user should know about it."""
+    config, wire = run.config, run.wire
+    counts = len(run.photos.training), len(run.photos.held_out), len(run.model)
+    wire.send(Started(PROTOCOL, run.rasterizer.name, config.iterations, *counts, os.getpid()))
+    warnings = list(run.photos.warnings)
     unused_card = doctor.why_not_cuda() if config.device == "auto" else None
     if unused_card is not None:
         message = f"The NVIDIA card is not used ({unused_card.name}: {unused_card.found})."
         warnings.append(Warned(message, unused_card.remedy))
     for warning in warnings:
         wire.send(warning)
-    rasterizer.prepare(lambda what: wire.send(run.progress(math.nan, what), at_once=True))
-    return run.execute()
+
+
+def first_model(capture: Capture, config: TrainConfig, rasterizer: Rasterizer) -> GaussianModel:
+    """The gaussians before the first step."""
+    return GaussianModel(first_cloud(capture, config), rasterizer.device)
 
 
 def first_cloud(capture: Capture, config: TrainConfig) -> GaussianCloud:
@@ -86,48 +104,19 @@ def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
     return gaussians._replace(logit_opacities=torch.where(torch.rand_like(logits) < part, -30.0, denser))
 
 
-def load_photos(capture: Capture, config: TrainConfig) -> tuple[list[Photo], list[Photo], list[Warned]]:
-    """Training photos, held-out photos, and what the user should know. Photos that cannot be read are left out.
-
-    Raises CaptureError when more than half of the photos cannot be used.
-    """
-    warnings = [Warned(f"The photo of {name} is missing; the view is left out.") for name in capture.missing]
-    photos: dict[bool, list[Photo]] = {False: [], True: []}
-    failures: list[CaptureError] = []
-
-    def add(view: View) -> None:
-        try:
-            photos[view.is_held_out].append(load_photo(view, config.max_resolution))
-        except CaptureError as error:
-            failures.append(error)
-            warnings.append(Warned(f"{error.message} The view is left out.", error.remedy))
-
-    for view in capture.views:
-        add(view)
-    if not photos[False] or len(failures) * 2 > len(capture.views):
-        raise CaptureError(
-            f"{len(failures)} of {len(capture.views)} photos cannot be used: {failures[0].message}"
-            if failures
-            else "No photo is left to train on.",
-            failures[0].remedy if failures else "Hold out fewer views.",
-        )
-    return photos[False], photos[True], warnings
-
-
 class Run:
     """One run from its seeds to its result."""
 
-    def __init__(self, folder, config, wire, model, rasterizer, training, held_out, capture: Capture):
+    def __init__(self, folder, config, wire, model, rasterizer, photos: Photos, capture: Capture):
         self.folder: RunFolder = folder
         self.config: TrainConfig = config
         self.wire: Wire = wire
         self.model: GaussianModel = model
         self.rasterizer = rasterizer
-        self.training: list[Photo] = training
-        self.held_out: list[Photo] = held_out
+        self.photos: Photos = photos
         self.capture = capture
         self.random = np.random.default_rng(config.seed)
-        pixels = sum(photo.covered_pixels for photo in training)
+        pixels = [photo.covered_pixels for photo in photos.training]
         self.densifier = make_densifier(model, config, capture.extent, pixels)
         self.step = 0
         self.measured: list[Evaluated] = []
@@ -143,8 +132,9 @@ class Run:
         return min(1.0, self.step / self.config.iterations)
 
     def execute(self) -> Finished:
-        """Evaluate the seeds, train, save, evaluate the result."""
+        """Prepare the rasteriser, evaluate the seeds, train, save, evaluate the result."""
         config = self.config
+        self.rasterizer.prepare(lambda what: self.wire.send(self.progress(math.nan, what), at_once=True))
         if self.step == 0:
             self.evaluate()
         stopped = False
@@ -160,11 +150,14 @@ class Run:
                 break
             if config.save_every and self.step % config.save_every == 0:
                 self.save_checkpoint()
-                self.save_snapshot()
+                self.save_splats(self.folder.snapshot_file(self.step))
             elif time.monotonic() - self.saved_at > AUTOSAVE_S:
                 self.save_checkpoint()
             if config.eval_every and self.step % config.eval_every == 0:
                 self.evaluate()
+        self.folder.require()
+        if not stopped:
+            self.model.take_average()
         write_splats(self.folder.splats_file, self.model.cloud())
         self.save_checkpoint()
         if self.step > 0:
@@ -174,10 +167,9 @@ class Run:
 
     def train_step(self) -> float:
         """One view: render, compare, differentiate, step, densify. Returns the loss."""
-        config, model, fraction, views = self.config, self.model, self.fraction, len(self.training)
-        photo = self.training[self.next_view()]
-        if schedules.is_coarse(config, fraction):
-            photo = photo.halved
+        config, model, fraction, views = self.config, self.model, self.fraction, len(self.photos.training)
+        is_coarse = schedules.is_coarse(config, fraction)
+        photo = (self.photos.coarse if is_coarse else self.photos.training)[self.next_view()]
         device = self.rasterizer.device
         background = torch.full((3,), photo.backdrop, device=device)
         if photo.alpha is not None and config.random_background:
@@ -193,7 +185,7 @@ class Run:
         loss = self.rasterizer.photometric_loss(
             rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
         )
-        weight = schedules.regularization(config, views)
+        weight = schedules.regularization(config, self.step, views)
         if weight:
             size = model.gaussians.log_scales.exp().mean() / self.capture.extent
             loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
@@ -213,6 +205,8 @@ class Run:
         self.step += 1
         rate = schedules.means_rate(config, fraction, self.capture.extent)
         self.densifier.after_step(self.step, fraction, rate)
+        if schedules.is_averaged(self.step, fraction):
+            model.average()
         if len(model) == 0:
             raise RunError("No splat is left.", "Lower Prune Opacity, or check that photos and cameras fit together.")
         return value
@@ -220,7 +214,7 @@ class Run:
     def next_view(self) -> int:
         """Each training view once, in random order, then again."""
         if not self._queue:
-            self._queue = self.random.permutation(len(self.training)).tolist()
+            self._queue = self.random.permutation(len(self.photos.training)).tolist()
         return self._queue.pop()
 
     def obey(self) -> bool:
@@ -232,8 +226,10 @@ class Run:
                 return False
             if command == "stop":
                 return True
-            if command == "snapshot":
-                self.save_snapshot()
+            if command in ("snapshot", "preview"):
+                self.save_splats(
+                    self.folder.preview_file if command == "preview" else self.folder.snapshot_file(self.step)
+                )
             else:
                 paused = command == "pause"
                 self.wire.send(self.progress(math.nan, "paused" if paused else "training"), at_once=True)
@@ -250,39 +246,41 @@ class Run:
 
     def evaluate(self) -> None:
         """Measure the held-out views, tell it, and keep the record in `metrics.json`."""
-        if not self.held_out:
+        if not self.photos.held_out:
             return
+        self.folder.require()
         self.wire.send(self.progress(math.nan, "evaluating"), at_once=True)
-        measured = evaluate(self.model, self.rasterizer, self.held_out, self.config.sh_degree, self.step, self.folder)
+        measured = evaluate(self.model, self.rasterizer, self.photos, self.config.sh_degree, self.step, self.folder)
+        measured = replace(measured, train_seconds=self.train_seconds)
         self.measured.append(measured)
         write_json(self.folder.metrics_file, [asdict(entry) for entry in self.measured])
         if len(self.measured) > 1:
-            first, last = (self.folder.path / entry.folder for entry in (self.measured[0], measured))
-            save_contact_sheet(self.folder.path / "held_out.png", self.held_out, first, last)
+            save_contact_sheet(self.folder, self.photos.held_out, self.measured[0], measured)
         self.wire.send(measured)
 
-    def save_snapshot(self) -> None:
-        path = self.folder.snapshot_file(self.step)
+    def save_splats(self, path: Path) -> None:
+        """Write the splats as they are now into the run folder, and tell it."""
+        self.folder.require()
         write_splats(path, self.model.cloud())
         self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
 
     def save_checkpoint(self) -> None:
         """All that training goes on from, written aside and moved into place."""
+        self.folder.require()
         self.saved_at = time.monotonic()
         aside = self.folder.checkpoint_file.with_name("checkpoint.pt.partial")
-        torch.save(
-            {
-                "model": self.model.state(),
-                "densifier": self.densifier.state(),
-                "step": self.step,
-                "train_seconds": self.train_seconds,
-                "queue": self._queue,
-                "random": self.random.bit_generator.state,
-                "torch_random": torch.get_rng_state(),
-                "capture_fingerprint": self.capture.fingerprint(),
-            },
-            aside,
-        )
+        state = {
+            "model": self.model.state(),
+            "densifier": self.densifier.state(),
+            "step": self.step,
+            "train_seconds": self.train_seconds,
+            "queue": self._queue,
+            "random": self.random.bit_generator.state,
+            "torch_random": torch.get_rng_state(),
+            "capture_fingerprint": self.capture.fingerprint(),
+        }
+        with open(aside, "wb") as file:  # PyTorch's own writer would hide why it failed
+            torch.save(state, file)
         os.replace(aside, self.folder.checkpoint_file)
 
     def restore(self) -> None:
@@ -315,8 +313,8 @@ class Run:
             "threads": torch.get_num_threads(),
             "capture": self.config.capture,
             "capture_fingerprint": self.capture.fingerprint(),
-            "training_views": [photo.name for photo in self.training],
-            "held_out_views": [photo.name for photo in self.held_out],
+            "training_views": [photo.name for photo in self.photos.training],
+            "held_out_views": [photo.name for photo in self.photos.held_out],
         }
 
     def summarize(self) -> None:
@@ -329,6 +327,7 @@ class Run:
                 "scene": self.capture.folder.name,
                 "backend": self.rasterizer.name,
                 "strategy": self.config.strategy,
+                "preset": preset_of(self.config),
                 "seeds": "surface" if self.capture.points and self.capture.points.normals is not None else "points",
                 "iterations": self.step,
                 "train_seconds": self.train_seconds,
@@ -336,5 +335,6 @@ class Run:
                 "init_only_psnr_db": first and first.psnr_db,
                 "held_out_psnr_db": last and last.psnr_db,
                 "held_out_ssim": last and last.ssim,
+                "train_psnr_db": last and last.train_psnr_db,
             },
         )

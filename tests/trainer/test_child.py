@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -70,6 +71,16 @@ def test_training_beats_its_seeds_on_views_it_never_saw(finished):
     assert (first.step, last.step) == (0, 120)
     assert last.psnr_db > first.psnr_db + 2.5
     assert last.ssim > first.ssim
+
+
+def test_the_gap_to_the_training_views_is_told(finished):
+    """The same views that training saw, measured as the held-out ones are: no lower than them here."""
+    folder, events = finished
+    first, last = [event for event in events if isinstance(event, Evaluated)]
+    assert last.train_psnr_db > first.train_psnr_db + 2.5
+    assert last.train_psnr_db > last.psnr_db - 1.0
+    recorded = json.loads(folder.metrics_file.read_text())
+    assert recorded[-1]["train_psnr_db"] == last.train_psnr_db
 
 
 def test_every_event_is_recorded(finished):
@@ -212,6 +223,21 @@ def test_a_child_without_parent_saves_and_ends(tmp_path, capture):
     assert process.folder.splats_file.is_file()
 
 
+def test_previews_replace_each_other_and_go_when_the_result_is_there(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.send("preview")
+    first = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    until(process, is_training)
+    process.send("preview")
+    second = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    assert first.path == second.path == "preview.ply" and second.step > first.step
+    assert len(read_splats(process.folder.preview_file)) == second.gaussian_count
+    process.send("stop")
+    assert isinstance(until_over(process)[-1], Finished)
+    assert not process.folder.preview_file.exists() and process.folder.splats_file.is_file()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_killed_child_leaves_its_last_snapshot(tmp_path, capture):
     process = start(tmp_path, capture, iterations=1_000_000)
@@ -222,6 +248,54 @@ def test_a_killed_child_leaves_its_last_snapshot(tmp_path, capture):
     assert isinstance(until_over(process)[-1], Failed)
     assert len(read_splats(process.folder.result_file())) == saved.gaussian_count
     assert not is_alive(process.pid)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("name", ["checkpoint.pt.partial", "splats.ply.partial", "photos.cache"])
+def test_a_full_disk_is_said_and_the_last_snapshot_stays(tmp_path, capture, name):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    process.send("snapshot")
+    saved = until(process, lambda event: isinstance(event, SnapshotSaved))[-1]
+    process.send("stop")
+    assert isinstance(until_over(process)[-1], Finished)
+    (process.folder.path / name).symlink_to("/dev/full")
+    process.folder.splats_file.unlink()
+    config = TrainConfig(**{**json.loads(process.folder.config_file.read_text()), "photo_memory_mb": 0})
+    config.write(process.folder.config_file)
+    again = TrainerProcess(trainer_command(Path(sys.executable), process.folder, resume=True), process.folder)
+    if name != "photos.cache":
+        until(again, is_training)
+        again.send("stop")
+    failed = until_over(again)[-1]
+    assert isinstance(failed, Failed), failed
+    assert failed.message == "The disk is full." or "cannot be written (No space left" in failed.message
+    assert "Free some space. What it had saved is kept" in failed.remedy or "has space" in failed.remedy
+    assert len(read_splats(process.folder.result_file())) == saved.gaussian_count
+
+
+def test_a_lost_run_folder_is_said(tmp_path, capture):
+    process = start(tmp_path, capture, iterations=1_000_000)
+    until(process, is_training)
+    shutil.rmtree(process.folder.path)
+    process.send("snapshot")
+    failed = until_over(process)[-1]
+    assert isinstance(failed, Failed) and failed.message == f"The run folder {process.folder.path} is gone."
+    assert failed.remedy == "Put it back, or start a new run in a folder that stays."
+
+
+@pytest.mark.parametrize("sentence", ["CUDA out of memory. Tried to allocate 2 GiB", "can't allocate memory: 12 bytes"])
+def test_too_little_memory_is_said(tmp_path, capture, monkeypatch, sentence):
+    from splat_addon.trainer import __main__, train
+
+    def fail(*_):
+        raise RuntimeError(sentence)
+
+    monkeypatch.setattr(train, "train", fail)
+    folder = RunFolder.create(tmp_path / "run", TrainConfig(capture=str(capture)))
+    failed = __main__.run(folder, None, resume=False)
+    assert failed.message == "There is not enough memory for this run."
+    assert failed.remedy == "Lower Max Splats or Max Resolution. It had saved nothing yet."
 
 
 def test_an_unreadable_photo_is_named_and_left_out(tmp_path):

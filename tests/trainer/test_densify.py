@@ -34,7 +34,7 @@ def ask(densifier, gradients_half_image) -> None:
 def test_gradients_are_means_over_the_views_that_saw_a_gaussian():
     gradients = ScreenGradients(model_of(random_cloud(2)))
     for seen in ([1.0, 1.0], [1.0, 0.0]):
-        pixels = torch.tensor([[0.3, 0.4], [0.6, 0.8]])
+        pixels = torch.tensor([[0.3, 0.4], [0.6, 0.8]]) * torch.tensor(seen)[:, None]  # 0 for what was not drawn
         gradients.observe(pixels, Rendering(None, None, None, torch.tensor(seen)), CAMERA)
     assert gradients.means().tolist() == pytest.approx([10.0, 20.0])
 
@@ -43,23 +43,32 @@ def test_gradients_are_means_over_the_views_that_saw_a_gaussian():
     ("name", "kind"), [("budget", BudgetDensifier), ("default", DefaultDensifier), ("mcmc", McmcDensifier)]
 )
 def test_the_strategy_is_the_one_that_was_asked_for(name, kind):
-    assert isinstance(make_densifier(model_of(random_cloud(3)), TrainConfig(strategy=name), 1.0, 1000), kind)
+    assert isinstance(make_densifier(model_of(random_cloud(3)), TrainConfig(strategy=name), 1.0, [1000]), kind)
 
 
 def test_the_count_follows_its_plan_and_the_cap():
     config = TrainConfig(target_gaussians=1100, max_gaussians=900)
     assert target_count(config, 100, 10**6) == 900
     assert target_count(TrainConfig(), 100, 25_000) == 1000
-    densifier = BudgetDensifier(model_of(random_cloud(100)), config, 900)
-    assert densifier.planned_count(0.0) == 100
-    assert densifier.planned_count(0.30) == 500, "half way between 3 and 57 %"
-    assert densifier.planned_count(0.9) == 900
+    densifier = BudgetDensifier(model_of(random_cloud(100)), config, 900, 100.0)
+    assert densifier.planned_count(0, 0.0) == 100
+    assert densifier.planned_count(300, 0.30) == 500, "half way between 3 and 57 %"
+    assert densifier.planned_count(900, 0.9) == 900
+
+
+def test_a_short_run_gets_no_more_than_its_steps_can_teach():
+    """1000 steps on photos of 2000 pixels are two million looks, enough for 500; one asked for them to be 900."""
+    model = model_of(random_cloud(100))
+    assert BudgetDensifier(model, TrainConfig(), 900, 2000.0).planned_count(700, 0.7) == 500
+    assert BudgetDensifier(model, TrainConfig(), 900, 2000.0).planned_count(7, 0.7) == 100, "never below the seeds"
+    asked = TrainConfig(target_gaussians=900)
+    assert BudgetDensifier(model, asked, 900, 2000.0).planned_count(700, 0.7) == 900
 
 
 def test_budget_splits_those_that_ask_loudest_and_keeps_the_order_of_the_others():
     cloud = random_cloud(10)
     model = model_of(cloud)
-    densifier = BudgetDensifier(model, TrainConfig(), target=12)
+    densifier = BudgetDensifier(model, TrainConfig(), target=12, photo_pixels=1e6)
     ask(densifier, [1, 9, 2, 8, 0, 0, 0, 0, 0, 0])
     densifier.after_step(100, 0.57, 0.0)
     assert len(model) == 12
@@ -73,7 +82,7 @@ def test_budget_removes_the_faint_and_fills_their_places():
     cloud = random_cloud(10)
     cloud.logit_opacities[4] = -9
     model = model_of(cloud)
-    densifier = BudgetDensifier(model, TrainConfig(), target=10)
+    densifier = BudgetDensifier(model, TrainConfig(), target=10, photo_pixels=1e6)
     ask(densifier, [1.0] * 9 + [5.0])
     densifier.after_step(100, 0.5, 0.0)
     assert len(model) == 10

@@ -253,3 +253,19 @@ def test_an_unreadable_photo_is_named(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(CaptureError, match=r"broken\.png cannot be read"):
         load_photo(view_of(tmp_path / "broken.png", Camera(4, 2, 3, 3, 2, 1, np.eye(4))), 1000)
+
+
+def test_the_average_is_that_of_what_was_taken_in_and_begins_anew_with_another_count():
+    model = GaussianModel(random_cloud(4), CPU)
+    start = model.gaussians.means.detach().clone()
+    for offset in (0.0, 3.0, 6.0):
+        with torch.no_grad():
+            model.gaussians.means.copy_(start + offset)
+        model.average()
+    again = GaussianModel(random_cloud(4), CPU)
+    again.restore(model.state())
+    again.take_average()
+    assert torch.allclose(again.gaussians.means, start + 3.0)
+    model.keep(torch.tensor([True, True, False, True]))
+    model.take_average()
+    assert torch.equal(model.gaussians.means, start[[0, 1, 3]] + 6.0), "a mean over other gaussians is no mean of these"

@@ -144,13 +144,15 @@ def test_what_is_missing_is_named(tmp_path, change, sentence):
 )
 def test_headers_without_sense_are_refused(tmp_path, header):
     (tmp_path / "a.ply").write_text(f"ply\n{header}\nend_header\n")
-    with pytest.raises(SplatFileError, match="The header of a.ply is not one this add-on reads"):
+    with pytest.raises(SplatFileError, match=r"The header of a\.ply is not one this add-on reads"):
         read_splats(tmp_path / "a.ply")
 
 
 def test_meshes_with_faces_are_refused_as_splats(tmp_path):
     text = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
-    (tmp_path / "a.ply").write_text(text + "element face 0\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n")
+    (tmp_path / "a.ply").write_text(
+        text + "element face 0\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n"
+    )
     with pytest.raises(SplatFileError, match="holds points but no splats"):
         read_splats(tmp_path / "a.ply")
 

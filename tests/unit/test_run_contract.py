@@ -15,7 +15,7 @@ import pytest
 
 from splat_addon.errors import RunError, SetupError
 from splat_addon.run import events as vocabulary
-from splat_addon.run.config import TrainConfig
+from splat_addon.run.config import TrainConfig, preset_of, with_preset
 from splat_addon.run.events import (
     Evaluated,
     Failed,
@@ -37,7 +37,7 @@ STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 EVENTS = [
     STARTED,
     Progressed(3, 0.25, 100, 12.5, 4.0),
-    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9),)),
+    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9, 0.2),), 12.5, 31.0, 0.2),
     SnapshotSaved(3, "snapshots/step_000003.ply", 100),
     Warned("One photo is missing.", "Add it."),
     Failed("It broke.", "Mend it."),
@@ -315,3 +315,13 @@ def test_the_child_does_not_inherit_blenders_python(monkeypatch):
     assert "PYTHONHOME" not in environment
     assert environment["PYTHONPATH"] == str(Path(__file__).resolve().parents[2])
     assert environment["PYTHONUTF8"] == "1"
+
+
+def test_a_preset_changes_its_own_settings_and_is_recognised():
+    mine = TrainConfig(capture="/somewhere", strategy="mcmc")
+    quality = with_preset(mine, "quality")
+    assert (quality.iterations, quality.strategy, quality.capture) == (30_000, "mcmc", "/somewhere")
+    assert preset_of(quality) == "quality" and preset_of(TrainConfig()) == "balanced"
+    assert preset_of(replace(quality, iterations=123)) == "custom"
+    with pytest.raises(RunError, match="no preset 'best'"):
+        with_preset(mine, "best")

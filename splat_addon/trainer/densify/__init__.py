@@ -3,6 +3,7 @@
 Every strategy sees the same: gradients after each backward pass, and the part of the run that is done after each step.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -51,10 +52,9 @@ class ScreenGradients:
 
     @torch.no_grad()
     def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
-        half_image = screen_gradients_px.new_tensor([camera.width / 2, camera.height / 2])
-        seen = rendering.radii_px > 0
-        self._sums += torch.linalg.norm(screen_gradients_px * half_image, dim=1) * seen
-        self._views += seen
+        across, down = screen_gradients_px[:, 0] * (camera.width / 2), screen_gradients_px[:, 1] * (camera.height / 2)
+        self._sums += torch.hypot(across, down)  # 0 for what was not seen
+        self._views += rendering.radii_px > 0
 
     def means(self) -> Tensor:
         """(N,) 0 for what no view saw."""
@@ -80,14 +80,16 @@ def broken_or_faint(gaussians: Gaussians, faintest: float) -> Tensor:
     return gone
 
 
-def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, training_pixels: int) -> Densifier:
-    """The strategy that `config` names. `extent`: the scene's, capture units; `training_pixels`: of all photos."""
+def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, photo_pixels: Sequence[int]) -> Densifier:
+    """The strategy that `config` names. `extent`: the scene's, capture units; `photo_pixels`: of each training photo
+    those that count."""
     from .budget import BudgetDensifier, target_count
     from .default import DefaultDensifier
     from .mcmc import McmcDensifier
 
+    target = target_count(config, len(model), sum(photo_pixels))
     if config.strategy == "budget":
-        return BudgetDensifier(model, config, target_count(config, len(model), training_pixels))
+        return BudgetDensifier(model, config, target, sum(photo_pixels) / max(1, len(photo_pixels)))
     if config.strategy == "mcmc":
-        return McmcDensifier(model, config, target_count(config, len(model), training_pixels))
+        return McmcDensifier(model, config, target)
     return DefaultDensifier(model, config, extent)

@@ -16,11 +16,16 @@ from ..rasterize import Gaussians, Rendering, quaternion_matrices
 from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
 
 GROWS_FROM, GROWS_UNTIL = 0.03, 0.57  # parts of the run between which the count rises
+REPLACES_UNTIL = 0.9  # part of the run; until then whoever fades is replaced
 CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side
 LONG_AXIS_SHRINK, OTHER_AXES_SHRINK = 0.65, 0.9
 LOGIT_LOSS = 0.25  # of each child: two overlap where one was
 SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
-PIXELS_PER_GAUSSIAN = 25.0  # training pixels that should speak for each gaussian, when no count is asked for
+# When no count is asked for: what the photos can decide, and what the steps of the run can teach.
+PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
+LOOKS_PER_GAUSSIAN = (
+    4000.0  # pixels compared over the whole run; with fewer, more steps are worth more than more splats
+)
 
 
 def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
@@ -30,31 +35,39 @@ def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> 
 
 
 class BudgetDensifier:
-    """The strategy "budget"."""
+    """The strategy "budget". `photo_pixels`: of one training photo, in the mean."""
 
-    def __init__(self, model: GaussianModel, config: TrainConfig, target: int):
+    def __init__(self, model: GaussianModel, config: TrainConfig, target: int, photo_pixels: float):
         self.model = model
         self.config = config
         self.first_count = len(model)
         self.target = target
+        self.photo_pixels = photo_pixels
         self.gradients = ScreenGradients(model)
+        self.is_open = True  # while counts still change
 
     def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
         """See `Densifier.observe`."""
-        self.gradients.observe(screen_gradients_px, rendering, camera)
+        if self.is_open:
+            self.gradients.observe(screen_gradients_px, rendering, camera)
 
-    def planned_count(self, fraction: float) -> int:
-        """How many gaussians there should be when `fraction` of the run is done."""
+    def planned_count(self, step: int, fraction: float) -> int:
+        """How many gaussians there should be after `step` steps, when `fraction` of the run is done."""
+        target = self.target
+        if not self.config.target_gaussians and fraction > 0:
+            looks = step / fraction * self.photo_pixels  # of the whole run, as far as can be told
+            target = min(target, max(self.first_count, round(looks / LOOKS_PER_GAUSSIAN)))
         part = (fraction - GROWS_FROM) / (GROWS_UNTIL - GROWS_FROM)
-        return round(self.first_count + (self.target - self.first_count) * min(max(part, 0.0), 1.0))
+        return round(self.first_count + (target - self.first_count) * min(max(part, 0.0), 1.0))
 
     @torch.no_grad()
     def after_step(self, step: int, fraction: float, means_rate: float) -> None:
         """See `Densifier.after_step`."""
-        if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= 0.9:
+        self.is_open = fraction < REPLACES_UNTIL
+        if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= REPLACES_UNTIL:
             return
         gone = broken_or_faint(self.model.gaussians, self.config.prune_opacity)
-        wanted = self.planned_count(fraction) - (len(gone) - int(gone.sum()))
+        wanted = self.planned_count(step, fraction) - (len(gone) - int(gone.sum()))
         asking = self.gradients.means().masked_fill(gone, -1.0)
         count = max(0, min(wanted, int(SHARE_AT_ONCE * len(asking)), int((asking > 0).sum())))
         parents = torch.topk(asking, count).indices

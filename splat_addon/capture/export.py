@@ -1,0 +1,246 @@
+"""Writing a capture for other programs: `transforms.json`, and COLMAP models in both forms."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CaptureError, some_of
+from ..gaussians.ply import write_points
+from . import colmap
+from .camera import Camera
+from .capture import Capture, View
+from .colmap_model import ColmapModel, Observations
+from .points import Points
+from .transforms import FILE_NAME, find_transforms, relative_path, write_transforms
+from .undistort import pinhole_within
+
+TRANSFORMS, COLMAP_BINARY, COLMAP_TEXT = "TRANSFORMS", "COLMAP_BINARY", "COLMAP_TEXT"
+POINTS_FILE = "points3d.ply"
+_MODEL = "sparse/0"
+_ASIDE = ".export.partial"
+
+PhotoWriter = Callable[[Path, Camera, Camera, Path], None]
+"""(photo, its camera, the pinhole camera, where to write what that one sees): reading photos is not this room's."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is written. `world_from_capture` (4, 4) is a similarity that cameras and points are moved by."""
+
+    formats: frozenset[str] = frozenset({TRANSFORMS, COLMAP_BINARY})
+    copy_photos: bool = True
+    replace_earlier: bool = False
+    world_from_capture: np.ndarray = field(default_factory=lambda: np.eye(4))
+    undistort: PhotoWriter | None = None
+
+
+def export_capture(
+    capture: Capture, folder: Path, options: ExportOptions, tell_progress: Callable[[int], None] = lambda done: None
+) -> list[str]:
+    """Write `capture` into `folder`, aside first and then moved into place; returns sentences to show.
+
+    `transforms.json` with `points3d.ply`, `sparse/0/`, and `images/` when photos are copied. Tracks of a COLMAP model
+    are kept. Photos that stay where they are get referred to by relative paths; undistorted ones are always written.
+    Raises CaptureError when nothing is to be written, when something is in the way, or when the folder fails.
+    """
+    folder = Path(folder)
+    if not options.formats:
+        raise CaptureError("No format is chosen.", "Choose transforms.json, a COLMAP model, or both.")
+    notes: list[str] = []
+    views = capture.views or capture.all_views
+    if capture.views_without_photo:
+        count, names = len(capture.views_without_photo), some_of(view.name for view in capture.views_without_photo)
+        done = "were left out" if capture.views else "were written all the same"
+        notes.append(f"Views without a photo: {count} ({names}). They {done}.")
+    if options.undistort is not None and not capture.views:
+        notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
+    is_moving = bool(capture.views) and (options.copy_photos or options.undistort is not None)
+    is_moving = is_moving and not (options.undistort is None and _lie_in(views, folder / "images"))
+    _require_free(capture, folder, options, is_moving)
+    aside = folder / _ASIDE
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        if is_moving:
+            views = _write_photos(views, aside, folder, options, tell_progress)
+        moved = [replace(view, camera=view.camera.moved(options.world_from_capture)) for view in views]
+        points = capture.points or Points(np.empty((0, 3)), np.empty((0, 3)))
+        points = points.moved(options.world_from_capture)
+        if TRANSFORMS in options.formats:
+            _write_transforms(aside, folder, moved, points, capture.folder)
+        if options.formats & {COLMAP_BINARY, COLMAP_TEXT}:
+            notes += _write_colmap(aside, folder, moved, points, capture, options)
+        _move_into_place(aside, folder)
+    except OSError as error:
+        raise CaptureError(
+            f"The export folder {folder} cannot be written ({error.strerror}).",
+            "Choose a folder that can be written and has space; nothing was changed.",
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return notes
+
+
+def _lie_in(views: tuple[View, ...], folder: Path) -> bool:
+    return all(view.image_path.resolve().is_relative_to(folder.resolve()) for view in views)
+
+
+def _require_free(capture: Capture, folder: Path, options: ExportOptions, is_moving: bool) -> None:
+    """Nothing that lies in the folder is replaced unless asked for, and never what the capture is read from."""
+    planned = ["images"] if is_moving else []
+    planned += ["masks"] if is_moving and any(view.mask_path for view in capture.views) else []
+    planned += [FILE_NAME, POINTS_FILE] if TRANSFORMS in options.formats else []
+    planned += [_MODEL] if options.formats & {COLMAP_BINARY, COLMAP_TEXT} else []
+    present = [name for name in planned if (folder / name).exists()]
+    sources = [_MODEL] if find_transforms(capture.folder) is None else [FILE_NAME, POINTS_FILE]
+    sources += ["images", "masks"]
+    own = [name for name in present if name in sources]
+    if own and folder.resolve() == capture.folder.resolve():
+        raise CaptureError(
+            f"{folder} holds {some_of(own)} of the capture itself.",
+            "Export into another folder; nothing was changed.",
+        )
+    if present and not options.replace_earlier:
+        raise CaptureError(
+            f"{folder} already holds {some_of(present)}.",
+            "Choose an empty folder, or switch on Replace Earlier Export; nothing was changed.",
+        )
+
+
+def _write_photos(
+    views: tuple[View, ...], aside: Path, folder: Path, options: ExportOptions, tell_progress: Callable[[int], None]
+) -> tuple[View, ...]:
+    """Copy or undistort photos and masks into `aside`; the views with the places they will have, and their cameras."""
+    written = []
+    for done, view in enumerate(views):
+        tell_progress(done)
+        camera = view.camera if options.undistort is None else pinhole_within(view.camera)
+        files = {"image_path": ("images", view.image_path)}
+        if view.mask_path is not None:
+            files["mask_path"] = ("masks", view.mask_path)
+        places: dict[str, Any] = {}
+        for field_name, (kind, source) in files.items():
+            name = f"{kind}/{view.name}{source.suffix}"
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            if options.undistort is not None and any(view.camera.distortion):
+                options.undistort(source, view.camera, camera, aside / name)
+            else:
+                shutil.copyfile(source, aside / name)
+            places[field_name] = folder / name
+        written.append(replace(view, camera=camera, **places))
+    return tuple(written)
+
+
+def _write_transforms(aside: Path, folder: Path, views: list[View], points: Points, source: Path) -> None:
+    names = {relative_path(view.image_path.resolve(), folder.resolve()): view for view in views}
+    held_out = {name for name, view in names.items() if view.is_held_out}
+    points_file = None
+    if len(points.positions):
+        points_file = POINTS_FILE
+        write_points(aside / POINTS_FILE, points.positions, points.colors, points.normals)
+    cameras = {name: view.camera for name, view in names.items()}
+    masks = {
+        name: relative_path(view.mask_path.resolve(), folder.resolve())
+        for name, view in names.items()
+        if view.mask_path is not None
+    }
+    write_transforms(aside / FILE_NAME, cameras, held_out, points_file, _remarks(source), masks)
+
+
+def _remarks(source: Path) -> dict:
+    """What the source says about its colours."""
+    path = find_transforms(source)
+    if path is None:
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return {key: document[key] for key in ("view_transform",) if key in document}
+
+
+def _write_colmap(
+    aside: Path, folder: Path, views: list[View], points: Points, capture: Capture, options: ExportOptions
+) -> list[str]:
+    base = folder / "images"
+    notes = []
+    if not _lie_in(tuple(views), base):
+        try:
+            base = Path(os.path.commonpath([view.image_path.parent.resolve() for view in views]))
+        except ValueError as error:
+            raise CaptureError(
+                "The photos lie on several drives, which a COLMAP model cannot say.", "Switch on Copy Photos."
+            ) from error
+        if capture.views:
+            notes.append(f"The COLMAP model names its photos from {base}: give that as the image path.")
+    names = {view.name: relative_path(view.image_path.resolve(), base.resolve()) for view in views}
+    observations, errors = _observations(capture, views, names)
+    model = ColmapModel(
+        {names[view.name]: view.camera for view in views}, points.positions, points.colors, errors, observations
+    )
+    (aside / _MODEL).mkdir(parents=True)
+    for chosen, as_text in ((COLMAP_BINARY, False), (COLMAP_TEXT, True)):
+        if chosen in options.formats:
+            colmap.write_model(aside / _MODEL, model, as_text)
+    distorted = [view.name for view in views if any(view.camera.distortion)]
+    if distorted:
+        notes.append(
+            f"The lens distortion of the photos ({len(distorted)}) is kept as COLMAP's OPENCV model; for trainers that"
+            " only read pinhole cameras, export with Undistort Photos."
+        )
+    return notes
+
+
+def _observations(
+    capture: Capture, views: list[View], names: dict[str, str]
+) -> tuple[dict[str, Observations], np.ndarray]:
+    """What a COLMAP capture's photos show of its points, by exported name, and the points' errors; else nothing."""
+    model_folder = colmap.find_model(capture.folder)
+    if find_transforms(capture.folder) is not None or model_folder is None:
+        return {}, np.empty(0)
+    model = colmap.read_model(model_folder, with_observations=True)
+    observations = {}
+    for view in views:
+        seen, camera = model.observations.get(view.listed_as), model.cameras.get(view.listed_as)
+        if seen is None or camera is None:
+            continue
+        if any(camera.distortion) and not any(view.camera.distortion):
+            zoom = view.camera.fx / camera.fx
+            center = (camera.cx, camera.cy)
+            pixels = (camera.undistort_pixels(seen.pixels) - center) * zoom + center
+            seen = Observations(pixels, seen.points)
+        observations[names[view.name]] = seen
+    return observations, model.errors
+
+
+def _move_into_place(aside: Path, folder: Path) -> None:
+    """Swap everything in, the list of cameras last; other files in `folder` are left alone. When one cannot be moved,
+    those before it go back."""
+    old = aside / "old"
+    old.mkdir()
+    done: list[tuple[Path, Path]] = []
+    try:
+        _swap(aside, folder, old, done)
+    except OSError:
+        for start, end in reversed(done):
+            os.replace(end, start)
+        raise
+
+
+def _swap(aside: Path, folder: Path, old: Path, done: list[tuple[Path, Path]]) -> None:
+    """Move what was written, noting each (from, to) in `done`."""
+    for name in ("images", "masks", POINTS_FILE, _MODEL, FILE_NAME):
+        if not (aside / name).exists():
+            continue
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        moves = [(target, old / name.replace("/", "_"))] if target.exists() else []
+        for start, end in (*moves, (aside / name, target)):
+            os.replace(start, end)
+            done.append((start, end))

@@ -1,0 +1,38 @@
+"""Rotations as COLMAP writes them: unit quaternions (w, x, y, z)."""
+
+import numpy as np
+
+
+def rotation_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
+    """(3, 3) from (w, x, y, z), normalised first. NaN in, NaN out; so does a quaternion of length zero."""
+    with np.errstate(all="ignore"):
+        w, x, y, z = np.asarray(quaternion, dtype=np.float64) / np.linalg.norm(quaternion)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
+    """(4,) unit quaternion with w >= 0: the eigenvector of Bar-Itzhack's (2000) matrix, exact for any turn."""
+    r = np.asarray(rotation, dtype=np.float64)
+    symmetric = np.array(
+        [
+            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
+            [r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
+            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1], 0],
+            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], np.trace(r)],
+        ]
+    )
+    _, vectors = np.linalg.eigh(symmetric, UPLO="L")
+    quaternion = vectors[[3, 0, 1, 2], -1]
+    return -quaternion if quaternion[0] < 0 else quaternion
+
+
+def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
+    """(3, 3) the rotation nearest to a matrix that is one but for rounding (polar decomposition)."""
+    left, _, right = np.linalg.svd(matrix)
+    return left @ right
