@@ -9,21 +9,35 @@ def _classes():
     return (*settings.CLASSES, *operators.classes(), *panels.classes())
 
 
+def _handlers():
+    """What Blender calls by itself: (name of the list in bpy.app.handlers, function)."""
+    from .operators import training
+    from .splat_addon.scene import hiding
+
+    return (*training.HANDLERS.items(), *hiding.HANDLERS.items())
+
+
+def _menus():
+    """Entries in Blender's own menus: (menu, what draws them)."""
+    from .operators import photos, splat_files
+
+    return (*photos.MENUS.items(), *splat_files.MENUS.items())
+
+
 def register():
     import bpy
 
     from .operators import command_line, review_interface
-    from .operators.photos import MENUS
-    from .operators.training import HANDLERS, look_for_runs
+    from .operators.training import look_for_runs
     from .splat_addon.scene import viewport
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
-    for name, handler in HANDLERS.items():
+    for name, handler in _handlers():
         getattr(bpy.app.handlers, name).append(handler)
-    for menu, draw in MENUS.items():
+    for menu, draw in _menus():
         getattr(bpy.types, menu).append(draw)
     review_interface.register()
     command_line.register()
@@ -36,15 +50,14 @@ def unregister():
     import bpy
 
     from .operators import command_line, review_interface, setup
-    from .operators.photos import MENUS
-    from .operators.training import HANDLERS, look_for_runs, stop_ticking
+    from .operators.training import look_for_runs, stop_ticking
     from .splat_addon.scene import found_runs, live_run, machine, trainer_setup, viewport
 
     viewport.unregister()
     review_interface.unregister()
-    for menu, draw in MENUS.items():
+    for menu, draw in _menus():
         getattr(bpy.types, menu).remove(draw)
-    for name, handler in HANDLERS.items():
+    for name, handler in _handlers():
         getattr(bpy.app.handlers, name).remove(handler)
     if bpy.app.timers.is_registered(look_for_runs):
         bpy.app.timers.unregister(look_for_runs)

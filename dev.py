@@ -402,6 +402,8 @@ def bench(arguments):
     trainer = ensure(TRAINER)
     python = ensure(preferred_blender()) if name in BENCHMARKS_IN_BLENDER else trainer
     variables = child_environment(ROOT, ROOT / "tests", SPLAT_TRAINER_PYTHON=trainer)
+    if name == "blender":  # it is run in every Blender
+        variables["SPLAT_BLENDER_PYTHONS"] = os.pathsep.join(ensure(blender) for blender in possible_blenders())
     return hand_over([python, ROOT / "benchmarks" / (name + ".py"), *rest], variables)
 
 

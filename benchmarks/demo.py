@@ -75,7 +75,11 @@ def main() -> int:
         item.hide_render = True
     do(bpy.ops.splat.review_view)
     do(bpy.ops.splat.leave_review)
-    scene.view_settings.view_transform = "Standard"  # what training images are; AgX would be applied twice
+    held_out = scene.splat.held_out_views[0].name.replace("_", " ")
+    scene.camera = bpy.data.objects[held_out]  # F12 renders the splats through a view that training never saw
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
+    scene.render.engine, scene.cycles.samples = "CYCLES", 16
+    do(bpy.ops.splat.set_up_render)  # what training images are: the Standard view; AgX would be applied twice
     for area in (area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"):
         area.spaces.active.shading.type = "MATERIAL"
     with quiet(out / "blender.log"):

@@ -6,6 +6,7 @@ def classes():
     from . import (
         capture,
         photos,
+        render,
         review,
         review_wipe,
         runs,
@@ -13,12 +14,14 @@ def classes():
         save_report,
         seeds,
         setup,
+        splat_files,
         splats,
         training,
         viewport,
-    )  # fmt: skip
+    )
 
     modules = (
-        sample, capture, photos, seeds, training, runs, setup, splats, viewport, review, review_wipe, save_report,
-    )  # fmt: skip
+        *(sample, capture, photos, seeds, training, runs, setup, splats, splat_files, viewport, render),
+        *(review, review_wipe, save_report),
+    )
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -1,13 +1,12 @@
-"""Splats in and out of the scene."""
+"""A run's splats in the scene."""
 
 from pathlib import Path
 
 import bpy
-from bpy_extras.io_utils import ExportHelper
 from mathutils import Matrix
 
 from ..splat_addon.errors import RunError
-from ..splat_addon.gaussians.ply import read_splats, write_splats
+from ..splat_addon.gaussians.ply import SplatPly, read_splats
 from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.scene import appearance, photo_capture, review, splats, viewport_bounds
@@ -42,40 +41,14 @@ class SPLAT_OT_import_result(bpy.types.Operator):
             raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
         cloud = read_splats(path)
         item = _object_of_run(context.scene, folder, cloud)
-        appearance.show_as_ellipsoids(item)
+        item[appearance.BLEND_SPACE_KEY] = SplatPly(path).blend_space
+        appearance.show_splats(item, context.scene)
         viewport_bounds.hand_over(context.scene)
         context.view_layer.update()
         for other in context.selected_objects:
             other.select_set(False)  # nor is the new object selected: thousands of outlines would hide it
         context.view_layer.objects.active = item
         self.report({"INFO"}, f"Imported {len(cloud)} splats from {path.name}")
-        return {"FINISHED"}
-
-
-class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
-    """Write the active splat object as a PLY that other splat tools read"""
-
-    bl_idname = "splat.export_ply"
-    bl_label = "Export Splats"
-    bl_options = {"REGISTER"}
-
-    filename_ext = ".ply"
-    filter_glob: bpy.props.StringProperty(default="*.ply", options={"HIDDEN"})
-
-    @classmethod
-    def poll(cls, context):
-        if context.active_object is None or not splats.is_splats(context.active_object):
-            cls.poll_message_set("Make a splat object active first")
-            return False
-        return True
-
-    @reports_errors
-    def execute(self, context):
-        cloud = splats.splats_from_object(context.active_object)
-        if context.active_object.matrix_world != Matrix.Identity(4):
-            self.report({"WARNING"}, "The splats are written in the object's own frame, without its transform")
-        write_splats(Path(self.filepath).with_suffix(".ply"), cloud)
-        self.report({"INFO"}, f"Exported {len(cloud)} splats to {self.filepath}")
         return {"FINISHED"}
 
 
@@ -86,7 +59,7 @@ def _object_of_run(scene: bpy.types.Scene, folder: RunFolder, cloud) -> bpy.type
             splats.replace_splats(item, cloud)
             _follow_capture(scene, item, folder)
             return item
-    item = splats.splats_to_object(cloud, folder.path.name, _collection(scene))
+    item = splats.splats_to_object(cloud, folder.path.name, splat_collection(scene))
     item[RUN_KEY] = str(folder.path)
     _follow_capture(scene, item, folder)
     return item
@@ -98,7 +71,8 @@ def _follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunF
         item.parent = photo_capture.find_root(scene, Path(TrainConfig.read(folder.config_file).capture))
 
 
-def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+def splat_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    """Where splats are put in a scene, made when it is missing."""
     found = scene.collection.children.get(COLLECTION)
     if found is None:
         found = bpy.data.collections.new(COLLECTION)
@@ -106,4 +80,4 @@ def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     return found
 
 
-CLASSES = (SPLAT_OT_import_result, SPLAT_OT_export_ply)
+CLASSES = (SPLAT_OT_import_result,)

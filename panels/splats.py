@@ -2,13 +2,17 @@
 
 import bpy
 
-from ..operators.splats import SPLAT_OT_export_ply, SPLAT_OT_import_result
+from ..operators.render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
+from ..operators.splat_files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
+from ..operators.splats import SPLAT_OT_import_result
 from ..operators.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.scene import viewport
-from ..splat_addon.scene.splats import is_splats
+from ..splat_addon.scene.render_setup import is_set_up
+from ..splat_addon.scene.splats import is_splats, splat_count
+from ..splat_addon.scene.transforms import transform_problems
 from .capture import SidebarPanel
 from .training import WRAP
-from .wrap import wrapped
+from .wrap import draw_sentence
 
 
 class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
@@ -19,10 +23,25 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         layout.prop(context.scene.splat, "run_folder")
         layout.operator(SPLAT_OT_import_result.bl_idname, icon="IMPORT")
+        row = layout.row(align=True)
+        row.operator(SPLAT_OT_import_ply.bl_idname, text="Import PLY", icon="FILE_FOLDER")
+        row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
         active = context.active_object
         if active is not None and is_splats(active):
-            layout.label(text=f"{active.name}: {len(active.data.attributes['position'].data)} splats")
-        layout.operator(SPLAT_OT_export_ply.bl_idname, icon="EXPORT")
+            layout.label(text=f"{active.name}: {splat_count(active)} splats")
+            for problem in transform_problems(active):
+                for sentence in problem.replace(": ", ":\n", 1).splitlines():
+                    layout.label(text=sentence, icon="ERROR")
+        draw_render_settings(layout, context)
+
+
+def draw_render_settings(layout, context) -> None:
+    """The look and what renders need for it."""
+    column = layout.column(align=True)
+    column.prop(context.scene.splat, "look", text="Render")
+    column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
+    if is_set_up(context.scene):
+        column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
 
 
 class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
@@ -39,7 +58,8 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
         )
         if not chosen.show:
             return
-        _draw_sentence(layout, viewport.problem(), "ERROR")
+        if viewport.problem():
+            draw_sentence(layout, viewport.problem(), "ERROR", WRAP)
         layout.prop(chosen, "kind")
         if chosen.kind == "ELLIPSOIDS":
             layout.prop(chosen, "reach_sigma")
@@ -60,13 +80,7 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
             layout.prop(chosen, "blending")
         layout.prop(chosen, "is_hidden_by_meshes")
         if chosen.is_hidden_by_meshes and viewport.lacks_depth():
-            _draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO")
-
-
-def _draw_sentence(layout, sentence: str, icon: str) -> None:
-    for line in wrapped(sentence, width=WRAP) if sentence else ():
-        layout.label(text=line, icon=icon)
-        icon = "BLANK1"
+            draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO", WRAP)
 
 
 CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport)

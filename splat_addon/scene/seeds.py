@@ -15,10 +15,11 @@ from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_points
 from ..gaussians.srgb import encode_srgb
 from ..run.config import TrainConfig
-from .appearance import show_as_ellipsoids
+from .appearance import show_splats
 from .capturing import POINTS_FILE
 from .settings import absolute
 from .splats import is_splats, replace_splats, splats_to_object
+from .viewport_bounds import hand_over
 
 SEEDS_KEY = "splat_seeds"  # on the object that shows them
 ROOT_KEY = "splat_capture"  # on the empty that carries a photo capture: its folder
@@ -87,7 +88,8 @@ def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> b
     else:
         replace_splats(item, cloud)
     item.parent = root_of(scene, folder) if folder is not None else None
-    show_as_ellipsoids(item)
+    show_splats(item, scene)
+    hand_over(scene)
     return item
 
 

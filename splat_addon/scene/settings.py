@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import RunError
 from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
 from . import review_settings
+from .appearance import LOOKS
 from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
 from .viewport_settings import SPLAT_PG_viewport
 
@@ -150,9 +151,24 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         options=MAY_BE_RELATIVE,
         update=lambda self, context: _on_run_chosen(self.id_data),
     )
+    look: bpy.props.EnumProperty(
+        name="Look",
+        description="How the colors of overlapping splats are blended in renders",
+        items=LOOKS,
+        default="SCENE",
+        update=lambda self, context: _on_look_chosen(self.id_data),
+    )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
+
+
+def _on_look_chosen(scene) -> None:
+    """All splats of a scene have one look."""
+    from . import appearance
+
+    for item in appearance.splat_objects(scene):
+        appearance.set_look(item, scene.splat.look)
 
 
 def _on_run_chosen(scene) -> None:

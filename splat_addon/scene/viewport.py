@@ -16,11 +16,11 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ..errors import SplatError
+from .appearance import BLEND_SPACE_KEY
 from .splats import is_splats
 from .viewport_picture import Atlas, Look, Picture, Placed, View, forget_programs
 from .viewport_texels import fingerprint
 
-BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender", how its run was trained
 _MOST_PICTURES = 16
 
 

@@ -51,7 +51,8 @@ def show_own_geometry(item: bpy.types.Object) -> None:
 
 
 def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
-    return [modifier for modifier in item.modifiers if modifier.name == appearance.GROUP_NAME]
+    modifier = appearance.quads_of(item)
+    return [] if modifier is None else [modifier]
 
 
 def _make_group() -> bpy.types.NodeTree:

@@ -148,7 +148,7 @@ class Run:
         self.folder.require()
         if not stopped:
             self.model.take_average()
-        write_splats(self.folder.splats_file, self.model.cloud())
+        write_splats(self.folder.splats_file, self.model.cloud(), self.rasterizer.blend_space)
         self.save_checkpoint()
         if self.step > 0:
             self.evaluate()
@@ -251,7 +251,7 @@ class Run:
     def save_splats(self, path: Path) -> None:
         """Write the splats as they are now into the run folder, and tell it."""
         self.folder.require()
-        write_splats(path, self.model.cloud())
+        write_splats(path, self.model.cloud(), self.rasterizer.blend_space)
         self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
 
     def save_checkpoint(self) -> None:

@@ -201,7 +201,7 @@ def test_splats_in_the_scene_are_not_photographed(extension, tmp_path):
         np.zeros((1, 3)), np.full((1, 3), 2.0), np.array([[1.0, 0, 0, 0]]), np.array([9.0]), np.ones((1, 1, 3))
     )
     item = splats.splats_to_object(cloud, "Fog", scene.collection)
-    appearance.show_as_ellipsoids(item)
+    appearance.show_splats(item, scene)
     select(bpy.data.objects["Cube"])
     bpy.ops.splat.capture_scene()
     assert read_pixels(tmp_path / "c" / "images" / "Splat_000.png")[0, 0, 3] == 0

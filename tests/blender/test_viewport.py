@@ -281,7 +281,7 @@ def test_an_error_while_drawing_is_said_once_and_stops_the_display(viewport, mon
 
 def test_while_splats_are_drawn_a_box_stands_for_their_object_in_the_viewport_alone(extension):
     item, cloud = make_splats(extension)
-    extension.module("splat_addon.scene.appearance").show_as_ellipsoids(item)
+    extension.module("splat_addon.scene.appearance").show_splats(item, bpy.context.scene)
     chosen = bpy.context.scene.splat.viewport
     chosen.show = False
     before = [(modifier.name, modifier.show_viewport) for modifier in item.modifiers]
