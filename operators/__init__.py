@@ -3,7 +3,7 @@
 
 def classes():
     """All operator classes, in order of registration."""
-    from . import capture, review, sample, seeds, splats, training
+    from . import capture, review, rigs, sample, seeds, splats, training
 
-    modules = (sample, capture, seeds, training, splats, review)
+    modules = (sample, rigs, capture, seeds, training, splats, review)
     return tuple(cls for module in modules for cls in module.CLASSES)

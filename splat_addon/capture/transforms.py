@@ -18,7 +18,8 @@ _DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 def read_transforms(path: Path) -> tuple[dict[str, Camera], set[str] | None, str | None]:
     """Cameras by photo path (relative to the file), the photos marked held out (None: not said), the points' file.
 
-    In captures of a scene the split is a choice of training, not of the capture, and so counts as not said.
+    In captures of a scene the split is a choice of training, not of the capture, and so counts as not said, unless the
+    artist has marked cameras.
 
     Raises CaptureError when the file is no capture.
     """
@@ -43,19 +44,27 @@ def read_transforms(path: Path) -> tuple[dict[str, Camera], set[str] | None, str
                 "Each frame needs file_path, transform_matrix, fl_x, fl_y, cx, cy, w and h.",
             ) from error
     held_out = None
-    if document.get("source") != SCENE_SOURCE and ("val_filenames" in document or "test_filenames" in document):
+    is_said = document.get("source") != SCENE_SOURCE or document.get("held_out_by") == "mark"
+    if is_said and ("val_filenames" in document or "test_filenames" in document):
         held_out = {*(document.get("val_filenames") or []), *(document.get("test_filenames") or [])}
     return cameras, held_out, document.get("ply_file_path")
 
 
 def write_transforms(
-    path: Path, cameras: dict[str, Camera], held_out: set[str], points_file: str | None, extra: dict
+    path: Path,
+    cameras: dict[str, Camera],
+    held_out: set[str],
+    points_file: str | None,
+    extra: dict,
+    frame_extra: dict[str, dict] | None = None,
 ) -> None:
-    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there."""
+    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there, and
+    `frame_extra` to the frames, by photo path."""
     frames = []
     for name, camera in cameras.items():
         matrix = camera.world_from_camera @ OPENCV_FROM_OPENGL
-        frames.append({"file_path": name, **_intrinsics(camera), "transform_matrix": matrix.tolist()})
+        more = (frame_extra or {}).get(name, {})
+        frames.append({"file_path": name, **more, **_intrinsics(camera), "transform_matrix": matrix.tolist()})
     shared = {key: frames[0][key] for key in _INTRINSICS if len({frame[key] for frame in frames}) == 1}
     for frame in frames:
         for key in shared:

@@ -14,7 +14,7 @@ from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.events import Event, Failed
 from ..run.folder import RunFolder
-from .wire import Wire, take_standard_output
+from ..run.wire import Wire, take_standard_output
 
 MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "pillow", "numba": "numba==0.68.1"}
 

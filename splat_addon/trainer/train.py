@@ -19,6 +19,7 @@ from ..gaussians.ply import read_splats, write_splats
 from ..run.config import TrainConfig
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
+from ..run.wire import Wire
 from . import schedules
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
@@ -26,7 +27,6 @@ from .images import Photo, load_photo
 from .model import GaussianModel
 from .rasterize import Gaussians, choose, doctor
 from .seeds import seeds_from_points
-from .wire import Wire
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
 

@@ -32,6 +32,7 @@ def prepare(folder: Path, **changes) -> bpy.types.Scene:
     scene.world = bpy.data.worlds.new("World")
     select(add_cube())
     values = {"folder": str(folder), "camera_count": 3, "width": 32, "height": 24, "samples": 2, "seed_count": 50}
+    values["engine"] = "CYCLES"
     for name, value in {**values, "use_denoising": False, **changes}.items():
         setattr(scene.splat.capture, name, value)
     return scene
