@@ -67,7 +67,7 @@ CHECKS = Environment(
     "import mypy, numpy",
 )
 
-BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo")  # all others run in the trainer's environment
+BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo", "exactness")  # all others run in the trainer's environment
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 # Type errors that are no news, because the stubs of Blender know only the base class of what a collection returns,
 # one type per argument, nothing of features newer than the oldest Blender, and nothing of the extension's property.

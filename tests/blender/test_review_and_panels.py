@@ -177,6 +177,7 @@ def drawn(extension, module: str, panel: str) -> list:
 def test_the_capture_panel_shows_dome_settings_for_domes_only(extension):
     record = drawn(extension, "capture", "SPLAT_PT_capture")
     assert ("prop", "camera_count") in record and ("operator", "splat.capture_scene", None) in record
+    assert ("prop", "samples") in drawn(extension, "capture", "SPLAT_PT_capture_images")
     bpy.context.scene.splat.capture.source = "SELECTED"
     assert ("prop", "camera_count") not in drawn(extension, "capture", "SPLAT_PT_capture")
 
