@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ..capture.capture import Points
 from ..capture.transforms import FILE_NAME, is_own_capture
@@ -12,7 +13,6 @@ from ..errors import CaptureError
 from ..gaussians.ply import write_points
 from ..run.process import ChildProcess, clean_environment
 from ..run.rendering import RenderFolder, RenderPlan
-from .restore import borrow
 
 POINTS_FILE = "points3d.ply"
 START_LIMIT_S = 1800.0  # opening a heavy file takes its time
@@ -102,13 +102,20 @@ def _save_painted_images(work: Path) -> tuple[tuple[str, str], ...]:
     folder = work / "painted"
     shutil.rmtree(folder, ignore_errors=True)
     saved = []
-    for image in bpy.data.images:
+    for image in list(bpy.data.images):
         if not image.is_dirty or image.source not in ("FILE", "GENERATED") or not image.has_data:
             continue
         folder.mkdir(exist_ok=True)
         name = f"painted/{len(saved):03d}.{'exr' if image.is_float else 'png'}"
-        with borrow() as settings:
-            settings.set(image, file_format="OPEN_EXR" if image.is_float else "PNG")
-            image.save(filepath=str(work / name), save_copy=True)
+        pixels = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+        rgba = np.ones((len(pixels) // image.channels, 4), dtype=np.float32)
+        rgba[:, : image.channels] = pixels.reshape(-1, image.channels)
+        # Through an image of its own: saving the artist's would give it another file.
+        copy = bpy.data.images.new("Splat Copy", *image.size, alpha=True, float_buffer=image.is_float)
+        copy.pixels.foreach_set(rgba.ravel())
+        copy.filepath_raw, copy.file_format = str(work / name), "OPEN_EXR" if image.is_float else "PNG"
+        copy.save()
+        bpy.data.images.remove(copy)
         saved.append((image.name_full, name))
     return tuple(saved)

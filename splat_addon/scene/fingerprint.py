@@ -12,7 +12,17 @@ import bpy
 import numpy as np
 
 # Collections of bpy.data that no render looks at; images are looked at as files.
-_INTERFACE = {"screens", "window_managers", "workspaces", "brushes", "palettes", "paint_curves", "libraries", "images"}
+_INTERFACE = {
+    "all_ids",
+    "screens",
+    "window_managers",
+    "workspaces",
+    "brushes",
+    "palettes",
+    "paint_curves",
+    "libraries",
+    "images",
+}
 # Properties that change while nobody changes the scene: interface, selection, the current frame; and this extension's.
 _PASSING = {
     "rna_type", "splat", "camera", "tool_settings", "cursor", "frame_current", "frame_subframe", "frame_float",
@@ -148,10 +158,9 @@ def _add_image(digest, image: bpy.types.Image) -> None:
 
 
 def _file_state(path: str) -> str:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return f"{path}:missing"
+    if not os.path.isfile(path):
+        return ""  # folders that outputs go to change with every output
+    found = os.stat(path)
     return f"{path}:{found.st_size}:{found.st_mtime_ns}"
 
 
