@@ -26,7 +26,7 @@ _INTERFACE = {
 # Properties that change while nobody changes the scene: interface, selection, the current frame; and this extension's.
 _PASSING = {
     "rna_type", "splat", "camera", "tool_settings", "cursor", "frame_current", "frame_subframe", "frame_float",
-    "hide_viewport", "preview", "asset_data", "particles", "child_particles", "override_library", "location_hidden",
+    "hide_viewport", "preview", "asset_data", "particles", "child_particles", "override_library",
 }  # fmt: skip
 _PASSING_PREFIXES = ("select", "active", "show_", "use_fake")
 _RELEVANT = {"show_render"}  # of modifiers
