@@ -168,12 +168,13 @@ def stop_ticking() -> None:
 
 
 def _tick() -> float | None:
-    if live_render.pump():
+    is_last = not live_render.pump() and not live_render.is_rendering()
+    if is_last or live_render.is_rendering():  # once more after the end: only then panels have moved to their places
         for window in bpy.context.window_manager.windows:
             for area in window.screen.areas:
                 if area.type == "VIEW_3D":
                     area.tag_redraw()
-    return TICK_S if live_render.is_rendering() else None
+    return None if is_last else TICK_S
 
 
 CLASSES = (SPLAT_OT_capture_scene, SPLAT_OT_cancel_capture)

@@ -43,7 +43,7 @@ class SPLAT_PT_capture(SidebarPanel, bpy.types.Panel):
             column.prop(chosen, "last_frame")
             column.prop(chosen, "frame_step")
         render = live_render.current()
-        if live_render.is_rendering():
+        if render is not None and not render.is_over:
             _draw_progress(layout, render)
         else:
             layout.operator(SPLAT_OT_capture_scene.bl_idname, icon="RENDER_STILL")
@@ -81,7 +81,6 @@ class SPLAT_PT_capture_cameras(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_capture_cameras"
     bl_parent_id = "SPLAT_PT_capture"
     bl_label = "Cameras"
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, active = self.layout, context.active_object
@@ -126,4 +125,4 @@ def _draw_messages(layout, render: live_render.LiveRender) -> None:
         draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
 
 
-CLASSES = (SPLAT_PT_capture, SPLAT_PT_capture_images, SPLAT_PT_capture_cameras, SPLAT_PT_seeds)
+CLASSES = (SPLAT_PT_capture, SPLAT_PT_capture_cameras, SPLAT_PT_capture_images, SPLAT_PT_seeds)

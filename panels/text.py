@@ -2,7 +2,7 @@
 
 import math
 
-WRAP = 38  # letters that fit into the sidebar at its usual width
+WRAP = 35  # letters that fit into the sidebar at its usual width, beside an icon
 
 
 def draw_sentence(column, sentence: str, icon: str) -> None:

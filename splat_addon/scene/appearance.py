@@ -64,12 +64,14 @@ def _make_material() -> bpy.types.Material:
     base = build.add("ShaderNodeAttribute")
     base.attribute_type, base.attribute_name = "INSTANCER", BASE
 
-    # colour: coefficient -> display-encoded -> scene-linear (the encoding's power law; its foot is darker than 0.3 %)
+    # colour: coefficient -> display-encoded -> scene-linear: the encoding's power law, with its foot pulled down to 0
     encoded = build.vector("MULTIPLY_ADD", base.outputs["Vector"], (SH_C0,) * 3, (0.5,) * 3)
     shown = build.vector("MAXIMUM", encoded, (0.0,) * 3)
     shifted = build.vector("MULTIPLY_ADD", shown, (1 / 1.055,) * 3, (0.055 / 1.055,) * 3)
     linear = build.add("ShaderNodeGamma", Color=shifted)
     linear.inputs["Gamma"].default_value = 2.4
+    foot = build.vector("MAXIMUM", build.vector("MULTIPLY_ADD", shown, (-1 / 0.04045,) * 3, (1.0,) * 3), (0.0,) * 3)
+    decoded = build.vector("MULTIPLY_ADD", foot, (-((0.055 / 1.055) ** 2.4),) * 3, linear.outputs[0])
 
     # distance of the ray from the centre in sigma: |p|^2 - (p . d)^2 with the surface point p and the ray d there
     place = build.add("ShaderNodeTexCoord").outputs["Object"]
@@ -84,7 +86,7 @@ def _make_material() -> bpy.types.Material:
     front = build.math("SUBTRACT", 1.0, geometry.outputs["Backfacing"])
     alpha = build.math("MULTIPLY", build.math("MULTIPLY", response, base.outputs["Alpha"]), front)
 
-    emission = build.add("ShaderNodeEmission", Color=linear.outputs[0])
+    emission = build.add("ShaderNodeEmission", Color=decoded)
     mix = build.add("ShaderNodeMixShader", Fac=alpha)
     tree.links.new(build.add("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[1])
     tree.links.new(emission.outputs[0], mix.inputs[2])

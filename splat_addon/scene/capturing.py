@@ -101,7 +101,7 @@ def _save_painted_images(work: Path) -> tuple[tuple[str, str], ...]:
     """Write the pixels of images that were painted and not saved, which a copy of the file would lack."""
     folder = work / "painted"
     shutil.rmtree(folder, ignore_errors=True)
-    saved = []
+    saved: list[tuple[str, str]] = []
     for image in list(bpy.data.images):
         if not image.is_dirty or image.source not in ("FILE", "GENERATED") or not image.has_data:
             continue

@@ -26,7 +26,7 @@ from ..run.events import PROTOCOL, Event, Failed, Finished, Progressed, Started,
 from ..run.folder import write_json
 from ..run.rendering import PARTIAL, RenderFolder, RenderPlan, Shot
 from ..run.wire import Wire, take_standard_output
-from . import passes, render_setup
+from . import image_settings, passes
 from .fingerprint import scene_fingerprint
 from .shots import export_cameras, set_frame
 
@@ -89,7 +89,7 @@ class CaptureRender:
         scene = open_scene(folder, plan)
         objects = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
         used = [objects[name] for name in dict.fromkeys(shot.camera for shot in plan.shots) if name in objects]
-        notes = render_setup.set_up(scene, plan, used)
+        notes = image_settings.set_up(scene, plan, used)
         cameras = export_cameras(scene, plan.shots)
         held_out = held_out_photos(plan)
         kept = self._keep_finished(scene, plan, cameras, {item.name_full for item in used})
@@ -121,10 +121,7 @@ class CaptureRender:
         path = self.folder.path
         set_frame(scene, plan.shots[0].frame)
         scene_state = scene_fingerprint(without)
-        state = {
-            "scene": scene_state,
-            "cameras": {shot.photo: [shot.frame, camera_text(cameras[shot.photo])] for shot in plan.shots},
-        }
+        shots = {shot.photo: [shot.frame, camera_text(cameras[shot.photo])] for shot in plan.shots}
         try:
             before = json.loads(self.folder.state_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -132,7 +129,7 @@ class CaptureRender:
         kept = set()
         if before.get("scene") == scene_state:
             wanted = [name for name, is_wanted in (("depths", plan.depth), ("normals", plan.normals)) if is_wanted]
-            for photo, camera in state["cameras"].items():
+            for photo, camera in shots.items():
                 others = [path / name / passes.pass_name(photo) for name in wanted]
                 is_whole = all(file.is_file() for file in (path / photo, *others))
                 if is_whole and before.get("cameras", {}).get(photo) == camera:
@@ -140,7 +137,7 @@ class CaptureRender:
         for file in (path / "images").glob("*"):
             if f"images/{file.name}" not in kept:
                 file.unlink()
-        write_json(self.folder.state_file, state)
+        write_json(self.folder.state_file, {"scene": scene_state, "cameras": shots})
         for name in ("images", "depths", "normals"):
             (path / name).mkdir(exist_ok=True)
         return kept
@@ -244,7 +241,7 @@ def require_something_visible(images: list[Path]) -> None:
 
 def write_models(folder: RenderFolder, plan: RenderPlan, cameras: dict[str, Camera], held_out: set[str]) -> None:
     """`transforms.json` in the work folder."""
-    extra = {"view_transform": render_setup.VIEW_TRANSFORM, "color_space": "sRGB", "source": SCENE_SOURCE}
+    extra = {"view_transform": image_settings.VIEW_TRANSFORM, "color_space": "sRGB", "source": SCENE_SOURCE}
     if any(shot.is_held_out for shot in plan.shots):
         extra["held_out_by"] = "mark"
     files = {

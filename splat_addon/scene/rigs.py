@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 import numpy as np
@@ -159,7 +160,7 @@ def _along_curve(curve: bpy.types.Object | None, count: int) -> tuple[np.ndarray
     """(count, 3) places at equal steps along a curve object, world frame, and (count, 3) the way ahead at each."""
     if curve is None or curve.type != "CURVE":
         raise CaptureError("No curve was chosen to go along.", "Choose a curve object as the path.")
-    bare = curve.data.copy()  # as a line: without the bevel, taper and extrusion that it may be drawn with
+    bare: Any = curve.data.copy()  # as a line: without the bevel, taper and extrusion that it may be drawn with
     bare.bevel_depth = bare.extrude = bare.offset = 0.0
     bare.bevel_object = bare.taper_object = None
     bare.dimensions = "3D"  # a flat curve would be filled
@@ -209,7 +210,7 @@ def _place_cameras(scene, positions, looks, rig: Rig, name: str, reach: float, c
 
 def _facing(backward: np.ndarray) -> Matrix:
     """The rotation of a camera that looks against `backward` with the world's up above."""
-    return Vector(backward).to_track_quat("Z", "Y").to_matrix()
+    return Vector(backward.tolist()).to_track_quat("Z", "Y").to_matrix()
 
 
 def _spacing(positions: np.ndarray) -> float:

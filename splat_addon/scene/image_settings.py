@@ -110,7 +110,7 @@ def _has_strips(editor: bpy.types.SequenceEditor) -> bool:
 
 
 def _set_up_film(scene: bpy.types.Scene, plan: RenderPlan) -> None:
-    render = scene.render
+    render: Any = scene.render
     if plan.engine:
         render.engine = plan.engine
     if plan.resolution is not None:
