@@ -168,8 +168,9 @@ def stop_ticking() -> None:
 
 
 def _tick() -> float | None:
-    is_last = not live_render.pump() and not live_render.is_rendering()
-    if is_last or live_render.is_rendering():  # once more after the end: only then panels have moved to their places
+    events = live_render.pump()
+    is_last = not events and not live_render.is_rendering()
+    if events or is_last:  # once more after the end: only then panels have moved to their places
         for window in bpy.context.window_manager.windows:
             for area in window.screen.areas:
                 if area.type == "VIEW_3D":

@@ -21,7 +21,7 @@ from splat_addon.gaussians.ply import write_splats
 from splat_addon.trainer.seeds import seeds_from_points
 capture = open_capture(Path({capture!r}), 0)
 seeds = seeds_from_points(capture.points, 1_000_000, 0.5, 0, 0)
-opaque = replace(seeds, logit_opacities=np.full(len(seeds), 12.0), log_scales=seeds.log_scales + np.log(2.0))
+opaque = replace(seeds, logit_opacities=np.full(len(seeds), 12.0), log_scales=seeds.log_scales + np.log(1.5))
 write_splats(Path({splats!r}), opaque)
 """
 PATCHES = {  # scene-linear
@@ -75,7 +75,7 @@ def test_flat_colours_come_back_within_two_parts_in_255(extension, trainer_pytho
     chosen = scene.splat.capture
     chosen.folder, chosen.source, chosen.engine = str(tmp_path / "c"), "SELECTED", "CYCLES"
     chosen.width, chosen.height, chosen.samples, chosen.use_denoising = WIDTH, HEIGHT, 4, False
-    chosen.seed_count = 4000
+    chosen.seed_count = 1600
     scene.splat.training.hold_out_every = 0
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     view = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c", 0).views[0]
@@ -106,8 +106,8 @@ def render(scene, camera, path) -> np.ndarray:
     """What Cycles makes of the scene under the Standard view, as an artist would set it."""
     scene.camera, scene.render.engine = camera, "CYCLES"
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
-    scene.cycles.samples, scene.cycles.use_denoising, scene.render.dither_intensity = 64, False, 0.0
-    scene.cycles.transparent_max_bounces, scene.cycles.min_transparent_bounces = 256, 256
+    scene.cycles.samples, scene.cycles.use_denoising, scene.render.dither_intensity = 4, False, 0.0
+    scene.cycles.transparent_max_bounces, scene.cycles.min_transparent_bounces = 64, 64
     scene.view_settings.view_transform, scene.view_settings.exposure = "Standard", 0.0
     scene.render.film_transparent = True
     scene.render.filepath = str(path)
