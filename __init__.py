@@ -30,11 +30,12 @@ def register():
     from .operators import command_line, review_interface
     from .operators.training import look_for_runs
     from .splat_addon.scene import viewport
-    from .splat_addon.scene.settings import SPLAT_PG_scene
+    from .splat_addon.scene.settings import SPLAT_PG_object, SPLAT_PG_scene
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
+    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)
     for name, handler in _handlers():
         getattr(bpy.app.handlers, name).append(handler)
     for menu, draw in _menus():
@@ -49,9 +50,9 @@ def register():
 def unregister():
     import bpy
 
-    from .operators import command_line, review_interface, setup
+    from .operators import capture, command_line, review_interface, setup
     from .operators.training import look_for_runs, stop_ticking
-    from .splat_addon.scene import found_runs, live_run, machine, trainer_setup, viewport
+    from .splat_addon.scene import found_runs, live_render, live_run, machine, trainer_setup, viewport
 
     viewport.unregister()
     review_interface.unregister()
@@ -63,10 +64,13 @@ def unregister():
         bpy.app.timers.unregister(look_for_runs)
     stop_ticking()
     setup.stop_ticking()
+    capture.stop_ticking()
     live_run.close(machine.outlives())
+    live_render.close()
     trainer_setup.close()
     found_runs.forget()
     command_line.unregister()
+    del bpy.types.Object.splat
     del bpy.types.Scene.splat
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)

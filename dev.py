@@ -80,6 +80,7 @@ BENCHMARKS_IN_BLENDER = (
     "blender_viewport",
     "capture",
     "demo",
+    "exactness",
 )  # all others run in the trainer's environment
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 # Type errors that are no news, because the stubs of Blender know only the base class of what a collection returns,

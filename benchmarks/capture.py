@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import _capture_cameras
 import _capture_seeds
 
 from support import extension as support
@@ -105,6 +106,7 @@ CASES = (
     case_export_colmap_binary,
     case_export_transforms,
     *_capture_seeds.CASES,
+    *_capture_cameras.CASES,
 )
 
 

@@ -57,7 +57,7 @@ def main() -> int:
     surfaces = list(bpy.context.selected_objects)
     chosen = scene.splat.capture
     chosen.folder, chosen.camera_count, chosen.seed_count = str(out / "capture"), CAMERAS, SEEDS
-    chosen.width, chosen.height, chosen.samples = WIDTH, HEIGHT, 32
+    chosen.width, chosen.height, chosen.samples, chosen.engine = WIDTH, HEIGHT, 32, "CYCLES"
     print(f"Rendering {CAMERAS} views of {WIDTH} x {HEIGHT} …", flush=True)
     render_seconds = timed(lambda: do(bpy.ops.splat.capture_scene))
 

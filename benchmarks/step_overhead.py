@@ -19,6 +19,7 @@ import torch
 from splat_addon.capture.capture import open_capture
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
+from splat_addon.run.wire import Wire
 from splat_addon.trainer import schedules
 from splat_addon.trainer.images import Photo
 from splat_addon.trainer.model import GaussianModel
@@ -26,7 +27,6 @@ from splat_addon.trainer.photos import load_photos
 from splat_addon.trainer.rasterize import choose
 from splat_addon.trainer.seeds import first_cloud
 from splat_addon.trainer.train import Run
-from splat_addon.trainer.wire import Wire
 
 DEMO_CAPTURE = Path(__file__).resolve().parents[1] / "demo" / "capture"
 TURN = 100  # steps

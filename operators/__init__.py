@@ -9,6 +9,7 @@ def classes():
         render,
         review,
         review_wipe,
+        rigs,
         runs,
         sample,
         save_report,
@@ -21,7 +22,7 @@ def classes():
     )
 
     modules = (
-        *(sample, capture, photos, seeds, training, runs, setup, splats, splat_files, viewport, render),
+        *(sample, rigs, capture, photos, seeds, training, runs, setup, splats, splat_files, viewport, render),
         *(review, review_wipe, save_report),
     )
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -11,8 +11,7 @@ from ..splat_addon.scene.render_setup import is_set_up
 from ..splat_addon.scene.splats import is_splats, splat_count
 from ..splat_addon.scene.transforms import transform_problems
 from .capture import SidebarPanel
-from .training import WRAP
-from .wrap import draw_sentence
+from .wrap import WRAP, draw_sentence
 
 
 class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):

@@ -8,9 +8,7 @@ from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_trai
 from ..splat_addon.scene import live_run, machine
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
-from .wrap import draw_sentence, wrapped
-
-WRAP = 38  # letters that fit into the sidebar at its usual width
+from .wrap import WRAP, draw_sentence, duration
 
 
 class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
@@ -77,28 +75,16 @@ def _draw_run(layout, run: live_run.LiveRun) -> None:
     column = layout.column(align=True)
     progress = run.progress
     if progress is not None:
-        left = "" if math.isnan(progress.seconds_left) or run.is_over else f", {_duration(progress.seconds_left)} left"
+        left = "" if math.isnan(progress.seconds_left) or run.is_over else f", {duration(progress.seconds_left)} left"
         column.label(text=f"Step {progress.step} of {run.iterations}{left}")
         column.label(text=f"{progress.gaussian_count} splats, {progress.steps_per_s:.1f} it/s on {run.backend}")
     if run.evaluations:
         last = run.evaluations[-1]
         column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB, init only {run.evaluations[0].psnr_db:.2f}")
     for warning in run.warnings[:3]:
-        icon = "INFO"
-        for line in wrapped(warning, width=WRAP):
-            column.label(text=line, icon=icon)
-            icon = "BLANK1"
+        draw_sentence(column, warning, "INFO", WRAP)
     if run.message:
-        icon = "ERROR" if run.state == "failed" else "CHECKMARK"
-        for line in wrapped(run.message, width=WRAP):
-            column.label(text=line, icon=icon)
-            icon = "BLANK1"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK", WRAP)
 
 
 CLASSES = (SPLAT_PT_training, SPLAT_PT_training_advanced)

@@ -17,6 +17,13 @@ from .viewport_settings import SPLAT_PG_viewport
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
     ("SELECTED", "Selected Cameras", "Use the selected cameras"),
+    ("COLLECTION", "Collection", "Use the cameras of a collection, for example of a rig"),
+    ("FRAMES", "Frame Range", "Use the scene's camera, as it is animated, over a range of frames"),
+    ("ALL", "All Cameras", "Use all cameras of the scene"),
+]
+ENGINES = [
+    ("SCENE", "Scene's Engine", "Render with the engine of the scene"),
+    ("CYCLES", "Cycles", "Render with Cycles, whatever the scene's engine is"),
 ]
 
 # Newer Blenders want to be told that a path may begin with "//"
@@ -56,13 +63,31 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         min=-80.0,
         max=80.0,
     )
+    collection: bpy.props.PointerProperty(
+        name="Collection", description="The collection whose cameras see the scene", type=bpy.types.Collection
+    )
+    first_frame: bpy.props.IntProperty(name="First Frame", description="Frame of the first image", default=1)
+    last_frame: bpy.props.IntProperty(name="Last Frame", description="Frame of the last image at most", default=250)
+    frame_step: bpy.props.IntProperty(name="Step", description="Frames from one image to the next", default=5, min=1)
+    engine: bpy.props.EnumProperty(name="Engine", description="What renders the images", items=ENGINES, default="SCENE")
+    use_scene_samples: bpy.props.BoolProperty(
+        name="Scene Samples", description="Render with the scene's own samples and denoising", default=False
+    )
+    depth: bpy.props.BoolProperty(
+        name="Depth", description="Also write the depth of each image, as 32-bit OpenEXR", default=False
+    )
+    normals: bpy.props.BoolProperty(
+        name="Normals", description="Also write the normals of each image, as 32-bit OpenEXR", default=False
+    )
     use_scene_resolution: bpy.props.BoolProperty(
-        name="Scene Resolution", description="Render at the scene's resolution and percentage", default=False
+        name="Scene Resolution",
+        description="Render at the scene's resolution and percentage, and its render region if that crops",
+        default=False,
     )
     width: bpy.props.IntProperty(name="Width", description="Width of the images", default=800, min=8, max=16384)
     height: bpy.props.IntProperty(name="Height", description="Height of the images", default=600, min=8, max=16384)
     samples: bpy.props.IntProperty(
-        name="Samples", description="Cycles samples per pixel of each image", default=64, min=1, max=65536
+        name="Samples", description="Samples per pixel of each image", default=64, min=1, max=65536
     )
     use_denoising: bpy.props.BoolProperty(
         name="Denoise", description="Denoise the images: noise cannot be learned, only averaged", default=True
@@ -76,6 +101,17 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         default=20_000,
         min=1,
         max=50_000_000,
+    )
+
+
+class SPLAT_PG_object(bpy.types.PropertyGroup):
+    """`Object.splat`: what is said about one object."""
+
+    is_held_out: bpy.props.BoolProperty(
+        name="Held Out",
+        description="Views of this camera measure quality instead of training. As soon as one camera is marked, "
+        "marks decide instead of every n-th view",
+        default=False,
     )
 
 
@@ -185,7 +221,10 @@ def _on_view_chosen(context) -> None:
     review.refresh(context)
 
 
-CLASSES = (SPLAT_PG_capture, *review_settings.CLASSES, SPLAT_PG_training, SPLAT_PG_viewport, SPLAT_PG_scene)
+CLASSES = (
+    *(SPLAT_PG_capture, SPLAT_PG_object, *review_settings.CLASSES),
+    *(SPLAT_PG_training, SPLAT_PG_viewport, SPLAT_PG_scene),
+)
 
 
 def train_config(scene: bpy.types.Scene) -> TrainConfig:

@@ -19,6 +19,7 @@ from ..gaussians.ply import write_splats
 from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
+from ..run.wire import Wire
 from . import schedules
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
@@ -27,7 +28,6 @@ from .photos import Photos, load_photos
 from .rasterize import Gaussians, choose, doctor
 from .rasterize.blend_space import BLENDER, DISPLAY
 from .seeds import first_cloud, kind_of_seeds
-from .wire import Wire
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
 

@@ -261,6 +261,7 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     chosen, training = scene.splat.capture, scene.splat.training
     chosen.folder, chosen.camera_count, chosen.seed_count = str(tmp_path / "capture"), 10, 4000
     chosen.width, chosen.height, chosen.samples, chosen.use_denoising = 96, 72, 4, True
+    chosen.engine = "CYCLES"
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     training.iterations, training.eval_every = 60, 0
     assert bpy.ops.splat.start_training() == {"FINISHED"}
