@@ -262,5 +262,6 @@ def test_a_scene_is_captured_with_the_chosen_kind_of_points(extension, tmp_path)
     chosen = bpy.context.scene.splat.capture
     chosen.folder, chosen.seed_source = str(tmp_path / "c"), "POINT_CLOUDS"
     chosen.camera_count, chosen.width, chosen.height, chosen.samples = 2, 16, 12, 1
+    chosen.engine = "CYCLES"
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     assert len(extension.module("splat_addon.gaussians.ply").read_points(tmp_path / "c" / "points3d.ply")[0]) == 40
