@@ -19,8 +19,9 @@ from .transforms import remember_places
 
 BASE = "radiance:base"
 HIGHER = "radiance:sh_"
-STORED_OPACITY = "file:opacity"
-STORED_LENGTH = "file:quaternion_length"
+FROM_FILE = "file:"  # begins the names of attributes that only an export reads
+STORED_OPACITY = f"{FROM_FILE}opacity"
+STORED_LENGTH = f"{FROM_FILE}quaternion_length"
 _SMALLEST_SCALE = 1e-9  # a scale of 0 would ruin the precision of native splats
 _SAME_OPACITY = 2e-7  # nearer to what the file says than 32 bits can tell: it was not edited
 _EXTREME_OPACITY = 1e-7  # opacities this near 0 or 1 have no finite logit in 32 bits

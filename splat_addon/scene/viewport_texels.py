@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 from ..gaussians.harmonics import coefficient_count, degree_of
-from .splats import BASE, HIGHER
+from .splats import BASE, FROM_FILE, HIGHER
 
 TEXELS = (4, 7, 10, 15)  # per splat, by degree
 _FLOATS_BEFORE_HARMONICS = 16
@@ -103,7 +103,9 @@ def float_attributes(data: bpy.types.ID) -> list[str]:
     return sorted(
         attribute.name
         for attribute in _attributes(data)
-        if attribute.domain == "POINT" and attribute.data_type in _READABLE and not attribute.name.startswith(".")
+        if attribute.domain == "POINT"
+        and attribute.data_type in _READABLE
+        and not attribute.name.startswith((".", FROM_FILE))
     )
 
 

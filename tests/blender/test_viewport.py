@@ -335,6 +335,9 @@ class Recorder:
     def label(self, text, **options):
         self.names.append(text)
 
+    def column(self, **options):
+        return self
+
 
 def test_the_panel_offers_what_the_display_uses(extension, viewport, monkeypatch):
     def names() -> set[str]:
