@@ -1,6 +1,6 @@
 """Colours come back: what is rendered, captured and seeded looks the same when the splats are rendered again."""
 
-import subprocess
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -8,22 +8,7 @@ import pytest
 
 from support import pixels
 from support.cube_scene import add_camera, select
-from support.extension import ROOT
 
-SEED_CODE = """
-import sys
-sys.path.insert(0, {root!r})
-from dataclasses import replace
-from pathlib import Path
-import numpy as np
-from splat_addon.capture.capture import open_capture
-from splat_addon.gaussians.ply import write_splats
-from splat_addon.trainer.seeds import seeds_from_points
-capture = open_capture(Path({capture!r}), 0)
-seeds = seeds_from_points(capture.points, 1_000_000, 0.5, 0, 0)
-opaque = replace(seeds, logit_opacities=np.full(len(seeds), 12.0), log_scales=seeds.log_scales + np.log(1.5))
-write_splats(Path({splats!r}), opaque)
-"""
 PATCHES = {  # scene-linear
     "black": (0.0, 0.0, 0.0),
     "dark": (0.002, 0.002, 0.002),
@@ -65,7 +50,7 @@ def seen_at(image: np.ndarray, camera, places: np.ndarray) -> np.ndarray:
     return np.array([image[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3, :3].mean(axis=(0, 1)) for x, y in found])
 
 
-def test_flat_colours_come_back_within_two_parts_in_255(extension, trainer_python, patches, tmp_path):
+def test_flat_colours_come_back_within_two_parts_in_255(extension, patches, tmp_path):
     objects, places = patches
     scene = bpy.context.scene
     scene.view_settings.view_transform, scene.view_settings.exposure = "AgX", 1.0
@@ -83,15 +68,12 @@ def test_flat_colours_come_back_within_two_parts_in_255(extension, trainer_pytho
     photo = seen_at(pixels.read(view.image_path), view.camera, places)
     assert np.abs(photo - expected).max() <= 1 / 255, "the training image is the sRGB encoding"
 
-    run = extension.module("splat_addon.run.folder").RunFolder.create(
-        tmp_path / "run", extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "c"))
-    )
-    code = SEED_CODE.format(
-        root=str(ROOT),
-        capture=str(tmp_path / "c"),
-        splats=str(run.splats_file),
-    )
-    subprocess.run([str(trainer_python), "-c", code], check=True)
+    config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "c"), sh_degree=0)
+    run = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", config)
+    points = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c", 0).points
+    seeds = extension.module("splat_addon.capture.seeds").gaussians_from_points(points, config)
+    opaque = replace(seeds, logit_opacities=np.full(len(seeds), 12.0), log_scales=seeds.log_scales + np.log(1.5))
+    extension.module("splat_addon.gaussians.ply").write_splats(run.splats_file, opaque)
     scene.splat.run_folder = str(run.path)
     assert bpy.ops.splat.import_result() == {"FINISHED"}
     for item in objects:
