@@ -108,7 +108,7 @@ def _watch(outlives: bool) -> dict[str, tuple[float, float]]:
         config = module("splat_addon.run.config").TrainConfig(capture=scratch)
         folder = Path(scratch) / "run"
         item = splats.splats_to_object(cloud, "Live", bpy.context.scene.collection)
-        appearance.show_as_ellipsoids(item)
+        appearance.show_splats(item, bpy.context.scene)
         run = live_run.start(bpy.context.scene, config, folder, Path(sys.executable), outlives)
         ply.write_splats(folder / "snapshot.ply", cloud)
         reading = None
