@@ -61,7 +61,7 @@ TRAINER = Environment(
     "the trainer",
     tuple(REQUIREMENTS["pythons"]),
     (*REQUIREMENTS["packages"], PYTEST),
-    "import torch, numba, scipy, PIL, matplotlib",
+    "import torch, numba, PIL, matplotlib",
 )
 CHECKS = Environment(
     "checks",

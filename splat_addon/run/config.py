@@ -98,7 +98,7 @@ class TrainConfig:
         False, "Default: lower all opacities every tenth of the run, so that floaters fade", advanced=True
     )
     coarse_until: float = _setting(
-        0.3, "Part of the run that is trained at half resolution", low=0.0, high=1.0, advanced=True
+        0.15, "Part of the run that is trained at half resolution", low=0.0, high=1.0, advanced=True
     )
     few_views: int = _setting(
         24, "Captures with at most this many training views are regularised", low=0, high=100_000, advanced=True

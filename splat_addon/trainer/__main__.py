@@ -22,7 +22,7 @@ from ..run.lock import RunLock
 from ..run.wire import Wire, take_standard_output
 
 MEMORY_SIGNS = ("out of memory", "allocate memory")  # of CUDA; of PyTorch on the CPU
-MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "pillow", "numba": "numba==0.68.1"}
+MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "numba": "numba==0.68.1"}
 
 
 def main(arguments: list[str]) -> int:

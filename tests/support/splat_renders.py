@@ -55,3 +55,21 @@ def load(path) -> np.ndarray:
     values = values.reshape(image.size[1], image.size[0], 4)[::-1]
     bpy.data.images.remove(image)
     return values
+
+
+def delete_points(item, which: np.ndarray) -> None:
+    """Select the points of a splat object at a boolean mask and delete them in edit mode, whatever carries them."""
+    import bpy
+
+    bpy.context.view_layer.objects.active = item
+    is_mesh = isinstance(item.data, bpy.types.Mesh)
+    operators = bpy.ops.mesh if is_mesh else bpy.ops.pointcloud
+    bpy.ops.object.mode_set(mode="EDIT")
+    operators.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    if is_mesh:
+        item.data.vertices.foreach_set("select", which)
+    else:
+        item.data.attributes[".selection"].data.foreach_set("value", which)
+    bpy.ops.object.mode_set(mode="EDIT")
+    operators.delete(**({"type": "VERT"} if is_mesh else {}))
