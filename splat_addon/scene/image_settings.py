@@ -61,7 +61,7 @@ def _lens_notes(scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> list
     notes = []
     blurred = [item.name for item in cameras if item.data.dof.use_dof]
     if blurred:
-        notes.append(f"Depth of field of {_some(blurred)} was switched off: splats need sharp photos.")
+        notes.append(f"Depth of field of {some(blurred)} was switched off: splats need sharp photos.")
     if scene.render.use_motion_blur:
         notes.append("Motion blur was switched off: splats need sharp photos.")
     if scene.render.use_multiview:
@@ -89,11 +89,12 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
         )
     layers = [layer.name for layer in scene.view_layers if layer.use]
     if len(layers) > 1:
-        notes.append(f"Of several view layers only {_some(layers[:1])} is seen.")
+        notes.append(f"Of several view layers only {some(layers[:1])} is seen.")
     return notes
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first names of a list, for a sentence."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(f"'{name}'" for name in names[:3]) + more
 

@@ -39,7 +39,7 @@ class LiveRender:
     def apply(self, event: Event) -> None:
         """Take in one event."""
         if isinstance(event, Started):
-            self.state, self.engine, self.total = "rendering", event.backend, event.iterations
+            self.state, self.engine, self.total = "rendering", event.backend, event.iterations or self.total
         elif isinstance(event, Progressed):
             self.progress = event
         elif isinstance(event, Warned):

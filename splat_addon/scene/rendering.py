@@ -14,6 +14,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -28,6 +29,7 @@ from ..run.rendering import PARTIAL, RenderFolder, RenderPlan, Shot
 from ..run.wire import Wire, take_standard_output
 from . import image_settings, passes
 from .fingerprint import scene_fingerprint
+from .meshes import SURFACE_TYPES
 from .shots import export_cameras, set_frame
 
 POINTS_FILE = "points3d.ply"
@@ -55,12 +57,17 @@ class CaptureRender:
         self.folder = folder
         self.lock = threading.Lock()
         self.done = 0
+        self._has_started = self._is_complete = False
         self._began = time.monotonic()
 
     def obey(self, command: str) -> None:
         """Called in the listening thread, also when the parent is gone: nothing is lost by ending at once."""
         if command == "stop":
             with self.lock:
+                if self._is_complete:
+                    return
+                if not self._has_started:
+                    self.wire.send(Started(PROTOCOL, "", 0, 0, 0, 0, os.getpid()))
                 self.wire.send(Finished(self.done, True, 0, time.monotonic() - self._began))
                 os._exit(0)
 
@@ -95,7 +102,7 @@ class CaptureRender:
         kept = self._keep_finished(scene, plan, cameras, {item.name_full for item in used})
         training = len(plan.shots) - len(held_out)
         self._send(Started(PROTOCOL, engine_name(scene), len(plan.shots), training, len(held_out), 0, os.getpid()))
-        for note in notes:
+        for note in (*notes, *notes_on_motion(scene, plan)):
             self._send(Warned(note))
         if kept:
             self._send(Warned(f"{len(kept)} finished images of the interrupted capture are kept."))
@@ -114,6 +121,7 @@ class CaptureRender:
             write_models(folder, plan, cameras, held_out)
             move_into_place(folder)
             folder.remove()
+            self._is_complete = True
         return Finished(len(plan.shots), False, 0, time.monotonic() - self._began)
 
     def _keep_finished(self, scene, plan: RenderPlan, cameras: dict[str, Camera], without: set[str]) -> set[str]:
@@ -149,6 +157,7 @@ class CaptureRender:
 
     def _send(self, event: Event) -> None:
         with self.lock:
+            self._has_started = True
             self.wire.send(event)
 
 
@@ -184,6 +193,22 @@ def engine_name(scene: bpy.types.Scene) -> str:
     return {"CYCLES": "Cycles", "BLENDER_WORKBENCH": "Workbench"}.get(
         engine, "EEVEE" if engine.startswith("BLENDER_EEVEE") else engine
     )
+
+
+def notes_on_motion(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
+    """A sentence about things that move between the first, the middle and the last image."""
+    frames = [shot.frame for shot in plan.shots]
+    moving: set[str] = set()
+    before: dict[str, Any] = {}
+    for frame in dict.fromkeys((frames[0], frames[len(frames) // 2], frames[-1])):
+        set_frame(scene, frame)
+        now = {item.name: item.matrix_world.copy() for item in scene.objects if item.type in (*SURFACE_TYPES, "LIGHT")}
+        moving |= {name for name, matrix in before.items() if now[name] != matrix}
+        before = now
+    if not moving:
+        return []
+    names = image_settings.some(sorted(moving))
+    return [f"While the images are made, {names} moved: splats hold still. Capture at one frame, or stop the motion."]
 
 
 def held_out_photos(plan: RenderPlan) -> set[str]:

@@ -138,13 +138,14 @@ def test_undo_another_file_and_the_end_of_the_scene_do_not_disturb_a_render(exte
 
 
 def test_a_second_capture_waits_for_the_first(extension, live_render, tmp_path):
-    prepare(tmp_path / "c")
+    prepare(tmp_path / "c", camera_count=40, samples=256, width=256, height=192)
     start(extension, live_render)
     select(bpy.data.objects["Cube"])
     with pytest.raises(RuntimeError, match="A capture is being rendered already: cancel it first"):
         bpy.ops.splat.capture_scene()
     assert bpy.ops.splat.cancel_capture() == {"FINISHED"}
     pump_until(live_render, lambda render: render.is_over)
+    assert live_render.current().message.endswith("of 40 views: capture again to go on."), "also before it began"
     with pytest.raises(RuntimeError, match="No capture is being rendered"):
         bpy.ops.splat.cancel_capture()
 

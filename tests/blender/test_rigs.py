@@ -149,6 +149,19 @@ def test_frames_of_an_animated_camera_are_captured(extension, tmp_path):
     assert scene.frame_current == 7, "the artist's frame stays"
 
 
+def test_things_that_move_during_a_frame_range_are_named(extension, tmp_path):
+    scene = prepare(tmp_path / "c", source="FRAMES", first_frame=1, last_frame=2, frame_step=1)
+    scene.camera = add_camera("Eye")
+    cube = bpy.data.objects["Cube"]
+    for frame in (1, 2):
+        cube.location.x = 0.1 * frame
+        cube.keyframe_insert("location", frame=frame)
+    select(cube)
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    said = extension.module("splat_addon.scene.live_render").current().warnings
+    assert any(text.startswith("While the images are made, 'Cube' moved: splats hold still.") for text in said)
+
+
 def test_a_collection_with_hidden_cameras_and_all_cameras_are_captured(extension, tmp_path):
     scene = prepare(tmp_path / "c", source="COLLECTION")
     inner = bpy.data.collections.new("Rig")
