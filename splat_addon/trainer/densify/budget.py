@@ -23,9 +23,7 @@ LOGIT_LOSS = 0.25  # of each child: two overlap where one was
 SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
 # When no count is asked for: what the photos can decide, and what the steps of the run can teach.
 PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
-LOOKS_PER_GAUSSIAN = (
-    4000.0  # pixels compared over the whole run; with fewer, more steps are worth more than more splats
-)
+LOOKS_PER_GAUSSIAN = 1000.0  # pixels compared in the whole run; with fewer, steps are worth more than splats
 
 
 def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
