@@ -12,8 +12,9 @@ def _classes():
 def register():
     import bpy
 
+    from .operators import command_line
     from .operators.photos import MENUS
-    from .operators.training import HANDLERS
+    from .operators.training import HANDLERS, look_for_runs
     from .splat_addon.scene.settings import SPLAT_PG_scene
 
     for cls in _classes():
@@ -23,21 +24,31 @@ def register():
         getattr(bpy.app.handlers, name).append(handler)
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).append(draw)
+    command_line.register()
+    if not bpy.app.background:  # while an add-on is registered there is no file yet
+        bpy.app.timers.register(look_for_runs, first_interval=0.5)
 
 
 def unregister():
     import bpy
 
+    from .operators import command_line, setup
     from .operators.photos import MENUS
-    from .operators.training import HANDLERS, stop_ticking
-    from .splat_addon.scene import live_run
+    from .operators.training import HANDLERS, look_for_runs, stop_ticking
+    from .splat_addon.scene import found_runs, live_run, machine, trainer_setup
 
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).remove(draw)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
+    if bpy.app.timers.is_registered(look_for_runs):
+        bpy.app.timers.unregister(look_for_runs)
     stop_ticking()
-    live_run.close()
+    setup.stop_ticking()
+    live_run.close(machine.outlives())
+    trainer_setup.close()
+    found_runs.forget()
+    command_line.unregister()
     del bpy.types.Scene.splat
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)

@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import glob
 import hashlib
+import json
 import os
 import platform
 import re
@@ -52,11 +53,13 @@ BLENDER_52 = Environment(
     "blender-5.2", "Blender 5.2", ("3.13",), ("bpy==5.2.3", "numpy==2.4.6", PYTEST), "import numpy, bpy"
 )
 BLENDERS = (BLENDER_42, BLENDER_52)
+# The one list of what training needs, which the extension's own set-up installs, too.
+REQUIREMENTS = json.loads((ROOT / "splat_addon" / "environment" / "requirements.json").read_text(encoding="utf-8"))
 TRAINER = Environment(
     "trainer",
     "the trainer",
-    ("3.11", "3.12", "3.13"),
-    ("torch==2.13.0", "numpy==2.4.6", "numba==0.68.1", "scipy==1.17.1", "pillow==13.0.0", PYTEST),
+    tuple(REQUIREMENTS["pythons"]),
+    (*REQUIREMENTS["packages"], PYTEST),
     "import torch, numba, scipy, PIL",
 )
 CHECKS = Environment(
@@ -242,7 +245,7 @@ def torch_index(environment):
     needs_torch = any(requirement.startswith("torch=") for requirement in environment.requirements)
     if not needs_torch or sys.platform != "linux" or shutil.which("nvidia-smi"):
         return []
-    index = "https://download.pytorch.org/whl/cpu"
+    index = REQUIREMENTS["devices"]["cpu"]["indexes"]["linux"]
     ask = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5).close()"
     try:
         answer = subprocess.run(

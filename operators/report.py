@@ -13,7 +13,7 @@ def reports_errors(execute):
         try:
             return execute(self, context)
         except SplatError as error:
-            self.report({"ERROR"}, f"{error.message} {error.remedy}")
+            self.report({"ERROR"}, f"{error.message} {error.remedy}".strip())
             return {"CANCELLED"}
 
     return reporting

@@ -6,23 +6,22 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder, next_run_path
-from ..splat_addon.scene import live_run, review
+from ..splat_addon.scene import found_runs, live_run, machine, review
 from ..splat_addon.scene.settings import absolute, remember_run, run_path, train_config
 from .report import reports_errors
 
 TICK_S = 0.25
-ROOT_PACKAGE = __package__.rpartition(".")[0]
 
-
-def preferences(context):
-    """The add-on's preferences; None when it runs without having been enabled as an extension."""
-    entry = context.preferences.addons.get(ROOT_PACKAGE)
-    return entry.preferences if entry else None
+_WAIT = bpy.props.BoolProperty(
+    name="Wait",
+    description="For scripts: return only when the run is over; it is an error when it failed",
+    options={"SKIP_SAVE", "HIDDEN"},
+)
 
 
 def trainer_python(context) -> Path:
     """The interpreter that trains, as the preferences say."""
-    chosen = preferences(context)
+    chosen = machine.preferences()
     return absolute(chosen.trainer_python) if chosen and chosen.trainer_python else Path()
 
 
@@ -33,6 +32,8 @@ class SPLAT_OT_start_training(bpy.types.Operator):
     bl_label = "Start Training"
     bl_options = {"REGISTER"}
 
+    wait: _WAIT
+
     @classmethod
     def poll(cls, context):
         if live_run.is_training():
@@ -41,7 +42,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         if not context.scene.splat.capture.folder:
             cls.poll_message_set("Choose a capture folder first")
             return False
-        return _has_trainer(cls, context)
+        return has_trainer(cls, context)
 
     @reports_errors
     def execute(self, context):
@@ -50,10 +51,10 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         if not capture.is_dir():
             raise RunError(f"The capture folder {capture} does not exist.", "Capture the scene, or choose a capture.")
         runs = capture.with_name(capture.name + "_runs")
-        run = live_run.start(context.scene, config, next_run_path(runs), trainer_python(context))
-        start_ticking()
+        run = live_run.start(context.scene, config, next_run_path(runs), trainer_python(context), machine.outlives())
+        found_runs.remember(run.folder.path)
         self.report({"INFO"}, f"Training in {run.folder.path}")
-        return {"FINISHED"}
+        return _go_on(self.wait)
 
 
 class SPLAT_OT_resume_training(bpy.types.Operator):
@@ -62,6 +63,8 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
     bl_idname = "splat.resume_training"
     bl_label = "Resume Run"
     bl_options = {"REGISTER"}
+
+    wait: _WAIT
 
     @classmethod
     def poll(cls, context):
@@ -72,18 +75,31 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
         if path is None or not RunFolder(path).checkpoint_file.is_file():
             cls.poll_message_set("This scene has no run that has saved anything to go on from")
             return False
-        return _has_trainer(cls, context)
+        return has_trainer(cls, context)
 
     @reports_errors
     def execute(self, context):
-        run = live_run.resume(context.scene, review.require_run(context.scene), trainer_python(context))
-        start_ticking()
+        run = live_run.resume(
+            context.scene, review.require_run(context.scene), trainer_python(context), machine.outlives()
+        )
         self.report({"INFO"}, f"Going on in {run.folder.path}")
+        return _go_on(self.wait)
+
+
+def _go_on(is_to_wait: bool) -> set[str]:
+    """Leave the run to the timer, or wait for its end. Raises RunError when it was waited for and failed."""
+    if not is_to_wait:
+        start_ticking()
         return {"FINISHED"}
+    run = live_run.wait()
+    if run.state == "failed":
+        raise RunError(run.message, "")
+    return {"FINISHED"}
 
 
-def _has_trainer(cls, context) -> bool:
-    chosen = preferences(context)
+def has_trainer(cls, context) -> bool:
+    """Whether a Python that trains was chosen; the poll message says how to choose one."""
+    chosen = machine.preferences()
     if not chosen or not chosen.trainer_python:
         cls.poll_message_set("Set the trainer Python in the add-on preferences first")
         return False
@@ -131,20 +147,23 @@ def start_ticking() -> None:
 
 def stop_ticking() -> None:
     """Before the add-on goes."""
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    for timer in (_tick, _show_found_runs):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
 
 
 def _tick() -> float | None:
-    events = live_run.pump()
-    if events:
+    if live_run.pump():
         _redraw()
     run = live_run.current()
-    if run is None or run.state == "failed":
+    if run is None:
         return None
-    if run.state != "finished":
+    if not run.is_over:
         return TICK_S
-    return None if _import_result(run) else TICK_S
+    if run.state == "finished" and not _import_result(run):
+        return TICK_S
+    look_for_runs()
+    return None
 
 
 def _import_result(run) -> bool:
@@ -153,7 +172,7 @@ def _import_result(run) -> bool:
     if scene is None:
         return True  # another file is open: the result waits in its folder
     window = next((window for window in bpy.context.window_manager.windows if window.scene == scene), None)
-    if window is None:
+    if window is None or bpy.app.is_job_running("RENDER"):
         return False
     with bpy.context.temp_override(window=window):
         if bpy.context.mode != "OBJECT":
@@ -162,24 +181,43 @@ def _import_result(run) -> bool:
     return True
 
 
+def look_for_runs() -> None:
+    """Look for runs in a thread and show them when they are found; at once where no timer ticks."""
+    found_runs.search(wait=bpy.app.background)
+    if not bpy.app.background and not bpy.app.timers.is_registered(_show_found_runs):
+        bpy.app.timers.register(_show_found_runs, first_interval=TICK_S, persistent=True)
+
+
+def _show_found_runs() -> float | None:
+    if not found_runs.take_up():
+        return TICK_S
+    _redraw()
+    return None
+
+
 @bpy.app.handlers.persistent
 def keep_run_through_undo(*_) -> None:
-    """Undoing what was done before a run was started must not lose the run."""
+    """Undoing what was done before a run was started must not lose the run, nor what it measured since."""
     run = live_run.current()
     scene = live_run.scene_of(run) if run is not None and run.backend else None
-    if run is not None and scene is not None and not scene.splat.run_folder:
-        remember_run(scene, run.folder.path)
+    if run is not None and scene is not None:
+        if not scene.splat.run_folder:
+            remember_run(scene, run.folder.path)
+        elif run.evaluations and run_path(scene) == run.folder.path:
+            live_run.list_held_out_views(scene, run.evaluations[-1])
 
 
 @bpy.app.handlers.persistent
-def list_views_after_load(*_) -> None:
-    """A file that was saved during a run lists what the run measured since."""
+def take_up_loaded_file(*_) -> None:
+    """A file that was saved during a run lists what the run measured since, and finds its run again."""
+    live_run.find_scene_again()
     for scene in bpy.data.scenes:
-        if scene.splat.run_folder:
+        if scene.splat.run_folder and scene.library is None:
             live_run.list_views_of_run(scene)
+    look_for_runs()
 
 
-HANDLERS = {"undo_post": keep_run_through_undo, "load_post": list_views_after_load}
+HANDLERS = {"undo_post": keep_run_through_undo, "redo_post": keep_run_through_undo, "load_post": take_up_loaded_file}
 
 
 def _redraw() -> None:

@@ -1,12 +1,22 @@
-"""Preferences of the add-on."""
+"""Preferences of the add-on: which Python trains, setting one up, and what happens when Blender quits."""
 
 import bpy
 
-ROOT_PACKAGE = __package__.rpartition(".")[0]
+from ..operators.setup import (
+    SPLAT_OT_cancel_set_up,
+    SPLAT_OT_copy_text,
+    SPLAT_OT_examine_trainer,
+    SPLAT_OT_set_up_trainer,
+    python_of,
+)
+from ..splat_addon.scene import live_run, machine, trainer_setup
+from .wrap import draw_sentence
+
+WRAP = 90  # letters that fit into the preferences at their usual width
 
 
 class SPLAT_AP_preferences(bpy.types.AddonPreferences):
-    bl_idname = ROOT_PACKAGE
+    bl_idname = machine.ROOT_PACKAGE
 
     trainer_python: bpy.props.StringProperty(
         name="Trainer Python",
@@ -14,10 +24,104 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
         default="",
     )
+    setup_folder: bpy.props.StringProperty(
+        name="Folder",
+        description="Where Set Up Trainer makes the environment; it takes some gigabytes and serves all Blenders",
+        subtype="DIR_PATH",
+        default="~/splat_trainer",
+    )
+    setup_device: bpy.props.EnumProperty(
+        name="Train On",
+        description="What the environment is made for",
+        items=[
+            ("CPU", "CPU", "Any machine"),
+            ("CUDA", "NVIDIA Card", "PyTorch with CUDA, and gsplat; needs NVIDIA's driver and CUDA toolkit"),
+        ],
+    )
+    when_quitting: bpy.props.EnumProperty(
+        name="When Blender Quits",
+        description="What becomes of a run that is training when Blender quits or crashes",
+        items=[
+            ("STOP", "Stop and Keep the Result", "The run ends, saves its splats, and can be resumed later"),
+            ("GO_ON", "Let the Training Go On", "The run trains on without Blender and can be watched again later"),
+        ],
+        update=lambda self, context: live_run.outlive(self.when_quitting == "GO_ON"),
+    )
+    runs_folder: bpy.props.StringProperty(
+        name="Also Find Runs In",
+        description="A folder with runs, or with folders of runs, that are offered in the sidebar, too",
+        subtype="DIR_PATH",
+        default="",
+    )
 
     def draw(self, context):
-        self.layout.prop(self, "trainer_python")
-        self.layout.label(text="A Python with torch, numpy, scipy, pillow and numba; see the README.", icon="INFO")
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        _draw_python(layout.box(), self)
+        _draw_set_up(layout.box(), self)
+        column = layout.column()
+        column.prop(self, "when_quitting")
+        column.prop(self, "runs_folder")
+
+
+def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
+    """Which Python trains, and what it has."""
+    row = layout.row(align=True)
+    row.prop(chosen, "trainer_python")
+    row.operator(SPLAT_OT_examine_trainer.bl_idname, text="", icon="FILE_REFRESH")
+    if not chosen.trainer_python:
+        draw_sentence(layout, "No Python trains yet: set one up below, or choose one that has PyTorch.", "INFO", WRAP)
+        return
+    known = trainer_setup.examination(python_of(chosen))
+    if known is None:
+        row = layout.row()
+        row.label(text="What it has was not looked at yet", icon="QUESTION")
+        row.operator(SPLAT_OT_examine_trainer.bl_idname)
+    elif known.child is not None:
+        layout.label(text="Looking what it has …", icon="TIME")
+    elif known.message:
+        draw_sentence(layout, known.message, "ERROR", WRAP)
+    else:
+        cannot = any(entry["is_required"] and not entry["is_fine"] for entry in known.findings)
+        layout.label(text=known.verdict, icon="ERROR" if cannot else "CHECKMARK")
+        fine = [f"{entry['name']} {entry['found']}" for entry in known.findings if entry["is_fine"]]
+        draw_sentence(layout, " · ".join(fine), "BLANK1", WRAP)
+        column = layout.column(align=True)
+        for entry in known.findings:
+            if not entry["is_fine"]:
+                _draw_missing(column, entry)
+
+
+def _draw_missing(layout, entry: dict) -> None:
+    """A missing piece, and its remedy with a button that copies it."""
+    layout.label(text=f"{entry['name']}: {entry['found']}", icon="ERROR" if entry["is_required"] else "INFO")
+    if entry["remedy"]:
+        row = layout.row()
+        draw_sentence(row.column(align=True), entry["remedy"], "BLANK1", WRAP)
+        row.operator(SPLAT_OT_copy_text.bl_idname, text="", icon="COPYDOWN").text = entry["remedy"]
+
+
+def _draw_set_up(layout, chosen: SPLAT_AP_preferences) -> None:
+    """Making an environment: where, for what, and how far it is."""
+    set_up = trainer_setup.current()
+    if trainer_setup.is_setting_up() and set_up is not None:
+        row = layout.row(align=True)
+        row.progress(factor=set_up.fraction, text=set_up.text, type="BAR")
+        row.operator(SPLAT_OT_cancel_set_up.bl_idname, text="", icon="X")
+        return
+    layout.prop(chosen, "setup_folder")
+    layout.row().prop(chosen, "setup_device", expand=True)
+    layout.operator(SPLAT_OT_set_up_trainer.bl_idname, icon="IMPORT")
+    if set_up is not None and set_up.message:
+        draw_sentence(layout, set_up.message, "ERROR", WRAP)
+    elif set_up is not None and set_up.python:
+        layout.label(text="The trainer is set up", icon="CHECKMARK")
+    elif not getattr(bpy.app, "online_access", True):
+        layout.label(text="Online Access is off (Preferences › System): nothing can be downloaded", icon="INTERNET")
+    else:
+        gigabytes = trainer_setup.needed_gb(chosen.setup_device.lower())
+        layout.label(text=f"Downloads PyTorch and more; takes about {gigabytes:g} GB", icon="INFO")
 
 
 CLASSES = (SPLAT_AP_preferences,)

@@ -5,9 +5,10 @@ import math
 import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
-from ..splat_addon.scene import live_run
+from ..splat_addon.scene import live_run, machine
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
+from .wrap import draw_sentence, wrapped
 
 WRAP = 38  # letters that fit into the sidebar at its usual width
 
@@ -30,6 +31,10 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
         if run is not None and not run.is_over:
             _draw_commands(layout, run)
         else:
+            chosen = machine.preferences()
+            if chosen is not None and not chosen.trainer_python:
+                draw_sentence(layout, "Training needs a Python with PyTorch.", "INFO", WRAP)
+                layout.operator("preferences.addon_show", text="Set Up Trainer …").module = machine.ROOT_PACKAGE
             layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
             layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
         if run is not None:
@@ -80,12 +85,12 @@ def _draw_run(layout, run: live_run.LiveRun) -> None:
         column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB, init only {run.evaluations[0].psnr_db:.2f}")
     for warning in run.warnings[:3]:
         icon = "INFO"
-        for line in _wrapped(warning, width=WRAP):
+        for line in wrapped(warning, width=WRAP):
             column.label(text=line, icon=icon)
             icon = "BLANK1"
     if run.message:
         icon = "ERROR" if run.state == "failed" else "CHECKMARK"
-        for line in _wrapped(run.message, width=WRAP):
+        for line in wrapped(run.message, width=WRAP):
             column.label(text=line, icon=icon)
             icon = "BLANK1"
 
@@ -94,16 +99,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Labels are one line each: break a sentence at spaces."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] += (" " if lines[-1] else "") + word
-    return lines
 
 
 CLASSES = (SPLAT_PT_training, SPLAT_PT_training_advanced)

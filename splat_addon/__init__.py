@@ -6,6 +6,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
     gaussians/  what a splat cloud is: parameters, harmonics, PLY        numpy
     capture/    what was photographed or rendered: cameras, photos       numpy
     run/        the contract between Blender and the trainer process     stdlib
+    environment/ the trainer's Python: what it needs, how it is made     stdlib
     trainer/    the child process: PyTorch lives here and nowhere else   torch
     scene/      the adapter to Blender, the only bpy below this package  bpy
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from ..errors import RunError
 
 PROTOCOL = 1
-COMMANDS = ("stop", "pause", "resume", "snapshot", "preview")
+COMMANDS = ("stop", "pause", "resume", "snapshot", "preview", "outlive", "follow")  # the last two: parent gone
 
 
 @dataclass(frozen=True)

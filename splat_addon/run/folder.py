@@ -1,5 +1,6 @@
 """The run folder: everything a run needs to be repeated, watched, resumed and shown."""
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ class RunFolder:
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
+    trainer.lock   held while it trains      commands/      what the trainer is told by others than its parent
     """
 
     path: Path
@@ -66,6 +68,14 @@ class RunFolder:
         return self.path / "photos.cache"
 
     @property
+    def lock_file(self) -> Path:
+        return self.path / "trainer.lock"
+
+    @property
+    def commands_folder(self) -> Path:
+        return self.path / "commands"
+
+    @property
     def held_out_folder(self) -> Path:
         return self.path / "held_out"
 
@@ -101,6 +111,13 @@ class RunFolder:
             raise RunError(
                 f"The run folder {self.path} is gone.", "Put it back, or start a new run in a folder that stays."
             )
+
+    def end_cut_line(self) -> None:
+        """A trainer that was killed may have left half an event: what is recorded next must not be glued to it."""
+        with contextlib.suppress(OSError), open(self.events_file, "rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
 
     def events(self) -> list[Event]:
         """All events recorded so far, a line that was cut short left out."""

@@ -1,6 +1,8 @@
-"""`python -m splat_addon.trainer RUN_FOLDER [--resume]`: train what the folder's config.json asks for.
+"""`python -m splat_addon.trainer RUN_FOLDER [--resume] [--outlive]`: train what the folder's config.json asks for.
 
-Standard output carries events, standard input commands (see `run/events.py`). Nothing else may use them.
+Standard output carries events, standard input commands (see `run/events.py`). Nothing else may use them. Events are
+also recorded in the run folder, and commands are also taken from it. The end of the input means stop, except with
+--outlive.
 """
 
 import contextlib
@@ -12,8 +14,11 @@ from pathlib import Path
 
 from ..errors import RunError, SplatError
 from ..run.config import TrainConfig
-from ..run.events import Event, Failed
+from ..run.detached import OUTLIVE
+from ..run.events import Event, Failed, encode_event
 from ..run.folder import RunFolder
+from ..run.inbox import CommandLines, Inbox
+from ..run.lock import RunLock
 from .wire import Wire, take_standard_output
 
 MEMORY_SIGNS = ("out of memory", "allocate memory")  # of CUDA; of PyTorch on the CPU
@@ -23,21 +28,31 @@ MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "
 def main(arguments: list[str]) -> int:
     """0 when the run finished or was stopped, 1 when it failed; the last event says how."""
     events_to = take_standard_output()
-    paths = [argument for argument in arguments if argument != "--resume"]
+    paths = [argument for argument in arguments if argument not in ("--resume", OUTLIVE)]
     if len(paths) != 1:
-        print("usage: python -m splat_addon.trainer RUN_FOLDER [--resume]", file=sys.stderr)
+        print(f"usage: python -m splat_addon.trainer RUN_FOLDER [--resume] [{OUTLIVE}]", file=sys.stderr)
         return 2
     folder = RunFolder(Path(paths[0]).resolve())
     try:
-        wire = Wire(folder, events_to, sys.stdin)
+        lock = RunLock.take(folder.lock_file)
+        if lock is None:  # its record belongs to the other trainer: tell the parent alone
+            told = Failed("Another trainer is at work in this run folder.", "Stop that one first, or start a new run.")
+            print(encode_event(told), file=events_to, flush=True)
+            return 1
+        folder.end_cut_line()
+        commands = CommandLines(sys.stdin, Inbox(folder.commands_folder), outlives=OUTLIVE in arguments)
+        wire = Wire(folder, events_to, commands)
     except OSError as error:
         print(f"{folder.path} is no run folder that can be written: {error}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
     with contextlib.suppress(AttributeError, ValueError):
         signal.signal(signal.SIGTERM, lambda *_: wire.ask_to_stop())
+    with contextlib.suppress(AttributeError, ValueError):  # the terminal that Blender was started from is closed
+        signal.signal(signal.SIGHUP, lambda *_: None if commands.outlives else wire.ask_to_stop())
     last = run(folder, wire, resume="--resume" in arguments)
     wire.send(last)
+    lock.release()  # not only when the process is gone: who reads the last event may resume at once
     return 1 if isinstance(last, Failed) else 0
 
 

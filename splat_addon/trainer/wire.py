@@ -6,6 +6,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
 from ..run.events import Event, Progressed, decode_command, encode_event
@@ -17,7 +18,7 @@ PROGRESS_INTERVAL_S = 0.2
 class Wire:
     """Sends events to the parent and into the run folder; hears commands. A parent that is gone is no error."""
 
-    def __init__(self, folder: RunFolder, events_to: TextIO, commands_from: TextIO):
+    def __init__(self, folder: RunFolder, events_to: TextIO, commands_from: Iterable[str]):
         self._out = events_to
         self._record = open(folder.events_file, "a", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
         self._commands: queue.Queue[str] = queue.Queue()
@@ -48,7 +49,7 @@ class Wire:
         """As if the parent had said stop (for signals)."""
         self._commands.put("stop")
 
-    def _listen(self, stream: TextIO) -> None:
+    def _listen(self, stream: Iterable[str]) -> None:
         with contextlib.suppress(OSError, ValueError):
             for line in stream:
                 command = decode_command(line)

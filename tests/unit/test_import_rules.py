@@ -23,19 +23,20 @@ BLENDER = {
     "mathutils",
 }
 LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "lpips", "numba", "scipy", "torch", "torchvision"}
-CORE = {"errors", "gaussians", "capture", "run"}
+CORE = {"errors", "gaussians", "capture", "run", "environment"}
 
 # layer: (layers it may import, third-party packages it may import)
 RULES: dict[str, tuple[set[str], set[str]]] = {
-    "root": ({"errors", "gaussians", "capture", "run", "scene", "operators", "panels"}, BLENDER),
+    "root": ({"errors", "gaussians", "capture", "run", "environment", "scene", "operators", "panels"}, BLENDER),
     "errors": (set(), set()),
     "gaussians": ({"errors"}, {"numpy", "plyfile"}),
     "capture": ({"errors", "gaussians"}, {"numpy", "plyfile"}),
     "run": ({"errors"}, set()),
+    "environment": ({"errors", "run"}, set()),
     "trainer": (CORE, LEARNING | {"numpy", "plyfile"}),
     "scene": (CORE, BLENDER | {"numpy"}),
     "operators": (CORE | {"scene"}, BLENDER | {"numpy"}),
-    "panels": ({"errors", "run", "scene", "operators"}, BLENDER),
+    "panels": ({"errors", "run", "environment", "scene", "operators"}, BLENDER),
 }
 SHIPPED = [ROOT / "__init__.py"]
 for folder in ("splat_addon", "operators", "panels"):

@@ -111,7 +111,7 @@ def _ninja() -> Finding:
 
 
 def _kernels() -> Finding:
-    remedy = "They are built at the first run, or ahead with: python3 dev.py doctor --build"
+    remedy = "They are built once, at the first run (from a checkout also ahead: python3 dev.py doctor --build)."
     if importlib.util.find_spec("gsplat") and importlib.util.find_spec("gsplat.csrc"):
         return Finding("CUDA kernels", "came with gsplat", True)
     from torch.utils.cpp_extension import _get_build_directory

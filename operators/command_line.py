@@ -1,0 +1,246 @@
+"""`blender --command splat …`: the whole loop without a window, for farms.
+
+    blender --online-mode --command splat setup ~/splat_trainer
+    blender --command splat capture --blend scene.blend --folder /captures/vase
+    blender --command splat train /captures/vase --run /runs/vase --iterations 7000
+    blender --command splat import /runs/vase --blend scene.blend --save scene.blend
+    blender --command splat export vase.ply --run /runs/vase
+
+The exit code is 0 when it was done, 1 when it could not be (a sentence says why), 2 when the command was wrong.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+
+from ..splat_addon.errors import CaptureError, RunError, SetupError, SplatError
+from ..splat_addon.run.arguments import add_settings, with_settings
+from ..splat_addon.run.config import TrainConfig
+from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
+from ..splat_addon.run.folder import RunFolder, next_run_path
+from ..splat_addon.scene import found_runs, live_run, machine, splats, trainer_setup
+from ..splat_addon.scene.settings import remember_run, train_config
+from .capture import surfaces_to_capture
+from .setup import python_of
+
+NAME = "splat"
+
+
+class _Registered:
+    handle = None
+
+
+def register() -> None:
+    """Make the command known to Blender (4.2 and newer have commands)."""
+    _Registered.handle = bpy.utils.register_cli_command(NAME, main)
+
+
+def unregister() -> None:
+    """Before the add-on goes."""
+    if _Registered.handle is not None:
+        bpy.utils.unregister_cli_command(_Registered.handle)
+        _Registered.handle = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out one command; returns the exit code."""
+    try:
+        options = _parser().parse_args(list(arguments))
+    except SystemExit as wrong:  # argparse has said what is wrong, or printed the help
+        return wrong.code if isinstance(wrong.code, int) else 2
+    try:
+        if getattr(options, "blend", None):
+            _open(options.blend)
+        options.carry_out(options)
+    except SplatError as error:
+        print(f"{error.message} {error.remedy}".strip(), file=sys.stderr, flush=True)
+        return 1
+    except RuntimeError as error:  # an operator's report
+        print(" ".join(str(error).split()).removeprefix("Error: "), file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"blender --command {NAME}", description="Train gaussian splats.")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(name: str, carry_out, about: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=about, description=about)
+        added.set_defaults(carry_out=carry_out)
+        return added
+
+    capture = verb("capture", _capture, "Render a scene from all around into a capture folder.")
+    capture.add_argument("--blend", type=Path, help="the .blend to capture, with the settings saved in it")
+    capture.add_argument("--sample-scene", action="store_true", help="capture the sample scene instead")
+    capture.add_argument("--folder", type=Path, help="the capture folder (default: the one saved in the scene)")
+    capture.add_argument("--objects", nargs="+", metavar="NAME", help="what is captured (default: what is selected)")
+    capture.add_argument("--cameras", type=int, help="how many cameras the dome has")
+    capture.add_argument("--resolution", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="size of the images")
+    capture.add_argument("--samples", type=int, help="Cycles samples per pixel")
+    capture.add_argument("--seeds", type=int, help="how many gaussians training starts from")
+    capture.add_argument("--save", type=Path, help="save the .blend with its cameras here")
+
+    train = verb("train", _train, "Train on a capture, or go on with a run, and wait for the result.")
+    train.add_argument("capture", type=Path, nargs="?", help="the capture (default: the one of the .blend)")
+    train.add_argument("--blend", type=Path, help="a .blend whose training settings are used")
+    train.add_argument("--run", type=Path, help="the run folder to make (default: beside the capture)")
+    train.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run from its last checkpoint")
+    train.add_argument("--python", default="", help="the Python that trains (default: the one of the preferences)")
+    add_settings(train)
+
+    bring = verb("import", _import, "Bring the splats of a run into a .blend.")
+    bring.add_argument("run", type=Path, help="the run folder")
+    bring.add_argument("--blend", type=Path, help="the .blend to bring them into (default: an empty one)")
+    bring.add_argument("--save", type=Path, required=True, help="where the .blend is saved")
+
+    export = verb("export", _export, "Write splats as a PLY that other tools read.")
+    export.add_argument("ply", type=Path, help="the file to write")
+    source = export.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path, help="the run whose result is written")
+    source.add_argument("--blend", type=Path, help="the .blend whose splats are written")
+    export.add_argument("--object", default="", help="which splat object (default: the only one)")
+
+    setup = verb("setup", _set_up, "Make the Python environment that trains; needs blender --online-mode.")
+    setup.add_argument("folder", type=Path, help="where the environment is made")
+    setup.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what it is made for")
+
+    doctor = verb("doctor", _doctor, "Say what the Python that trains has, and for each missing piece the remedy.")
+    doctor.add_argument("--python", default="", help="another Python than the one of the preferences")
+    return parser
+
+
+def _capture(options: argparse.Namespace) -> None:
+    context, scene = bpy.context, bpy.context.scene
+    chosen = scene.splat.capture
+    if options.sample_scene:
+        bpy.ops.splat.add_sample_scene()
+    if options.folder:
+        chosen.folder = str(options.folder.resolve())
+    for name, value in (("camera_count", options.cameras), ("samples", options.samples), ("seed_count", options.seeds)):
+        if value is not None:
+            setattr(chosen, name, value)
+    if options.resolution:
+        chosen.use_scene_resolution = False
+        chosen.width, chosen.height = options.resolution
+    if options.objects:
+        unknown = [name for name in options.objects if name not in context.view_layer.objects]
+        if unknown:
+            raise CaptureError(f"The scene has no object '{unknown[0]}'.", "Check the names given with --objects.")
+    names = options.objects or ([] if context.selected_objects else [o.name for o in surfaces_to_capture(context)])
+    for name in names:
+        context.view_layer.objects[name].select_set(True)
+    bpy.ops.splat.capture_scene()
+    if options.save:
+        bpy.ops.wm.save_as_mainfile(filepath=str(options.save.resolve()), check_existing=False)
+    _say(f"Captured in {chosen.folder}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    scene = bpy.context.scene
+    python = Path(options.python or python_of(machine.preferences()))
+    if options.resume:
+        live_run.resume(scene, options.resume, python)
+    else:
+        if options.capture:
+            scene.splat.capture.folder = str(options.capture.resolve())
+        if not scene.splat.capture.folder:
+            raise RunError("No capture was given.", "Name its folder, or a .blend that has one.")
+        config: TrainConfig = with_settings(train_config(scene), vars(options))
+        capture = Path(config.capture)
+        if not capture.is_dir():
+            raise RunError(f"The capture folder {capture} does not exist.", "Give the folder of a capture.")
+        path = options.run or next_run_path(capture.with_name(capture.name + "_runs"))
+        run = live_run.start(scene, config, path.resolve(), python)
+        found_runs.remember(run.folder.path)
+        _say(f"Training {capture} in {run.folder.path}")
+    run = live_run.wait(tell=_Teller())
+    if run.state == "failed":
+        raise RunError(run.message, "")
+    _say(f"{run.message} Splats: {run.folder.splats_file}")
+
+
+def _import(options: argparse.Namespace) -> None:
+    remember_run(bpy.context.scene, options.run.resolve())
+    bpy.ops.splat.import_result()
+    bpy.ops.wm.save_as_mainfile(filepath=str(options.save.resolve()), check_existing=False)
+    _say(f"Saved {options.save}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    target = options.ply.resolve()
+    if options.run:
+        source = RunFolder(options.run.resolve()).result_file()
+        if source is None:
+            raise RunError(f"{options.run} has no splats.", "Train first, or give another run.")
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise RunError(f"{target} cannot be written ({error.strerror}).", "Choose another place.") from error
+    else:
+        found = [item for item in bpy.context.scene.objects if splats.is_splats(item)]
+        found = [item for item in found if item.name == options.object or not options.object]
+        if len(found) != 1:
+            names = ", ".join(item.name for item in found) or "none"
+            raise RunError(f"Not exactly one splat object was found ({names}).", "Name one with --object.")
+        bpy.context.view_layer.objects.active = found[0]
+        bpy.ops.splat.export_ply(filepath=str(target))
+    _say(f"Wrote {target}")
+
+
+def _set_up(options: argparse.Namespace) -> None:
+    chosen = machine.preferences()
+    chosen.setup_folder, chosen.setup_device = str(options.folder.resolve()), options.device.upper()
+    bpy.ops.splat.set_up_trainer(wait=True)
+    bpy.ops.wm.save_userpref()
+    _say(f"The trainer is set up: {chosen.trainer_python}")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    known = trainer_setup.examine(options.python or python_of(machine.preferences()))
+    trainer_setup.wait()
+    if known.message:
+        raise SetupError(known.message, "Choose another Python.")
+    for piece in known.findings:
+        _say(f"{'ok     ' if piece['is_fine'] else 'missing'} {piece['name']}: {piece['found']}")
+        if not piece["is_fine"]:
+            _say(f"        {piece['remedy']}")
+    if any(piece["is_required"] and not piece["is_fine"] for piece in known.findings):
+        raise SetupError(f"{known.verdict}.", "")
+    _say(known.verdict)
+
+
+class _Teller:
+    """Prints what a farm's log should hold: each tenth of the run, each measurement, each warning."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            views = f"{event.training_views} training views, {event.held_out_views} held out"
+            _say(f"{event.backend}: {views}, {event.gaussian_count} seeds")
+        elif isinstance(event, Evaluated):
+            name = "init only" if event.step == 0 else f"step {event.step}"
+            _say(f"Held-out at {name}: PSNR {event.psnr_db:.2f} dB, SSIM {event.ssim:.4f}")
+        elif isinstance(event, Warned):
+            _say(f"Warning: {event.message} {event.remedy}".rstrip())
+        elif isinstance(event, Progressed) and int(10 * event.fraction) > self._told:
+            self._told = int(10 * event.fraction)
+            _say(f"{10 * self._told} %, step {event.step}, {event.gaussian_count} splats, {event.steps_per_s:.1f} it/s")
+        elif isinstance(event, Finished):
+            _say("Stopped; the result is saved." if event.stopped else "Finished.")
+
+
+def _open(path: Path) -> None:
+    if not path.is_file():
+        raise RunError(f"{path} does not exist.", "Give the path of a .blend.")
+    bpy.ops.wm.open_mainfile(filepath=str(path.resolve()))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

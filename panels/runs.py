@@ -1,0 +1,68 @@
+"""Runs that were found on this machine."""
+
+import bpy
+
+from ..operators.runs import (
+    SPLAT_OT_delete_run,
+    SPLAT_OT_find_runs,
+    SPLAT_OT_import_run,
+    SPLAT_OT_resume_run,
+    SPLAT_OT_watch_run,
+)
+from ..splat_addon.run.find import FoundRun
+from ..splat_addon.scene import found_runs, live_run
+from ..splat_addon.scene.settings import run_path
+from .capture import SidebarPanel
+from .wrap import draw_sentence
+
+SHOWN = 6  # runs; older ones are found through the preferences or the Run field
+WRAP = 38
+
+
+class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_runs"
+    bl_parent_id = "SPLAT_PT_training"
+    bl_label = "Runs"
+
+    def draw_header_preset(self, context):
+        self.layout.operator(SPLAT_OT_find_runs.bl_idname, text="", icon="FILE_REFRESH", emboss=False)
+
+    def draw(self, context):
+        layout, own = self.layout, run_path(context.scene)
+        if own is not None and found_runs.is_missing(own):
+            remedy = "It was moved or deleted: choose where it is now in the Splats panel."
+            draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR", WRAP)
+        watched = live_run.current()
+        is_watched = watched is not None and not watched.is_over
+        shown = [run for run in found_runs.runs() if not (is_watched and run.path == watched.folder.path)]
+        if not shown:
+            layout.label(text="Looking for runs …" if found_runs.is_searching() else "No other run was found")
+        for run in shown[:SHOWN]:
+            _draw_run(layout, run, is_own=run.path == own)
+        if len(shown) > SHOWN:
+            layout.label(text=f"and {len(shown) - SHOWN} older", icon="BLANK1")
+
+
+def _draw_run(layout, run: FoundRun, is_own: bool) -> None:
+    """One row: what it is, how it stands, and what can be done with it."""
+    row = layout.row(align=True)
+    row.label(
+        text=run.name, icon="RENDER_ANIMATION" if run.is_training else "RADIOBUT_ON" if is_own else "RADIOBUT_OFF"
+    )
+    buttons = row.row(align=True)
+    if run.is_training:
+        buttons.operator(SPLAT_OT_watch_run.bl_idname, text="", icon="HIDE_OFF").path = str(run.path)
+    if run.can_resume:
+        buttons.operator(SPLAT_OT_resume_run.bl_idname, text="", icon="PLAY").path = str(run.path)
+    if run.has_splats:
+        buttons.operator(SPLAT_OT_import_run.bl_idname, text="", icon="IMPORT").path = str(run.path)
+    if not run.is_training:
+        buttons.operator(SPLAT_OT_delete_run.bl_idname, text="", icon="TRASH").path = str(run.path)
+    quality = "" if run.psnr_db is None else f", {run.psnr_db:.2f} dB"
+    state = (
+        f"{run.state.capitalize()} at {100 * run.fraction:.0f} %" if 0 < run.fraction < 1 else run.state.capitalize()
+    )
+    layout.label(text=f"{state}{quality}", icon="BLANK1")
+
+
+CLASSES = (SPLAT_PT_runs,)

@@ -1,0 +1,19 @@
+"""Labels are one line each: sentences are broken at spaces."""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of a sentence, each at most `width` letters unless a word is longer."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines
+
+
+def draw_sentence(layout, text: str, icon: str, width: int) -> None:
+    """A sentence over as many labels as it needs, with an icon before the first."""
+    column = layout.column(align=True)
+    for line in wrapped(text, width):
+        column.label(text=line, icon=icon)
+        icon = "BLANK1"

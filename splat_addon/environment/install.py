@@ -1,0 +1,199 @@
+"""`python -m splat_addon.environment.install FOLDER --device cpu|cuda`: make the trainer's environment.
+
+Standard output carries one JSON object per line: {"fraction", "text"} while it goes on, at last {"finished": python} or
+{"failed": message, "remedy"}. The end of standard input means cancel. What was not completed is made anew.
+"""
+
+import argparse
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from ..errors import SetupError, SplatError
+from ..run.lock import RunLock
+from ..run.process import trainer_environment
+from .failures import disk_is_full, explain
+from .place import Place, choose_place
+from .pythons import find_python
+from .requirements import FILE, Requirements, read_requirements
+
+_INDEX_LIMIT_S = 8
+_ASK_INDEX = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5).close()"
+_FOREIGN_TO_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONUSERBASE", "PYTHONPATH")
+
+
+class Cancelled(Exception):
+    """The parent has closed our input."""
+
+
+class SetUp:
+    """One set-up, step by step."""
+
+    def __init__(self, place: Place, wanted: Requirements, base_python: str, tell: IO[str]):
+        self.place, self.wanted, self.base_python, self._tell = place, wanted, base_python, tell
+        self._child: subprocess.Popen | None = None
+        self._is_cancelled = False
+
+    def execute(self) -> Path:
+        """Make the environment and return its Python. Raises SetupError, OSError or Cancelled."""
+        place = self.place
+        if place.is_complete(self.wanted.stamp):
+            self.check()
+            return place.python
+        was_complete = place.state().startswith("complete") and place.python.is_file()
+        place.mark(f"begun {self.wanted.stamp}")
+        free_gb = shutil.disk_usage(place.path).free / 1e9
+        if not was_complete and free_gb < self.wanted.disk_gb:
+            raise disk_is_full(str(place.path), self.wanted.disk_gb)
+        if not was_complete:
+            self.say(0.0, "Looking for a Python")
+            python = [self.base_python] if self.base_python else find_python(self.wanted.pythons)
+            self.say(0.05, f"Making the environment with {' '.join(python)}")
+            shutil.rmtree(place.environment, ignore_errors=True)
+            self.run([*python, "-I", "-m", "venv", str(place.environment)], 0.05, 0.15)
+        self.say(0.15, "Installing packages")
+        self.run(self.pip(), 0.15, 0.9)
+        self.check()
+        place.mark(f"complete {self.wanted.stamp}")
+        return place.python
+
+    def pip(self) -> list[str]:
+        """The command that installs the packages, and nothing that would have to be compiled."""
+        command = [str(self.place.python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        command += ["--progress-bar", "off", "--only-binary", ":all:"]
+        if self.wanted.index and (self.wanted.needs_index or self.answers(self.wanted.index)):
+            command += ["--extra-index-url", self.wanted.index]
+        return [*command, *self.wanted.packages]
+
+    def answers(self, index: str) -> bool:
+        """Whether an index can be reached: pip would spend minutes on one that cannot."""
+        self.say(0.15, f"Asking {index}")
+        try:
+            command = [str(self.place.python), "-c", _ASK_INDEX, index]
+            answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INDEX_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return answer.returncode == 0
+
+    def check(self) -> None:
+        """Let the new environment say whether it can train. Raises SetupError."""
+        self.say(0.9, "Trying the new environment")
+        command = [str(self.place.python), "-m", "splat_addon.trainer.doctor", "--json"]
+        output = self.run(command, 0.9, 1.0, trainer_environment())
+        findings = json.loads(output.splitlines()[-1])
+        missing = [entry for entry in findings["findings"] if entry["is_required"] and not entry["is_fine"]]
+        if missing:
+            raise SetupError(
+                f"The environment was made, but {missing[0]['name']} does not work there: {missing[0]['found']}.",
+                missing[0]["remedy"],
+            )
+
+    def say(self, fraction: float, text: str) -> None:
+        print(json.dumps({"fraction": fraction, "text": text}), file=self._tell, flush=True)
+
+    def run(self, command: list[str], begin: float, end: float, environment: dict[str, str] | None = None) -> str:
+        """Run a step, tell its lines, and return its output. Raises SetupError when it fails."""
+        clean = {name: value for name, value in os.environ.items() if name not in _FOREIGN_TO_PIP}
+        clean |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+        lines: list[str] = []
+        with open(self.place.log_file, "a", encoding="utf-8") as log:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment or clean,
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+            if self._is_cancelled:
+                self.cancel()
+            assert self._child.stdout is not None
+            for line in (raw.decode(errors="replace").rstrip() for raw in self._child.stdout):
+                lines.append(line)
+                log.write(line + "\n")
+                if spoken := spoken_line(line):
+                    self.say(begin + (end - begin) * (1 - 0.98 ** len(lines)), spoken)
+        code = self._child.wait()
+        if self._is_cancelled:
+            raise Cancelled
+        if code != 0:
+            raise explain("\n".join(lines), str(self.place.path), self.wanted.disk_gb)
+        return "\n".join(lines)
+
+    def cancel(self) -> None:
+        """End the step that runs, with everything it has started."""
+        self._is_cancelled = True
+        child = self._child
+        if child is None or child.poll() is not None:
+            return
+        if sys.platform == "win32":
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True)
+        else:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def spoken_line(line: str) -> str:
+    """What of pip's output an artist wants to see."""
+    for pattern, text in (
+        (r"Downloading (\S+) \((.+)\)", "Downloading {0} ({1})"),
+        (r"Collecting (\S+)", "Collecting {0}"),
+        (r"Processing (\S+)", "Reading {0}"),
+        (r"Installing collected packages: ", "Unpacking; this takes a minute"),
+    ):
+        found = re.match(r"\s*" + pattern, line)
+        if found:
+            words = [os.path.basename(word) for word in found.groups()]
+            return text.format(*words)
+    return ""
+
+
+def main(arguments: list[str]) -> int:
+    """0 when the environment is complete, else 1; the last line says why."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--base-python", default="", help="the Python to make the environment with")
+    parser.add_argument("--requirements", type=Path, default=FILE)
+    options = parser.parse_args(arguments)
+    wanted, folder = read_requirements(options.device, options.requirements), options.folder
+    try:
+        place = choose_place(folder)
+        place.path.mkdir(parents=True, exist_ok=True)
+        if RunLock.take(place.lock_file) is None:
+            raise SetupError(f"Another set-up is at work in {place.path}.", "Wait for it, or choose another folder.")
+        set_up = SetUp(place, wanted, options.base_python, sys.stdout)
+        threading.Thread(target=_cancel_at_end_of_input, args=(set_up,), daemon=True).start()
+        last = {"finished": str(set_up.execute())}
+    except Cancelled:
+        last = {"failed": "The set-up was cancelled.", "remedy": "Start it again whenever you like."}
+    except SplatError as error:
+        last = {"failed": error.message, "remedy": error.remedy}
+    except OSError as error:
+        if error.errno == errno.ENOSPC or getattr(error, "winerror", 0) == 112:
+            full = disk_is_full(str(folder), wanted.disk_gb)
+            last = {"failed": full.message, "remedy": full.remedy}
+        else:
+            last = {
+                "failed": f"{error.filename or folder} cannot be used ({error.strerror}).",
+                "remedy": "Choose a folder that is yours and has space, and start the set-up again.",
+            }
+    print(json.dumps(last), flush=True)
+    return 0 if "finished" in last else 1
+
+
+def _cancel_at_end_of_input(set_up: SetUp) -> None:
+    sys.stdin.read()
+    set_up.cancel()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""What the trainer's environment must hold."""
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).with_name("requirements.json")
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What is installed for one device, "cpu" or "cuda".
+
+    `index` is where pip also looks, because PyPI's build of PyTorch for this system is another one (with CUDA, or
+    without); with `needs_index` there is no set-up without it.
+    """
+
+    device: str
+    pythons: tuple[str, ...]
+    packages: tuple[str, ...]
+    index: str
+    needs_index: bool
+    disk_gb: float
+
+    @property
+    def stamp(self) -> str:
+        """Changes when an environment has to be installed again."""
+        return hashlib.sha256("\n".join((self.device, *self.packages)).encode()).hexdigest()[:16]
+
+
+def read_requirements(device: str, path: Path = FILE) -> Requirements:
+    """What `device` needs on this system."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    own = values["devices"][device]
+    index = own["indexes"].get(sys.platform, "")
+    return Requirements(
+        device=device,
+        pythons=tuple(values["pythons"]),
+        packages=(*values["packages"], *own["packages"]),
+        index=index,
+        needs_index=bool(index) and own["needs_index"],
+        disk_gb=own["disk_gb"],
+    )

@@ -1,0 +1,172 @@
+"""Runs that lie on disk: found, looked at, deleted."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RunError
+from .events import Evaluated, Event, Failed, Finished, Progressed, decode_event
+from .folder import RunFolder
+from .lock import is_held
+
+_TAIL_BYTES = 1 << 18  # the end of a record: enough for the last measurement of a thousand views
+_MOST_FOLDERS = 1000  # how many folders of one place are looked at, newest first
+# What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
+_FILES = (
+    "about.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json", "report.html",
+    "splats.ply", "summary.json", "trainer.lock", "config.json",
+)  # fmt: skip
+_FOLDERS = ("commands", "held_out", "report", "snapshots")
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """What a run folder tells about itself. `state` is for people: "training", "finished", "stopped", …"""
+
+    path: Path
+    capture: str
+    state: str
+    is_training: bool
+    fraction: float
+    psnr_db: float | None
+    can_resume: bool
+    has_splats: bool
+    changed_at: float  # seconds since 1970
+
+    @property
+    def name(self) -> str:
+        """The run and what it was trained on, short enough for a list."""
+        return f"{self.path.parent.name.removesuffix('_runs')} · {self.path.name}"
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run: its settings say so."""
+    return _capture_of(path) is not None
+
+
+def look_at(path: Path) -> FoundRun | None:
+    """What lies in a folder; None when that is no run."""
+    capture = _capture_of(path)
+    if capture is None:
+        return None
+    folder, is_training = RunFolder(path), is_held(path / "trainer.lock")
+    last = progress = measured = None
+    for event in _events_from_the_end(folder.events_file):
+        last = last or event
+        if progress is None and isinstance(event, Progressed):
+            progress = event
+        elif measured is None and isinstance(event, Evaluated) and event.step > 0:
+            measured = event
+        if progress and measured:
+            break
+    is_finished = isinstance(last, Finished) and not last.stopped
+    if is_training:
+        state = progress.state if progress else "starting"
+    elif isinstance(last, Finished):
+        state = "stopped" if last.stopped else "finished"
+    else:
+        state = "failed" if isinstance(last, Failed) else "broken off" if last else "never started"
+    return FoundRun(
+        path=path,
+        capture=capture,
+        state=state,
+        is_training=is_training,
+        fraction=1.0 if is_finished else progress.fraction if progress else 0.0,
+        psnr_db=measured.psnr_db if measured else None,
+        can_resume=not is_training and not is_finished and folder.checkpoint_file.is_file(),
+        has_splats=folder.splats_file.is_file() or any((path / "snapshots").glob("*.ply")),
+        changed_at=_changed_at(folder),
+    )
+
+
+def find_runs(places: Iterable[Path]) -> list[FoundRun]:
+    """The runs in `places`: each is a run itself, or a folder of runs, or holds folders named `…_runs`.
+
+    Those that are training come first, then the newest. Places that are gone hold nothing.
+    """
+    candidates: dict[Path, None] = {}
+    for place in places:
+        candidates[place] = None
+        for child in _folders_in(place):
+            candidates[child] = None
+            if child.name.endswith("_runs"):
+                candidates.update(dict.fromkeys(_folders_in(child)))
+    found = [run for run in map(look_at, candidates) if run is not None]
+    return sorted(found, key=lambda run: (not run.is_training, -run.changed_at))
+
+
+def delete_run(path: Path) -> list[str]:
+    """Delete what a run wrote; return the names of other files in its folder, which stay.
+
+    Raises RunError when the folder is no run, when it is training, or when something cannot be removed.
+    """
+    if not is_run(path):
+        raise RunError(f"{path} is no training run.", "Nothing was deleted.")
+    if is_held(path / "trainer.lock"):
+        raise RunError(f"{path.name} is training.", "Stop it first; nothing was deleted.")
+    try:
+        for name in _FOLDERS:
+            if (path / name).is_symlink():
+                (path / name).unlink()
+            elif (path / name).is_dir():
+                shutil.rmtree(path / name)
+        for name in _FILES:
+            for file in (path / name, path / (name + ".partial")):
+                file.unlink(missing_ok=True)
+        left = sorted(entry.name for entry in path.iterdir())
+        if not left:
+            path.rmdir()
+            with contextlib.suppress(OSError):  # other runs lie there
+                if path.parent.name.endswith("_runs"):
+                    path.parent.rmdir()
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or path} cannot be deleted ({error.strerror}).",
+            "Close what uses it, then delete the run again.",
+        ) from error
+    return left
+
+
+def _capture_of(path: Path) -> str | None:
+    """The capture that a run was started on; None when the folder holds no run's settings."""
+    try:
+        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        is_settings = isinstance(values["capture"], str) and isinstance(values["iterations"], int)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return values["capture"] if is_settings else None
+
+
+def _folders_in(place: Path) -> list[Path]:
+    try:
+        with os.scandir(place) as entries:
+            found = [(entry.stat().st_mtime, Path(entry.path)) for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+    return [path for _, path in sorted(found, reverse=True)[:_MOST_FOLDERS]]
+
+
+def _changed_at(folder: RunFolder) -> float:
+    for file in (folder.events_file, folder.config_file):
+        with contextlib.suppress(OSError):
+            return file.stat().st_mtime
+    return 0.0
+
+
+def _events_from_the_end(path: Path) -> Iterator[Event]:
+    """The last events of a record, the newest first."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.path.getsize(path) - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in reversed(lines):
+        with contextlib.suppress(RunError):  # recorded by another version: not to be watched, but to be listed
+            event = decode_event(line)
+            if event is not None:
+                yield event

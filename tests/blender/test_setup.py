@@ -1,0 +1,202 @@
+"""Setting up the trainer from Blender, and what the preferences show."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import pytest
+
+
+@pytest.fixture
+def trainer_setup(extension):
+    module = extension.module("splat_addon.scene.trainer_setup")
+    extension.module("splat_addon.scene.machine").write_own("trainer.json", None)
+    module.close()
+    yield module
+    module.close()
+
+
+@pytest.fixture
+def preferences(extension):
+    chosen = bpy.context.preferences.addons[extension.name].preferences
+    chosen.trainer_python = ""
+    yield chosen
+    chosen.trainer_python, chosen.setup_folder = "", "~/splat_trainer"
+
+
+@pytest.fixture
+def online():
+    system = bpy.context.preferences.system
+    before = system.use_online_access
+    system.use_online_access = True
+    yield
+    system.use_online_access = before
+
+
+def drawn(extension) -> list:
+    """What the preferences draw, in order."""
+    record: list = []
+    panels = extension.module("panels.preferences")
+    chosen = bpy.context.preferences.addons[extension.name].preferences
+    panels._draw_python(RecordingLayout(record), chosen)
+    panels._draw_set_up(RecordingLayout(record), chosen)
+    return record
+
+
+class RecordingLayout:
+    """Stands where a layout stands and writes down what is drawn."""
+
+    def __init__(self, record: list):
+        self.record = record
+
+    def __getattr__(self, name):
+        def draw(*arguments, **options):
+            if name in ("row", "column", "box", "split"):
+                return RecordingLayout(self.record)
+            if name == "operator":
+                properties = type("Properties", (), {})()
+                self.record.append(("operator", arguments[0], properties))
+                return properties
+            text = arguments[1] if name == "prop" else options.get("text", "")
+            self.record.append((name, text, options.get("icon", "")))
+            return None
+
+        return draw
+
+
+def labels(record) -> list[str]:
+    return [entry[1] for entry in record if entry[0] == "label"]
+
+
+def pump_until(trainer_setup, is_true, limit_s: float = 60.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not is_true():
+        assert time.monotonic() < deadline
+        trainer_setup.pump()
+
+
+def test_nothing_is_downloaded_unless_online_access_is_allowed(extension, trainer_setup, preferences):
+    bpy.context.preferences.system.use_online_access = False
+    with pytest.raises(RuntimeError, match="Allow Online Access in Preferences › System first"):
+        bpy.ops.splat.set_up_trainer()
+    assert any("Online Access is off" in text for text in labels(drawn(extension)))
+
+
+def test_the_preferences_say_what_a_python_lacks_and_how_to_get_it(extension, trainer_setup, preferences):
+    assert any("No Python trains yet" in text for text in labels(drawn(extension)))
+    preferences.trainer_python = sys.executable
+    assert "What it has was not looked at yet" in labels(drawn(extension))
+    assert bpy.ops.splat.examine_trainer(wait=True) == {"FINISHED"}
+    record = drawn(extension)
+    assert any(text.startswith("Cannot train: PyTorch") for text in labels(record))
+    assert "PyTorch: not installed" in labels(record)
+    remedies = [entry[2].text for entry in record if entry[:2] == ("operator", "splat.copy_text")]
+    assert remedies[0] == f'"{sys.executable}" -m pip install torch==2.13.0'
+
+
+def test_what_a_python_has_is_kept_for_the_next_start(extension, trainer_setup, preferences, trainer_python):
+    preferences.trainer_python = str(trainer_python)
+    bpy.ops.splat.examine_trainer(wait=True)
+    assert "Trains on the CPU" in labels(drawn(extension)) or "Trains on the NVIDIA card" in labels(drawn(extension))
+    trainer_setup.close()  # as Blender does when it quits
+    known = trainer_setup.examination(str(trainer_python))
+    assert known is not None and known.child is None and known.verdict.startswith("Trains on")
+    assert trainer_setup.examination(sys.executable) is None, "another Python is another question"
+
+
+def test_a_python_that_is_none_is_said(extension, trainer_setup, preferences, tmp_path):
+    with pytest.raises(RuntimeError, match="Choose a trainer Python, or set one up"):
+        bpy.ops.splat.examine_trainer()
+    preferences.trainer_python = str(tmp_path / "nowhere")
+    with pytest.raises(RuntimeError, match="nowhere does not exist"):
+        bpy.ops.splat.examine_trainer()
+    (tmp_path / "file").write_text("no program")
+    preferences.trainer_python = str(tmp_path / "file")
+    with pytest.raises(RuntimeError, match="could not be started"):
+        bpy.ops.splat.examine_trainer()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses a shell script")
+def test_a_program_that_answers_nonsense_is_said(extension, trainer_setup, preferences, tmp_path):
+    (tmp_path / "python").write_text("#!/bin/sh\necho no json\n")
+    (tmp_path / "python").chmod(0o755)
+    preferences.trainer_python = str(tmp_path / "python")
+    bpy.ops.splat.examine_trainer(wait=True)
+    said = " ".join(labels(drawn(extension)))
+    assert "This Python cannot be asked what it has: no json" in said
+
+
+def scripted(trainer_setup, monkeypatch, script: str):
+    """The set-up's child is this Python text."""
+    child = trainer_setup.JsonChild
+    monkeypatch.setattr(trainer_setup, "JsonChild", lambda command: child([sys.executable, "-u", "-c", script]))
+
+
+def test_a_set_up_shows_how_far_it_is_and_its_python_trains_afterwards(
+    extension, trainer_setup, preferences, online, monkeypatch, tmp_path
+):
+    said = [{"fraction": 0.4, "text": "Downloading torch (850 MB)"}, {"finished": sys.executable}]
+    script = f"import sys; print({json.dumps(said[0])!r}); sys.stdin.read(1); print({json.dumps(said[1])!r})"
+    scripted(trainer_setup, monkeypatch, script)
+    preferences.setup_folder = str(tmp_path / "env")
+    assert bpy.ops.splat.set_up_trainer() == {"FINISHED"}
+    pump_until(trainer_setup, lambda: trainer_setup.current().fraction > 0)
+    record = drawn(extension)
+    assert ("progress", "Downloading torch (850 MB)", "") in record
+    assert "splat.cancel_set_up" in [entry[1] for entry in record if entry[0] == "operator"]
+    with pytest.raises(RuntimeError, match="A set-up is at work already"):
+        bpy.ops.splat.set_up_trainer()
+    monkeypatch.undo()  # the new Python is asked for real
+    trainer_setup.current().child.let_go()
+    setup = extension.module("operators.setup")
+    deadline = time.monotonic() + 60
+    while not trainer_setup.current().python:
+        assert time.monotonic() < deadline
+        setup._tick()
+    assert preferences.trainer_python == sys.executable
+    pump_until(trainer_setup, lambda: trainer_setup.examination(sys.executable).child is None)
+    assert "The trainer is set up" in labels(drawn(extension))
+
+
+def test_a_set_up_that_fails_says_so_and_can_be_started_again(
+    extension, trainer_setup, preferences, online, monkeypatch, tmp_path
+):
+    preferences.setup_folder = str(tmp_path / "env")
+    failed = json.dumps({"failed": "The disk is full.", "remedy": "Make room."})
+    scripted(trainer_setup, monkeypatch, f"print({failed!r})")
+    with pytest.raises(RuntimeError, match=r"The disk is full\. Make room\."):
+        bpy.ops.splat.set_up_trainer(wait=True)
+    assert "The disk is full. Make room." in labels(drawn(extension)) and preferences.trainer_python == ""
+    monkeypatch.undo()
+    scripted(trainer_setup, monkeypatch, "raise SystemExit('segmentation fault')")
+    with pytest.raises(RuntimeError, match=r"The set-up ended unexpectedly: segmentation fault\. Start it again\."):
+        bpy.ops.splat.set_up_trainer(wait=True)
+
+
+def test_a_set_up_can_be_cancelled(extension, trainer_setup, preferences, online, tmp_path):
+    """The real one: it has begun to make the environment when it is cancelled."""
+    preferences.setup_folder = str(tmp_path / "env")
+    bpy.ops.splat.set_up_trainer()
+    pump_until(trainer_setup, lambda: "Making the environment" in trainer_setup.current().text)
+    assert bpy.ops.splat.cancel_set_up() == {"FINISHED"}
+    pump_until(trainer_setup, lambda: trainer_setup.current().is_over)
+    assert trainer_setup.current().message == "The set-up was cancelled. Start it again whenever you like."
+    with pytest.raises(RuntimeError, match="No set-up is at work"):
+        bpy.ops.splat.cancel_set_up()
+
+
+def test_a_remedy_is_copied(extension):
+    assert bpy.ops.splat.copy_text(text="pip install torch") == {"FINISHED"}
+
+
+def test_everything_but_training_works_without_a_trainer(extension, preferences, tmp_path):
+    assert bpy.ops.splat.add_sample_scene() == {"FINISHED"}
+    chosen = bpy.context.scene.splat.capture
+    chosen.folder, chosen.camera_count, chosen.seed_count = str(tmp_path / "capture"), 2, 50
+    chosen.width, chosen.height, chosen.samples = 16, 12, 1
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    assert (Path(chosen.folder) / "transforms.json").is_file()
+    with pytest.raises(RuntimeError, match="Set the trainer Python in the add-on preferences first"):
+        bpy.ops.splat.start_training()
