@@ -12,7 +12,7 @@ def _classes():
 def register():
     import bpy
 
-    from .operators import command_line
+    from .operators import command_line, review_interface
     from .operators.photos import MENUS
     from .operators.training import HANDLERS, look_for_runs
     from .splat_addon.scene.settings import SPLAT_PG_scene
@@ -27,16 +27,18 @@ def register():
     command_line.register()
     if not bpy.app.background:  # while an add-on is registered there is no file yet
         bpy.app.timers.register(look_for_runs, first_interval=0.5)
+    review_interface.register()
 
 
 def unregister():
     import bpy
 
-    from .operators import command_line, setup
+    from .operators import command_line, review_interface, setup
     from .operators.photos import MENUS
     from .operators.training import HANDLERS, look_for_runs, stop_ticking
     from .splat_addon.scene import found_runs, live_run, machine, trainer_setup
 
+    review_interface.unregister()
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).remove(draw)
     for name, handler in HANDLERS.items():

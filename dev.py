@@ -4,6 +4,7 @@
     python3 dev.py demo [--out DIR]      a Blender scene is captured, trained and shown again, on this machine
     python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, Blender 4.2, Blender 5.2
     python3 dev.py train CAPTURE [...]   train a capture folder; the arguments go to splat_addon.trainer.cli
+    python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
@@ -60,7 +61,7 @@ TRAINER = Environment(
     "the trainer",
     tuple(REQUIREMENTS["pythons"]),
     (*REQUIREMENTS["packages"], PYTEST),
-    "import torch, numba, scipy, PIL",
+    "import torch, numba, scipy, PIL, matplotlib",
 )
 CHECKS = Environment(
     "checks",
@@ -374,6 +375,13 @@ def train(arguments):
     return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.cli", *arguments], child_environment(ROOT))
 
 
+def report(arguments):
+    """Write the report of a run in the trainer's environment."""
+    if not arguments:
+        raise Problem("No run was given. Use: python3 dev.py report RUN_FOLDER [--out PAGE.html]")
+    return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.report", *arguments], child_environment(ROOT))
+
+
 def doctor(arguments):
     """Say what training on CUDA needs and has, and build its kernels ahead if asked."""
     command = [ensure(TRAINER), "-m", "splat_addon.trainer.rasterize.doctor", *arguments]
@@ -564,7 +572,7 @@ def libraries(_arguments):
     return 0
 
 
-VERBS = {verb.__name__: verb for verb in (demo, test, train, build, check, bench, doctor, libraries)}
+VERBS = {verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, doctor, libraries)}
 
 
 def main(arguments):

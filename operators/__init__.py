@@ -3,7 +3,7 @@
 
 def classes():
     """All operator classes, in order of registration."""
-    from . import capture, photos, review, runs, sample, seeds, setup, splats, training
+    from . import capture, photos, review, review_wipe, runs, sample, save_report, seeds, setup, splats, training
 
-    modules = (sample, capture, photos, seeds, training, splats, review, runs, setup)
+    modules = (sample, capture, photos, seeds, training, splats, review, review_wipe, save_report, runs, setup)
     return tuple(cls for module in modules for cls in module.CLASSES)

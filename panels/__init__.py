@@ -3,7 +3,7 @@
 
 def classes():
     """All panel and preference classes, in order of registration, which is the order in the sidebar."""
-    from . import capture, photos, preferences, review, runs, splats, training
+    from . import capture, curves, photos, preferences, review, runs, splats, training
 
-    modules = (preferences, capture, photos, training, runs, splats, review)
+    modules = (preferences, capture, photos, training, curves, runs, splats, review)
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -1,10 +1,17 @@
 """Held-out review."""
 
+import textwrap
+
 import bpy
 
-from ..operators.review import SPLAT_OT_leave_review, SPLAT_OT_review_view
-from ..splat_addon.scene import review
+from ..operators.review import SPLAT_OT_leave_review, SPLAT_OT_review_view, SPLAT_OT_step_review
+from ..operators.save_report import SPLAT_OT_open_report, SPLAT_OT_save_report
+from ..splat_addon.run.folder import RunFolder
+from ..splat_addon.scene import report_writer, review
+from ..splat_addon.scene.settings import run_path
 from .capture import SidebarPanel
+
+WRAP = 38  # letters that fit into the sidebar at its usual width
 
 
 class SPLAT_UL_held_out_views(bpy.types.UIList):
@@ -24,6 +31,7 @@ class SPLAT_PT_review(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, splat = self.layout, context.scene.splat
+        is_reviewing = review.is_reviewing(context.scene)
         if splat.held_out_views:
             split = layout.split(factor=0.5)
             split.label(text="Worst view first")
@@ -33,11 +41,45 @@ class SPLAT_PT_review(SidebarPanel, bpy.types.Panel):
             layout.template_list(
                 SPLAT_UL_held_out_views.bl_idname, "", splat, "held_out_views", splat, "held_out_index", rows=4
             )
-            layout.row().prop(splat, "review_mode", expand=True)
         row = layout.row(align=True)
         row.operator(SPLAT_OT_review_view.bl_idname, icon="VIEW_CAMERA")
-        if review.is_reviewing(context.scene):
-            row.operator(SPLAT_OT_leave_review.bl_idname, icon="LOOP_BACK")
+        if is_reviewing:
+            row.operator(SPLAT_OT_step_review.bl_idname, text="", icon="TRIA_UP").by = -1
+            row.operator(SPLAT_OT_step_review.bl_idname, text="", icon="TRIA_DOWN").by = 1
+            _draw_look(layout, splat.review)
+            layout.operator(SPLAT_OT_leave_review.bl_idname, icon="LOOP_BACK")
+        _draw_report(layout, context.scene)
+
+
+def _draw_look(layout, chosen) -> None:
+    """What is laid over the frame, and how."""
+    column = layout.column(align=True)
+    for modes in (("WIPE", "PHOTO", "RENDER"), ("DIFFERENCE", "NONE")):
+        row = column.row(align=True)
+        for mode in modes:
+            row.prop_enum(chosen, "mode", mode)
+    if chosen.mode == "WIPE":
+        column.prop(chosen, "wipe", slider=True)
+    if chosen.mode == "DIFFERENCE":
+        column.prop(chosen, "gain")
+        column.prop(chosen, "use_ramp")
+    layout.prop(chosen, "show_badge")
+
+
+def _draw_report(layout, scene) -> None:
+    """Save and open the run's report; why it was not written."""
+    path = run_path(scene)
+    if path is None:
+        return
+    row = layout.row(align=True)
+    text = "Writing the Report …" if report_writer.is_writing() else None
+    row.operator(SPLAT_OT_save_report.bl_idname, text=text, icon="FILE_TICK")
+    if RunFolder(path).report_file.is_file():
+        row.operator(SPLAT_OT_open_report.bl_idname, text="Open", icon="URL")
+    icon = "ERROR"
+    for line in textwrap.wrap(report_writer.failure_of(path), WRAP):
+        layout.label(text=line, icon=icon)
+        icon = "BLANK1"
 
 
 CLASSES = (SPLAT_UL_held_out_views, SPLAT_PT_review)

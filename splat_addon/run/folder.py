@@ -21,6 +21,7 @@ class RunFolder:
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
     trainer.lock   held while it trains      commands/      what the trainer is told by others than its parent
+    report.html    curves, table and images, when asked for
     """
 
     path: Path
@@ -52,6 +53,10 @@ class RunFolder:
     @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
 
     @property
     def summary_file(self) -> Path:
@@ -127,9 +132,18 @@ class RunFolder:
             return []
         return [event for event in map(decode_event, lines) if event is not None]
 
+    def evaluations(self) -> list[Evaluated]:
+        """All held-out measurements in order, from `metrics.json`, which is short, else from the events."""
+        try:
+            entries = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+            found = [decode_event(json.dumps({**entry, "event": Evaluated.__name__})) for entry in entries]
+        except (OSError, ValueError, TypeError):
+            found = list(self.events())
+        return [event for event in found if isinstance(event, Evaluated)]
+
     def latest_evaluation(self) -> Evaluated | None:
-        """The newest held-out measurement whose renders are there."""
-        found = [event for event in self.events() if isinstance(event, Evaluated) and event.step > 0]
+        """The newest held-out measurement of trained splats."""
+        found = [event for event in self.evaluations() if event.step > 0]
         return found[-1] if found else None
 
     def result_file(self) -> Path | None:

@@ -1,14 +1,16 @@
-"""Looking through a camera of a capture: the viewport, the scene's camera and the picture's size are borrowed.
+"""Looking through a camera of a capture: a viewport, the scene's camera and the picture's size are borrowed.
 
 What has to change meanwhile is kept with the scene, so that it is given back even after the file was saved and loaded.
 """
 
-from collections.abc import Iterator
+from typing import Any
 
 import bpy
 
 _KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
-_KEY, _CAMERA_KEY = "splat_look_before", "splat_look_camera"
+_KEPT_OF_VIEW = ("view_location", "view_rotation", "view_distance", "view_camera_zoom", "view_camera_offset")
+_KEPT_OF_SPACE = ("lock_camera", "use_local_camera")
+_KEY, _CAMERA_KEY, _VIEWS_KEY = "splat_look_before", "splat_look_camera", "splat_look_viewports"
 
 
 def is_looking(scene: bpy.types.Scene) -> bool:
@@ -21,34 +23,77 @@ def begin(scene: bpy.types.Scene) -> None:
     if not is_looking(scene):
         scene[_KEY] = {name: getattr(scene.render, name) for name in _KEPT}
         scene[_CAMERA_KEY] = scene.camera
+        scene[_VIEWS_KEY] = {}
 
 
 def look_through(context: bpy.types.Context, scene: bpy.types.Scene, camera_object: bpy.types.Object) -> None:
-    """Make it the scene's camera and let all viewports look through it."""
+    """Make it the scene's camera, and let one viewport look through it: that of the context, else one that was turned
+    before, else the largest. Blender turns the viewport's own view meanwhile: that is remembered with the rest."""
     scene.camera = camera_object
-    for region_3d in _viewports(context):
+    viewports, turned = _viewports(context, scene), _turned(scene)
+    here = [key for key, area in viewports.items() if area == context.area]
+    before = [key for key in viewports if key in turned]
+    largest = sorted(viewports, key=lambda key: viewports[key].width * viewports[key].height)[-1:]
+    for key in (here or before or largest)[:1]:
+        space: Any = viewports[key].spaces.active
+        region_3d = space.region_3d
+        if key not in turned or region_3d.view_perspective != "CAMERA":
+            turned[key] = {
+                "view_perspective": region_3d.view_perspective,
+                **{name: _plain(getattr(region_3d, name)) for name in _KEPT_OF_VIEW},
+                **{name: getattr(space, name) for name in _KEPT_OF_SPACE},
+            }
+        space.lock_camera = space.use_local_camera = False
         region_3d.view_perspective = "CAMERA"
+        viewports[key].tag_redraw()
 
 
 def end(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
-    """Give camera and size back to the artist."""
-    before = scene.get(_KEY)
+    """Give camera, size and viewports back to the artist."""
+    before: Any = scene.get(_KEY)
     if before is None:
         return
+    turned = _turned(scene)
+    for key, area in _viewports(context, None).items():
+        if key in turned:
+            _turn_back(area, turned[key])
     for name in _KEPT:
         setattr(scene.render, name, before[name])
     scene.camera = scene.get(_CAMERA_KEY)
-    for key in (_KEY, _CAMERA_KEY):
+    for key in (_KEY, _CAMERA_KEY, _VIEWS_KEY):
         if key in scene:
             del scene[key]
-    for region_3d in _viewports(context):
-        if region_3d.view_perspective == "CAMERA":
-            region_3d.view_perspective = "PERSP"
 
 
-def _viewports(context: bpy.types.Context) -> Iterator[bpy.types.RegionView3D]:
-    """The 3D views of all windows (none in background mode)."""
+def _turned(scene: bpy.types.Scene) -> Any:
+    """What the turned viewports were before, by their names."""
+    if _VIEWS_KEY not in scene:
+        scene[_VIEWS_KEY] = {}
+    return scene[_VIEWS_KEY]
+
+
+def _turn_back(area: bpy.types.Area, before: Any) -> None:
+    space: Any = area.spaces.active
+    region_3d = space.region_3d
+    for name in _KEPT_OF_SPACE:
+        setattr(space, name, bool(before[name]))
+    if region_3d.view_perspective == "CAMERA":  # else the artist has turned away already
+        region_3d.view_perspective = before["view_perspective"]
+        for name in _KEPT_OF_VIEW:
+            setattr(region_3d, name, before[name])
+    area.tag_redraw()
+
+
+def _plain(value):
+    """A number, or a list of numbers from a vector: what a scene can keep."""
+    return value if isinstance(value, int | float) else list(value)
+
+
+def _viewports(context: bpy.types.Context, scene: bpy.types.Scene | None) -> dict[str, bpy.types.Area]:
+    """The 3D views of all windows that show `scene` (None: any), by a name that a saved file finds again."""
+    found = {}
     for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                yield area.spaces.active.region_3d
+        for index, area in enumerate(window.screen.areas):
+            if area.type == "VIEW_3D" and (scene is None or window.scene == scene):
+                found[f"{window.screen.name}/{index}"] = area
+    return found

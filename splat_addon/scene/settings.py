@@ -9,6 +9,8 @@ import numpy as np
 
 from ..errors import RunError
 from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
+from . import review_settings
+from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
@@ -64,13 +66,6 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         min=1,
         max=50_000_000,
     )
-
-
-class SPLAT_PG_held_out_view(bpy.types.PropertyGroup):
-    """One held-out view with its measured quality. Filled from the run; `name` is the view's."""
-
-    psnr_db: bpy.props.FloatProperty()
-    ssim: bpy.props.FloatProperty()
 
 
 def _property_of(spec):
@@ -146,17 +141,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
-    review_mode: bpy.props.EnumProperty(
-        name="Show",
-        description="What is drawn over the viewport's camera",
-        items=[
-            ("RENDER", "Trained", "What training makes of this view"),
-            ("PHOTO", "Photo", "The photo, which training never saw"),
-            ("BLEND", "Half", "The trained image, half transparent, over the photo"),
-        ],
-        default="RENDER",
-        update=lambda self, context: _on_view_chosen(context),
-    )
+    review: bpy.props.PointerProperty(type=SPLAT_PG_review)
 
 
 def _on_run_chosen(scene) -> None:
@@ -173,7 +158,7 @@ def _on_view_chosen(context) -> None:
     review.refresh(context)
 
 
-CLASSES = (SPLAT_PG_capture, SPLAT_PG_held_out_view, SPLAT_PG_training, SPLAT_PG_scene)
+CLASSES = (SPLAT_PG_capture, *review_settings.CLASSES, SPLAT_PG_training, SPLAT_PG_scene)
 
 
 def train_config(scene: bpy.types.Scene) -> TrainConfig:

@@ -73,8 +73,8 @@ def load_photo(view: View, max_resolution: int) -> Photo:
 
     Raises CaptureError, naming it, when one cannot be read or does not fit.
     """
-    image = _open(view.image_path, "photo")
     camera = view.camera
+    image = _open(view.image_path, "photo", camera.width / camera.height)
     if not _has_proportion(image, camera.width / camera.height):
         raise CaptureError(
             f"The photo {view.image_path.name} is {image.width} x {image.height}, its camera"
@@ -103,11 +103,17 @@ def load_photo(view: View, max_resolution: int) -> Photo:
     return Photo(view.name, camera, planes[..., :3].contiguous(), alpha, mask)
 
 
-def _open(path: Path, what: str) -> Image.Image:
-    """A photo or mask, turned as its EXIF record says, in 8 bits: RGB or RGBA. Raises CaptureError."""
+def _open(path: Path, what: str, proportion: float) -> Image.Image:
+    """A photo or mask in 8 bits, RGB or RGBA, turned as its EXIF record says. Raises CaptureError.
+
+    Programs that measure cameras often ignore that record: where only the pixels as stored have the `proportion`
+    (width by height) of the camera, they stay as they are.
+    """
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
+            if not _has_proportion(image, proportion) and _has_proportion(file, proportion):
+                image = file
             if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
                 image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
             has_alpha = "A" in image.getbands() or "transparency" in image.info
@@ -126,7 +132,7 @@ def _reduced(image: Image.Image, max_resolution: int) -> Image.Image:
 
 def _load_mask(path: Path, proportion: float, size: tuple[int, int]) -> Tensor:
     """(H, W) uint8, 255 = keep, at a photo's `size`. Raises CaptureError when it cannot be read or does not fit."""
-    mask = _open(path, "mask")
+    mask = _open(path, "mask", proportion)
     if not _has_proportion(mask, proportion):
         raise CaptureError(
             f"The mask {path} is {mask.width} x {mask.height}, its photo {size[0]} x {size[1]}.",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class _Store:
     def __init__(self, overflow: Path, budget_bytes: int):
         self._overflow = overflow
         self._left = budget_bytes
-        self._file = None
+        self._file: BinaryIO | None = None
 
     def keep(self, photo: Photo) -> Photo:
         """The same photo; its pixels are in memory, or mapped from the file."""

@@ -49,7 +49,6 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
             run.restore()
         write_json(folder.about_file, run.about())
         announce(run)
-        rasterizer.prepare(lambda what: wire.send(run.progress(math.nan, what), at_once=True))
         return run.execute()
     finally:
         run = photos = None  # unmaps the file
@@ -133,8 +132,9 @@ class Run:
         return min(1.0, self.step / self.config.iterations)
 
     def execute(self) -> Finished:
-        """Evaluate the seeds, train, save, evaluate the result."""
+        """Prepare the rasteriser, evaluate the seeds, train, save, evaluate the result."""
         config = self.config
+        self.rasterizer.prepare(lambda what: self.wire.send(self.progress(math.nan, what), at_once=True))
         if self.step == 0:
             self.evaluate()
         stopped = False

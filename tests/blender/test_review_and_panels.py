@@ -49,13 +49,11 @@ def test_a_held_out_view_is_looked_through_with_its_images(extension, reviewed):
     assert (seen.width, seen.height) == (64, 32)
     assert np.allclose((seen.fx, seen.fy, seen.cx, seen.cy), (60, 50, 30, 17), atol=1e-3)
     assert np.allclose(seen.camera_from_world[2, 3], 4.0)
-    shown = [entry.image.filepath for entry in scene.camera.data.background_images]
-    assert shown == [str(reviewed.renders_folder(5) / "v0.png")]
-    scene.splat.review_mode = "BLEND"
-    entries = scene.camera.data.background_images
-    photo = scene.splat.run_folder.replace("run", "capture/images/v0.png")
-    assert [entry.image.filepath for entry in entries] == [photo, shown[0]], "the render lies over the photo"
-    assert [entry.alpha for entry in entries] == [1.0, 0.5]
+    shown = extension.module("splat_addon.scene.review_overlay").shown()
+    assert (shown.name, shown.step) == ("v0", 5) and abs(shown.psnr_db - 31.5) < 1e-5
+    assert shown.photo.path == reviewed.path.parent / "capture" / "images" / "v0.png"
+    assert shown.trained.path == reviewed.renders_folder(5) / "v0.png"
+    assert len(bpy.data.images) == 0, "the images leave nothing in the file"
 
 
 def test_leaving_the_review_gives_the_artists_view_back(reviewed):
@@ -113,17 +111,17 @@ def test_a_second_import_replaces_the_first(extension, reviewed):
     assert len(found) == 1 and len(splats.splats_from_object(found[0])) == 5
 
 
-def test_each_choice_shows_its_view_once_and_a_lost_capture_ends_the_review(extension, reviewed, tmp_path, monkeypatch):
+def test_a_capture_is_read_once_and_a_lost_one_ends_the_review(extension, reviewed, tmp_path, monkeypatch):
     review, scene = extension.module("splat_addon.scene.review"), bpy.context.scene
-    shown = []
+    opened = []
     open_capture = review.open_capture
-    monkeypatch.setattr(review, "open_capture", lambda *given: shown.append(given) or open_capture(*given))
+    monkeypatch.setattr(review, "open_capture", lambda *given: opened.append(given) or open_capture(*given))
     bpy.ops.splat.review_view()
     bpy.ops.splat.review_view()
-    scene.splat.review_mode = "PHOTO"
-    assert len(shown) == 3
+    scene.splat.held_out_index = 0
+    assert len(opened) == 1
     (tmp_path / "capture").rename(tmp_path / "moved")
-    scene.splat.review_mode = "RENDER"
+    scene.splat.held_out_index = 0
     assert not review.is_reviewing(scene), "the artist's camera and resolution are back"
 
 

@@ -40,4 +40,6 @@ def test_the_installed_extension_trains_and_round_trips(extension, empty_file, t
     assert np.allclose(exported.log_scales, trained.log_scales, atol=1e-5)
     assert np.allclose(exported.logit_opacities, trained.logit_opacities, atol=1e-4)
     assert bpy.ops.splat.review_view() == {"FINISHED"}
-    assert scene.camera.data.background_images[0].image.size[:] == (64, 48)
+    shown = extension.module("splat_addon.scene.review_overlay").shown()
+    assert (shown.photo.width, shown.photo.height) == (shown.trained.width, shown.trained.height) == (64, 48)
+    assert bpy.ops.splat.save_report(wait=True) == {"FINISHED"} and run.folder.report_file.stat().st_size > 20_000

@@ -76,6 +76,20 @@ def test_sixteen_bit_grey_keeps_its_tones(tmp_path):
     assert np.abs(photo.rgb.numpy()[..., 0] / 255 - tones / 65535).max() < 0.6 / 255
 
 
+@pytest.mark.parametrize(("size", "shows_red_at"), [((40, 30), (0, 0)), ((30, 40), (0, -1))])
+def test_a_photo_is_turned_as_its_camera_was_measured(tmp_path, size, shows_red_at):
+    """Stored 40 x 30 with red at the upper left, and a record that says: turn it a quarter, clockwise."""
+    pixels = np.zeros((30, 40, 3), dtype=np.uint8)
+    pixels[:8, :8, 0] = 255
+    record = Image.Exif()
+    record[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "p.png", exif=record)
+    camera = Camera(*size, 40, 40, size[0] / 2, size[1] / 2, np.eye(4))
+    photo = load_photo(View("p", tmp_path / "p.png", camera, False), 1000)
+    assert tuple(photo.rgb.shape) == (size[1], size[0], 3)
+    assert photo.rgb[shows_red_at].tolist() == [255, 0, 0]
+
+
 def test_photos_beyond_the_memory_budget_lie_on_disk_and_are_the_same(tmp_path, capture_folder):
     capture = open_capture(capture_folder)
     overflow = tmp_path / "photos.cache"

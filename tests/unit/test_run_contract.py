@@ -37,7 +37,7 @@ STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 EVENTS = [
     STARTED,
     Progressed(3, 0.25, 100, 12.5, 4.0),
-    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9),)),
+    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9, 0.2),), 12.5, 31.0, 0.2),
     SnapshotSaved(3, "snapshots/step_000003.ply", 100),
     Warned("One photo is missing.", "Add it."),
     Failed("It broke.", "Mend it."),

@@ -1,0 +1,86 @@
+"""The report of a run: written by the trainer's Python, opened in the browser."""
+
+import bpy
+
+from ..splat_addon.errors import RunError
+from ..splat_addon.run.folder import RunFolder
+from ..splat_addon.scene import report_writer, review
+from ..splat_addon.scene.review_settings import redraw_viewports
+from ..splat_addon.scene.settings import run_path
+from .report import reports_errors
+from .training import trainer_python
+
+LOOK_EVERY_S = 0.3
+
+
+class SPLAT_OT_save_report(bpy.types.Operator):
+    """Write the run's curves, its held-out table and images into one HTML page, also while it trains"""
+
+    bl_idname = "splat.save_report"
+    bl_label = "Save Report"
+    bl_options = {"REGISTER"}
+
+    wait: bpy.props.BoolProperty(
+        name="Wait", description="For scripts: return when the page is written", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if report_writer.is_writing():
+            cls.poll_message_set("A report is being written")
+            return False
+        if run_path(context.scene) is None:
+            cls.poll_message_set("Train first, or choose a run: this scene has none")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        folder = RunFolder(review.require_run(context.scene))
+        report_writer.start(folder, trainer_python(context))
+        if self.wait:
+            report_writer.wait()
+            self.report({"INFO"}, f"Saved {folder.report_file}")
+        elif not bpy.app.timers.is_registered(_look):
+            bpy.app.timers.register(_look, first_interval=LOOK_EVERY_S, persistent=True)
+        return {"FINISHED"}
+
+
+class SPLAT_OT_open_report(bpy.types.Operator):
+    """Open the run's report in the browser"""
+
+    bl_idname = "splat.open_report"
+    bl_label = "Open Report"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        path = run_path(context.scene)
+        if path is None or not RunFolder(path).report_file.is_file():
+            cls.poll_message_set("Save a report first")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        page = RunFolder(review.require_run(context.scene)).report_file
+        if bpy.ops.wm.url_open(url=page.as_uri()) != {"FINISHED"}:
+            raise RunError("No browser could be opened.", f"Open {page} yourself.")
+        return {"FINISHED"}
+
+
+def stop_looking() -> None:
+    """Before the add-on goes."""
+    if bpy.app.timers.is_registered(_look):
+        bpy.app.timers.unregister(_look)
+    report_writer.close()
+
+
+def _look() -> float | None:
+    if not report_writer.poll():
+        return LOOK_EVERY_S
+    redraw_viewports()
+    return None
+
+
+CLASSES = (SPLAT_OT_save_report, SPLAT_OT_open_report)

@@ -1,0 +1,52 @@
+"""Loss and held-out PSNR as curves."""
+
+import math
+
+import bpy
+
+from ..splat_addon.scene import curves, live_run
+from ..splat_addon.scene.settings import run_path
+from .capture import SidebarPanel
+
+MARGIN_PX = 53  # what the sidebar leaves beside a panel's content, times the interface's scale
+ICON_PADDING_PX = 4  # Blender keeps this free around a large icon
+
+
+def run_to_draw(context):
+    """The folder of the run whose curves are shown: the one that trains now, else the scene's."""
+    live = live_run.current()
+    if live is not None and not live.is_over:
+        return live.folder.path
+    path = run_path(context.scene)
+    return path if path is not None and path.is_dir() else None
+
+
+class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_curves"
+    bl_parent_id = "SPLAT_PT_training"
+    bl_label = "Curves"
+
+    @classmethod
+    def poll(cls, context):
+        return run_to_draw(context) is not None
+
+    def draw(self, context):
+        layout, scale = self.layout, context.preferences.system.ui_scale or 1.0  # 0 without a window
+        width = context.region.width if context.region is not None else 0
+        units = max(6.0, min(20.0, (width / scale - MARGIN_PX) / 20))
+        icon = curves.icon_for(run_to_draw(context), round(units * 20 * scale) - 2 * ICON_PADDING_PX)
+        known = curves.history()
+        if icon is None or known is None:
+            layout.label(text="Reading the run …")
+            return
+        layout.template_icon(icon, scale=units)
+        column = layout.column(align=True)
+        if known.loss.values:
+            column.label(text=f"Loss {known.loss.values[-1]:.4f} at step {known.loss.steps[-1]}")
+        if known.held_out_db.values:
+            column.label(text=f"Held-out PSNR {known.held_out_db.values[-1]:.2f} dB")
+        if known.train_db.values and math.isfinite(known.train_db.values[-1]):
+            column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (grey)")
+
+
+CLASSES = (SPLAT_PT_curves,)

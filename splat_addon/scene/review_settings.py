@@ -1,0 +1,69 @@
+"""What the artist chooses while reviewing held-out views, kept in the .blend as `Scene.splat.review`."""
+
+import bpy
+
+
+class SPLAT_PG_held_out_view(bpy.types.PropertyGroup):
+    """One held-out view with its measured quality. Filled from the run; `name` is the view's."""
+
+    psnr_db: bpy.props.FloatProperty()
+    ssim: bpy.props.FloatProperty()
+
+
+class SPLAT_PG_review(bpy.types.PropertyGroup):
+    """What is drawn over the camera's frame. Changing it only draws again, it never loads anything."""
+
+    mode: bpy.props.EnumProperty(
+        name="Show",
+        description="What is drawn over the camera's frame",
+        items=[
+            ("WIPE", "Wipe", "The photo on the left and the trained image on the right of a line that can be dragged"),
+            ("PHOTO", "Photo", "The photo, which training never saw"),
+            ("RENDER", "Trained", "What training makes of this view"),
+            ("DIFFERENCE", "Difference", "How far the trained image is from the photo, made brighter"),
+            ("NONE", "None", "Nothing: the viewport itself, through this camera"),
+        ],
+        default="WIPE",
+        update=lambda self, context: redraw_viewports(),
+    )
+    wipe: bpy.props.FloatProperty(
+        name="Wipe",
+        description="Where the line is: 0 shows the trained image alone, 1 the photo alone. It can be dragged",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=lambda self, context: redraw_viewports(),
+    )
+    gain: bpy.props.FloatProperty(
+        name="Brighten",
+        description="The difference is multiplied by this, so that small errors are seen",
+        default=4.0,
+        min=1.0,
+        soft_max=32.0,
+        max=255.0,
+        update=lambda self, context: redraw_viewports(),
+    )
+    use_ramp: bpy.props.BoolProperty(
+        name="Heat Colors",
+        description="Show the mean difference of red, green and blue from black over red to yellow, not as a color",
+        default=False,
+        update=lambda self, context: redraw_viewports(),
+    )
+    show_badge: bpy.props.BoolProperty(
+        name="Badge",
+        description="Write the view's name, PSNR and SSIM into the frame",
+        default=True,
+        update=lambda self, context: redraw_viewports(),
+    )
+
+
+def redraw_viewports() -> None:
+    """Draw all 3D views of all windows again, their sidebars included."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
+CLASSES = (SPLAT_PG_held_out_view, SPLAT_PG_review)

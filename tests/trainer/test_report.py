@@ -1,0 +1,122 @@
+"""The report of a run: one page, with the run's own numbers and images in it."""
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from splat_addon.errors import RunError, SetupError
+from splat_addon.run.config import TrainConfig
+from splat_addon.run.events import Evaluated, Progressed, Started, ViewQuality, encode_event
+from splat_addon.run.folder import RunFolder, write_json
+from splat_addon.trainer import report
+from support.scenes import write_ball_capture
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run on a small capture that was measured twice and is still going on."""
+    capture = write_ball_capture(tmp_path / "ball & <co>")
+    folder = RunFolder.create(tmp_path / "run", TrainConfig(capture=str(capture), iterations=300))
+    qualities = {0: (11.25, 13.5), 200: (31.515625, 22.0078125)}
+    measured = []
+    for step, values in qualities.items():
+        views = []
+        for number, (name, value) in enumerate(zip(("view_00", "view_08"), values, strict=True)):
+            path = folder.renders_folder(step) / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((30, 40, 3), 40 * number + step // 2, dtype=np.uint8)).save(path)
+            views.append(ViewQuality(name, value, value / 64))
+        mean = sum(values) / 2
+        folder_name = folder.renders_folder(step).relative_to(folder.path).as_posix()
+        measured.append(Evaluated(step, mean, mean / 64, 100 + step, folder_name, tuple(views)))
+    events = [Started(1, "cpu", 300, 8, 2, 100, 1)]
+    events += [Progressed(step, 1 / step, 100 + step, 9.0, 1.0) for step in range(1, 201)]
+    folder.events_file.write_text("".join(encode_event(event) + "\n" for event in [*events, *measured]))
+    entries = [json.loads(encode_event(entry)) for entry in measured]
+    write_json(folder.metrics_file, [{**entry, "train_psnr_db": 33.125} for entry in entries])
+    return folder
+
+
+def table(page: str, name: str) -> list[list[str]]:
+    """The texts of the cells of a table, row by row without the head."""
+    body = re.search(rf'<table class="{name}">(.*?)</table>', page, re.S).group(1)
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in re.findall(r"<tr>(.*?)</tr>", body, re.S)]
+    return rows[1:]
+
+
+def test_the_numbers_are_those_of_metrics_json_the_worst_view_first(run):
+    page = report.save_report(run).read_text(encoding="utf-8")
+    metrics = json.loads(run.metrics_file.read_text())
+    steps = table(page, "steps")
+    assert [row[0] for row in steps] == ["init only", "200"]
+    for row, entry in zip(steps, metrics, strict=True):
+        assert row[1] == f"{entry['psnr_db']:.2f}" and row[2] == f"{entry['ssim']:.4f}"
+        assert row[-1] == str(entry["gaussian_count"])
+    views = table(page, "views")
+    expected = sorted(metrics[-1]["views"], key=lambda view: view["psnr_db"])
+    assert [row[:3] for row in views] == [
+        [view["name"], f"{view['psnr_db']:.2f}", f"{view['ssim']:.4f}"] for view in expected
+    ]
+    assert views[0][0] == "view_08"
+
+
+def test_images_are_in_the_page_and_show_photo_renders_and_difference(run):
+    page = report.save_report(run).read_text(encoding="utf-8")
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 8 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>|<rdf:RDF.*?</rdf:RDF>', "", page, flags=re.S)
+    images = [Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) for source in sources[:4]]
+    photo, seeds, result, difference = (np.asarray(image.convert("RGB"), dtype=float) for image in images)
+    with Image.open(Path(TrainConfig.read(run.config_file).capture) / "images" / "view_08.png") as file:
+        pixels = np.asarray(file, dtype=float)
+    white = pixels[..., :3] * pixels[..., 3:] / 255 + 255 - pixels[..., 3:]
+    assert np.abs(photo - white).mean() < 6, "the photo over white, but for what JPEG loses"
+    assert abs(seeds.mean() - 40) < 2 and abs(result.mean() - 140) < 2
+    assert np.abs(difference - np.minimum(4 * np.abs(white - 140), 255)).mean() < 12
+
+
+def test_curves_are_drawn_and_the_page_says_how_far_the_run_is(run):
+    page = report.save_report(run).read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
+    for title in ("Loss", "PSNR, dB", "Splats"):
+        assert title in page
+    assert "step 200 of 300" in page and "ball &amp; &lt;co&gt;" in page and "<co>" not in page
+
+
+def test_a_run_whose_capture_is_gone_is_reported_without_photos(run):
+    capture = Path(TrainConfig.read(run.config_file).capture)
+    capture.rename(capture.with_name("moved"))
+    page = report.save_report(run).read_text(encoding="utf-8")
+    assert "The photos are left out" in page and page.count("<img") == 4
+
+
+def test_the_command_line_writes_where_it_is_told_and_says_what_is_wrong(run, tmp_path):
+    command = [sys.executable, "-m", "splat_addon.trainer.report"]
+    out = tmp_path / "page.html"
+    answer = subprocess.run([*command, str(run.path), "--out", str(out)], capture_output=True, text=True, cwd=ROOT)
+    assert (answer.returncode, answer.stdout.strip()) == (0, str(out)) and out.stat().st_size > 10_000
+    answer = subprocess.run([*command, str(tmp_path / "nothing")], capture_output=True, text=True, cwd=ROOT)
+    assert answer.returncode == 1 and answer.stderr.endswith("holds no run. Give the folder of a run.\n")
+
+
+def test_a_python_without_matplotlib_is_told_what_to_install(run, monkeypatch):
+    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else object())
+    with pytest.raises(SetupError, match=r"lacks matplotlib, .*-m pip install matplotlib"):
+        report.save_report(run)
+    assert not run.report_file.exists()
+
+
+def test_a_run_that_has_recorded_nothing_says_so(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", TrainConfig(capture=str(tmp_path)))
+    with pytest.raises(RunError, match="has recorded nothing yet"):
+        report.save_report(folder)
