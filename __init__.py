@@ -36,7 +36,7 @@ def unregister():
     from .operators import command_line, review_interface, setup
     from .operators.photos import MENUS
     from .operators.training import HANDLERS, look_for_runs, stop_ticking
-    from .splat_addon.scene import found_runs, live_run, machine, trainer_setup
+    from .splat_addon.scene import found_runs, live_run, machine, preflight, trainer_setup
 
     review_interface.unregister()
     for menu, draw in MENUS.items():
@@ -50,6 +50,7 @@ def unregister():
     live_run.close(machine.outlives())
     trainer_setup.close()
     found_runs.forget()
+    preflight.forget()
     command_line.unregister()
     del bpy.types.Scene.splat
     for cls in reversed(_classes()):

@@ -8,13 +8,9 @@ from mathutils import Matrix
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.gaussians.ply import read_splats, write_splats
-from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene import appearance, photo_capture, review, splats
+from ..splat_addon.scene import appearance, review, run_object, splats
 from .report import reports_errors
-
-COLLECTION = "Splats"
-RUN_KEY = "splat_run"  # the run folder that an object came from
 
 
 class SPLAT_OT_import_result(bpy.types.Operator):
@@ -41,8 +37,9 @@ class SPLAT_OT_import_result(bpy.types.Operator):
         if path is None:
             raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
         cloud = read_splats(path)
-        item = _object_of_run(context.scene, folder, cloud)
+        item = run_object.put(context.scene, folder, cloud)
         appearance.show_as_ellipsoids(item)
+        run_object.follow_capture(context.scene, item, folder)
         context.view_layer.update()
         for other in context.selected_objects:
             other.select_set(False)  # nor is the new object selected: thousands of outlines would hide it
@@ -76,33 +73,6 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
         write_splats(Path(self.filepath).with_suffix(".ply"), cloud)
         self.report({"INFO"}, f"Exported {len(cloud)} splats to {self.filepath}")
         return {"FINISHED"}
-
-
-def _object_of_run(scene: bpy.types.Scene, folder: RunFolder, cloud) -> bpy.types.Object:
-    """The scene's object for a run, with `cloud` as its data: a second import replaces the first."""
-    for item in scene.objects:
-        if item.get(RUN_KEY) == str(folder.path) and splats.is_splats(item):
-            splats.replace_splats(item, cloud)
-            _follow_capture(scene, item, folder)
-            return item
-    item = splats.splats_to_object(cloud, folder.path.name, _collection(scene))
-    item[RUN_KEY] = str(folder.path)
-    _follow_capture(scene, item, folder)
-    return item
-
-
-def _follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunFolder) -> None:
-    """Hang splats that nobody has moved below the root of the capture they were trained on, if that is open."""
-    if item.parent is None and item.matrix_basis == Matrix.Identity(4) and folder.config_file.is_file():
-        item.parent = photo_capture.find_root(scene, Path(TrainConfig.read(folder.config_file).capture))
-
-
-def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:
-    found = scene.collection.children.get(COLLECTION)
-    if found is None:
-        found = bpy.data.collections.new(COLLECTION)
-        scene.collection.children.link(found)
-    return found
 
 
 CLASSES = (SPLAT_OT_import_result, SPLAT_OT_export_ply)

@@ -131,7 +131,21 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         get=lambda self: _shown_preset(self),
         set=lambda self, number: _choose_preset(self, number),
     )
-    show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
+    follow_training: bpy.props.BoolProperty(
+        name="Follow Training",
+        description="Show the splats in the scene as they are trained; not while you edit, render or play animation",
+        default=True,
+        update=lambda self, context: _on_follow_chosen(self.id_data),
+    )
+    follow_every_s: bpy.props.IntProperty(
+        name="Every",
+        description="Seconds between two previews; more when showing them would take over 5 % of the time",
+        subtype="TIME_ABSOLUTE",
+        default=5,
+        min=1,
+        soft_max=120,
+        max=3600,
+    )
     run_folder: bpy.props.StringProperty(
         name="Run",
         description="The run whose splats and held-out views are shown: the last one started here, or any you choose",
@@ -142,6 +156,14 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
+
+
+def _on_follow_chosen(scene) -> None:
+    """Switching it on is to see the splats, also when they were deleted or edited."""
+    from . import preview
+
+    if scene.splat.follow_training:
+        preview.begin_again(scene)
 
 
 def _on_run_chosen(scene) -> None:
