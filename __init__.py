@@ -24,10 +24,10 @@ def register():
         getattr(bpy.app.handlers, name).append(handler)
     for menu, draw in MENUS.items():
         getattr(bpy.types, menu).append(draw)
+    review_interface.register()
     command_line.register()
     if not bpy.app.background:  # while an add-on is registered there is no file yet
         bpy.app.timers.register(look_for_runs, first_interval=0.5)
-    review_interface.register()
 
 
 def unregister():

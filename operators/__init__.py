@@ -5,5 +5,5 @@ def classes():
     """All operator classes, in order of registration."""
     from . import capture, photos, review, review_wipe, runs, sample, save_report, seeds, setup, splats, training
 
-    modules = (sample, capture, photos, seeds, training, splats, review, review_wipe, save_report, runs, setup)
+    modules = (sample, capture, photos, seeds, training, runs, setup, splats, review, review_wipe, save_report)
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from ..errors import RunError
 
 PROTOCOL = 1
-COMMANDS = ("stop", "pause", "resume", "snapshot", "preview", "outlive", "follow")  # the last two: parent gone
+# The last two come through the run folder: what to do when the parent is gone.
+COMMANDS = ("stop", "pause", "resume", "snapshot", "preview", "outlive", "follow")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ _TAIL_BYTES = 1 << 18  # the end of a record: enough for the last measurement of
 _MOST_FOLDERS = 1000  # how many folders of one place are looked at, newest first
 # What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
 _FILES = (
-    "about.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json", "report.html",
-    "splats.ply", "summary.json", "trainer.lock", "config.json",
+    "about.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json", "photos.cache",
+    "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
 )  # fmt: skip
 _FOLDERS = ("commands", "held_out", "report", "snapshots")
 

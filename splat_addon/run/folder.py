@@ -20,8 +20,8 @@ class RunFolder:
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
-    trainer.lock   held while it trains      commands/      what the trainer is told by others than its parent
     report.html    curves, table and images, when asked for
+    trainer.lock   held while it trains      commands/      what the trainer is told by others than its parent
     """
 
     path: Path

@@ -72,14 +72,14 @@ class Following:
         (self.run.folder.path / "aside.ply").replace(self.run.folder.path / "next.ply")
 
     def tick(self, later_s: float = 0.0) -> bool:
-        """One tick of the timer; another after so many seconds more. Whether one of them changed anything."""
+        """One tick of the timer; another at once and a third after so many seconds more. Whether anything changed."""
         has_changed = False
-        for passed_s in (0.0, later_s) if later_s else (0.0,):
+        for passed_s in (0.0, 0.0, later_s) if later_s else (0.0,):
             self.later_s += passed_s
             self.live_run.pump()
             if self.follower._thread is not None:
                 self.follower._thread.join()
-            has_changed |= self.preview.tick()
+            has_changed |= self.preview.tick(passed_s)
         return has_changed
 
     def until(self, is_true, limit_s: float = 30.0) -> None:
@@ -345,7 +345,7 @@ def test_the_most_visible_are_kept_in_their_order(extension):
 def test_where_showing_is_slow_previews_become_rarer_and_smaller(following):
     preview, follower = following.preview, following.follower
     following.show(10)
-    left_at = follower._left_at
+    left_at = follower._left_at = follower._next_at
     follower.tick(left_at + 2.25, 0.25)  # two seconds later than a timer would: Blender was busy drawing
     assert follower._next_at >= left_at + 2.0 / preview.LARGEST_SHARE
     assert preview._fitting(100_000, 100_000, 0.3) == 40_000

@@ -22,8 +22,8 @@ BLENDER = {
     "gpu_extras",
     "mathutils",
 }
-CORE = {"errors", "gaussians", "capture", "run", "environment"}
 LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "lpips", "matplotlib", "numba", "scipy", "torch", "torchvision"}
+CORE = {"errors", "gaussians", "capture", "run", "environment"}
 
 # layer: (layers it may import, third-party packages it may import)
 RULES: dict[str, tuple[set[str], set[str]]] = {
