@@ -130,16 +130,16 @@ class Follower:
 
     def _read_file(self, event: SnapshotSaved, limit: int) -> None:
         """The thread. It touches nothing but the file and the answer."""
-        began = time.monotonic()
+        began = time.perf_counter()
         try:
             cloud = read_splats(self.run.folder.path / event.path)
             cloud, total = most_visible(cloud.select(cloud.finite()), limit), len(cloud)
-            self._read = _Read(event, cloud, total, time.monotonic() - began)
+            self._read = _Read(event, cloud, total, time.perf_counter() - began)
         except (SplatError, OSError, ValueError, MemoryError):  # it was replaced or removed meanwhile: the next one
             self._read = _Read(event, None)
 
     def _show(self, scene: bpy.types.Scene, read: _Read) -> bool:
-        began, folder = time.monotonic(), self.run.folder
+        began, folder = time.perf_counter(), self.run.folder
         item = run_object.find(scene, folder)
         if item is not None and not run_object.is_untouched(item):
             self.obstacle = "edited"
@@ -147,8 +147,7 @@ class Follower:
         assert read.cloud is not None
         item = run_object.put(scene, folder, read.cloud)
         _evaluate(scene)
-        self._left_at = time.monotonic()
-        hold_s = self._left_at - began
+        self._left_at, hold_s = time.monotonic(), time.perf_counter() - began
         self.limit = _fitting(self.limit, len(read.cloud), hold_s)
         self._object = item.name, item.session_uid
         self.shown = Shown(read.event.step, len(read.cloud), read.total)

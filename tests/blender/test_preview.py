@@ -72,15 +72,13 @@ class Following:
         (self.run.folder.path / "aside.ply").replace(self.run.folder.path / "next.ply")
 
     def tick(self, later_s: float = 0.0) -> bool:
-        """One tick of the timer; another at once and a third after so many seconds more. Whether anything changed."""
-        has_changed = False
-        for passed_s in (0.0, 0.0, later_s) if later_s else (0.0,):
-            self.later_s += passed_s
-            self.live_run.pump()
-            if self.follower._thread is not None:
-                self.follower._thread.join()
-            has_changed |= self.preview.tick(passed_s)
-        return has_changed
+        """One tick of the timer, after so many seconds more; whatever is read has been read. Whether it changed
+        anything."""
+        self.later_s += later_s
+        self.live_run.pump()
+        if self.follower._thread is not None:
+            self.follower._thread.join()
+        return self.preview.tick(later_s)
 
     def until(self, is_true, limit_s: float = 30.0) -> None:
         deadline = time.monotonic() + limit_s
@@ -107,7 +105,7 @@ class Following:
 @pytest.fixture
 def following(extension, live_run, tmp_path, monkeypatch):
     following = Following(extension, live_run, tmp_path)
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + following.later_s)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + following.later_s, perf_counter=time.perf_counter)
     monkeypatch.setattr(following.preview, "time", clock)
     return following
 
