@@ -135,7 +135,7 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
         column.label(text=f"{progress.gaussian_count} splats")
     if run.evaluations:
         first, last = run.evaluations[0], run.evaluations[-1]
-        before = f", {first.psnr_db:.2f} before training" if last is not first else ""
+        before = f", init only {first.psnr_db:.2f}" if last is not first else ""
         column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB{before}")
         if math.isfinite(last.train_psnr_db):
             column.label(text=f"Training views {last.train_psnr_db:.2f} dB")

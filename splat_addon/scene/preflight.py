@@ -123,7 +123,7 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
     free_disk = free_disk_bytes(capture.parent)
     free_memory = free_memory_bytes()
     photos = listing.photos
-    lines = [f"{photos.training} photos to train on, {photos.held_out} held out", _sizes(listing)]
+    lines = [f"Photos: {photos.training} to train on, {photos.held_out} held out", _sizes(listing)]
     lines.append(f"About {rounded(needs.splats)} splats, {in_bytes(needs.memory_bytes)} of memory")
     lines.append(_time(needs, known.backend))
     free = f" of {in_bytes(free_disk)} free" if free_disk is not None else ""
@@ -140,7 +140,7 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
             " Free some, or raise Save Every."
         )
     if listing.missing:
-        problems.append(f"{listing.missing} photos that the capture lists are missing: their views are left out.")
+        problems.append(f"Photos that the capture lists and nobody finds: {listing.missing}. Their views are left out.")
     if not photos.held_out:
         problems.append("No view is held out: the quality will not be measured.")
     if not listing.seed_count:

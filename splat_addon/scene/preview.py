@@ -209,8 +209,9 @@ def is_unwanted(run: live_run.LiveRun, scene: bpy.types.Scene) -> bool:
 
 def forget_object() -> None:
     """After undo, redo or loading a file."""
-    if _Followed.follower is not None:
-        _Followed.follower.forget_object(time.monotonic())
+    follower = current()
+    if follower is not None:
+        follower.forget_object(time.monotonic())
 
 
 def begin_again(scene: bpy.types.Scene) -> None:
