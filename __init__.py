@@ -52,7 +52,7 @@ def unregister():
 
     from .operators import capture, command_line, review_interface, setup
     from .operators.training import look_for_runs, stop_ticking
-    from .splat_addon.scene import found_runs, live_render, live_run, machine, trainer_setup, viewport
+    from .splat_addon.scene import found_runs, live_render, live_run, machine, preflight, trainer_setup, viewport
 
     viewport.unregister()
     review_interface.unregister()
@@ -69,6 +69,7 @@ def unregister():
     live_render.close()
     trainer_setup.close()
     found_runs.forget()
+    preflight.forget()
     command_line.unregister()
     del bpy.types.Object.splat
     del bpy.types.Scene.splat

@@ -7,9 +7,9 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from mathutils import Matrix
 
 from ..splat_addon.scene import splat_files, splats
+from ..splat_addon.scene.run_object import splat_collection
 from ..splat_addon.scene.transforms import transform_problems
 from .report import reports_errors
-from .splats import splat_collection
 
 
 class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):

@@ -6,7 +6,7 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder, next_run_path
-from ..splat_addon.scene import found_runs, live_run, machine, review
+from ..splat_addon.scene import found_runs, live_run, machine, preflight, preview, review
 from ..splat_addon.scene.settings import absolute, remember_run, run_path, train_config
 from .report import reports_errors
 
@@ -143,11 +143,13 @@ def start_ticking() -> None:
     """Let Blender's timer watch the run. Timers do not tick in background mode; scripts call `live_run.pump`."""
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK_S, persistent=True)
+    if not bpy.app.timers.is_registered(_follow):
+        bpy.app.timers.register(_follow, first_interval=TICK_S, persistent=True)
 
 
 def stop_ticking() -> None:
     """Before the add-on goes."""
-    for timer in (_tick, _show_found_runs):
+    for timer in (_tick, _follow, _show_found_runs):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
 
@@ -162,8 +164,16 @@ def _tick() -> float | None:
         return TICK_S
     if run.state == "finished" and not _import_result(run):
         return TICK_S
+    preflight.remember_speed(run)
     look_for_runs()
     return None
+
+
+def _follow() -> float | None:
+    """Apart from `_tick`, so that whatever may happen here, the run is still watched."""
+    if preview.tick(TICK_S):
+        _redraw()
+    return TICK_S if live_run.is_training() else None
 
 
 def _import_result(run) -> bool:
@@ -171,6 +181,8 @@ def _import_result(run) -> bool:
     scene = live_run.scene_of(run)
     if scene is None:
         return True  # another file is open: the result waits in its folder
+    if preview.is_unwanted(run, scene):
+        return True  # deleted or edited by the artist, who will ask for the result if it is wanted
     window = next((window for window in bpy.context.window_manager.windows if window.scene == scene), None)
     if window is None or bpy.app.is_job_running("RENDER"):
         return False
@@ -198,6 +210,7 @@ def _show_found_runs() -> float | None:
 @bpy.app.handlers.persistent
 def keep_run_through_undo(*_) -> None:
     """Undoing what was done before a run was started must not lose the run, nor what it measured since."""
+    preview.forget_object()
     run = live_run.current()
     scene = live_run.scene_of(run) if run is not None and run.backend else None
     if run is not None and scene is not None:
@@ -211,6 +224,7 @@ def keep_run_through_undo(*_) -> None:
 def take_up_loaded_file(*_) -> None:
     """A file that was saved during a run lists what the run measured since, and finds its run again."""
     live_run.find_scene_again()
+    preview.forget_object()
     for scene in bpy.data.scenes:
         if scene.splat.run_folder and scene.library is None:
             live_run.list_views_of_run(scene)

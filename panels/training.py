@@ -5,10 +5,17 @@ import math
 import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
-from ..splat_addon.scene import live_run, machine
+from ..splat_addon.scene import live_run, machine, preflight, preview
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_sentence, duration
+from .wrap import WRAP, draw_sentence
+
+GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
+OBSTACLES = {
+    "deleted": "The preview was deleted. To see it again, switch Follow Training off and on.",
+    "edited": "The splats in the scene were edited, and are left as they are. Follow Training off and on gives the run"
+    " an object of its own.",
+}
 
 
 class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
@@ -16,27 +23,22 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
     bl_label = "Training"
 
     def draw(self, context):
-        layout, splat = self.layout, context.scene.splat
+        layout, scene = self.layout, context.scene
         layout.use_property_split = True
         layout.use_property_decorate = False
-        column = layout.column()
-        column.enabled = not live_run.is_training()
-        column.prop(splat, "preset")
-        for spec in TRAINING_FIELDS:
-            if not spec.metadata["advanced"]:
-                column.prop(splat.training, spec.name)
         run = live_run.current()
         if run is not None and not run.is_over:
+            _draw_progress(layout, run)
             _draw_commands(layout, run)
-        else:
-            chosen = machine.preferences()
-            if chosen is not None and not chosen.trainer_python:
-                draw_sentence(layout, "Training needs a Python with PyTorch.", "INFO", WRAP)
-                layout.operator("preferences.addon_show", text="Set Up Trainer …").module = machine.ROOT_PACKAGE
-            layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
-            layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
+            _draw_numbers(layout, run)
+            _draw_follow(layout, scene)
+            _draw_settings(layout, scene, is_free=False)
+            return
+        _draw_settings(layout, scene, is_free=True)
+        _draw_start(layout, scene)
+        _draw_follow(layout, scene)
         if run is not None:
-            _draw_run(layout, run)
+            _draw_numbers(layout, run)
 
 
 class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
@@ -50,13 +52,59 @@ class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.enabled = not live_run.is_training()
-        for spec in TRAINING_FIELDS:
-            if spec.metadata["advanced"]:
-                layout.prop(context.scene.splat.training, spec.name)
+        for group in GROUPS:
+            header, body = layout.panel(f"splat_training_{group}", default_closed=True)
+            header.label(text=group)
+            if body is not None:
+                column = body.column()
+                for spec in TRAINING_FIELDS:
+                    if spec.metadata["group"] == group:
+                        column.prop(context.scene.splat.training, spec.name)
+
+
+def _draw_settings(layout, scene, is_free: bool) -> None:
+    """The few settings that everybody sees."""
+    column = layout.column()
+    column.enabled = is_free
+    column.prop(scene.splat, "preset")
+    training = scene.splat.training
+    for spec in TRAINING_FIELDS:
+        if spec.metadata["group"] == "":
+            row = column.row()
+            row.active = spec.name != "iterations" or training.seconds == 0  # a time decides, if one is given
+            row.prop(training, spec.name)
+
+
+def _draw_start(layout, scene) -> None:
+    """What a run will need, and how to start it."""
+    chosen = machine.preferences()
+    if chosen is not None and not chosen.trainer_python:
+        draw_sentence(layout, "Training needs a Python with PyTorch.", "INFO", WRAP)
+        layout.operator("preferences.addon_show", text="Set Up Trainer …").module = machine.ROOT_PACKAGE
+    if not scene.splat.capture.folder:
+        draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO", WRAP)
+    else:
+        _draw_preflight(layout, preflight.look(scene))
+    layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
+    layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
+
+
+def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
+    column = layout.column(align=True)
+    if known is None:
+        column.label(text="Looking at the capture …", icon="TIME")
+        return
+    icon = "INFO"
+    for line in known.lines:
+        column.label(text=line, icon=icon)
+        icon = "BLANK1"
+    for problem in known.problems:
+        draw_sentence(column, problem, "ERROR", WRAP)
 
 
 def _draw_commands(layout, run: live_run.LiveRun) -> None:
     row = layout.row(align=True)
+    row.enabled = run.state != "stopping"
     is_paused = run.state == "paused"
     pause = row.operator(
         SPLAT_OT_command_training.bl_idname,
@@ -68,23 +116,51 @@ def _draw_commands(layout, run: live_run.LiveRun) -> None:
     row.operator(SPLAT_OT_command_training.bl_idname, text="Stop", icon="SNAP_FACE").command = "stop"
 
 
-def _draw_run(layout, run: live_run.LiveRun) -> None:
-    """What the run does, in words and as a bar."""
-    if not run.is_over:
-        layout.progress(factor=run.fraction, text=f"{run.state.title()} {100 * run.fraction:.0f} %", type="BAR")
+def _draw_progress(layout, run: live_run.LiveRun) -> None:
+    """How far the run is, as a bar."""
+    progress, text = run.progress, f"{run.state.capitalize()} {100 * run.fraction:.0f} %"
+    if progress is not None and run.state == "training" and math.isfinite(progress.seconds_left):
+        text += f" · {preflight.in_time(progress.seconds_left)} left"
+    layout.progress(factor=run.fraction, text=text, type="BAR")
+
+
+def _draw_numbers(layout, run: live_run.LiveRun) -> None:
+    """What the run does or has done, in words."""
     column = layout.column(align=True)
     progress = run.progress
     if progress is not None:
-        left = "" if math.isnan(progress.seconds_left) or run.is_over else f", {duration(progress.seconds_left)} left"
-        column.label(text=f"Step {progress.step} of {run.iterations}{left}")
-        column.label(text=f"{progress.gaussian_count} splats, {progress.steps_per_s:.1f} it/s on {run.backend}")
+        of = f" of {run.iterations}" if progress.step <= run.iterations else ""
+        column.label(text=f"Step {progress.step}{of}, {progress.steps_per_s:.1f} it/s on {run.backend}")
+        column.label(text=f"{progress.gaussian_count} splats")
     if run.evaluations:
-        last = run.evaluations[-1]
-        column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB, init only {run.evaluations[0].psnr_db:.2f}")
+        first, last = run.evaluations[0], run.evaluations[-1]
+        before = f", init only {first.psnr_db:.2f}" if last is not first else ""
+        column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB{before}")
+        if math.isfinite(last.train_psnr_db):
+            column.label(text=f"Training views {last.train_psnr_db:.2f} dB")
     for warning in run.warnings[:3]:
         draw_sentence(column, warning, "INFO", WRAP)
     if run.message:
         draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK", WRAP)
+
+
+def _draw_follow(layout, scene) -> None:
+    """Whether the viewport follows the training, and what it shows of it."""
+    row = layout.row(align=True)
+    row.use_property_split = False
+    row.prop(scene.splat, "follow_training")
+    interval = row.row()
+    interval.active = scene.splat.follow_training
+    interval.prop(scene.splat, "follow_every_s")
+    follower = preview.current()
+    if follower is None or follower.run.is_over or not scene.splat.follow_training:
+        return
+    if follower.obstacle:
+        draw_sentence(layout, OBSTACLES[follower.obstacle], "INFO", WRAP)
+    elif follower.shown is not None:
+        shown = follower.shown
+        part = f", {shown.count} of {shown.total} splats" if shown.count < shown.total else ""
+        layout.label(text=f"Shown: step {shown.step}{part}", icon="HIDE_OFF")
 
 
 CLASSES = (SPLAT_PT_training, SPLAT_PT_training_advanced)

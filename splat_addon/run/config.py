@@ -8,9 +8,10 @@ from typing import Any
 from ..errors import RunError
 
 
-def _setting(default, doc: str, *, unit: str = "", low=None, high=None, choices=(), advanced: bool = False) -> Any:
-    """A documented field. `low` and `high` bound numbers (inclusive); `choices` are the texts that are allowed."""
-    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "advanced": advanced}
+def _setting(default, doc: str, *, unit: str = "", low=None, high=None, choices=(), group: str = "") -> Any:
+    """A documented field. `low` and `high` bound numbers (inclusive); `choices` are the texts that are allowed; `group`
+    is the heading under which the interface folds it away, empty for the few that everybody sees."""
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "group": group}
     return field(default=default, metadata=metadata)
 
 
@@ -28,88 +29,104 @@ class TrainConfig:
     strategy: str = _setting(
         "budget", "How splats are added and removed while training", choices=("budget", "default", "mcmc")
     )
-    sh_degree: int = _setting(3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3)
+    sh_degree: int = _setting(
+        3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3, group="Quality"
+    )
     max_resolution: int = _setting(1600, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
     hold_out_every: int = _setting(
-        8, "Every n-th view measures quality instead of training; 0 = none", low=0, high=10_000
+        8, "Every n-th view measures quality instead of training; 0 = none", low=0, high=10_000, group="Data"
     )
-    device: str = _setting("auto", "Which processor trains", choices=("auto", "cpu", "cuda"))
-    seed: int = _setting(42, "Seed of all random choices", low=0, high=2**31 - 1)
+    device: str = _setting("auto", "Which processor trains", choices=("auto", "cpu", "cuda"), group="Run")
+    seed: int = _setting(42, "Seed of all random choices", low=0, high=2**31 - 1, group="Run")
 
     eval_every: int = _setting(
         1000, "Steps between two measurements on the held-out views; 0 = only at the end", low=0, high=10_000_000,
-        advanced=True,
+        group="Run",
     )  # fmt: skip
     photo_memory_mb: int = _setting(
         4096, "Decoded photos beyond this are kept on disk while the run lasts", unit="MB", low=0, high=10_000_000,
-        advanced=True,
+        group="Data",
     )  # fmt: skip
     save_every: int = _setting(
-        5000, "Steps between two checkpoints and snapshots; 0 = only at the end", low=0, high=10_000_000, advanced=True
+        5000, "Steps between two checkpoints and snapshots; 0 = only at the end", low=0, high=10_000_000, group="Run"
     )
     ssim_lambda: float = _setting(
         0.2, "Weight of structure (1 - SSIM) against plain difference (L1) in the loss", low=0.0, high=1.0,
-        advanced=True,
+        group="Quality",
     )  # fmt: skip
     blend_space: str = _setting(
         "auto", "Blend colours as Blender does (linear light) or as displayed, as other splat programs do; auto ="
-        " Blender for captures of a scene", choices=("auto", "blender", "display"), advanced=True,
+        " Blender for captures of a scene", choices=("auto", "blender", "display"), group="Quality",
     )  # fmt: skip
     random_background: bool = _setting(
-        True, "Train photos with transparency over random colours, so that nothing grows behind it", advanced=True
+        True, "Train photos with transparency over random colours, so that nothing grows behind it", group="Data"
     )
-    init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", advanced=True)
+    init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", group="Data")
     seeds: str = _setting(
         "points", "Start from the capture's points, or at random where the cameras look (also without points)",
-        choices=("points", "random"), advanced=True,
+        choices=("points", "random"), group="Data",
     )  # fmt: skip
     sky_seeds: bool = _setting(
-        False, "Also start from a far shell around everything, for open scenes with sky", advanced=True
+        False, "Also start from a far shell around everything, for open scenes with sky", group="Data"
     )
     seed_opacity: float = _setting(
-        0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, advanced=True
+        0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, group="Data"
     )
     seed_count: int = _setting(
         0, "At most this many seeds become gaussians; 0 = all points, or 30 000 at random", low=0, high=100_000_000,
-        advanced=True,
+        group="Data",
     )  # fmt: skip
     means_rate: float = _setting(
-        3e-4, "Learning rate of positions, times the scene's extent; decays to 1 %", low=0.0, high=1.0, advanced=True
+        3e-4,
+        "Learning rate of positions, times the scene's extent; decays to 1 %",
+        low=0.0,
+        high=1.0,
+        group="Learning Rates",
     )
-    scales_rate: float = _setting(6e-3, "Learning rate of log sizes", low=0.0, high=1.0, advanced=True)
-    quaternions_rate: float = _setting(2e-3, "Learning rate of rotations", low=0.0, high=1.0, advanced=True)
+    scales_rate: float = _setting(6e-3, "Learning rate of log sizes", low=0.0, high=1.0, group="Learning Rates")
+    quaternions_rate: float = _setting(2e-3, "Learning rate of rotations", low=0.0, high=1.0, group="Learning Rates")
     opacities_rate: float = _setting(
-        5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, advanced=True
+        5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, group="Learning Rates"
     )
-    sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, advanced=True)
-    sh_rest_rate: float = _setting(8e-4, "Learning rate of the view-dependent colour", low=0.0, high=1.0, advanced=True)
+    sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, group="Learning Rates")
+    sh_rest_rate: float = _setting(
+        8e-4, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
+    )
     sh_full_at: float = _setting(
-        0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, advanced=True
+        0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, group="Quality"
     )
     target_gaussians: int = _setting(
         0, "Budget, MCMC: how many splats to end with; 0 = what the photos can decide", low=0, high=100_000_000,
-        advanced=True,
+        group="Growth",
     )  # fmt: skip
     grow_gradient: float = _setting(
         2e-4, "Default: a splat is cloned or split above this screen-space gradient (half-image units)", low=0.0,
-        high=1.0, advanced=True,
+        high=1.0, group="Growth",
     )  # fmt: skip
     reset_opacities: bool = _setting(
-        False, "Default: lower all opacities every tenth of the run, so that floaters fade", advanced=True
+        False, "Default: lower all opacities every tenth of the run, so that floaters fade", group="Growth"
     )
     coarse_until: float = _setting(
-        0.15, "Part of the run that is trained at half resolution", low=0.0, high=1.0, advanced=True
+        0.15, "Part of the run that is trained at half resolution", low=0.0, high=1.0, group="Quality"
     )
     few_views: int = _setting(
-        24, "Captures with at most this many training views are regularised", low=0, high=100_000, advanced=True
+        24, "Captures with at most this many training views are regularised", low=0, high=100_000, group="Few Views"
     )
     regularization: float = _setting(
-        0.02, "With few views, or MCMC: weight of mean opacity and size in the loss", low=0.0, high=10.0, advanced=True
+        0.02,
+        "With few views, or MCMC: weight of mean opacity and size in the loss",
+        low=0.0,
+        high=10.0,
+        group="Few Views",
     )
     dropout: float = _setting(
-        0.2, "With few views: part of the splats left out at random, late in the run", low=0.0, high=0.9, advanced=True
+        0.2,
+        "With few views: part of the splats left out at random, late in the run",
+        low=0.0,
+        high=0.9,
+        group="Few Views",
     )
-    prune_opacity: float = _setting(0.005, "Splats fainter than this are removed", low=0.0, high=1.0, advanced=True)
+    prune_opacity: float = _setting(0.005, "Splats fainter than this are removed", low=0.0, high=1.0, group="Growth")
 
     def check(self) -> None:
         """Raise RunError, naming the setting as the interface does, when a value is outside what makes sense."""

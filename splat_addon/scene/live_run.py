@@ -40,7 +40,7 @@ class LiveRun:
     evaluations: list[Evaluated] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     message: str = ""
-    snapshot: Path | None = None
+    splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
 
     @property
     def is_over(self) -> bool:
@@ -63,7 +63,7 @@ class LiveRun:
         elif isinstance(event, Evaluated):
             self.evaluations = [earlier for earlier in self.evaluations if earlier.step < event.step] + [event]
         elif isinstance(event, SnapshotSaved):
-            self.snapshot = self.folder.path / event.path
+            self.splats = event
         elif isinstance(event, Warned):
             self.warnings.append(f"{event.message} {event.remedy}".strip())
         elif isinstance(event, Failed):

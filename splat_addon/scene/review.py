@@ -22,9 +22,8 @@ from .cameras import apply_camera
 from .live_run import list_held_out_views
 from .pictures import read_picture
 from .review_overlay import CAMERA_NAME, Shown
+from .run_object import RUN_KEY
 from .settings import absolute, run_path
-
-RUN_KEY = "splat_run"  # on a splat object: the run folder that it came from
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:

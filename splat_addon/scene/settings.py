@@ -179,7 +179,21 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         set=lambda self, number: _choose_preset(self, number),
     )
     viewport: bpy.props.PointerProperty(type=SPLAT_PG_viewport)
-    show_advanced: bpy.props.BoolProperty(name="Advanced", description="Show settings that seldom need a change")
+    follow_training: bpy.props.BoolProperty(
+        name="Follow Training",
+        description="Show the splats in the scene as they are trained; not while you edit, render or play animation",
+        default=True,
+        update=lambda self, context: _on_follow_chosen(self.id_data),
+    )
+    follow_every_s: bpy.props.IntProperty(
+        name="Every",
+        description="Seconds between two previews; more when showing them would take over 5 % of the time",
+        subtype="TIME_ABSOLUTE",
+        default=5,
+        min=1,
+        soft_max=120,
+        max=3600,
+    )
     run_folder: bpy.props.StringProperty(
         name="Run",
         description="The run whose splats and held-out views are shown: the last one started here, or any you choose",
@@ -205,6 +219,14 @@ def _on_look_chosen(scene) -> None:
 
     for item in appearance.splat_objects(scene):
         appearance.set_look(item, scene.splat.look)
+
+
+def _on_follow_chosen(scene) -> None:
+    """Switching it on is to see the splats, also when they were deleted or edited."""
+    from . import preview
+
+    if scene.splat.follow_training:
+        preview.begin_again(scene)
 
 
 def _on_run_chosen(scene) -> None:

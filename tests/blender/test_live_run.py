@@ -77,7 +77,7 @@ def test_events_become_what_the_panel_shows(live_run, events, scripted):
     pump_until(live_run, lambda run: run.is_over)
     assert (run.state, run.backend, run.fraction) == ("finished", "scripted", 0.5)
     assert run.warnings == ["One photo is missing."]
-    assert run.snapshot == run.folder.path / "snapshots/step_000005.ply"
+    assert run.splats == events.SnapshotSaved(5, "snapshots/step_000005.ply", 120)
     listed = [(view.name, view.psnr_db) for view in bpy.context.scene.splat.held_out_views]
     assert listed == [("b", 20.0), ("c", 25.0), ("a", 30.0)], "the worst view stands first"
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
+from ...run.forecast import target_count
 from ..model import GaussianModel
 from ..rasterize import Gaussians, Rendering
 
@@ -83,7 +84,7 @@ def broken_or_faint(gaussians: Gaussians, faintest: float) -> Tensor:
 def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, photo_pixels: Sequence[int]) -> Densifier:
     """The strategy that `config` names. `extent`: the scene's, capture units; `photo_pixels`: of each training photo
     those that count."""
-    from .budget import BudgetDensifier, target_count
+    from .budget import BudgetDensifier
     from .default import DefaultDensifier
     from .mcmc import McmcDensifier
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
+from ...run.forecast import taught_count
 from ..model import GaussianModel
 from ..rasterize import Gaussians, Rendering, quaternion_matrices
 from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
@@ -21,15 +22,6 @@ CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side
 LONG_AXIS_SHRINK, OTHER_AXES_SHRINK = 0.65, 0.9
 LOGIT_LOSS = 0.25  # of each child: two overlap where one was
 SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
-# When no count is asked for: what the photos can decide, and what the steps of the run can teach.
-PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
-LOOKS_PER_GAUSSIAN = 1000.0  # pixels compared in the whole run; with fewer, steps are worth more than splats
-
-
-def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
-    """How many gaussians the run aims at: what was asked for, else what the photos can decide; Max Splats holds."""
-    wanted = config.target_gaussians or max(seed_count, round(training_pixels / PIXELS_PER_GAUSSIAN))
-    return min(wanted, config.max_gaussians)
 
 
 class BudgetDensifier:
@@ -53,8 +45,7 @@ class BudgetDensifier:
         """How many gaussians there should be after `step` steps, when `fraction` of the run is done."""
         target = self.target
         if not self.config.target_gaussians and fraction > 0:
-            looks = step / fraction * self.photo_pixels  # of the whole run, as far as can be told
-            target = min(target, max(self.first_count, round(looks / LOOKS_PER_GAUSSIAN)))
+            target = taught_count(target, self.first_count, step / fraction, self.photo_pixels)
         part = (fraction - GROWS_FROM) / (GROWS_UNTIL - GROWS_FROM)
         return round(self.first_count + (target - self.first_count) * min(max(part, 0.0), 1.0))
 

@@ -1,0 +1,274 @@
+"""The training panel in each of its states, and what is said about a run before it is started."""
+
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from splat_addon.capture.transforms import write_transforms
+from splat_addon.gaussians.ply import write_points
+from support.recording_layout import drawn, texts
+from support.scenes import ring_of_cameras
+
+BANANA = Path(__file__).resolve().parents[3] / "shared" / "data" / "banana"
+
+
+@pytest.fixture
+def panel(extension):
+    return extension.module("panels.training").SPLAT_PT_training
+
+
+@pytest.fixture
+def preflight(extension):
+    module, speeds = extension.module("splat_addon.scene.preflight"), extension.module("splat_addon.scene.speeds")
+    extension.module("splat_addon.scene.machine").write_own("speeds.json", None)
+    speeds.forget_read()
+    module.forget()
+    yield module
+    module.wait()
+    module.forget()
+
+
+@pytest.fixture
+def preferences(extension):
+    chosen = bpy.context.preferences.addons[extension.name].preferences
+    chosen.trainer_python = sys.executable
+    yield chosen
+    chosen.trainer_python = ""
+
+
+@pytest.fixture
+def capture(tmp_path):
+    """Nine photos of 64 x 48, the first and the last held out, and 50 points; chosen in the scene."""
+    cameras = ring_of_cameras(9, width=64, height=48)
+    folder = tmp_path / "vase"
+    (folder / "images").mkdir(parents=True)
+    photo = bpy.data.images.new("photo", 64, 48)
+    photo.file_format = "PNG"
+    for name in cameras:
+        photo.filepath_raw = str(folder / name)
+        photo.save()
+    bpy.data.images.remove(photo)
+    write_points(folder / "points3d.ply", np.random.default_rng(0).normal(size=(50, 3)), np.full((50, 3), 0.5))
+    write_transforms(folder / "transforms.json", cameras, [min(cameras), max(cameras)], "points3d.ply", {})
+    bpy.context.scene.splat.capture.folder = str(folder)
+    return folder
+
+
+def known(preflight):
+    """What is known once the thread has answered."""
+    assert preflight.look(bpy.context.scene) is None, "nothing is known yet"
+    preflight.wait()
+    return preflight.look(bpy.context.scene)
+
+
+def test_it_says_what_will_be_trained_and_what_it_needs(preflight, capture):
+    answer = known(preflight)
+    assert answer.needs.splats == 7 * 64 * 48 // 25
+    assert answer.lines[0] == "Photos: 7 to train on, 2 held out"
+    assert answer.lines[1] == "64 × 48 pixels"
+    assert answer.lines[2].startswith("About 860 splats, ") and answer.lines[2].endswith(" MB of memory")
+    assert answer.lines[3] == "Time unknown until the first run"
+    assert "on disk of " in answer.lines[4] and answer.lines[4].endswith(" free")
+    assert answer.problems == ()
+
+
+def test_photos_are_counted_at_the_size_they_are_trained_at(preflight, capture):
+    bpy.context.scene.splat.training.max_resolution = 32
+    assert known(preflight).lines[1] == "32 × 24 pixels, reduced from 64 × 48"
+
+
+def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(preflight, capture, monkeypatch):
+    opened = []
+    open_capture = preflight.open_capture
+    monkeypatch.setattr(preflight, "open_capture", lambda *given: opened.append(given) or open_capture(*given))
+    first = known(preflight)
+    bpy.context.scene.splat.training.target_gaussians = 77
+    second = known(preflight)
+    assert first.needs.splats != second.needs.splats == 77 and len(opened) == 1
+    (capture / "images" / "view_03.png").unlink()
+    bpy.context.scene.splat.training.target_gaussians = 78
+    third = known(preflight)
+    assert len(opened) == 2 and third.lines[0] == "Photos: 6 to train on, 2 held out"
+    assert third.problems == ("Photos that the capture lists and nobody finds: 1. Their views are left out.",)
+
+
+def test_an_old_answer_is_shown_until_the_new_one_is_there(preflight, capture, monkeypatch):
+    first = known(preflight)
+    monkeypatch.setattr(preflight, "LASTS_S", -1.0)
+    monkeypatch.setattr(preflight, "free_disk_bytes", lambda path: 5)
+    assert preflight.look(bpy.context.scene) is first
+    preflight.wait()
+    assert "beside vase; 1 MB are free" in preflight.look(bpy.context.scene).problems[0]
+
+
+def test_what_does_not_fit_is_said_with_its_remedy(preflight, capture, monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory_bytes", lambda: 100_000_000)
+    monkeypatch.setattr(preflight, "free_disk_bytes", lambda path: 1_000_000)
+    memory, disk = known(preflight).problems
+    assert "of memory; 100 MB are free. Lower Max Splats, Max Resolution or Photo Memory MB." in memory
+    assert disk.endswith("beside vase; 1 MB are free. Free some, or raise Save Every.")
+
+
+def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
+    splat = bpy.context.scene.splat
+    splat.capture.folder = str(tmp_path / "nowhere")
+    assert "does not exist" in known(preflight).problems[0]
+    splat.capture.folder = str(capture)
+    splat.training.hold_out_every = 0
+    (capture / "points3d.ply").unlink()
+    assert "no points to start from" in known(preflight).problems[0]
+    splat.training.init_splats = str(tmp_path / "no.ply")
+    assert "The splats to go on from cannot be read" in known(preflight).problems[0]
+
+
+def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, preflight, capture, tmp_path):
+    live_run, events = extension.module("splat_addon.scene.live_run"), extension.module("splat_addon.run.events")
+    settings, speeds = extension.module("splat_addon.scene.settings"), extension.module("splat_addon.scene.speeds")
+    scene = bpy.context.scene
+    scene.splat.training.iterations = 1000
+    count = known(preflight).needs.splats
+    folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", settings.train_config(scene))
+    run = live_run.LiveRun(folder, None, 0, 1000, backend="cpu")
+    for fraction in (0.3, 0.9):
+        run.apply(events.Progressed(300, 0.1, count, 50.0, 20.0, "training", fraction))
+        preflight.remember_speed(run)
+        if fraction == 0.3:
+            assert speeds.of_device("auto").speeds == (), "too early to tell"
+    speeds.forget_read()
+    remembered = speeds.of_device("auto")
+    assert remembered.backend == "cpu" and remembered.speeds[0].seconds_per_step == 0.02
+    assert speeds.of_device("cuda").speeds == ()
+    assert known(preflight).lines[3] == "About 20 s on cpu"
+
+
+def test_numbers_are_told_as_people_tell_them(preflight):
+    assert [preflight.rounded(count) for count in (7, 99, 861, 12_345, 1_250_000)] == [
+        "7", "99", "860", "12 000", "1 200 000",
+    ]  # fmt: skip
+    assert [preflight.in_bytes(size) for size in (10, 2.5e6, 1.26e9, 12.4e9)] == ["1 MB", "2 MB", "1.3 GB", "12 GB"]
+    assert [preflight.in_time(seconds) for seconds in (9, 61, 7300)] == ["9 s", "1 min 1 s", "2 h 1 min"]
+
+
+@pytest.mark.skipif(not BANANA.is_dir(), reason="the photo capture shared/data/banana is not here")
+def test_a_real_capture(preflight):
+    bpy.context.scene.splat.capture.folder = str(BANANA)
+    answer = known(preflight)
+    assert answer.lines[0] == "Photos: 13 to train on, 2 held out" and answer.lines[1] == "400 × 266 pixels"
+
+
+def test_without_a_trainer_the_panel_leads_to_the_set_up(panel, preflight):
+    record = drawn(panel, bpy.context)
+    assert ("operator", "preferences.addon_show", "Set Up Trainer …") in record
+    assert "Training needs a Python with PyTorch." in texts(record)
+
+
+def test_without_a_capture_the_panel_says_so(panel, preflight, preferences):
+    record = drawn(panel, bpy.context)
+    assert "Capture the scene first, or choose the folder of a capture." in texts(record)
+    assert ("operator", "preferences.addon_show", "Set Up Trainer …") not in record
+    assert ("operator", "splat.start_training", None) in record, "greyed, it says why"
+
+
+def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, preflight, preferences, capture):
+    assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
+    preflight.wait()
+    record = drawn(panel, bpy.context)
+    assert [entry[1] for entry in record if entry[0] == "prop"] == [
+        "preset", "iterations", "max_gaussians", "seconds", "strategy", "max_resolution", "follow_training",
+        "follow_every_s",
+    ]  # fmt: skip
+    assert "Photos: 7 to train on, 2 held out 64 × 48 pixels" in texts(record)
+
+
+def test_advanced_shows_every_other_setting_once_under_a_heading(extension, panel):
+    module, settings = extension.module("panels.training"), extension.module("splat_addon.scene.settings")
+    advanced = module.SPLAT_PT_training_advanced
+    record = drawn(advanced, bpy.context)
+    shown = [entry[1] for entry in record if entry[0] == "prop"]
+    common = [spec.name for spec in settings.TRAINING_FIELDS if not spec.metadata["group"]]
+    assert sorted(shown + common) == sorted(spec.name for spec in settings.TRAINING_FIELDS)
+    headings = [entry[1] for entry in record if entry[0] == "label"]
+    assert headings == list(module.GROUPS)
+    assert set(headings) == {spec.metadata["group"] for spec in settings.TRAINING_FIELDS} - {""}
+    assert [entry[0] for entry in drawn(advanced, bpy.context, opens=False)] == ["label"] * len(headings)
+
+
+@pytest.fixture
+def run(extension, monkeypatch, tmp_path):
+    """A run that the panel draws; its trainer is nobody."""
+    live_run = extension.module("splat_addon.scene.live_run")
+    folder = extension.module("splat_addon.run.folder").RunFolder(tmp_path / "run_001")
+    run = live_run.LiveRun(folder, None, bpy.context.scene.session_uid, 1000)
+    monkeypatch.setattr(live_run._Watched, "run", run)
+    events = extension.module("splat_addon.run.events")
+    run.apply(events.Started(events.PROTOCOL, "cpu", 1000, 7, 2, 50, 1))
+    return run
+
+
+def say(extension, run, kind: str, *values, **named):
+    run.apply(getattr(extension.module("splat_addon.run.events"), kind)(*values, **named))
+
+
+def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension, panel, run):
+    say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "training", 0.25)
+    say(extension, run, "Evaluated", 0, 12.0, 0.5, 50, "held_out/a", train_psnr_db=14.0)
+    say(extension, run, "Evaluated", 200, 25.5, 0.9, 800, "held_out/b", train_psnr_db=27.25)
+    say(extension, run, "Warned", "One photo is missing.")
+    record = drawn(panel, bpy.context)
+    assert ("progress", "Training 25 % · 1 min 1 s left") in record
+    said = texts(record)
+    assert "Step 250 of 1000, 12.3 it/s on cpu 860 splats" in said
+    assert "Held-out PSNR 25.50 dB, init only 12.00 Training views 27.25 dB" in said
+    assert "One photo is missing." in said
+    commands = [entry[2] for entry in record if entry[1] == "splat.command_training"]
+    assert commands == ["Pause", "Snapshot", "Stop"] and ("prop", "follow_training") in record
+    assert not any(entry[1] == "splat.start_training" for entry in record)
+    assert record.index(("progress", "Training 25 % · 1 min 1 s left")) < record.index(("prop", "preset"))
+
+
+def test_paused_it_can_be_resumed(extension, panel, run):
+    say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "paused", 0.25)
+    record = drawn(panel, bpy.context)
+    assert ("progress", "Paused 25 %") in record
+    assert [entry[2] for entry in record if entry[1] == "splat.command_training"] == ["Resume", "Snapshot", "Stop"]
+
+
+def test_failed_it_says_why_and_can_be_started_again(extension, panel, run):
+    say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "training", 0.25)
+    say(extension, run, "Failed", "It broke.", "Mend it.")
+    record = drawn(panel, bpy.context)
+    assert "It broke. Mend it." in texts(record) and ("operator", "splat.start_training", None) in record
+    assert not any(entry[0] == "progress" for entry in record)
+
+
+def test_finished_it_shows_what_was_reached(extension, panel, run):
+    say(extension, run, "Progressed", 1000, 0.1, 860, 12.34, 0.0, "training", 1.0)
+    say(extension, run, "Evaluated", 1000, 30.0, 0.95, 860, "held_out/c", train_psnr_db=31.0)
+    say(extension, run, "Finished", 1000, False, 860, 80.0)
+    record = drawn(panel, bpy.context)
+    said = texts(record)
+    assert "Finished after 1000 steps." in said and "Held-out PSNR 30.00 dB Training views 31.00 dB" in said
+    assert ("operator", "splat.start_training", None) in record and (
+        "operator",
+        "splat.resume_training",
+        None,
+    ) in record
+
+
+def test_drawing_takes_under_two_milliseconds(extension, panel, preflight, preferences, capture, run):
+    """With a run, and without one when the preflight is known; the first drawings are not counted."""
+    preflight.look(bpy.context.scene)
+    preflight.wait()
+    for state in ("training", "finished"):
+        if state == "finished":
+            say(extension, run, "Finished", 1000, False, 860, 80.0)
+        times = []
+        for _ in range(50):
+            began = time.perf_counter()
+            drawn(panel, bpy.context)
+            times.append(time.perf_counter() - began)
+        assert sorted(times)[25] < 0.002, state
