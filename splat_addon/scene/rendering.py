@@ -41,7 +41,8 @@ def main(capture: str) -> int:
     folder = RenderFolder(Path(capture))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
     render = CaptureRender(folder)
-    render.wire = Wire(folder, events_to, sys.stdin, render.obey)
+    with render.lock:  # a command may be waiting already
+        render.wire = Wire(folder, events_to, sys.stdin, render.obey)
     last = render.run()
     with render.lock:
         render.wire.send(last)
