@@ -101,9 +101,9 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
         staged[STORED_LENGTH][rows, 0] = block.quaternion_lengths
         staged[STORED_OPACITY][rows, 0] = block.logit_opacities
         staged[BASE][rows, 3] = block.opacities
-        for k, name in enumerate([BASE, *(f"{HIGHER}{k}" for k in range(harmonics))]):
+        for k, attribute in enumerate([BASE, *(f"{HIGHER}{k}" for k in range(harmonics))]):
             for channel in range(3):  # long strides one by one are faster than short rows together
-                staged[name][rows, channel] = block.sh[:, k, channel]
+                staged[attribute][rows, channel] = block.sh[:, k, channel]
         done = rows.stop
     data = _carrier(name, done)
     for attribute, (kind, _) in kinds.items():  # all are made before any is written: making one moves the others

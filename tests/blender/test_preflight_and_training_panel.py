@@ -160,7 +160,8 @@ def test_a_real_capture(preflight):
     assert answer.lines[0] == "Photos: 13 to train on, 2 held out" and answer.lines[1] == "400 × 266 pixels"
 
 
-def test_without_a_trainer_the_panel_leads_to_the_set_up(panel, preflight):
+def test_without_a_trainer_the_panel_leads_to_the_set_up(panel, preflight, preferences):
+    preferences.trainer_python = ""
     record = drawn(panel, bpy.context)
     assert ("operator", "preferences.addon_show", "Set Up Trainer …") in record
     assert "Training needs a Python with PyTorch." in texts(record)

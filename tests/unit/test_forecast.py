@@ -15,9 +15,9 @@ MB = 2**20
 def test_counts_follow_the_photos_the_steps_and_what_was_asked():
     config = TrainConfig(iterations=7000)
     assert target_count(config, 100, 1_000_000) == 40_000
-    assert taught_count(40_000, 100, 1000, 100_000) == 25_000
+    assert taught_count(40_000, 100, 250, 100_000) == 25_000
     assert forecast(config, SMALL, 3000).splats == 13 * 400 * 266 // 25
-    assert forecast(dataclasses.replace(config, iterations=1000), SMALL, 3000).splats == 26_600
+    assert forecast(dataclasses.replace(config, iterations=250), SMALL, 3000).splats == 26_600
     assert forecast(dataclasses.replace(config, iterations=10), SMALL, 3000).splats == 3000, "never fewer than seeds"
     assert forecast(dataclasses.replace(config, max_gaussians=500), SMALL, 3000).splats == 500
     assert forecast(dataclasses.replace(config, target_gaussians=9000, iterations=10), SMALL, 3000).splats == 9000
