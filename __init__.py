@@ -9,49 +9,69 @@ def _classes():
     return (*settings.CLASSES, *operators.classes(), *panels.classes())
 
 
+def _handlers():
+    """What Blender calls by itself: (name of the list in bpy.app.handlers, function)."""
+    from .operators import training
+    from .splat_addon.scene import hiding
+
+    return (*training.HANDLERS.items(), *hiding.HANDLERS.items())
+
+
+def _menus():
+    """Entries in Blender's own menus: (menu, what draws them)."""
+    from .operators import photos, splat_files
+
+    return (*photos.MENUS.items(), *splat_files.MENUS.items())
+
+
 def register():
     import bpy
 
     from .operators import command_line, review_interface
-    from .operators.photos import MENUS
-    from .operators.training import HANDLERS, look_for_runs
-    from .splat_addon.scene.settings import SPLAT_PG_scene
+    from .operators.training import look_for_runs
+    from .splat_addon.scene import viewport
+    from .splat_addon.scene.settings import SPLAT_PG_object, SPLAT_PG_scene
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
-    for name, handler in HANDLERS.items():
+    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)
+    for name, handler in _handlers():
         getattr(bpy.app.handlers, name).append(handler)
-    for menu, draw in MENUS.items():
+    for menu, draw in _menus():
         getattr(bpy.types, menu).append(draw)
     review_interface.register()
     command_line.register()
     if not bpy.app.background:  # while an add-on is registered there is no file yet
         bpy.app.timers.register(look_for_runs, first_interval=0.5)
+    viewport.register()
 
 
 def unregister():
     import bpy
 
-    from .operators import command_line, review_interface, setup
-    from .operators.photos import MENUS
-    from .operators.training import HANDLERS, look_for_runs, stop_ticking
-    from .splat_addon.scene import found_runs, live_run, machine, preflight, trainer_setup
+    from .operators import capture, command_line, review_interface, setup
+    from .operators.training import look_for_runs, stop_ticking
+    from .splat_addon.scene import found_runs, live_render, live_run, machine, preflight, trainer_setup, viewport
 
+    viewport.unregister()
     review_interface.unregister()
-    for menu, draw in MENUS.items():
+    for menu, draw in _menus():
         getattr(bpy.types, menu).remove(draw)
-    for name, handler in HANDLERS.items():
+    for name, handler in _handlers():
         getattr(bpy.app.handlers, name).remove(handler)
     if bpy.app.timers.is_registered(look_for_runs):
         bpy.app.timers.unregister(look_for_runs)
     stop_ticking()
     setup.stop_ticking()
+    capture.stop_ticking()
     live_run.close(machine.outlives())
+    live_render.close()
     trainer_setup.close()
     found_runs.forget()
     preflight.forget()
     command_line.unregister()
+    del bpy.types.Object.splat
     del bpy.types.Scene.splat
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)

@@ -61,7 +61,7 @@ TRAINER = Environment(
     "the trainer",
     tuple(REQUIREMENTS["pythons"]),
     (*REQUIREMENTS["packages"], PYTEST),
-    "import torch, numba, scipy, PIL, matplotlib",
+    "import torch, numba, PIL, matplotlib",
 )
 CHECKS = Environment(
     "checks",
@@ -75,7 +75,13 @@ COLMAP = Environment(
     "colmap", "COLMAP", ("3.11", "3.12", "3.13"), ("pycolmap==4.2.1", "numpy==2.4.6", PYTEST), "import numpy, pycolmap"
 )
 
-BENCHMARKS_IN_BLENDER = ("blender", "capture", "demo")  # all others run in the trainer's environment
+BENCHMARKS_IN_BLENDER = (
+    "blender",
+    "blender_viewport",
+    "capture",
+    "demo",
+    "exactness",
+)  # all others run in the trainer's environment
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 # Type errors that are no news, because the stubs of Blender know only the base class of what a collection returns,
 # one type per argument, nothing of features newer than the oldest Blender, and nothing of the extension's property.
@@ -397,6 +403,8 @@ def bench(arguments):
     trainer = ensure(TRAINER)
     python = ensure(preferred_blender()) if name in BENCHMARKS_IN_BLENDER else trainer
     variables = child_environment(ROOT, ROOT / "tests", SPLAT_TRAINER_PYTHON=trainer)
+    if name == "blender":  # it is run in every Blender
+        variables["SPLAT_BLENDER_PYTHONS"] = os.pathsep.join(ensure(blender) for blender in possible_blenders())
     return hand_over([python, ROOT / "benchmarks" / (name + ".py"), *rest], variables)
 
 

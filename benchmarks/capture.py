@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import _capture_cameras
+import _capture_seeds
+
 from support import extension as support
 
 REPEATS = 3
@@ -97,7 +100,14 @@ def _write_colmap_capture(extension, folder: Path, as_text: bool) -> None:
     extension.module("splat_addon.capture.colmap").write_model(folder / "sparse/0", model, as_text)
 
 
-CASES = (case_import_colmap_binary, case_import_colmap_text, case_export_colmap_binary, case_export_transforms)
+CASES = (
+    case_import_colmap_binary,
+    case_import_colmap_text,
+    case_export_colmap_binary,
+    case_export_transforms,
+    *_capture_seeds.CASES,
+    *_capture_cameras.CASES,
+)
 
 
 def main() -> int:
@@ -113,7 +123,7 @@ def main() -> int:
                 seconds.append(case(extension, Path(folder)))
         name = case.__name__.removeprefix("case_")
         figures.append({"name": name, "seconds": round(min(seconds), 4)})
-        print(f"{name:32s} {min(seconds):8.3f} s", flush=True)
+        print(f"{name:40s} {min(seconds):8.3f} s", flush=True)
     if options.json:
         options.json.write_text(json.dumps({"cases": figures}, indent=1), encoding="utf-8")
     return 0

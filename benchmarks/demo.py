@@ -57,7 +57,7 @@ def main() -> int:
     surfaces = list(bpy.context.selected_objects)
     chosen = scene.splat.capture
     chosen.folder, chosen.camera_count, chosen.seed_count = str(out / "capture"), CAMERAS, SEEDS
-    chosen.width, chosen.height, chosen.samples = WIDTH, HEIGHT, 32
+    chosen.width, chosen.height, chosen.samples, chosen.engine = WIDTH, HEIGHT, 32, "CYCLES"
     print(f"Rendering {CAMERAS} views of {WIDTH} x {HEIGHT} …", flush=True)
     render_seconds = timed(lambda: do(bpy.ops.splat.capture_scene))
 
@@ -75,7 +75,11 @@ def main() -> int:
         item.hide_render = True
     do(bpy.ops.splat.review_view)
     do(bpy.ops.splat.leave_review)
-    scene.view_settings.view_transform = "Standard"  # what training images are; AgX would be applied twice
+    held_out = scene.splat.held_out_views[0].name.replace("_", " ")
+    scene.camera = bpy.data.objects[held_out]  # F12 renders the splats through a view that training never saw
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
+    scene.render.engine, scene.cycles.samples = "CYCLES", 16
+    do(bpy.ops.splat.set_up_render)  # what training images are: the Standard view; AgX would be applied twice
     for area in (area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"):
         area.spaces.active.shading.type = "MATERIAL"
     with quiet(out / "blender.log"):

@@ -19,12 +19,14 @@ import torch
 from splat_addon.capture.capture import open_capture
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
+from splat_addon.run.wire import Wire
 from splat_addon.trainer import schedules
 from splat_addon.trainer.images import Photo
+from splat_addon.trainer.model import GaussianModel
 from splat_addon.trainer.photos import load_photos
 from splat_addon.trainer.rasterize import choose
-from splat_addon.trainer.train import Run, first_model
-from splat_addon.trainer.wire import Wire
+from splat_addon.trainer.seeds import first_cloud
+from splat_addon.trainer.train import Run
 
 DEMO_CAPTURE = Path(__file__).resolve().parents[1] / "demo" / "capture"
 TURN = 100  # steps
@@ -43,7 +45,15 @@ def main() -> int:
         folder = RunFolder.create(Path(place) / "run", config)
         photos = load_photos(capture, config, folder.photos_file)
         wire = Wire(folder, io.StringIO(), io.StringIO())
-        run = Run(folder, config, wire, first_model(capture, config, rasterizer), rasterizer, photos, capture)
+        run = Run(
+            folder,
+            config,
+            wire,
+            GaussianModel(first_cloud(capture, config)[0], rasterizer.device),
+            rasterizer,
+            photos,
+            capture,
+        )
         shares = []
         while run.fraction < 1.0:
             bare = timed(lambda: bare_step(run))

@@ -3,7 +3,26 @@
 
 def classes():
     """All operator classes, in order of registration."""
-    from . import capture, photos, review, review_wipe, runs, sample, save_report, seeds, setup, splats, training
+    from . import (
+        capture,
+        photos,
+        render,
+        review,
+        review_wipe,
+        rigs,
+        runs,
+        sample,
+        save_report,
+        seeds,
+        setup,
+        splat_files,
+        splats,
+        training,
+        viewport,
+    )
 
-    modules = (sample, capture, photos, seeds, training, runs, setup, splats, review, review_wipe, save_report)
+    modules = (
+        *(sample, rigs, capture, photos, seeds, training, runs, setup, splats, splat_files, viewport, render),
+        *(review, review_wipe, save_report),
+    )
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--objects", nargs="+", metavar="NAME", help="what is captured (default: what is selected)")
     capture.add_argument("--cameras", type=int, help="how many cameras the dome has")
     capture.add_argument("--resolution", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="size of the images")
-    capture.add_argument("--samples", type=int, help="Cycles samples per pixel")
+    capture.add_argument("--engine", choices=("scene", "cycles"), help="what renders; EEVEE needs a display")
+    capture.add_argument("--samples", type=int, help="samples per pixel")
     capture.add_argument("--seeds", type=int, help="how many gaussians training starts from")
     capture.add_argument("--save", type=Path, help="save the .blend with its cameras here")
 
@@ -124,6 +125,8 @@ def _capture(options: argparse.Namespace) -> None:
     for name, value in (("camera_count", options.cameras), ("samples", options.samples), ("seed_count", options.seeds)):
         if value is not None:
             setattr(chosen, name, value)
+    if options.engine or options.sample_scene:
+        chosen.engine = (options.engine or "cycles").upper()  # which renders on every machine
     if options.resolution:
         chosen.use_scene_resolution = False
         chosen.width, chosen.height = options.resolution

@@ -1,46 +1,109 @@
 """Where training starts from."""
 
+from pathlib import Path
+
 import bpy
 
-from ..splat_addon.capture.transforms import is_own_capture
-from ..splat_addon.errors import SplatError
-from ..splat_addon.scene import capturing, meshes
-from ..splat_addon.scene.settings import absolute
-from .capture import surfaces_to_capture
+from ..splat_addon.errors import CaptureError, SplatError
+from ..splat_addon.scene import seeds
+from ..splat_addon.scene.settings import absolute, train_config
+from .capture import seeds_to_capture, why_no_seeds
 from .report import reports_errors
 
 
-def _is_captured(scene) -> bool:
+def _capture_folder(scene) -> Path | None:
+    """The chosen folder when it holds a capture."""
     try:
-        return is_own_capture(absolute(scene.splat.capture.folder))
+        folder = absolute(scene.splat.capture.folder)
     except SplatError:
-        return False
+        return None
+    return folder if scene.splat.capture.folder and seeds.is_capture(folder) else None
 
 
 class SPLAT_OT_sample_seeds(bpy.types.Operator):
-    """Spread points over the surfaces of the selected objects anew and put them into the capture, without rendering"""
+    """Take seeds from the scene anew and put them into the capture, without rendering. Training starts from them"""
 
     bl_idname = "splat.sample_seeds"
     bl_label = "Sample Seeds"
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context):
-        if not context.scene.splat.capture.folder or not _is_captured(context.scene):
+        chosen, folder = context.scene.splat.capture, _capture_folder(context.scene)
+        if chosen.seed_source == "RANDOM":
+            cls.poll_message_set("Random seeds are drawn when training starts: Show Seeds shows them")
+            return False
+        if folder is None:
             cls.poll_message_set("Capture the scene first: seeds are part of a capture")
             return False
-        if not surfaces_to_capture(context):
-            cls.poll_message_set("Select mesh objects to sample")
-            return False
-        return True
+        missing = why_no_seeds(context)
+        if chosen.seed_source == "CAPTURE" and not seeds.has_chosen_seeds(folder):
+            missing = "Training starts from the capture's own points already"
+        if missing:
+            cls.poll_message_set(missing)
+        return not missing
 
     @reports_errors
     def execute(self, context):
-        splat = context.scene.splat
-        points = meshes.sample_surfaces(surfaces_to_capture(context), splat.capture.seed_count, splat.training.seed)
-        capturing.write_seeds(absolute(splat.capture.folder), points)
-        self.report({"INFO"}, f"Sampled {len(points.positions)} seeds")
+        scene = context.scene
+        folder = absolute(scene.splat.capture.folder)
+        if scene.splat.capture.seed_source == "CAPTURE":
+            seeds.forget(folder)
+            message = "Training starts from the capture's own points again"
+        else:
+            points = seeds_to_capture(context)
+            path = seeds.write(scene, folder, points)
+            message = f"{len(points.positions)} seeds are in {path}"
+        if seeds.shown_seeds(scene) is not None:
+            cloud, _ = seeds.first_splats(train_config(scene))
+            seeds.show(scene, cloud, folder)
+        self.report({"INFO"}, message)
         return {"FINISHED"}
 
 
-CLASSES = (SPLAT_OT_sample_seeds,)
+class SPLAT_OT_show_seeds(bpy.types.Operator):
+    """Show the splats that training starts from, before any training"""
+
+    bl_idname = "splat.show_seeds"
+    bl_label = "Show Seeds"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Switch to Object Mode first")
+            return False
+        if _capture_folder(context.scene) is not None:
+            return True
+        missing = why_no_seeds(context)
+        if context.scene.splat.capture.seed_source in ("CAPTURE", "RANDOM"):
+            missing = "Choose a capture folder first: these seeds depend on its cameras"
+        if missing:
+            cls.poll_message_set(missing)
+        return not missing
+
+    @reports_errors
+    def execute(self, context):
+        scene = context.scene
+        config, folder = train_config(scene), _capture_folder(scene)
+        if folder is not None:
+            cloud, notes = seeds.first_splats(config)
+            origin = "training starts from"
+        else:
+            cloud, notes = seeds.splats_at(seeds_to_capture(context), config)
+            origin = "a capture of the scene would start from"
+        if len(cloud) == 0:
+            raise CaptureError("There are no seeds.", "Select mesh objects to sample.")
+        item = seeds.show(scene, cloud, folder)
+        context.view_layer.update()
+        for other in context.selected_objects:
+            other.select_set(False)  # outlines would hide the splats
+        if item.name in context.view_layer.objects:
+            context.view_layer.objects.active = item
+        for note in notes:
+            self.report({"WARNING"}, note)
+        self.report({"INFO"}, f"These are the {len(cloud)} splats that {origin}")
+        return {"FINISHED"}
+
+
+CLASSES = (SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds)

@@ -1,10 +1,15 @@
 """Capture and Seeds."""
 
+import math
+
 import bpy
 
-from ..operators.capture import SPLAT_OT_capture_scene
+from ..operators.capture import SPLAT_OT_cancel_capture, SPLAT_OT_capture_scene
+from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
 from ..operators.sample import SPLAT_OT_add_sample_scene
-from ..operators.seeds import SPLAT_OT_sample_seeds
+from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
+from ..splat_addon.scene import live_render
+from .wrap import WRAP, draw_sentence, duration
 
 
 class SidebarPanel:
@@ -30,16 +35,62 @@ class SPLAT_PT_capture(SidebarPanel, bpy.types.Panel):
             column.prop(chosen, "camera_count")
             column.prop(chosen, "lens_mm")
             column.prop(chosen, "lowest_deg")
+        elif chosen.source == "COLLECTION":
+            layout.prop(chosen, "collection")
+        elif chosen.source == "FRAMES":
+            column = layout.column(align=True)
+            column.prop(chosen, "first_frame")
+            column.prop(chosen, "last_frame")
+            column.prop(chosen, "frame_step")
+        render = live_render.current()
+        if render is not None and not render.is_over:
+            _draw_progress(layout, render)
+        else:
+            layout.operator(SPLAT_OT_capture_scene.bl_idname, icon="RENDER_STILL")
+            layout.operator(SPLAT_OT_add_sample_scene.bl_idname, icon="MESH_MONKEY")
+        if render is not None:
+            _draw_messages(layout, render)
+
+
+class SPLAT_PT_capture_images(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_capture_images"
+    bl_parent_id = "SPLAT_PT_capture"
+    bl_label = "Images"
+
+    def draw(self, context):
+        layout, chosen = self.layout, context.scene.splat.capture
+        layout.use_property_split = True
+        layout.use_property_decorate = False
         layout.prop(chosen, "use_scene_resolution")
         if not chosen.use_scene_resolution:
             column = layout.column(align=True)
             column.prop(chosen, "width")
             column.prop(chosen, "height")
-        column = layout.column(align=True)
-        column.prop(chosen, "samples")
-        column.prop(chosen, "use_denoising")
-        layout.operator(SPLAT_OT_capture_scene.bl_idname, icon="RENDER_STILL")
-        layout.operator(SPLAT_OT_add_sample_scene.bl_idname, icon="MESH_MONKEY")
+        layout.prop(chosen, "engine")
+        layout.prop(chosen, "use_scene_samples")
+        if not chosen.use_scene_samples:
+            column = layout.column(align=True)
+            column.prop(chosen, "samples")
+            column.prop(chosen, "use_denoising")
+        row = layout.row(heading="Also Write")
+        row.prop(chosen, "depth")
+        row.prop(chosen, "normals")
+
+
+class SPLAT_PT_capture_cameras(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_capture_cameras"
+    bl_parent_id = "SPLAT_PT_capture"
+    bl_label = "Cameras"
+
+    def draw(self, context):
+        layout, active = self.layout, context.active_object
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator(SPLAT_OT_add_camera_rig.bl_idname, icon="OUTLINER_OB_CAMERA")
+        row = layout.row(align=True)
+        row.operator(SPLAT_OT_mark_held_out.bl_idname, text="Hold Out").is_held_out = True
+        row.operator(SPLAT_OT_mark_held_out.bl_idname, text="Train").is_held_out = False
+        if active is not None and active.type == "CAMERA":
+            layout.prop(active.splat, "is_held_out", text=f"{active.name} is held out")
 
 
 class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
@@ -50,8 +101,37 @@ class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(context.scene.splat.capture, "seed_count")
-        layout.operator(SPLAT_OT_sample_seeds.bl_idname, icon="OUTLINER_DATA_POINTCLOUD")
+        chosen, training = context.scene.splat.capture, context.scene.splat.training
+        layout.prop(chosen, "seed_source", text="From")
+        if chosen.seed_source == "SURFACES":
+            layout.prop(chosen, "seed_count")
+        elif chosen.seed_source == "RANDOM":
+            layout.prop(training, "seed_count", text="Seeds")
+        layout.prop(training, "sky_seeds")
+        if chosen.seed_source != "RANDOM":
+            text = "Use Capture's Points" if chosen.seed_source == "CAPTURE" else "Sample Seeds"
+            layout.operator(SPLAT_OT_sample_seeds.bl_idname, text=text, icon="OUTLINER_DATA_POINTCLOUD")
+        layout.operator(SPLAT_OT_show_seeds.bl_idname, icon="HIDE_OFF")
 
 
-CLASSES = (SPLAT_PT_capture, SPLAT_PT_seeds)
+def _draw_progress(layout, render: live_render.LiveRender) -> None:
+    """How far the render is, as a bar, and how long it will take."""
+    done = render.progress.step if render.progress else 0
+    text = f"{done} of {render.total} views" if render.state == "rendering" else render.state.title()
+    row = layout.row(align=True)
+    row.progress(factor=render.fraction, text=text, type="BAR")
+    row.operator(SPLAT_OT_cancel_capture.bl_idname, text="", icon="X")
+    left = render.progress.seconds_left if render.progress else math.nan
+    if not math.isnan(left):
+        layout.label(text=f"{duration(left)} left, with {render.engine}")
+
+
+def _draw_messages(layout, render: live_render.LiveRender) -> None:
+    column = layout.column(align=True)
+    for warning in render.warnings:
+        draw_sentence(column, warning, "INFO", WRAP)
+    if render.message:
+        draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK", WRAP)
+
+
+CLASSES = (SPLAT_PT_capture, SPLAT_PT_capture_cameras, SPLAT_PT_capture_images, SPLAT_PT_seeds)

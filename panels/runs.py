@@ -13,10 +13,9 @@ from ..splat_addon.run.find import FoundRun
 from ..splat_addon.scene import found_runs, live_run
 from ..splat_addon.scene.settings import run_path
 from .capture import SidebarPanel
-from .wrap import draw_sentence
+from .wrap import WRAP, draw_sentence
 
 SHOWN = 6  # runs; older ones are found through the preferences or the Run field
-WRAP = 38
 
 
 class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):

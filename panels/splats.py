@@ -2,9 +2,16 @@
 
 import bpy
 
-from ..operators.splats import SPLAT_OT_export_ply, SPLAT_OT_import_result
-from ..splat_addon.scene.splats import is_splats
+from ..operators.render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
+from ..operators.splat_files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
+from ..operators.splats import SPLAT_OT_import_result
+from ..operators.viewport import SPLAT_OT_toggle_viewport
+from ..splat_addon.scene import viewport
+from ..splat_addon.scene.render_setup import is_set_up
+from ..splat_addon.scene.splats import is_splats, splat_count
+from ..splat_addon.scene.transforms import transform_problems
 from .capture import SidebarPanel
+from .wrap import WRAP, draw_sentence
 
 
 class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
@@ -15,13 +22,64 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         layout.prop(context.scene.splat, "run_folder")
         layout.operator(SPLAT_OT_import_result.bl_idname, icon="IMPORT")
-        space = context.space_data
-        if space is not None and space.type == "VIEW_3D" and space.shading.type in ("SOLID", "WIREFRAME"):
-            layout.label(text="Material Preview shows their colours", icon="SHADING_TEXTURE")
+        row = layout.row(align=True)
+        row.operator(SPLAT_OT_import_ply.bl_idname, text="Import PLY", icon="FILE_FOLDER")
+        row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
         active = context.active_object
         if active is not None and is_splats(active):
-            layout.label(text=f"{active.name}: {len(active.data.attributes['position'].data)} splats")
-        layout.operator(SPLAT_OT_export_ply.bl_idname, icon="EXPORT")
+            layout.label(text=f"{active.name}: {splat_count(active)} splats")
+            for problem in transform_problems(active):
+                for sentence in problem.replace(": ", ":\n", 1).splitlines():
+                    layout.label(text=sentence, icon="ERROR")
+        draw_render_settings(layout, context)
 
 
-CLASSES = (SPLAT_PT_splats,)
+def draw_render_settings(layout, context) -> None:
+    """The look and what renders need for it."""
+    column = layout.column(align=True)
+    column.prop(context.scene.splat, "look", text="Render")
+    column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
+    if is_set_up(context.scene):
+        column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
+
+
+class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_viewport"
+    bl_parent_id = "SPLAT_PT_splats"
+    bl_label = "Viewport"
+
+    def draw(self, context):
+        layout, chosen = self.layout, context.scene.splat.viewport
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.operator(
+            SPLAT_OT_toggle_viewport.bl_idname, icon="HIDE_OFF" if chosen.show else "HIDE_ON", depress=chosen.show
+        )
+        if not chosen.show:
+            return
+        if viewport.problem():
+            draw_sentence(layout, viewport.problem(), "ERROR", WRAP)
+        layout.prop(chosen, "kind")
+        if chosen.kind == "ELLIPSOIDS":
+            layout.prop(chosen, "reach_sigma")
+        if chosen.kind == "POINTS":
+            layout.prop(chosen, "point_px")
+        layout.prop(chosen, "color_by")
+        if chosen.color_by == "RADIANCE":
+            layout.prop(chosen, "sh_degree")
+        elif chosen.color_by == "ATTRIBUTE":
+            layout.prop(chosen, "attribute")
+        if chosen.color_by != "RADIANCE" and viewport.ramp_ends() is not None:
+            low, high = viewport.ramp_ends()
+            if chosen.color_by == "SIZE":
+                low, high = 10**low, 10**high
+            layout.label(text=f"{low:.4g} is purple, {high:.4g} yellow", icon="COLOR")
+        layout.prop(chosen, "fraction")
+        if chosen.kind == "SPLATS":
+            layout.prop(chosen, "blending")
+        layout.prop(chosen, "is_hidden_by_meshes")
+        if chosen.is_hidden_by_meshes and viewport.lacks_depth():
+            draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO", WRAP)
+
+
+CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport)

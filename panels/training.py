@@ -8,9 +8,8 @@ from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_trai
 from ..splat_addon.scene import live_run, machine, preflight, preview
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
-from .wrap import draw_sentence
+from .wrap import WRAP, draw_sentence
 
-WRAP = 38  # letters that fit into the sidebar at its usual width
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
 OBSTACLES = {
     "deleted": "The preview was deleted. To see it again, switch Follow Training off and on.",

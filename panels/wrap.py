@@ -1,4 +1,8 @@
-"""Labels are one line each: sentences are broken at spaces."""
+"""Sentences and times as panels write them. Labels are one line each: sentences are broken at spaces."""
+
+import math
+
+WRAP = 35  # letters that fit into the sidebar at its usual width, beside an icon
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -17,3 +21,12 @@ def draw_sentence(layout, text: str, icon: str, width: int) -> None:
     for line in wrapped(text, width):
         column.label(text=line, icon=icon)
         icon = "BLANK1"
+
+
+def duration(seconds: float) -> str:
+    """As "2 h 5 min", "3 min 10 s" or "12 s"; empty when it is not known."""
+    if math.isnan(seconds):
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

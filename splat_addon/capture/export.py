@@ -162,7 +162,7 @@ def _remarks(source: Path) -> dict:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {}
-    return {key: document[key] for key in ("view_transform",) if key in document}
+    return {key: document[key] for key in ("view_transform", "color_space") if key in document}
 
 
 def _write_colmap(

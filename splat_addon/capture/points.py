@@ -12,8 +12,8 @@ class Points:
     """P measured surface points in the capture's world."""
 
     positions: np.ndarray  # (P, 3) capture units
-    colors: np.ndarray  # (P, 3) display-encoded, 0..1
-    normals: np.ndarray | None = None  # (P, 3) unit length
+    colors: np.ndarray  # (P, 3) display-encoded, 0..1; NaN where only the photos can tell
+    normals: np.ndarray | None = None  # (P, 3) unit length, zero where not known
 
     def moved(self, similarity: np.ndarray) -> "Points":
         """The same points in a world that a similarity, (3, 4) or (4, 4), has turned, scaled, mirrored or shifted."""

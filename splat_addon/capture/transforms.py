@@ -56,15 +56,17 @@ def find_transforms(folder: Path) -> Path | None:
 def read_transforms(path: Path) -> Transforms:
     """Read the file; of a NeRF scene, its training frames together with its held-out ones.
 
-    In captures of a scene the split is a choice of training, not of the capture, and so counts as not said.
+    In captures of a scene the split is a choice of training, not of the capture, and so counts as not said, unless the
+    artist has marked cameras.
     Raises CaptureError when the file is no capture, lists a photo twice, or has a camera that cannot be expressed.
     """
     path = Path(path)
     document = _read_document(path)
     held_out = None
+    is_said = document.get("source") != SCENE_SOURCE or document.get("held_out_by") == "mark"
     if path.name in SPLIT_NAMES:
         document, held_out = _with_held_out_split(path, document)
-    elif document.get("source") != SCENE_SOURCE and ("val_filenames" in document or "test_filenames" in document):
+    elif is_said and ("val_filenames" in document or "test_filenames" in document):
         held_out = {*(document.get("val_filenames") or []), *(document.get("test_filenames") or [])}
     photos: dict[str, Path] = {}
     cameras: dict[str, Camera] = {}
@@ -123,8 +125,10 @@ def write_transforms(
     points_file: str | None,
     extra: dict,
     masks: dict[str, str] | None = None,
+    frame_extra: dict[str, dict] | None = None,
 ) -> None:
-    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there.
+    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there, and
+    `frame_extra` to the frames, by photo path.
     `masks` are paths by photo path; they are only named when each photo has one, since nerfstudio takes no others."""
     masks = masks if masks and masks.keys() >= cameras.keys() else {}
     held_out = set(held_out)
@@ -132,8 +136,8 @@ def write_transforms(
     frames: list[dict] = []
     for name, camera in cameras.items():
         matrix = camera.world_from_camera @ OPENCV_FROM_OPENGL
-        mask = {"mask_path": masks[name]} if masks else {}
-        frames.append({"file_path": name, **mask, **_intrinsics(camera, used), "transform_matrix": matrix.tolist()})
+        more = {**({"mask_path": masks[name]} if masks else {}), **(frame_extra or {}).get(name, {})}
+        frames.append({"file_path": name, **more, **_intrinsics(camera, used), "transform_matrix": matrix.tolist()})
     shared = {key: frames[0][key] for key in (*_INTRINSICS, *used) if len({frame[key] for frame in frames}) == 1}
     for frame in frames:
         for key in shared:

@@ -32,26 +32,31 @@ def sh_to_color(base):
 def harmonics(directions: np.ndarray, degree: int) -> np.ndarray:
     """Values of the harmonics in unit `directions` (N, 3): (N, K). Equation B.4 of the backward process."""
     x, y, z = (directions[:, i] for i in range(3))
-    values = [np.full_like(x, SH_C0)]
+    return np.stack([np.full_like(x, SH_C0), *higher_harmonics(x, y, z, degree)], axis=1)
+
+
+def higher_harmonics(x, y, z, degree: int) -> list:
+    """The harmonics of degree 1 and above in the direction (x, y, z), of anything that can be added and multiplied."""
+    values = []
     if degree >= 1:
         values += [-0.4886025119029199 * y, 0.4886025119029199 * z, -0.4886025119029199 * x]
     if degree >= 2:
         xx, yy, zz = x * x, y * y, z * z
         values += [
-            1.0925484305920792 * x * y,
-            -1.0925484305920792 * y * z,
+            1.0925484305920792 * (x * y),
+            -1.0925484305920792 * (y * z),
             0.31539156525252005 * (2 * zz - xx - yy),
-            -1.0925484305920792 * x * z,
+            -1.0925484305920792 * (x * z),
             0.5462742152960396 * (xx - yy),
         ]
     if degree >= 3:
         values += [
             -0.5900435899266435 * y * (3 * xx - yy),
-            2.890611442640554 * x * y * z,
+            2.890611442640554 * (x * y) * z,
             -0.4570457994644658 * y * (4 * zz - xx - yy),
             0.3731763325901154 * z * (2 * zz - 3 * xx - 3 * yy),
             -0.4570457994644658 * x * (4 * zz - xx - yy),
             1.445305721320277 * z * (xx - yy),
             -0.5900435899266435 * x * (xx - 3 * yy),
         ]
-    return np.stack(values, axis=1)
+    return values

@@ -54,16 +54,28 @@ class TrainConfig:
         0.2, "Weight of structure (1 - SSIM) against plain difference (L1) in the loss", low=0.0, high=1.0,
         group="Quality",
     )  # fmt: skip
+    blend_space: str = _setting(
+        "auto", "Blend colours as Blender does (linear light) or as displayed, as other splat programs do; auto ="
+        " Blender for captures of a scene", choices=("auto", "blender", "display"), group="Quality",
+    )  # fmt: skip
     random_background: bool = _setting(
         True, "Train photos with transparency over random colours, so that nothing grows behind it", group="Data"
     )
     init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", group="Data")
+    seeds: str = _setting(
+        "points", "Start from the capture's points, or at random where the cameras look (also without points)",
+        choices=("points", "random"), group="Data",
+    )  # fmt: skip
+    sky_seeds: bool = _setting(
+        False, "Also start from a far shell around everything, for open scenes with sky", group="Data"
+    )
     seed_opacity: float = _setting(
         0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, group="Data"
     )
     seed_count: int = _setting(
-        0, "At most this many of the capture's points become gaussians; 0 = all", low=0, high=100_000_000, group="Data"
-    )
+        0, "At most this many seeds become gaussians; 0 = all points, or 30 000 at random", low=0, high=100_000_000,
+        group="Data",
+    )  # fmt: skip
     means_rate: float = _setting(
         3e-4,
         "Learning rate of positions, times the scene's extent; decays to 1 %",
@@ -95,7 +107,7 @@ class TrainConfig:
         False, "Default: lower all opacities every tenth of the run, so that floaters fade", group="Growth"
     )
     coarse_until: float = _setting(
-        0.3, "Part of the run that is trained at half resolution", low=0.0, high=1.0, group="Quality"
+        0.15, "Part of the run that is trained at half resolution", low=0.0, high=1.0, group="Quality"
     )
     few_views: int = _setting(
         24, "Captures with at most this many training views are regularised", low=0, high=100_000, group="Few Views"

@@ -161,13 +161,7 @@ class RunFolder:
 
     def log_tail(self, lines: int = 3) -> str:
         """The last lines that libraries printed, for a message about a crash."""
-        try:
-            with open(self.log_file, "rb") as file:
-                file.seek(max(0, os.path.getsize(self.log_file) - 4000))
-                text = file.read().decode("utf-8", "replace")
-        except OSError:
-            return ""
-        return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
+        return tail_of(self.log_file, lines)
 
 
 def next_run_path(parent: Path) -> Path:
@@ -176,6 +170,17 @@ def next_run_path(parent: Path) -> Path:
     while (parent / f"run_{number:03d}").exists():
         number += 1
     return parent / f"run_{number:03d}"
+
+
+def tail_of(log: Path, lines: int) -> str:
+    """The last lines of a text file in one; empty when it cannot be read."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.path.getsize(log) - 4000))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
 
 
 def write_json(path: Path, value) -> None:

@@ -10,7 +10,7 @@ from .config import TrainConfig
 
 # When no count is asked for: what the photos can decide, and what the steps of the run can teach.
 PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
-LOOKS_PER_GAUSSIAN = 4000.0  # pixels compared over the run; with fewer, more steps are worth more than more splats
+LOOKS_PER_GAUSSIAN = 1000.0  # pixels compared in the whole run; with fewer, steps are worth more than splats
 
 _TRAINER_BYTES = 550 * 2**20  # Python, PyTorch and compiled kernels
 _COPIES_IN_MEMORY = 7  # of all parameters: gradients, moments, averages, what the backend and the growth keep

@@ -1,4 +1,4 @@
-"""The trainer as a child process, seen from the parent: start, listen, command, and end without leftovers."""
+"""A child process, the trainer or a render, seen from the parent: start, listen, command, end without leftovers."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import RunError, SetupError
 from .events import Event, Failed, Finished, Started, decode_event, encode_command
@@ -41,25 +42,56 @@ def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> li
 
 
 def trainer_environment() -> dict[str, str]:
-    """The environment of the child: ours without Blender's Python settings, UTF-8, this package on the path.
+    """The environment of the trainer: this package on the path.
 
     Threads that wait sleep instead of spinning: where Blender or another program uses the same cores, spinning threads
     were measured to make training twelve times slower.
     """
+    own = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONSAFEPATH": "1"}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **clean_environment(), **own}
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment of a child: ours without the settings of Blender's Python, UTF-8."""
     dropped = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONNOUSERSITE", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    own = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
-    return {"OMP_WAIT_POLICY": "PASSIVE", **kept, **own}
+    return {**kept, "PYTHONUTF8": "1"}
 
 
-class TrainerProcess:
+class ChildFolder(Protocol):
+    """Where a child works, and what it leaves there."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def log_file(self) -> Path: ...
+
+    def log_tail(self) -> str:
+        """The last lines that libraries printed."""
+
+    def what_is_left(self) -> str:
+        """A sentence about what a child that broke off has left."""
+
+
+class ChildProcess:
     """A running child. One reader thread puts its events into a queue; `poll` hands them over and never blocks.
 
-    Whatever happens to the child, the last event is exactly one `Finished` or `Failed`.
+    Whatever happens to the child, the last event is exactly one `Finished` or `Failed`. `title` and `remedy` are how
+    the child is called in sentences, and what to do when it does not start.
     """
 
-    def __init__(self, command: list[str], folder: RunFolder, start_limit_s: float = START_LIMIT_S):
+    def __init__(
+        self,
+        command: list[str],
+        folder: ChildFolder,
+        environment: dict[str, str],
+        start_limit_s: float,
+        title: str,
+        remedy: str,
+    ):
         self.folder = folder
+        self._title, self._remedy = title, remedy
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._start_deadline = time.monotonic() + start_limit_s
         self._start_limit_s = start_limit_s
@@ -73,19 +105,16 @@ class TrainerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env=trainer_environment(),
+                env=environment,
                 cwd=folder.path,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
             self._log.close()
-            raise RunError(
-                f"The trainer could not be started ({error.strerror or error}).",
-                "Check the trainer Python in the add-on preferences.",
-            ) from error
+            raise RunError(f"{title} could not be started ({error.strerror or error}).", f"{remedy}.") from error
         assert self._child.stdin is not None and self._child.stdout is not None  # PIPE gives both
         self._stdin, self._stdout = self._child.stdin, self._child.stdout
-        self._reader = threading.Thread(target=self._read, name="splat trainer events", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="splat child events", daemon=True)
         self._reader.start()
 
     @property
@@ -175,7 +204,7 @@ class TrainerProcess:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         said = self.folder.log_tail()
         return self._fail(
-            f"The trainer {how}" + (f": {said}" if said else "."),
+            f"{self._title} {how}" + (f": {said}" if said else "."),
             f"{self.folder.what_is_left()} See {self.folder.log_file}.",
         )
 
@@ -183,11 +212,11 @@ class TrainerProcess:
         now = time.monotonic()
         if not self._has_answered and now > self._start_deadline:
             return self._fail(
-                f"The trainer has not answered for {self._start_limit_s:.0f} s.",
-                f"Check the trainer Python in the add-on preferences; see {self.folder.log_file}.",
+                f"{self._title} has not answered for {self._start_limit_s:.0f} s.",
+                f"{self._remedy}; see {self.folder.log_file}.",
             )
         if self._kill_deadline is not None and now > self._kill_deadline:
-            return self._fail("The trainer did not stop when asked and was ended.", self.folder.what_is_left())
+            return self._fail(f"{self._title} did not stop when asked and was ended.", self.folder.what_is_left())
         return []
 
     def _fail(self, message: str, remedy: str) -> list[Event]:
@@ -198,7 +227,7 @@ class TrainerProcess:
     def _release(self) -> None:
         """After the last event the child ends by itself; wait for it off the main thread."""
         self.let_go()
-        threading.Thread(target=self._reap, name="splat trainer end", daemon=True).start()
+        threading.Thread(target=self._reap, name="splat child end", daemon=True).start()
 
     def _reap(self) -> None:
         try:
@@ -210,6 +239,15 @@ class TrainerProcess:
         for stream in (self._stdout, self._log):
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+class TrainerProcess(ChildProcess):
+    """The trainer at work in a run folder."""
+
+    def __init__(self, command: list[str], folder: RunFolder, start_limit_s: float = START_LIMIT_S):
+        remedy = "Check the trainer Python in the add-on preferences"
+        super().__init__(command, folder, trainer_environment(), start_limit_s, "The trainer", remedy)
+        self.folder: RunFolder = folder
 
 
 def is_alive(pid: int) -> bool:

@@ -1,167 +1,77 @@
-"""Rendering a scene into a capture folder."""
+"""Starting the render of a scene into a capture folder: the copy of the .blend, the plan, and the process."""
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ..capture.camera import Camera
-from ..capture.capture import Points, held_out_indices
-from ..capture.transforms import FILE_NAME, SCENE_SOURCE, is_own_capture, write_transforms
+from ..capture.capture import Points
+from ..capture.transforms import FILE_NAME, is_own_capture
 from ..errors import CaptureError
 from ..gaussians.ply import write_points
-from .cameras import camera_from_object
-from .restore import Borrowed, borrow
-from .splats import is_splats
+from ..run.process import ChildProcess, clean_environment
+from ..run.rendering import RenderFolder, RenderPlan
 
 POINTS_FILE = "points3d.ply"
+START_LIMIT_S = 1800.0  # opening a heavy file takes its time
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
-class RenderOptions:
-    """How training images are made."""
+def start_render(plan: RenderPlan, points: Points, capture: Path) -> ChildProcess:
+    """Save a copy of the open file below `capture` and let another Blender render `plan` from it.
 
-    samples: int = 64
-    use_denoising: bool = True
-
-
-@contextmanager
-def sized(scene: bpy.types.Scene, resolution: tuple[int, int] | None) -> Iterator[None]:
-    """Within, the scene renders at `resolution` (width, height in pixels); None leaves its own size and percentage."""
-    with borrow() as settings:
-        if resolution is not None:
-            width, height = resolution
-            settings.set(scene.render, resolution_x=width, resolution_y=height, resolution_percentage=100)
-        yield
-
-
-def capture_scene(
-    scene: bpy.types.Scene,
-    camera_objects: list[bpy.types.Object],
-    points: Points,
-    folder: Path,
-    options: RenderOptions,
-    hold_out_every: int,
-    tell_progress: Callable[[int], None] = lambda done: None,
-) -> list[str]:
-    """Render `scene` through each camera with Cycles and write the capture `folder`; return sentences to show.
-
-    Images are RGBA, 8 bit, the sRGB encoding of the Standard view over a transparent film. All settings of the scene
-    are as before afterwards, and an earlier capture in `folder` stays until the new one is complete.
-    Raises CameraError before the first image when a camera cannot be expressed, CaptureError when a render or the
-    folder fails.
+    An earlier capture stays until the new one is complete, and images of an interrupted one are kept if they would be
+    the same. Raises CaptureError; then nothing was started.
     """
-    folder = Path(folder)
-    aside = folder / ".capture.partial"
-    frame = scene.frame_current, scene.frame_subframe
-    notes: list[str] = []
-    _require_own_place(folder)
-    with borrow() as settings:
-        try:
-            _set_up_render(scene, settings, options)
-            notes += _switch_off_lens_effects(scene, camera_objects, settings)
-            photos = _photo_names(camera_objects)
-            cameras = {
-                photo: camera_from_object(item, scene) for photo, item in zip(photos, camera_objects, strict=True)
-            }
-            _make_empty(aside)
-            for done, (photo, item) in enumerate(zip(cameras, camera_objects, strict=True)):
-                tell_progress(done)
-                settings.set(scene, camera=item)
-                _render_still(scene, item, aside / photo)
-            _require_something_visible([aside / photo for photo in photos])
-            _write_models(aside, cameras, points, hold_out_every)
-            _move_into_place(aside, folder)
-        except OSError as error:
-            raise CaptureError(
-                f"The capture folder {folder} cannot be written ({error.strerror}).",
-                "Choose a folder that can be written and has space.",
-            ) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            scene.frame_set(frame[0], subframe=frame[1])
-    return notes
-
-
-def write_seeds(folder: Path, points: Points) -> None:
-    """Replace the points that training starts from in an existing capture."""
-    if not (Path(folder) / FILE_NAME).is_file():
-        raise CaptureError(f"{folder} holds no capture yet.", "Capture the scene first.")
-    write_points(Path(folder) / POINTS_FILE, points.positions, points.colors, points.normals)
-
-
-def _set_up_render(scene: bpy.types.Scene, settings: Borrowed, options: RenderOptions) -> None:
-    render = scene.render
-    settings.set(render, engine="CYCLES")
-    settings.set(
-        render,
-        film_transparent=True,
-        use_border=False,
-        use_compositing=False,
-        use_sequencer=False,
-        use_motion_blur=False,
-        use_multiview=False,
-        use_stamp=False,
-        dither_intensity=0.0,
-        use_overwrite=True,
-        use_placeholder=False,
-        use_file_extension=True,
-        use_persistent_data=True,
-        filepath=render.filepath,
+    folder = RenderFolder(Path(capture))
+    require_own_place(folder.capture)
+    try:
+        (folder.path / "images").mkdir(parents=True, exist_ok=True)
+        folder.events_file.unlink(missing_ok=True)
+        folder.log_file.unlink(missing_ok=True)
+        write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
+        unsaved = _save_painted_images(folder.path)
+        RenderPlan(**{**vars(plan), "unsaved_images": unsaved}).write(folder.plan_file)
+        _save_copy(folder.blend_file)
+    except OSError as error:
+        raise CaptureError(
+            f"The capture folder {capture} cannot be written ({error.strerror}).",
+            "Choose a folder that can be written and has space.",
+        ) from error
+    return ChildProcess(
+        render_command(folder),
+        folder,
+        clean_environment(),
+        START_LIMIT_S,
+        "The Blender that renders",
+        "Restart Blender and capture again",
     )
-    settings.set(
-        scene.cycles,
-        samples=options.samples,
-        use_denoising=options.use_denoising,
-        film_transparent_glass=False,
-        use_adaptive_sampling=True,
+
+
+def render_command(folder: RenderFolder) -> list[str]:
+    """The command line that renders `folder`: this Blender without a window, or its Python where it is a module.
+
+    The extension is not installed there under a name to rely on, so it is imported by its place under a private one.
+    """
+    package = "splat_training_render"
+    code = (
+        f"import sys, types; package = types.ModuleType({package!r}); package.__path__ = [{str(_PACKAGE_ROOT)!r}]; "
+        f"sys.modules[{package!r}] = package; import bpy; "
+        f"from {package}.splat_addon.scene.rendering import main; sys.exit(main({str(folder.capture.resolve())!r}))"
     )
-    settings.set(
-        render.image_settings,
-        media_type="IMAGE",
-        file_format="PNG",
-        color_mode="RGBA",
-        color_depth="8",
-        compression=15,
-        color_management="FOLLOW_SCENE",
-    )
-    settings.set(scene.display_settings, display_device="sRGB")
-    settings.set(
-        scene.view_settings,
-        view_transform="Standard",
-        look="None",
-        exposure=0.0,
-        gamma=1.0,
-        use_curve_mapping=False,
-        use_white_balance=False,
-    )
-    for item in scene.objects:
-        if is_splats(item):
-            settings.set(item, hide_render=True)
+    if bpy.app.binary_path:
+        return [bpy.app.binary_path, "--background", "--python-exit-code", "1", "--python-expr", code]
+    return [sys.executable, "-u", "-c", code]
 
 
-def _switch_off_lens_effects(
-    scene: bpy.types.Scene, camera_objects: list[bpy.types.Object], settings: Borrowed
-) -> list[str]:
-    blurred = [item.name for item in camera_objects if item.data.dof.use_dof]
-    for item in camera_objects:
-        settings.set(item.data.dof, use_dof=False)
-    if not blurred:
-        return []
-    names = ", ".join(f"'{name}'" for name in blurred[:3])
-    return [f"Depth of field of {names} was switched off for the capture: splats need sharp photos."]
-
-
-def _require_own_place(folder: Path) -> None:
-    """Never write over photos that were not rendered here."""
+def require_own_place(folder: Path) -> None:
+    """Raise CaptureError rather than write over photos that were not rendered here."""
     if is_own_capture(folder):
         return
-    foreign = [name for name in ("images", FILE_NAME, "sparse", POINTS_FILE) if (folder / name).exists()]
+    names = ("images", "depths", "normals", FILE_NAME, "sparse", POINTS_FILE)
+    foreign = [name for name in names if (folder / name).exists()]
     if foreign:
         raise CaptureError(
             f"{folder} already holds {' and '.join(foreign)} that no capture of a scene has made.",
@@ -169,64 +79,36 @@ def _require_own_place(folder: Path) -> None:
         )
 
 
-def _require_something_visible(images: list[Path]) -> None:
-    """A capture of nothing would train without complaint: look at some of its images."""
-    for path in images[:: max(1, len(images) // 6)]:
-        image = bpy.data.images.load(str(path))
-        pixels = np.empty(image.size[0] * image.size[1] * 4, dtype=np.float32)
-        image.pixels.foreach_get(pixels)
-        bpy.data.images.remove(image)
-        if pixels[3::4].any():
-            return
-    raise CaptureError(
-        "Nothing of the scene is visible in these views.",
-        "Check that the objects are enabled in renders, not tiny, and within the cameras' clipping range.",
-    )
-
-
-def _photo_names(camera_objects: list[bpy.types.Object]) -> list[str]:
-    """One file name per camera, all different."""
-    names: list[str] = []
-    for item in camera_objects:
-        safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in item.name)
-        number, name = 2, f"images/{safe}.png"
-        while name.lower() in [taken.lower() for taken in names]:
-            number, name = number + 1, f"images/{safe}_{number}.png"
-        names.append(name)
-    return names
-
-
-def _render_still(scene: bpy.types.Scene, camera_object: bpy.types.Object, path: Path) -> None:
-    scene.render.filepath = str(path)
-    remedy = "Render this camera with F12 to see what is wrong; the earlier capture, if any, is unchanged."
+def _save_copy(path: Path) -> None:
+    """Save the open file as it is now, with paths that hold from there; the open file keeps its name and its state."""
     try:
-        bpy.ops.render.render(write_still=True, scene=scene.name)
+        bpy.ops.wm.save_as_mainfile(
+            filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
+        )
     except RuntimeError as error:
         said = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
-        raise CaptureError(f"Rendering '{camera_object.name}' failed: {said}.", remedy) from error
-    if not path.is_file():
-        raise CaptureError(f"Rendering '{camera_object.name}' made no image.", remedy)
+        raise CaptureError(f"A copy of the file cannot be saved ({said}).", "Make room on that disk.") from error
 
 
-def _make_empty(folder: Path) -> None:
+def _save_painted_images(work: Path) -> tuple[tuple[str, str], ...]:
+    """Write the pixels of images that were painted and not saved, which a copy of the file would lack."""
+    folder = work / "painted"
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "images").mkdir(parents=True)
-
-
-def _write_models(folder: Path, cameras: dict[str, Camera], points: Points, hold_out_every: int) -> None:
-    names = sorted(cameras)
-    indices = held_out_indices(len(names), hold_out_every)
-    held_out = {name for index, name in enumerate(names) if index in indices}
-    write_points(folder / POINTS_FILE, points.positions, points.colors, points.normals)
-    extra = {"view_transform": "Standard", "source": SCENE_SOURCE}
-    write_transforms(folder / FILE_NAME, {name: cameras[name] for name in names}, held_out, POINTS_FILE, extra)
-
-
-def _move_into_place(aside: Path, folder: Path) -> None:
-    """Swap the finished capture in, the list of cameras last; other files in `folder` are left alone."""
-    old_images = aside / "images.old"
-    if (folder / "images").exists():
-        os.replace(folder / "images", old_images)
-    os.replace(aside / "images", folder / "images")
-    os.replace(aside / POINTS_FILE, folder / POINTS_FILE)
-    os.replace(aside / FILE_NAME, folder / FILE_NAME)
+    saved: list[tuple[str, str]] = []
+    for image in list(bpy.data.images):
+        if not image.is_dirty or image.source not in ("FILE", "GENERATED") or not image.has_data:
+            continue
+        folder.mkdir(exist_ok=True)
+        name = f"painted/{len(saved):03d}.{'exr' if image.is_float else 'png'}"
+        pixels = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+        rgba = np.ones((len(pixels) // image.channels, 4), dtype=np.float32)
+        rgba[:, : image.channels] = pixels.reshape(-1, image.channels)
+        # Through an image of its own: saving the artist's would give it another file.
+        copy = bpy.data.images.new("Splat Copy", *image.size, alpha=True, float_buffer=image.is_float)
+        copy.pixels.foreach_set(rgba.ravel())
+        copy.filepath_raw, copy.file_format = str(work / name), "OPEN_EXR" if image.is_float else "PNG"
+        copy.save()
+        bpy.data.images.remove(copy)
+        saved.append((image.name_full, name))
+    return tuple(saved)

@@ -14,6 +14,7 @@ from ..gaussians.cloud import GaussianCloud
 from ..run.config import TrainConfig
 from ..run.folder import RunFolder
 from . import appearance, photo_capture, splats
+from .viewport_bounds import hand_over
 
 COLLECTION = "Splats"
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
@@ -32,7 +33,8 @@ def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.
     if item is None:
         item = splats.splats_to_object(cloud, folder.path.name, splat_collection(scene))
         item[RUN_KEY] = str(folder.path)
-        appearance.show_as_ellipsoids(item)
+        appearance.show_splats(item, scene)
+        hand_over(scene)
         follow_capture(scene, item, folder)
     else:
         name = item.data.name

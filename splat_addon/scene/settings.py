@@ -10,16 +10,31 @@ import numpy as np
 from ..errors import RunError
 from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
 from . import review_settings
+from .appearance import LOOKS
 from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
+from .viewport_settings import SPLAT_PG_viewport
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
     ("SELECTED", "Selected Cameras", "Use the selected cameras"),
+    ("COLLECTION", "Collection", "Use the cameras of a collection, for example of a rig"),
+    ("FRAMES", "Frame Range", "Use the scene's camera, as it is animated, over a range of frames"),
+    ("ALL", "All Cameras", "Use all cameras of the scene"),
+]
+ENGINES = [
+    ("SCENE", "Scene's Engine", "Render with the engine of the scene"),
+    ("CYCLES", "Cycles", "Render with Cycles, whatever the scene's engine is"),
 ]
 
 # Newer Blenders want to be told that a path may begin with "//"
 _IS_ASKED = "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
 MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
+SEED_SOURCES = [
+    ("SURFACES", "Meshes", "Spread over the surfaces of the selected objects; of all visible ones if none is selected"),
+    ("POINT_CLOUDS", "Point Clouds", "The points of the selected point clouds and of meshes without faces"),
+    ("CAPTURE", "Capture's Points", "The points that the capture came with"),
+    ("RANDOM", "Random", "At random where the cameras look, coloured by the photos"),
+]
 
 
 class SPLAT_PG_capture(bpy.types.PropertyGroup):
@@ -48,16 +63,37 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         min=-80.0,
         max=80.0,
     )
+    collection: bpy.props.PointerProperty(
+        name="Collection", description="The collection whose cameras see the scene", type=bpy.types.Collection
+    )
+    first_frame: bpy.props.IntProperty(name="First Frame", description="Frame of the first image", default=1)
+    last_frame: bpy.props.IntProperty(name="Last Frame", description="Frame of the last image at most", default=250)
+    frame_step: bpy.props.IntProperty(name="Step", description="Frames from one image to the next", default=5, min=1)
+    engine: bpy.props.EnumProperty(name="Engine", description="What renders the images", items=ENGINES, default="SCENE")
+    use_scene_samples: bpy.props.BoolProperty(
+        name="Scene Samples", description="Render with the scene's own samples and denoising", default=False
+    )
+    depth: bpy.props.BoolProperty(
+        name="Depth", description="Also write the depth of each image, as 32-bit OpenEXR", default=False
+    )
+    normals: bpy.props.BoolProperty(
+        name="Normals", description="Also write the normals of each image, as 32-bit OpenEXR", default=False
+    )
     use_scene_resolution: bpy.props.BoolProperty(
-        name="Scene Resolution", description="Render at the scene's resolution and percentage", default=False
+        name="Scene Resolution",
+        description="Render at the scene's resolution and percentage, and its render region if that crops",
+        default=False,
     )
     width: bpy.props.IntProperty(name="Width", description="Width of the images", default=800, min=8, max=16384)
     height: bpy.props.IntProperty(name="Height", description="Height of the images", default=600, min=8, max=16384)
     samples: bpy.props.IntProperty(
-        name="Samples", description="Cycles samples per pixel of each image", default=64, min=1, max=65536
+        name="Samples", description="Samples per pixel of each image", default=64, min=1, max=65536
     )
     use_denoising: bpy.props.BoolProperty(
         name="Denoise", description="Denoise the images: noise cannot be learned, only averaged", default=True
+    )
+    seed_source: bpy.props.EnumProperty(
+        name="Seeds", description="Where the gaussians come from that training starts with", items=SEED_SOURCES
     )
     seed_count: bpy.props.IntProperty(
         name="Seeds",
@@ -65,6 +101,17 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         default=20_000,
         min=1,
         max=50_000_000,
+    )
+
+
+class SPLAT_PG_object(bpy.types.PropertyGroup):
+    """`Object.splat`: what is said about one object."""
+
+    is_held_out: bpy.props.BoolProperty(
+        name="Held Out",
+        description="Views of this camera measure quality instead of training. As soon as one camera is marked, "
+        "marks decide instead of every n-th view",
+        default=False,
     )
 
 
@@ -86,7 +133,7 @@ def _property_of(spec):
     return bpy.props.FloatProperty(**common, default=spec.default, **limits, precision=6)
 
 
-TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name != "capture")
+TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name not in ("capture", "seeds"))
 SPLAT_PG_training = type(
     "SPLAT_PG_training",
     (bpy.types.PropertyGroup,),
@@ -131,6 +178,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         get=lambda self: _shown_preset(self),
         set=lambda self, number: _choose_preset(self, number),
     )
+    viewport: bpy.props.PointerProperty(type=SPLAT_PG_viewport)
     follow_training: bpy.props.BoolProperty(
         name="Follow Training",
         description="Show the splats in the scene as they are trained; not while you edit, render or play animation",
@@ -153,9 +201,24 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         options=MAY_BE_RELATIVE,
         update=lambda self, context: _on_run_chosen(self.id_data),
     )
+    look: bpy.props.EnumProperty(
+        name="Look",
+        description="How the colors of overlapping splats are blended in renders",
+        items=LOOKS,
+        default="SCENE",
+        update=lambda self, context: _on_look_chosen(self.id_data),
+    )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
+
+
+def _on_look_chosen(scene) -> None:
+    """All splats of a scene have one look."""
+    from . import appearance
+
+    for item in appearance.splat_objects(scene):
+        appearance.set_look(item, scene.splat.look)
 
 
 def _on_follow_chosen(scene) -> None:
@@ -180,7 +243,10 @@ def _on_view_chosen(context) -> None:
     review.refresh(context)
 
 
-CLASSES = (SPLAT_PG_capture, *review_settings.CLASSES, SPLAT_PG_training, SPLAT_PG_scene)
+CLASSES = (
+    *(SPLAT_PG_capture, SPLAT_PG_object, *review_settings.CLASSES),
+    *(SPLAT_PG_training, SPLAT_PG_viewport, SPLAT_PG_scene),
+)
 
 
 def train_config(scene: bpy.types.Scene) -> TrainConfig:
@@ -188,7 +254,9 @@ def train_config(scene: bpy.types.Scene) -> TrainConfig:
 
     Blender keeps numbers in 32 bits; they are read back as the decimal that was typed. Raises RunError.
     """
-    config = replace(chosen_config(scene.splat.training), capture=str(absolute(scene.splat.capture.folder)))
+    seeds = "random" if scene.splat.capture.seed_source == "RANDOM" else "points"
+    folder = str(absolute(scene.splat.capture.folder))
+    config = replace(chosen_config(scene.splat.training), capture=folder, seeds=seeds)
     config.check()
     return config
 
@@ -200,7 +268,10 @@ def chosen_config(group) -> TrainConfig:
 
 def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
     """Show `config` in the interface."""
-    scene.splat.capture.folder = config.capture
+    chosen = scene.splat.capture
+    chosen.folder = config.capture
+    if (config.seeds == "random") != (chosen.seed_source == "RANDOM"):
+        chosen.seed_source = "RANDOM" if config.seeds == "random" else "CAPTURE"
     for spec in TRAINING_FIELDS:
         value = getattr(config, spec.name)
         setattr(scene.splat.training, spec.name, value.upper() if spec.metadata["choices"] else value)

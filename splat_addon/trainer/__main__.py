@@ -19,10 +19,10 @@ from ..run.events import Event, Failed, encode_event
 from ..run.folder import RunFolder
 from ..run.inbox import CommandLines, Inbox
 from ..run.lock import RunLock
-from .wire import Wire, take_standard_output
+from ..run.wire import Wire, take_standard_output
 
 MEMORY_SIGNS = ("out of memory", "allocate memory")  # of CUDA; of PyTorch on the CPU
-MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PIL": "pillow", "numba": "numba==0.68.1"}
+MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "numba": "numba==0.68.1"}
 
 
 def main(arguments: list[str]) -> int:

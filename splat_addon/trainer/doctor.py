@@ -42,7 +42,7 @@ def _python() -> Piece:
 def _package(requirement: str) -> Piece:
     """A package that must import. Another version than the pinned one is accepted, except of numba."""
     name, _, version = requirement.partition("==")
-    title = {"torch": "PyTorch", "numpy": "NumPy", "scipy": "SciPy", "pillow": "Pillow"}.get(name, name)
+    title = {"torch": "PyTorch", "numpy": "NumPy", "pillow": "Pillow"}.get(name, name)
     remedy = f'"{sys.executable}" -m pip install {requirement}'
     try:
         found = importlib.metadata.version(name)

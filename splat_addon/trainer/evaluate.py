@@ -14,6 +14,7 @@ from .model import GaussianModel
 from .perceptual import load_lpips
 from .photos import Photos
 from .rasterize import Rasterizer, Rendering
+from .rasterize.blend_space import straight_color
 
 TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
 CAPTION_PX = 16
@@ -36,9 +37,7 @@ def evaluate(
         if photo.alpha is None:
             save_png(path, image)
         else:
-            alpha = rendering.alpha[..., None]
-            straight = (rendering.image - photo.backdrop * (1 - alpha)) / alpha.clamp_min(1e-6)
-            save_png(path, straight, rendering.alpha)
+            save_png(path, straight_color(rendering, photo.backdrop, rasterizer.blend_space), rendering.alpha)
     trained = []
     for photo in photos.training[:: max(1, len(photos.training) // TRAINING_VIEWS)][:TRAINING_VIEWS]:
         _, image, target = _look(model, rasterizer, photo, sh_degree)
@@ -61,7 +60,7 @@ def _look(
     """The rendering through a photo's camera, its image 0..1, and the photo as it should look."""
     background = torch.full((3,), photo.backdrop, device=rasterizer.device)
     rendering = rasterizer.render(model.gaussians, photo.camera, background, sh_degree=sh_degree)
-    return rendering, rendering.image.clamp(0, 1), photo.over(background)
+    return rendering, rendering.image.clamp(0, 1), photo.over(background, rasterizer.over)
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Photos as training sees them: reduced to Max Resolution, without lens distortion, with their coverage."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,13 +25,18 @@ class Photo:
     alpha: Tensor | None  # (H, W) uint8, None when the photo is opaque everywhere
     mask: Tensor | None  # (H, W) bool, False where a pixel must not count; None when all do
 
-    def over(self, background: Tensor) -> Tensor:
-        """(H, W, 3) float 0..1 composited over `background` (3,), on the background's device."""
+    def over(self, background: Tensor, blend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None) -> Tensor:
+        """(H, W, 3) float 0..1 composited over `background` (3,), on the background's device.
+
+        `blend` is the rasteriser's `over`, so that photos are blended as its gaussians are; without it, as displayed.
+        """
         rgb = self.rgb.to(background.device, torch.float32).mul_(1 / 255)
         if self.alpha is None:
             return rgb
-        alpha = self.alpha.to(background.device, torch.float32)[..., None] / 255
-        return rgb * alpha + background * (1 - alpha)
+        alpha = self.alpha.to(background.device, torch.float32).mul_(1 / 255)
+        if blend is not None:
+            return blend(rgb, alpha, background)
+        return rgb * alpha[..., None] + background * (1 - alpha[..., None])
 
     @property
     def backdrop(self) -> float:

@@ -13,21 +13,21 @@ import numpy as np
 import torch
 
 from ..capture.capture import Capture, open_capture
-from ..errors import CaptureError, RunError
-from ..gaussians.cloud import GaussianCloud
-from ..gaussians.harmonics import coefficient_count
-from ..gaussians.ply import read_splats, write_splats
+from ..capture.transforms import is_own_capture
+from ..errors import RunError
+from ..gaussians.ply import write_splats
 from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
+from ..run.wire import Wire
 from . import schedules
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
 from .model import GaussianModel
 from .photos import Photos, load_photos
-from .rasterize import Gaussians, Rasterizer, choose, doctor
-from .seeds import seeds_from_points
-from .wire import Wire
+from .rasterize import Gaussians, choose, doctor
+from .rasterize.blend_space import BLENDER, DISPLAY
+from .seeds import first_cloud, kind_of_seeds
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
 
@@ -39,12 +39,14 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     Raises SplatError when the capture, the settings or the machine do not allow it.
     """
     torch.manual_seed(config.seed)
-    rasterizer = choose(config.device)
     capture = open_capture(Path(config.capture), config.hold_out_every)
+    rasterizer = choose(config.device, blend_space_of(config))
     run = photos = None
     try:
         photos = load_photos(capture, config, folder.photos_file)
-        run = Run(folder, config, wire, first_model(capture, config, rasterizer), rasterizer, photos, capture)
+        cloud, about_seeds = first_cloud(capture, config)
+        photos.warnings.extend(about_seeds)
+        run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, photos, capture)
         if resume:
             run.restore()
         write_json(folder.about_file, run.about())
@@ -56,6 +58,14 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         for file in passing:
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
+
+
+def blend_space_of(config: TrainConfig) -> str:
+    """What colours are blended in: "auto" is as Blender blends for captures of a scene, so that its renders show what
+    was trained, and as other programs do for photographs."""
+    if config.blend_space != "auto":
+        return config.blend_space
+    return BLENDER if is_own_capture(Path(config.capture)) else DISPLAY
 
 
 def announce(run: "Run") -> None:
@@ -70,26 +80,6 @@ def announce(run: "Run") -> None:
         warnings.append(Warned(message, unused_card.remedy))
     for warning in warnings:
         wire.send(warning)
-
-
-def first_model(capture: Capture, config: TrainConfig, rasterizer: Rasterizer) -> GaussianModel:
-    """The gaussians before the first step."""
-    return GaussianModel(first_cloud(capture, config), rasterizer.device)
-
-
-def first_cloud(capture: Capture, config: TrainConfig) -> GaussianCloud:
-    """The gaussians that training starts from: given splats, else the capture's points. Raises CaptureError."""
-    if config.init_splats:
-        cloud = read_splats(Path(config.init_splats))
-        cloud = cloud.select(cloud.finite())
-        sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
-        kept = min(sh.shape[1], cloud.sh.shape[1])
-        sh[:, :kept] = cloud.sh[:, :kept]
-        return replace(cloud, sh=sh)
-    if capture.points is None:
-        raise CaptureError(f"{config.capture} has no points to start from.", "Capture again, or add points3d.ply.")
-    count_limit = min(config.max_gaussians, config.seed_count or config.max_gaussians)
-    return seeds_from_points(capture.points, count_limit, config.seed_opacity, config.sh_degree, config.seed)
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
@@ -158,7 +148,7 @@ class Run:
         self.folder.require()
         if not stopped:
             self.model.take_average()
-        write_splats(self.folder.splats_file, self.model.cloud())
+        write_splats(self.folder.splats_file, self.model.cloud(), self.rasterizer.blend_space)
         self.save_checkpoint()
         if self.step > 0:
             self.evaluate()
@@ -183,7 +173,7 @@ class Run:
             screen_offsets_px=offsets,
         )
         loss = self.rasterizer.photometric_loss(
-            rendering.image, photo.over(background), photo.mask_on(device), config.ssim_lambda
+            rendering.image, photo.over(background, self.rasterizer.over), photo.mask_on(device), config.ssim_lambda
         )
         weight = schedules.regularization(config, self.step, views)
         if weight:
@@ -261,7 +251,7 @@ class Run:
     def save_splats(self, path: Path) -> None:
         """Write the splats as they are now into the run folder, and tell it."""
         self.folder.require()
-        write_splats(path, self.model.cloud())
+        write_splats(path, self.model.cloud(), self.rasterizer.blend_space)
         self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
 
     def save_checkpoint(self) -> None:
@@ -310,6 +300,7 @@ class Run:
             "numpy": np.__version__,
             "platform": platform.platform(),
             "backend": self.rasterizer.name,
+            "blend_space": self.rasterizer.blend_space,
             "threads": torch.get_num_threads(),
             "capture": self.config.capture,
             "capture_fingerprint": self.capture.fingerprint(),
@@ -327,8 +318,9 @@ class Run:
                 "scene": self.capture.folder.name,
                 "backend": self.rasterizer.name,
                 "strategy": self.config.strategy,
+                "blend_space": self.rasterizer.blend_space,
                 "preset": preset_of(self.config),
-                "seeds": "surface" if self.capture.points and self.capture.points.normals is not None else "points",
+                "seeds": kind_of_seeds(self.capture, self.config),
                 "iterations": self.step,
                 "train_seconds": self.train_seconds,
                 "gaussian_count": len(self.model),

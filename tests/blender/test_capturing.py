@@ -1,40 +1,14 @@
 """Capturing a scene through its operator: what is written, what is refused, what the artist gets back."""
 
 import json
-from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
 
-
-def add_cube(size: float = 1.0) -> bpy.types.Object:
-    mesh = bpy.data.meshes.new("Cube")
-    half = size / 2
-    corners = [(x, y, z) for x in (-half, half) for y in (-half, half) for z in (-half, half)]
-    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    mesh.from_pydata(corners, [], faces)
-    item = bpy.data.objects.new("Cube", mesh)
-    bpy.context.scene.collection.objects.link(item)
-    return item
-
-
-def select(*items: bpy.types.Object) -> None:
-    bpy.context.view_layer.update()
-    for item in bpy.context.view_layer.objects:
-        item.select_set(item in items)
-
-
-def prepare(folder: Path, **changes) -> bpy.types.Scene:
-    """A cube in grey light, and small, quick settings."""
-    scene = bpy.context.scene
-    scene.world = bpy.data.worlds.new("World")
-    select(add_cube())
-    values = {"folder": str(folder), "camera_count": 3, "width": 32, "height": 24, "samples": 2, "seed_count": 50}
-    for name, value in {**values, "use_denoising": False, **changes}.items():
-        setattr(scene.splat.capture, name, value)
-    return scene
+from support import pixels
+from support.cube_scene import prepare, select
 
 
 def settings_of(scene: bpy.types.Scene) -> dict:
@@ -79,90 +53,20 @@ def test_a_dome_capture_is_a_folder_that_trainers_read(extension, tmp_path):
     assert capture.points.positions.shape == (50, 3) and capture.points.normals is not None
     assert np.abs(np.abs(capture.points.positions).max(axis=1) - 0.5).max() < 1e-6, "points lie on the cube"
     for view in capture.views:
-        pixels = read_pixels(view.image_path)
-        assert pixels.shape == (24, 32, 4)
-        inside, outside = pixels[12, 16], pixels[0, 0]
+        image = pixels.read(view.image_path)
+        assert image.shape == (24, 32, 4)
+        inside, outside = image[12, 16], image[0, 0]
         assert inside[3] > 0.99 and outside[3] == 0, "the film is transparent around the cube"
         assert 0.05 < inside[:3].max() < 1
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["images", "points3d.ply", "transforms.json"]
 
 
-def read_pixels(path: Path) -> np.ndarray:
-    """(H, W, 4) top row first."""
-    image = bpy.data.images.load(str(path))
-    values = np.empty(image.size[0] * image.size[1] * 4, dtype=np.float32)
-    image.pixels.foreach_get(values)
-    pixels = values.reshape(image.size[1], image.size[0], 4)[::-1]
-    bpy.data.images.remove(image)
-    return pixels
-
-
-def test_rendered_markers_lie_where_the_exported_camera_says(extension, tmp_path):
-    """Small emissive balls, found by their centroid in the image, with shift, fit and pixel aspect in play."""
-    scene = prepare(tmp_path / "c", source="SELECTED", use_scene_resolution=True, samples=16)
-    bpy.data.objects.remove(bpy.data.objects["Cube"])
-    scene.world = None
-    places = [(0.0, 0.0, 0.0), (0.9, 0.2, 0.4), (-0.7, -0.3, 0.5)]
-    material = bpy.data.materials.new("Light")
-    if material.node_tree is None:
-        material.use_nodes = True
-    tree = material.node_tree
-    tree.nodes.clear()
-    emission, output = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
-    tree.links.new(emission.outputs[0], output.inputs[0])
-    for place in places:
-        ball = add_cube(0.05)
-        ball.matrix_world = Matrix.Translation(place)
-        ball.data.materials.append(material)
-    camera_object = bpy.data.objects.new("Eye", bpy.data.cameras.new("Eye"))
-    scene.collection.objects.link(camera_object)
-    camera_object.matrix_world = Matrix.Translation((0, -4, 0.3)) @ Matrix.Rotation(1.5, 4, "X")
-    camera_object.data.shift_x, camera_object.data.shift_y = 0.05, -0.08
-    camera_object.data.sensor_fit = "VERTICAL"
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 320, 180, 100
-    scene.render.pixel_aspect_y = 1.3
-    scene.splat.training.hold_out_every = 0
-    select(camera_object)
-    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
-    view = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c", hold_out_every=0).views[0]
-    light = read_pixels(view.image_path)[..., 3]
-    pixels, _ = view.camera.project(np.array(places))
-    rows, columns = np.mgrid[0:180, 0:320] + 0.5
-    for expected in pixels:
-        near = light * (np.hypot(columns - expected[0], rows - expected[1]) < 12)
-        found = np.array([(near * columns).sum(), (near * rows).sum()]) / near.sum()
-        assert np.linalg.norm(found - expected) < 0.3
-
-
-def test_the_artists_settings_come_back(tmp_path):
+def test_the_artists_settings_are_not_touched(tmp_path):
     scene = prepare(tmp_path / "c")
     before = make_unusual(scene)
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     assert settings_of(scene) == before
-
-
-def test_the_artists_settings_come_back_when_the_render_fails(extension, tmp_path, monkeypatch):
-    """The second image cannot be written: its place is taken by a folder."""
-    scene = prepare(tmp_path / "c")
-    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
-    kept = (tmp_path / "c" / "transforms.json").read_text()
-    select(bpy.data.objects["Cube"])
-    before = make_unusual(scene)
-    capturing = extension.module("splat_addon.scene.capturing")
-    make_empty = capturing._make_empty
-
-    def block_second_image(folder):
-        make_empty(folder)
-        (folder / "images" / "Splat_001.png").mkdir()
-
-    monkeypatch.setattr(capturing, "_make_empty", block_second_image)
-    scene.splat.capture.camera_count = 4
-    with pytest.raises(RuntimeError, match="Rendering 'Splat 001'"):
-        bpy.ops.splat.capture_scene()
-    assert settings_of(scene) == before
-    assert (tmp_path / "c" / "transforms.json").read_text() == kept, "the earlier capture is unchanged"
-    assert len(list((tmp_path / "c" / "images").iterdir())) == 3
-    assert not (tmp_path / "c" / ".capture.partial").exists()
+    assert not bpy.data.filepath, "the open file keeps its name"
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
@@ -188,7 +92,7 @@ def test_images_are_the_srgb_encoding_of_the_standard_view(tmp_path):
     tree.links.new(emission.outputs[0], output.inputs[0])
     bpy.data.objects["Cube"].data.materials.append(material)
     bpy.ops.splat.capture_scene()
-    pixel = read_pixels(tmp_path / "c" / "images" / "Splat_000.png")[12, 16, :3]
+    pixel = pixels.read(tmp_path / "c" / "images" / "Splat_000.png")[12, 16, :3]
     linear = np.array([0.2, 0.02, 0.9])
     assert np.abs(pixel - (1.055 * linear ** (1 / 2.4) - 0.055)).max() <= 1.01 / 255
 
@@ -201,10 +105,10 @@ def test_splats_in_the_scene_are_not_photographed(extension, tmp_path):
         np.zeros((1, 3)), np.full((1, 3), 2.0), np.array([[1.0, 0, 0, 0]]), np.array([9.0]), np.ones((1, 1, 3))
     )
     item = splats.splats_to_object(cloud, "Fog", scene.collection)
-    appearance.show_as_ellipsoids(item)
+    appearance.show_splats(item, scene)
     select(bpy.data.objects["Cube"])
     bpy.ops.splat.capture_scene()
-    assert read_pixels(tmp_path / "c" / "images" / "Splat_000.png")[0, 0, 3] == 0
+    assert pixels.read(tmp_path / "c" / "images" / "Splat_000.png")[0, 0, 3] == 0
     assert not item.hide_render
 
 

@@ -261,6 +261,7 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     chosen, training = scene.splat.capture, scene.splat.training
     chosen.folder, chosen.camera_count, chosen.seed_count = str(tmp_path / "capture"), 10, 4000
     chosen.width, chosen.height, chosen.samples, chosen.use_denoising = 96, 72, 4, True
+    chosen.engine = "CYCLES"
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     training.iterations, training.eval_every = 60, 0
     assert bpy.ops.splat.start_training() == {"FINISHED"}
@@ -281,7 +282,7 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     view = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "capture").held_out_views[0]
     scene.camera = bpy.data.objects[view.name.replace("_", " ")]
     photo = load_pixels(view.image_path)
-    render = render_splats(scene, tmp_path / "splats.png")
+    render = render_splats(scene, tmp_path / "splats.png", "SCENE")
     seen, drawn = photo[..., 3] > 0.5, render[..., 3] > 0.5
     overlap = (seen & drawn).sum() / (seen | drawn).sum()
     assert overlap > 0.85
@@ -292,6 +293,12 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     flipped = np.abs(photo[::-1, ::-1][both][:, :3] - render[both][:, :3])
     assert difference.mean() < 0.10 and difference.mean() < 0.6 * flipped.mean()
 
+    trained = load_pixels(run.folder.path / run.evaluations[-1].folder / f"{view.name}.png")
+    render = render_splats(scene, tmp_path / "trainer.png", "TRAINER")
+    over_black = [picture[..., :3] * picture[..., 3:] for picture in (trained, render)]
+    error = np.mean((over_black[0] - over_black[1]) ** 2)
+    assert -10 * np.log10(error) > 48, "the same 8-bit picture that the trainer made"
+
 
 def load_pixels(path) -> np.ndarray:
     image = bpy.data.images.load(str(path))
@@ -300,14 +307,12 @@ def load_pixels(path) -> np.ndarray:
     return values.reshape(image.size[1], image.size[0], 4)
 
 
-def render_splats(scene, path) -> np.ndarray:
+def render_splats(scene, path, look: str) -> np.ndarray:
+    scene.splat.look = look
+    assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
     scene.render.engine = "CYCLES"
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 96, 72, 100
     scene.render.film_transparent = True
-    scene.cycles.samples, scene.cycles.use_denoising = 4, False
-    scene.cycles.max_bounces = 0
-    scene.cycles.transparent_max_bounces = scene.cycles.min_transparent_bounces = 256
-    scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGBA"
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)

@@ -40,11 +40,11 @@ def test_points_are_spread_by_world_area(extension):
     large.scale = (3, 1, 1)
     points = meshes.sample_surfaces([small, large], 4000, seed=0)
     on_large = points.positions[:, 0] > 5
-    assert len(points.positions) == 4000 and on_large.sum() == 3000
+    assert len(points.positions) == 4000 and abs(on_large.sum() - 3000) < 10
     assert np.abs(points.positions[on_large].min(axis=0) - (8.5, -0.5, 0)).max() < 0.02
     assert np.allclose(points.normals, (0, 0, 1))
     cells = np.histogram2d(*points.positions[~on_large][:, :2].T, bins=5, range=[[-0.5, 0.5]] * 2)[0]
-    assert cells.min() > 15 and cells.max() < 65, "40 are expected in each cell"
+    assert cells.min() > 28 and cells.max() < 52, "40 are expected in each cell"
 
 
 def test_modifiers_count(extension):

@@ -444,6 +444,7 @@ def test_a_scene_comes_back_through_capture_import_and_export(extension, core, t
     chosen = scene.splat.capture
     chosen.folder, chosen.source = str(tmp_path / "capture"), "SELECTED"
     chosen.width, chosen.height, chosen.samples, chosen.seed_count = 24, 16, 1, 50
+    chosen.engine = "CYCLES"
     for index in range(3):
         item = bpy.data.objects.new(f"Cam {index}", bpy.data.cameras.new("Cam"))
         item.matrix_world = Euler((0, 0, 2 * index)).to_matrix().to_4x4() @ Matrix.Translation((0, -4, 1))

@@ -151,8 +151,50 @@ def drawn(extension, module: str, panel: str) -> list:
 def test_the_capture_panel_shows_dome_settings_for_domes_only(extension):
     record = drawn(extension, "capture", "SPLAT_PT_capture")
     assert ("prop", "camera_count") in record and ("operator", "splat.capture_scene", None) in record
+    assert ("prop", "samples") in drawn(extension, "capture", "SPLAT_PT_capture_images")
     bpy.context.scene.splat.capture.source = "SELECTED"
     assert ("prop", "camera_count") not in drawn(extension, "capture", "SPLAT_PT_capture")
+
+
+@pytest.mark.parametrize("state", ["rendering", "finished", "stopped", "failed"])
+def test_the_capture_panel_follows_the_render(extension, monkeypatch, tmp_path, state):
+    live_render = extension.module("splat_addon.scene.live_render")
+    events = extension.module("splat_addon.run.events")
+    render = live_render.LiveRender(tmp_path, None, total=40)
+    render.apply(events.Started(events.PROTOCOL, "Cycles", 40, 35, 5, 0, 1))
+    render.apply(events.Warned("Motion blur was switched off."))
+    render.apply(events.Progressed(10, 0.0, 0, 0.5, 60.0, "rendering", 0.25))
+    last = {
+        "finished": events.Finished(40, False, 0, 80.0),
+        "stopped": events.Finished(10, True, 0, 20.0),
+        "failed": events.Failed("It broke.", "Mend it."),
+    }
+    if state in last:
+        render.apply(last[state])
+    monkeypatch.setattr(live_render._Watched, "render", render)
+    record = drawn(extension, "capture", "SPLAT_PT_capture")
+    operators = [entry[1] for entry in record if entry[0] == "operator"]
+    assert ("label", "Motion blur was switched off.") in record
+    if state == "rendering":
+        assert ("progress", "10 of 40 views") in record and ("label", "1 min 0 s left, with Cycles") in record
+        assert "splat.cancel_capture" in operators and "splat.capture_scene" not in operators
+    else:
+        said = {
+            "finished": "Captured 40 views in 80 s.",
+            "stopped": "Stopped with 10 of 40 views:",
+            "failed": "It broke. Mend it.",
+        }[state]
+        assert ("label", said) in record
+        assert "splat.capture_scene" in operators and "splat.cancel_capture" not in operators
+
+
+def test_the_cameras_panel_marks_the_active_camera(extension):
+    record = drawn(extension, "capture", "SPLAT_PT_capture_cameras")
+    assert ("operator", "splat.add_camera_rig", None) in record and ("prop", "is_held_out") not in record
+    item = bpy.data.objects.new("Eye", bpy.data.cameras.new("Eye"))
+    bpy.context.scene.collection.objects.link(item)
+    bpy.context.view_layer.objects.active = item
+    assert ("prop", "is_held_out") in drawn(extension, "capture", "SPLAT_PT_capture_cameras")
 
 
 def test_the_training_panel_offers_start_when_idle(extension):

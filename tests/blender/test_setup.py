@@ -195,7 +195,7 @@ def test_everything_but_training_works_without_a_trainer(extension, preferences,
     assert bpy.ops.splat.add_sample_scene() == {"FINISHED"}
     chosen = bpy.context.scene.splat.capture
     chosen.folder, chosen.camera_count, chosen.seed_count = str(tmp_path / "capture"), 2, 50
-    chosen.width, chosen.height, chosen.samples = 16, 12, 1
+    chosen.width, chosen.height, chosen.samples, chosen.engine = 16, 12, 1, "CYCLES"
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     assert (Path(chosen.folder) / "transforms.json").is_file()
     with pytest.raises(RuntimeError, match="Set the trainer Python in the add-on preferences first"):

@@ -79,43 +79,15 @@ def test_other_objects_are_no_splats(extension, splats):
         splats.splats_from_object(item)
 
 
-def test_the_instancer_draws_one_ellipsoid_per_splat(extension, splats, cloud):
-    item = make(splats, cloud)
-    extension.module("splat_addon.scene.appearance").show_as_ellipsoids(item)
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    matrices = [np.array(entry.matrix_world) for entry in depsgraph.object_instances if entry.is_instance]
-    assert len(matrices) == 40
-    place = {tuple(np.round(mean, 4)): index for index, mean in enumerate(cloud.means)}
-    for matrix in matrices[:5]:
-        index = place[tuple(np.round(matrix[:3, 3], 4).astype(np.float32))]
-        lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-        assert np.allclose(lengths, cloud.scales[index], rtol=1e-4)
-        w, x, y, z = cloud.rotations[index]
-        first = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
-        assert np.allclose(matrix[:3, 0] / lengths[0], first, atol=1e-4)
-
-
 def test_two_splat_objects_share_their_nodes(extension, splats, cloud):
-    show = extension.module("splat_addon.scene.appearance").show_as_ellipsoids
+    show = extension.module("splat_addon.scene.appearance").show_splats
     items = [make(splats, cloud) for _ in range(2)]
     for item in items:
-        show(item)
+        show(item, bpy.context.scene)
+        show(item, bpy.context.scene)
     assert items[0].modifiers[0].node_group == items[1].modifiers[0].node_group
     assert len(bpy.data.node_groups) == 1 and len(bpy.data.materials) == 1
-
-
-def test_export_writes_what_the_object_holds(extension, splats, cloud, tmp_path):
-    item = make(splats, cloud)
-    bpy.context.view_layer.update()
-    bpy.context.view_layer.objects.active = item
-    assert bpy.ops.splat.export_ply(filepath=str(tmp_path / "out.ply")) == {"FINISHED"}
-    again = extension.module("splat_addon.gaussians.ply").read_splats(tmp_path / "out.ply")
-    assert np.array_equal(again.means, cloud.means) and np.array_equal(again.sh, cloud.sh)
-
-
-def test_export_without_splats_says_why():
-    with pytest.raises(RuntimeError, match="Make a splat object active first"):
-        bpy.ops.splat.export_ply(filepath="/nowhere.ply")
+    assert [len(item.modifiers) for item in items] == [1, 1]
 
 
 def test_splats_survive_saving_and_reloading(splats, cloud, tmp_path):

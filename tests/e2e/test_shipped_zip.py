@@ -22,7 +22,7 @@ def test_the_installed_extension_trains_and_round_trips(extension, empty_file, t
     assert bpy.ops.splat.add_sample_scene() == {"FINISHED"}
     chosen = scene.splat.capture
     chosen.folder, chosen.camera_count, chosen.seed_count = str(tmp_path / "capture"), 9, 2000
-    chosen.width, chosen.height, chosen.samples = 64, 48, 2
+    chosen.width, chosen.height, chosen.samples, chosen.engine = 64, 48, 2, "CYCLES"
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     scene.splat.training.iterations = 20
     assert bpy.ops.splat.start_training() == {"FINISHED"}

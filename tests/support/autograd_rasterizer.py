@@ -36,6 +36,7 @@ def render(
     sh_degree: int,
     dilation_px2: float = 0.3,
     antialiased: bool = False,
+    blend_space: str = "display",
 ) -> Witnessed:
     count = len(means)
     points = to_camera(means, camera_from_world)
@@ -50,6 +51,8 @@ def render(
         opacity = opacity * factor
     raw = raw_colors(sh, view(means, camera_from_world), sh_degree)
     color = torch.clamp(raw, min=0.0)
+    if blend_space == "blender":
+        color, background = to_light(color), to_light(background)
     middle = torch.func.vmap(perspective, in_dims=(0, None))(points, intrinsics) + screen_offsets_px
 
     y, x = torch.meshgrid(
@@ -88,8 +91,23 @@ def render(
     covered = weight_sum > 0
     depth = torch.where(covered, depth_sum / torch.where(covered, weight_sum, 1.0), 0.0)
     image = image + transmittance[..., None] * background
+    if blend_space == "blender":
+        image = to_display(image)
     stacked = torch.stack(weights) if count else torch.zeros(0, height, width, dtype=means.dtype)
     return Witnessed(image, 1 - transmittance, depth, stacked, events)
+
+
+def to_light(encoded: Tensor) -> Tensor:
+    """IEC 61966-2-1, the power as exp(2.4 log); the branch not taken is kept away from 0."""
+    straight = encoded <= 0.04045
+    base = torch.where(straight, 1.0, (encoded + 0.055) / 1.055)
+    return torch.where(straight, encoded / 12.92, torch.exp(2.4 * torch.log(base)))
+
+
+def to_display(light: Tensor) -> Tensor:
+    straight = light <= 0.0031308
+    base = torch.where(straight, 1.0, light)
+    return torch.where(straight, 12.92 * light, 1.055 * torch.exp(torch.log(base) / 2.4) - 0.055)
 
 
 def to_camera(means: Tensor, camera_from_world: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 
 from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import held_out_indices
-from splat_addon.capture.transforms import write_transforms
+from splat_addon.capture.transforms import SCENE_SOURCE, write_transforms
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.ply import write_points
 
@@ -64,6 +64,23 @@ def write_ball_capture(folder: Path, views: int = 10, points: int = 300, alpha: 
     names = sorted(cameras)
     held_out = {names[index] for index in held_out_indices(views, 8)}
     write_transforms(folder / "transforms.json", cameras, held_out, "points3d.ply", {})
+    return folder
+
+
+def write_ball_capture_files(folder: Path, save_png, points: str = "plain", own: bool = False) -> Path:
+    """As `write_ball_capture`, smaller, with images saved by `save_png(path, pixels)`. `points`: "plain",
+    "colourless" or "" for none; `own`: as a capture of a scene."""
+    cameras = ring_of_cameras(9, width=120, height=90, focal_px=120.0)
+    for name, camera in cameras.items():
+        save_png(folder / name, ball_image(camera))
+    normals = np.random.default_rng(3).normal(size=(300, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    colors = np.full((300, 3), np.nan) if points == "colourless" else ball_color(normals)
+    if points:
+        write_points(folder / "points3d.ply", 0.8 * normals, colors, normals)
+    held_out = {sorted(cameras)[index] for index in held_out_indices(len(cameras), 8)}
+    extra = {"source": SCENE_SOURCE} if own else {}
+    write_transforms(folder / "transforms.json", cameras, held_out, "points3d.ply" if points else None, extra)
     return folder
 
 

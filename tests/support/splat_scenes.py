@@ -1,10 +1,11 @@
 """Small seeded scenes that reach every corner of a rasteriser, each a few gaussians in a few pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from splat_addon.capture.camera import Camera
+from splat_addon.gaussians.srgb import FOOT_ENCODED
 from splat_addon.trainer.rasterize import ALPHA_CAP, ALPHA_CUTOFF, TRANSMITTANCE_STOP, Gaussians, textbook
 from splat_addon.trainer.rasterize import equations as eq
 
@@ -17,12 +18,13 @@ class Scene:
     camera: Camera
     sh_degree: int = 3
     background: np.ndarray = field(default_factory=lambda: np.float32([0.2, 0.45, 0.7]).astype(np.float64))
-    options: dict = field(default_factory=dict)  # eps2d, antialiased
+    options: dict = field(default_factory=dict)  # eps2d, antialiased, blend_space
 
     @property
     def textbook_options(self) -> dict:
-        names = {"eps2d": "dilation_px2", "antialiased": "antialiased"}
-        return {"sh_degree": self.sh_degree, **{names[name]: value for name, value in self.options.items()}}
+        names = {"eps2d": "dilation_px2"}
+        options = {names.get(name, name): value for name, value in self.options.items()}
+        return {"sh_degree": self.sh_degree, **options}
 
 
 def camera(width: int = 48, height: int = 40, distance: float = 4.0, **changes) -> Camera:
@@ -103,10 +105,25 @@ def scenes() -> dict[str, Scene]:
     }
 
 
+def scenes_in_linear_light() -> dict[str, Scene]:
+    """Scenes of `scenes()` that differ where colours do, in the blend space of Blender; and one beyond white."""
+    names = [
+        "random", "random, degree 0", "random, degree 1", "degree below the stored one", "many small", "many faint",
+        "deep and opaque", "turned camera", "no gaussian", "one gaussian", "off screen", "needles",
+        "opacity at the cap", "size that no tile divides", "one pixel", "one pixel wide", "antialiased",
+        "dark colours clamped",
+    ]  # fmt: skip
+    chosen = {name: scene for name, scene in scenes().items() if name in names}
+    chosen["brighter than white"] = Scene(cloud(30, sh=cloud(30).sh * 4 + 1.0), camera())
+    space = {"blend_space": "blender"}
+    return {f"linear light, {name}": replace(scene, options=scene.options | space) for name, scene in chosen.items()}
+
+
 def undecided_pixels(scene: Scene, margin: float = 2e-5) -> np.ndarray:
     """Pixels in which some α' or T is within `margin`, relatively, of the cap, the cutoff or the stop: (H, W).
 
-    There float32 and float64 may rightly decide differently, and a whole contribution comes or goes.
+    There float32 and float64 may rightly decide differently, and a whole contribution comes or goes. In linear light
+    also those at the foot of the encoding, where its slope changes by 1.7 %.
     """
     seen = textbook.project(scene.gaussians, scene.camera, **scene.textbook_options)
     rows, columns = np.divmod(np.arange(scene.camera.height * scene.camera.width), scene.camera.width)
@@ -119,4 +136,7 @@ def undecided_pixels(scene: Scene, margin: float = 2e-5) -> np.ndarray:
     alphas = np.where(alphas < ALPHA_CUTOFF, 0.0, alphas)
     left = np.cumprod(1.0 - alphas, axis=0)
     undecided |= (np.abs(left / TRANSMITTANCE_STOP - 1) < margin) & (alphas > 0)
-    return undecided.any(axis=0).reshape(scene.camera.height, scene.camera.width)
+    image = textbook.render(scene.gaussians, scene.camera, scene.background, **scene.textbook_options).image
+    at_foot = np.abs(image / FOOT_ENCODED - 1).min(axis=2) < margin
+    is_linear = scene.options.get("blend_space") == "blender"
+    return undecided.any(axis=0).reshape(at_foot.shape) | (is_linear & at_foot)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splat_addon.gaussians.ply import read_splats
+from splat_addon.gaussians.ply import read_splats, write_points
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from splat_addon.run.folder import RunFolder
@@ -308,10 +308,26 @@ def test_an_unreadable_photo_is_named_and_left_out(tmp_path):
     assert isinstance(events[-1], Finished) and events[0].training_views == 6
 
 
+def test_a_capture_without_points_is_trained_from_random_seeds_and_says_so(tmp_path):
+    capture = write_ball_capture(tmp_path / "capture")
+    (capture / "points3d.ply").unlink()
+    process = start(tmp_path, capture, iterations=40, seed_count=600)
+    events = until_over(process)
+    warned = [event.message for event in events if isinstance(event, Warned)]
+    assert any("no points: training starts from random places" in message for message in warned)
+    first, last = (event for event in events if isinstance(event, Evaluated))
+    assert events[0].gaussian_count == 600 and isinstance(events[-1], Finished)
+    assert last.psnr_db > first.psnr_db
+    assert json.loads((process.folder.path / "summary.json").read_text())["seeds"] == "random"
+
+
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
-        (lambda folder: (folder / "points3d.ply").unlink(), "has no points to start from"),
+        (
+            lambda folder: write_points(folder / "points3d.ply", np.full((1, 3), np.nan), np.zeros((1, 3))),
+            "no points to start",
+        ),
         (lambda folder: (folder / "transforms.json").write_text("{}"), "no list of frames"),
         (lambda folder: [path.unlink() for path in (folder / "images").iterdir()], "No photo found for 10 of 10"),
         (

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from splat_addon.errors import SplatError
-from splat_addon.trainer import rasterize
-from splat_addon.trainer.rasterize import Gaussians, kernel_cache, textbook
+from splat_addon.trainer.rasterize import Gaussians, textbook
 from splat_addon.trainer.rasterize.cpu import CpuRasterizer
-from support.splat_scenes import Scene, camera, cloud, scenes, undecided_pixels
+from support.splat_scenes import Scene, camera, cloud, scenes, scenes_in_linear_light, undecided_pixels
 
-SCENES = scenes()
+SCENES = scenes() | scenes_in_linear_light()
 
 # Float32 rounds to 6e-8. A pixel is a sum of up to a few hundred weights, each the product of as many factors, and the
 # colours are below 2: 2e-6. Gradients are sums over pixels in which positive and negative terms cancel: 1e-5 of their
@@ -93,7 +92,18 @@ def test_the_gradient_is_the_textbooks(name):
     assert_gradients_match(gradients(scene, 2, d_image), expected)
 
 
-@pytest.mark.parametrize("name", ["random", "turned camera", "needles", "size that no tile divides", "one pixel wide"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random",
+        "turned camera",
+        "needles",
+        "size that no tile divides",
+        "one pixel wide",
+        "linear light, random",
+        "linear light, size that no tile divides",
+    ],
+)
 def test_the_gradient_by_alpha_and_depth_is_the_textbooks(name):
     scene = SCENES[name]
     d_image, d_alpha, d_depth = upstream(scene, seed=1)
@@ -105,7 +115,9 @@ def test_the_gradient_by_alpha_and_depth_is_the_textbooks(name):
     assert_gradients_match(gradients(scene, 2, d_image, d_alpha, d_depth), expected)
 
 
-@pytest.mark.parametrize("name", ["random", "many small", "deep and opaque", "one pixel", "no gaussian"])
+@pytest.mark.parametrize(
+    "name", ["random", "many small", "deep and opaque", "one pixel", "no gaussian", "linear light, many small"]
+)
 def test_results_do_not_depend_on_the_number_of_threads(name):
     scene = SCENES[name]
     d_image, d_alpha, d_depth = upstream(scene)
@@ -214,12 +226,16 @@ def test_scales_beyond_what_can_be_squared_draw_a_flat_veil():
     assert drawn.alpha.detach().numpy() == pytest.approx(np.full((40, 48), 0.5), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["random", "turned camera", "deep and opaque", "size that no tile divides"])
+@pytest.mark.parametrize(
+    "name",
+    ["random", "turned camera", "deep and opaque", "size that no tile divides", "linear light, deep and opaque"],
+)
 def test_a_backward_pass_gathers_maps_by_weight(name):
     scene = SCENES[name]
     decided = ~undecided_pixels(scene)
     maps = np.random.default_rng(5).uniform(0, 2, (*decided.shape, 2)).astype(np.float32) * decided[..., None]
-    sums = CpuRasterizer(threads=2).sums_over_pixels(tensors(scene), scene.camera, torch.from_numpy(maps)).numpy()
+    rasterizer = CpuRasterizer(threads=2, **scene.options)
+    sums = rasterizer.sums_over_pixels(tensors(scene), scene.camera, torch.from_numpy(maps)).numpy()
     for channel in range(2):
         expected = textbook.sum_over_pixels(scene.gaussians, scene.camera, maps[..., channel])
         assert np.linalg.norm(sums[:, channel] - expected) <= 1e-6 * np.linalg.norm(expected)
@@ -231,58 +247,3 @@ def test_a_gaussian_in_front_of_the_surface_has_a_gap():
     scene = Scene(pair, camera())
     gaps = CpuRasterizer(threads=1).depth_gaps(tensors(scene), scene.camera, torch.full((40, 48), 3.5))
     assert gaps.numpy() == pytest.approx([0.5, -30.5], abs=1e-5)
-
-
-def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv(kernel_cache.CACHE_VARIABLE, str(tmp_path))
-    folder = kernel_cache.cache_folder.__wrapped__
-    before = folder()
-    assert before.parent == tmp_path
-    read_bytes = kernel_cache.Path.read_bytes
-    for changed in ("layout.py", "simd.py", "harmonics_kernels.py", "blend.py"):
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                kernel_cache.Path,
-                "read_bytes",
-                lambda path, changed=changed: read_bytes(path) + (b" " if path.name == changed else b""),
-            )
-            assert folder() != before
-    with monkeypatch.context() as patch:
-        patch.setattr(kernel_cache.importlib.metadata, "version", lambda name: "0.0")
-        assert folder() != before
-    with monkeypatch.context() as patch:
-        patch.setattr(rasterize, "ALPHA_CAP", 0.99)
-        assert folder() != before
-    assert folder() == before
-
-
-def test_every_module_that_kernels_come_from_is_in_the_key():
-    listed = {*kernel_cache.KERNEL_MODULES, *kernel_cache._OTHER_SOURCES}
-    here = kernel_cache.Path(kernel_cache.__file__).parent
-    for module in kernel_cache.KERNEL_MODULES:
-        for line in (here / f"{module}.py").read_text(encoding="utf-8").splitlines():
-            if line.startswith("from .") and not line.startswith("from . "):
-                assert line.split()[1].lstrip(".") in listed
-
-
-def test_compiling_is_announced_and_happens_only_without_a_cache(tmp_path, monkeypatch):
-    CpuRasterizer(threads=1)  # the cache is filled
-    filled, events = kernel_cache.cache_folder(), []
-    monkeypatch.setattr(kernel_cache, "_loaded", [])
-    monkeypatch.setattr(kernel_cache, "_compile", lambda folder: pytest.fail("compiled in spite of the cache"))
-    kernel_cache.kernels(lambda: events.append("compiling"))
-    assert events == []
-
-    copy = tmp_path / filled.name
-    copy.mkdir()
-    for file in filled.iterdir():
-        (copy / file.name).write_bytes(file.read_bytes())
-    damaged = copy / "blend_forward.o"
-    damaged.write_bytes(damaged.read_bytes()[:-1])
-    monkeypatch.setattr(kernel_cache, "_loaded", [])
-    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: copy)
-    monkeypatch.setattr(
-        kernel_cache, "_compile", lambda folder: events.append("compiled") or kernel_cache._read_index(filled)
-    )
-    kernel_cache.kernels(lambda: events.append("announced"))
-    assert events == ["announced", "compiled"]

@@ -57,12 +57,12 @@ def test_the_count_follows_its_plan_and_the_cap():
 
 
 def test_a_short_run_gets_no_more_than_its_steps_can_teach():
-    """1000 steps on photos of 2000 pixels are two million looks, enough for 500; one asked for them to be 900."""
+    """1000 steps on photos of 500 pixels are half a million looks, enough for 500; one asked for them to be 900."""
     model = model_of(random_cloud(100))
-    assert BudgetDensifier(model, TrainConfig(), 900, 2000.0).planned_count(700, 0.7) == 500
-    assert BudgetDensifier(model, TrainConfig(), 900, 2000.0).planned_count(7, 0.7) == 100, "never below the seeds"
+    assert BudgetDensifier(model, TrainConfig(), 900, 500.0).planned_count(700, 0.7) == 500
+    assert BudgetDensifier(model, TrainConfig(), 900, 500.0).planned_count(7, 0.7) == 100, "never below the seeds"
     asked = TrainConfig(target_gaussians=900)
-    assert BudgetDensifier(model, asked, 900, 2000.0).planned_count(700, 0.7) == 900
+    assert BudgetDensifier(model, asked, 900, 500.0).planned_count(700, 0.7) == 900
 
 
 def test_budget_splits_those_that_ask_loudest_and_keeps_the_order_of_the_others():

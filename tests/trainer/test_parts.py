@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from splat_addon.capture.camera import Camera
-from splat_addon.capture.capture import Points, View
+from splat_addon.capture.capture import View
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
 from splat_addon.trainer.densify.default import DefaultDensifier, split
@@ -19,7 +19,6 @@ from splat_addon.trainer.model import GaussianModel
 from splat_addon.trainer.rasterize import Gaussians, Rendering, quaternion_matrices
 from splat_addon.trainer.rasterize.cpu import CpuRasterizer
 from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
-from splat_addon.trainer.seeds import THICKNESS, point_spacing, quaternions_to_normals, seeds_from_points
 from support.scenes import looking_at, random_cloud
 
 CPU = torch.device("cpu")
@@ -165,41 +164,6 @@ def test_the_cap_holds_and_the_loudest_come_first():
     model = densify(cloud, [1e-3, 3e-3, 2e-3, 4e-3], max_gaussians=6)
     added = model.gaussians.means.detach().numpy()[4:]
     assert sorted(added.tolist()) == sorted(cloud.means[[1, 3]].tolist())
-
-
-def test_seeds_on_surfaces_are_flat_along_their_normals():
-    grid = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0)), axis=-1).reshape(-1, 2)
-    positions = np.concatenate([grid, np.zeros((100, 1))], axis=1)
-    normals = np.tile([0.0, 0.6, 0.8], (100, 1))
-    cloud = seeds_from_points(Points(positions, np.full((100, 3), 0.25), normals), 1000, 0.5, 3, seed=0)
-    axes = quaternion_matrices(torch.from_numpy(cloud.quaternions)).numpy()
-    assert np.allclose(axes[:, :, 2], normals, atol=1e-6), "the thin axis is the normal"
-    assert np.allclose(cloud.scales[:, 2] / cloud.scales[:, 0], THICKNESS)
-    assert np.allclose(cloud.opacities, 0.5) and cloud.sh_degree == 3
-    assert np.allclose(0.5 + 0.28209479 * cloud.sh[:, 0], 0.25, atol=1e-6)
-
-
-def test_spacing_is_the_rms_distance_to_three_neighbours():
-    positions = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])
-    assert point_spacing(positions)[0] == pytest.approx(math.sqrt((1 + 4 + 9) / 3))
-
-
-def test_doubled_points_are_merged_before_spacing_is_measured():
-    positions = np.repeat(np.random.default_rng(0).random((50, 3)), 2, axis=0)
-    cloud = seeds_from_points(Points(positions, np.zeros((100, 3))), 1000, 0.1, 0, seed=0)
-    assert len(cloud) == 50 and cloud.log_scales.min() > math.log(1e-4)
-
-
-def test_more_points_than_allowed_are_thinned_repeatably():
-    points = Points(np.random.default_rng(0).random((100, 3)), np.zeros((100, 3)))
-    one, two = (seeds_from_points(points, 10, 0.1, 0, seed=7) for _ in range(2))
-    assert len(one) == 10 and np.array_equal(one.means, two.means)
-
-
-@pytest.mark.parametrize("normal", [(0, 0, 1), (0, 0, -1), (1, 0, 0), (0.6, -0.48, 0.64)])
-def test_a_quaternion_turns_z_to_the_normal(normal):
-    matrix = quaternion_matrices(torch.from_numpy(quaternions_to_normals(np.array([normal], dtype=float))))
-    assert np.allclose(matrix[0, :, 2].numpy(), normal, atol=1e-7)
 
 
 def view_of(path, camera) -> View:

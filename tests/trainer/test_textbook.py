@@ -88,6 +88,16 @@ SCENES = {
     "lower degree than stored": (make_scene(11)._replace(options={"sh_degree": 1}), ["cut off"]),
     "base colour only": (make_scene(12, degree=0), ["cut off"]),
     "shifted on the screen": (make_scene(13, offsets_px=1.5), ["cut off"]),
+    "linear light": (make_scene(14, blend_space="blender"), ["cut off"]),
+    "linear light, colours clamped": (make_scene(15, brightness=0.1, blend_space="blender"), ["dark"]),
+    "linear light, stopped early": (
+        make_scene(16, 24, scales=(0.3, 1.5), logit=4.0, blend_space="blender"),
+        ["stopped"],
+    ),
+    "linear light, beyond white, antialiased": (
+        make_scene(17, scales=(0.01, 0.1), antialiased=True, logit=2.0, brightness=1.5, blend_space="blender"),
+        ["cut off"],
+    ),
     "everything at once": (
         make_scene(
             31,
@@ -252,6 +262,37 @@ def test_one_round_gaussian_has_its_closed_form():
     np.testing.assert_allclose(rendering.image[1, 2], 0.8 * 0.9 + 0.2 * np.array([0.1, 0.2, 0.3]), rtol=1e-13)
     np.testing.assert_allclose(rendering.depth[1, 1:4], 2.0, rtol=1e-13)
     np.testing.assert_array_equal(rendering.radii_px, [np.ceil(3 * np.sqrt(0.55))])
+
+
+def light(encoded: float) -> float:
+    return encoded / 12.92 if encoded <= 0.04045 else ((encoded + 0.055) / 1.055) ** 2.4
+
+
+def shown(linear: float) -> float:
+    return 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
+
+
+def test_two_half_transparent_gaussians_in_linear_light_have_their_closed_form():
+    pair, background = place((2.0, 0.5, 0.9), (3.0, 0.5, 0.02)), np.array([0.1, 0.4, 1.0])
+    images = {
+        space: render(pair, FRONT, background, sh_degree=0, blend_space=space).image[1, 2]
+        for space in ("display", "blender")
+    }
+    np.testing.assert_allclose(images["display"], 0.5 * 0.9 + 0.25 * 0.02 + 0.25 * background, rtol=1e-13)
+    in_light = [shown(0.5 * light(0.9) + 0.25 * light(0.02) + 0.25 * light(behind)) for behind in background]
+    np.testing.assert_allclose(images["blender"], in_light, rtol=1e-13)
+    assert np.all(images["blender"] > images["display"] + 0.08)
+
+
+@pytest.mark.parametrize("grey", [0.01, 0.3, 0.9, 1.6])
+def test_a_gaussian_that_hides_everything_looks_the_same_in_both_blend_spaces(grey):
+    """Opacity is capped at 0.999; the thousandth that is left shows more of the same colour."""
+    images = [
+        render(place((2.0, 0.9999, grey)), FRONT, np.full(3, grey), sh_degree=0, blend_space=space).image
+        for space in ("display", "blender")
+    ]
+    np.testing.assert_allclose(images[0], grey, rtol=1e-12)
+    np.testing.assert_allclose(images[1], grey, rtol=1e-12)
 
 
 def test_the_nearer_gaussian_covers_the_farther_whatever_their_order():

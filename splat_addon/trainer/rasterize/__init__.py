@@ -36,7 +36,7 @@ class Gaussians(NamedTuple):
 class Rendering:
     """One view as the rasteriser sees it. H, W: the camera's pixels; N: gaussians given."""
 
-    image: Tensor  # (H, W, 3) composited over the background; not clamped
+    image: Tensor  # (H, W, 3) composited over the background; display-encoded, not clamped
     alpha: Tensor  # (H, W) 1 - transmittance
     depth: Tensor  # (H, W) expected depth along +z in capture units: sum(w z) / sum(w), 0 where nothing is
     radii_px: Tensor  # (N,) three sigma of the longer screen axis, rounded up; 0 = not drawn
@@ -60,6 +60,7 @@ class Rasterizer(Protocol):
 
     name: str
     device: torch.device
+    blend_space: str  # what colours are blended in, for all renderings: see blend_space.py
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """Compile or load what is needed. `announce` is told what is being done when that takes more than a moment.
@@ -79,9 +80,17 @@ class Rasterizer(Protocol):
     ) -> Rendering:
         """Render one view through a pinhole camera, differentiable in all tensors given.
 
-        `camera` has no distortion. `background` is (3,). `sh_degree` may be lower than what `gaussians.sh` holds.
+        `camera` has no distortion. `background` is (3,), display-encoded. `sh_degree` may be lower than what
+        `gaussians.sh` holds.
         `screen_offsets_px` is (N, 2), zeros, added to the projected means: after `backward()` its `.grad` is
         the gradient of the loss with respect to each gaussian's place on the screen, which densification reads.
+        """
+        ...
+
+    def over(self, colors: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
+        """A photo over a background as gaussians are blended over one: (H, W, 3), display-encoded, no gradient.
+
+        `colors` (H, W, 3) are straight, not multiplied by the coverage `alpha` (H, W), 0 … 1; `background` is (3,).
         """
         ...
 
@@ -104,8 +113,10 @@ class Rasterizer(Protocol):
         ...
 
 
-def choose(device: str) -> Rasterizer:
+def choose(device: str, blend_space: str = "display") -> Rasterizer:
     """The backend for `device`: "cpu", "cuda", or "auto": CUDA where everything for it is there, else the CPU.
+
+    `blend_space` is "display", or "blender" for linear light: see blend_space.py.
 
     Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
     """
@@ -115,10 +126,10 @@ def choose(device: str) -> Rasterizer:
         from .cuda import CudaRasterizer
 
         doctor.require_cuda()
-        return CudaRasterizer()
+        return CudaRasterizer(blend_space=blend_space)
     from .cpu import CpuRasterizer
 
-    return CpuRasterizer()
+    return CpuRasterizer(blend_space=blend_space)
 
 
 def quaternion_matrices(quaternions: Tensor) -> Tensor:

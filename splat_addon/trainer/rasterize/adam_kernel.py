@@ -1,13 +1,12 @@
 """Adam, one pass over the memory: Kingma & Ba 2015, algorithm 1, in the order of arithmetic of torch.optim.Adam."""
 
-from numba import njit
-
 from .kernel_cache import FLOAT, FLOATS, INT, kernel
+from .kernel_parts import inner
 from .simd import load, peek, poke, store
 from .simd_math import first_lane, madd, splat, sqrt
 
 
-@njit
+@inner
 def _updated(parameter, gradient, mean, square, rate, beta1, rest1, beta2, rest2, root_correction, epsilon):
     """The parameter and both moments after a step."""
     mean = madd(splat(beta1), mean, rest1 * gradient)

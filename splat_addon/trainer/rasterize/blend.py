@@ -12,10 +12,10 @@ exponent too: α' = 2^p, p = log2 α - ½ log2(e) (A s² + B dy²). What is belo
 """
 
 import numpy as np
-from numba import njit
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from .kernel_parts import inner
 from .layout import (
     BLUE,
     DEPTH,
@@ -34,6 +34,7 @@ from .layout import (
 )
 from .simd import load, peek, poke, prefetch, store, store_triples
 from .simd_math import any_lane, exp2, lane_numbers, madd, magnitude, minimum, select, splat
+from .srgb_kernels import encoded
 
 TILES_PER_BLOCK = 8  # threads take turns at blocks of neighbouring tiles
 ENTRIES_PER_LOOK = 16  # after so many, rows that are finished are found and left alone
@@ -44,7 +45,7 @@ _ROW_X = TILE_HEIGHT * FORWARD_ROW
 _ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
 
 
-@njit
+@inner
 def set_up_rows(records, places, at, x0, y0, rows, scratch, row_x, row_p):
     """For `rows` rows of a tile from (x0, y0) on: sqrt(A) s of the first pixel, and p where s = 0.
 
@@ -71,7 +72,7 @@ def set_up_rows(records, places, at, x0, y0, rows, scratch, row_x, row_p):
     return x, y, slope
 
 
-@njit
+@inner
 def open_rows(scratch, stride, begin, end):
     """Shrink a range of rows to those between which some pixel is not finished; T begins each, `stride` apart."""
     while begin < end and not any_lane(load(scratch, begin * stride) > 0.0):
@@ -81,8 +82,21 @@ def open_rows(scratch, stride, begin, end):
     return begin, end
 
 
-@njit
-def _write_tile(tile, x0, y0, rows, width, background, scratch, image, alpha, depth, transmittance):
+@inner
+def _write_triples(array, pixel, columns, red, green, blue, scratch):
+    """Write eight pixels of three channels, or only the first `columns` of them."""
+    if columns == TILE_WIDTH:
+        store_triples(array, pixel * 3, red, green, blue)
+    else:
+        store_triples(scratch, _EDGE, red, green, blue)
+        for i in range(3 * columns):
+            poke(array, pixel * 3 + i, peek(scratch, _EDGE + i))
+
+
+@inner
+def _write_tile(
+    tile, x0, y0, rows, width, background, scratch, blended, in_linear_light, image, alpha, depth, transmittance
+):
     """Composite one finished tile over the background and write its pixels."""
     background_red, background_green = splat(peek(background, 0)), splat(peek(background, 1))
     background_blue = splat(peek(background, 2))
@@ -98,17 +112,16 @@ def _write_tile(tile, x0, y0, rows, width, background, scratch, image, alpha, de
         blue = madd(left, background_blue, load(scratch, _B + row))
         expected = select(opaque > 0.0, load(scratch, _D + row) / opaque, 0.0)
         pixel = (y0 + y) * width + x0
+        _write_triples(blended, pixel, columns, red, green, blue, scratch)
+        if in_linear_light != 0:
+            _write_triples(image, pixel, columns, encoded(red)[0], encoded(green)[0], encoded(blue)[0], scratch)
         if columns == TILE_WIDTH:
-            store_triples(image, pixel * 3, red, green, blue)
             store(alpha, pixel, opaque)
             store(depth, pixel, expected)
         else:
-            store_triples(scratch, _EDGE, red, green, blue)
             store(scratch, _T + row, opaque)
             store(scratch, _D + row, expected)
             for column in range(columns):
-                for channel in range(3):
-                    poke(image, (pixel + column) * 3 + channel, peek(scratch, _EDGE + column * 3 + channel))
                 poke(alpha, pixel + column, peek(scratch, _T + row + column))
                 poke(depth, pixel + column, peek(scratch, _D + row + column))
 
@@ -116,14 +129,15 @@ def _write_tile(tile, x0, y0, rows, width, background, scratch, image, alpha, de
 @kernel
 def blend_forward(
     part: INT, parts: INT, entries: INTS, starts: INTS, records: FLOATS, places: DOUBLES, width: INT, height: INT,
-    background: FLOATS, scratch: FLOATS, image: FLOATS, alpha: FLOATS, depth: FLOATS, transmittance: FLOATS,
-    entries_used: INTS,
+    background: FLOATS, scratch: FLOATS, blended: FLOATS, in_linear_light: INT, image: FLOATS, alpha: FLOATS,
+    depth: FLOATS, transmittance: FLOATS, entries_used: INTS,
 ):  # fmt: skip
     """Composite the tiles of thread `part` of `parts`.
 
-    `entries`, `starts`: see bin.py. `records` (N * 16), `places`: the same memory as doubles. `image` (H * W * 3),
-    `alpha`, `depth` (H * W). For the backward pass: `transmittance` (tiles * 512) is T_end, negative where a pixel
-    was finished; `entries_used` (tiles) is how many entries were looked at before all pixels were.
+    `entries`, `starts`: see bin.py. `records` (N * 16), `places`: the same memory as doubles. `blended` (H * W * 3) is
+    in the space of colours and background; `alpha`, `depth` (H * W). If that is linear light, `image` becomes
+    the same display-encoded; otherwise it is left alone. For the backward pass: `transmittance` (tiles * 512) is T_end,
+    negative where a pixel was finished; `entries_used` (tiles) is how many entries were looked at before all were.
     """
     tiles_down = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
     tile_count = ((width + TILE_WIDTH - 1) // TILE_WIDTH) * tiles_down
@@ -174,4 +188,7 @@ def blend_forward(
                     store(scratch, _D + row, madd(weight, z, load(scratch, _D + row)))
 
             poke(entries_used, tile, used)
-            _write_tile(tile, x0, y0, rows, width, background, scratch, image, alpha, depth, transmittance)
+            _write_tile(
+                tile, x0, y0, rows, width, background, scratch, blended, in_linear_light, image, alpha, depth,
+                transmittance,
+            )  # fmt: skip

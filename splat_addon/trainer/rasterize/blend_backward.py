@@ -12,11 +12,11 @@ the covered rows of the tile, so that no large terms cancel, and moved to the ga
 """
 
 import numpy as np
-from numba import njit
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
 from .blend import ENTRIES_PER_LOOK, TILES_PER_BLOCK, open_rows, set_up_rows
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from .kernel_parts import inner
 from .layout import (
     BACKWARD_ROW,
     BLUE,
@@ -35,6 +35,9 @@ from .layout import (
 )
 from .simd import load, load_third, peek, poke, prefetch, store
 from .simd_math import exp2, lane_numbers, lane_sum, lane_sums, madd, magnitude, minimum, select, splat
+from .srgb_kernels import encoded
+
+ROWS_AHEAD = 6  # rows of the image lie too far apart for the processor to see them coming
 
 # Working memory of one thread: in each row T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py.
 _T, _REST, _R, _G, _B, _D = range(0, BACKWARD_ROW, 8)
@@ -42,7 +45,7 @@ _ROW_X = TILE_HEIGHT * BACKWARD_ROW
 _ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
 
 
-@njit
+@inner
 def _single(array, at, columns, scratch):
     """Eight consecutive elements, of which only the first `columns` are there; the others are 0."""
     if columns < TILE_WIDTH:
@@ -52,7 +55,7 @@ def _single(array, at, columns, scratch):
     return load(array, at)
 
 
-@njit
+@inner
 def _triple(array, at, columns, scratch):
     """The same for eight pixels of three channels."""
     if columns < TILE_WIDTH:
@@ -62,10 +65,10 @@ def _triple(array, at, columns, scratch):
     return load_third(array, at, 0), load_third(array, at, 1), load_third(array, at, 2)
 
 
-@njit
+@inner
 def _read_tile(
-    tile, x0, y0, rows, width, image, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth, scratch,
-    background_sums,
+    tile, x0, y0, rows, width, blended, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
+    in_linear_light, scratch, background_sums,
 ):  # fmt: skip
     """Set up T, ∂L/∂pixel and `rest` for a tile, and sum its T_end ∂L/∂γ, the background's gradient."""
     columns = min(TILE_WIDTH, width - x0)
@@ -74,8 +77,15 @@ def _read_tile(
     for y in range(rows):
         row = y * BACKWARD_ROW
         pixel = (y0 + y) * width + x0
-        red, green, blue = _triple(image, pixel * 3, columns, scratch)
+        ahead = (pixel + ROWS_AHEAD * width) * 3
+        prefetch(blended, ahead)
+        prefetch(blended, ahead + 16)
+        prefetch(d_image, ahead)
+        prefetch(d_image, ahead + 16)
+        red, green, blue = _triple(blended, pixel * 3, columns, scratch)
         d_red, d_green, d_blue = _triple(d_image, pixel * 3, columns, scratch)
+        if in_linear_light != 0:  # what follows is about what was blended, before it was encoded
+            d_red, d_green, d_blue = d_red * encoded(red)[1], d_green * encoded(green)[1], d_blue * encoded(blue)[1]
         left = magnitude(load(transmittance, tile * PIXELS + y * 8))
         rest = red * d_red + green * d_green + blue * d_blue
         if with_depth != 0:
@@ -102,9 +112,9 @@ def _read_tile(
 @kernel
 def blend_backward(
     part: INT, parts: INT, entries: INTS, starts: INTS, entries_used: INTS, records: FLOATS, places: DOUBLES,
-    width: INT, height: INT, row_numbers: FLOATS, image: FLOATS, alpha: FLOATS, depth: FLOATS, transmittance: FLOATS,
-    d_image: FLOATS, d_alpha: FLOATS, d_depth: FLOATS, with_depth: INT, scratch: FLOATS, gradient_rows: FLOATS,
-    background_sums: FLOATS,
+    width: INT, height: INT, row_numbers: FLOATS, blended: FLOATS, alpha: FLOATS, depth: FLOATS, transmittance: FLOATS,
+    d_image: FLOATS, d_alpha: FLOATS, d_depth: FLOATS, with_depth: INT, in_linear_light: INT, scratch: FLOATS,
+    gradient_rows: FLOATS, background_sums: FLOATS,
 ):  # fmt: skip
     """Add the tiles of thread `part` of `parts` to that thread's `gradient_rows` (N * 16).
 
@@ -122,8 +132,8 @@ def blend_backward(
             y0 = (tile % tiles_down) * TILE_HEIGHT
             rows = min(TILE_HEIGHT, height - y0)
             _read_tile(
-                tile, x0, y0, rows, width, image, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
-                scratch, background_sums,
+                tile, x0, y0, rows, width, blended, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
+                in_linear_light, scratch, background_sums,
             )  # fmt: skip
             first = peek(starts, tile)
             end = first + peek(entries_used, tile)

@@ -6,6 +6,7 @@ passes.py calls them in order. Here they are bound into PyTorch's autograd. `tex
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ...capture.camera import Camera
 from ...errors import SplatError
 from . import DILATION_PX2, Gaussians, Moments, Rendering
 from .adam import adam_step
+from .blend_space import DISPLAY, decode_srgb, is_linear, over
 from .kernel_cache import kernels
 from .layout import RECORD, SUM_BLUE, SUM_RED
 from .passes import InvalidParameters, Parameters, View, Workshop, blend_back, draw, flat, project_back
@@ -33,13 +35,16 @@ class CpuRasterizer:
         threads: int | None = None,
         eps2d: float = DILATION_PX2,
         antialiased: bool = False,
+        blend_space: str = DISPLAY,
     ):
         """`threads` None: all cores. `eps2d`: px² added to the diagonal of 2D covariances; 0 is Blender's own look.
 
-        `antialiased` lowers opacities by what that dilation adds (Yu et al. 2024, Mip-Splatting).
+        `antialiased` lowers opacities by what that dilation adds (Yu et al. 2024, Mip-Splatting). `blend_space`: see
+        blend_space.py.
         """
         self.crew = Crew(threads)
-        self._options = float(eps2d), bool(antialiased)
+        self.blend_space = blend_space
+        self._options = float(eps2d), bool(antialiased), is_linear(blend_space)
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """See `Rasterizer.prepare`: kernels are compiled in seconds, once for each version of them."""
@@ -70,10 +75,26 @@ class CpuRasterizer:
     ) -> Rendering:
         """See `Rasterizer.render`. Parameters that are not finite, or a quaternion of 0, raise SplatError."""
         _check_shapes(gaussians, background, screen_offsets_px)
+        if is_linear(self.blend_space):
+            background = decode_srgb(background)
         image, alpha, depth, radii = _Render.apply(
             *gaussians, background, screen_offsets_px, self.workshop, camera, (sh_degree + 1) ** 2
         )
         return Rendering(image=image, alpha=alpha, depth=depth, radii_px=radii)
+
+    @torch.no_grad()
+    def over(self, colors: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
+        """See `Rasterizer.over`."""
+        if not is_linear(self.blend_space):
+            return over(colors, alpha, background, self.blend_space)
+        image = torch.empty(colors.shape)
+        whole = alpha.numel() // 8 * 8
+        ranges = self.crew.ranges(whole, 8)
+        arrays = flat(colors), flat(alpha), flat(background), image.view(-1)
+        self.crew.run(lambda part: self.workshop.kernels.over_in_light(*ranges[part], *arrays))
+        rest = colors.reshape(-1, 3)[whole:], alpha.reshape(-1)[whole:]
+        image.view(-1, 3)[whole:] = over(*rest, background, self.blend_space)
+        return image
 
     def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
         """See `Rasterizer.photometric_loss`."""
@@ -96,10 +117,11 @@ class CpuRasterizer:
         `maps` is (H, W, M), M = 1 … 3; the result (N, M). m = 1 gives the contribution, m = |error| the blame, m = the
         true surface's depth Σ w z. Since ∂γ_j/∂c_i = w_ij, this is a backward pass with the maps for ∂L/∂γ.
         """
-        view = _drawn(self.workshop, Parameters.of(gaussians, None, 1), camera, torch.zeros(3))[0]
+        shop = replace(self.workshop, in_linear_light=False)  # weights are the same, and colours do not matter
+        view = _drawn(shop, Parameters.of(gaussians, None, 1), camera, torch.zeros(3))[0]
         d_image = torch.zeros(camera.height, camera.width, 3)
         d_image[..., : maps.shape[2]] = maps.detach()
-        rows = blend_back(self.workshop, view, d_image, None, None)[0].view(self.crew.size, -1, RECORD)
+        rows = blend_back(shop, view, d_image, None, None)[0].view(self.crew.size, -1, RECORD)
         sums = rows[:, : len(gaussians.means), SUM_RED : SUM_BLUE + 1].sum(dim=0)
         # Rows of gaussians that no tile holds stay 0.
         return sums[:, : maps.shape[2]].clone()
@@ -120,14 +142,14 @@ class _Render(torch.autograd.Function):
     @staticmethod
     def forward(context, means, log_scales, quaternions, logits, sh, background, offsets, shop, camera, harmonic_count):
         gaussians = Gaussians(means, log_scales, quaternions, logits, sh)
-        view, radii = _drawn(shop, Parameters.of(gaussians, offsets, harmonic_count), camera, flat(background))
+        view, image, radii = _drawn(shop, Parameters.of(gaussians, offsets, harmonic_count), camera, flat(background))
         # Saved tensors are freed after the backward pass, and autograd notices if one was changed before.
         context.save_for_backward(*gaussians, *view.tensors)
         context.view = view.without_tensors
         context.shop = shop
         context.mark_non_differentiable(radii)
         context.set_materialize_grads(False)
-        return view.image, view.alpha, view.depth, radii
+        return image, view.alpha, view.depth, radii
 
     @staticmethod
     def backward(context, d_image, d_alpha, d_depth, _):
@@ -140,7 +162,7 @@ class _Render(torch.autograd.Function):
         return d_means, d_log_scales, d_quaternions, d_logits, d_sh, d_background, d_offsets, None, None, None
 
 
-def _drawn(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor]:
+def _drawn(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
     """`draw`, with the user's words for what cannot be drawn."""
     if not torch.isfinite(background).all():
         raise SplatError("The background color is not a finite number.", "Choose another background color.")

@@ -1,7 +1,8 @@
 """The CUDA backend: gsplat 1.5.3 (Ye et al. 2024) behind the same door, in the same conventions.
 
 gsplat's own strategies, exporters and trainers are not used: they have defects (opacity never reset, files emptied by
-one NaN) and their command lines drift. Here only its `rasterization` is called.
+one NaN) and their command lines drift. Here only its `rasterization` is called, and in linear light its
+`spherical_harmonics` before.
 """
 
 import os
@@ -14,6 +15,7 @@ from torch import Tensor
 from ...capture.camera import Camera
 from ...errors import SetupError, SplatError
 from . import DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
+from .blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
 from .doctor import EXTENSION_NAME, _kernels
 from .plain import PlainSteps
 
@@ -23,11 +25,16 @@ class CudaRasterizer(PlainSteps):
 
     name = "cuda"
 
-    def __init__(self, eps2d: float = DILATION_PX2, antialiased: bool = False):
-        """`eps2d`: px^2 added to the diagonal of 2D covariances. `antialiased`: Yu et al. 2024, Mip-Splatting."""
+    def __init__(self, eps2d: float = DILATION_PX2, antialiased: bool = False, blend_space: str = DISPLAY):
+        """`eps2d`: px^2 added to the diagonal of 2D covariances. `antialiased`: Yu et al. 2024, Mip-Splatting.
+
+        `blend_space`: see blend_space.py.
+        """
         self.device = torch.device("cuda")
         self.eps2d = eps2d
         self.rasterize_mode = "antialiased" if antialiased else "classic"
+        self.blend_space = blend_space
+        self._in_linear_light = is_linear(blend_space)
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """See `Rasterizer.prepare`: gsplat compiles its kernels for this card, once, in some minutes."""
@@ -63,19 +70,23 @@ class CudaRasterizer(PlainSteps):
         _require_finite(gaussians)
         options = {"dtype": torch.float32, "device": self.device}
         intrinsics = torch.tensor([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], **options)
-        colors, alphas, meta = rasterization(
+        colors, degree = gaussians.sh, (None if self._in_linear_light else sh_degree)
+        if self._in_linear_light:
+            colors = decode_srgb(_colors(gaussians, camera, sh_degree))
+            background = decode_srgb(background)
+        blended, alphas, meta = rasterization(
             gaussians.means,
             gaussians.quaternions,
             gaussians.log_scales.exp(),
             gaussians.logit_opacities.sigmoid(),
-            gaussians.sh,
+            colors,
             torch.as_tensor(camera.camera_from_world, **options)[None],
             intrinsics[None],
             camera.width,
             camera.height,
             near_plane=NEAR_PLANE,
             eps2d=self.eps2d,
-            sh_degree=sh_degree,
+            sh_degree=degree,
             packed=False,
             render_mode="RGB+ED",
             rasterize_mode=self.rasterize_mode,
@@ -83,8 +94,18 @@ class CudaRasterizer(PlainSteps):
         if screen_offsets_px is not None and meta["means2d"].requires_grad:
             _hand_over_gradient(meta["means2d"], screen_offsets_px)
         alpha = alphas[0, ..., 0]
-        image = colors[0, ..., :3] + (1 - alpha)[..., None] * background
-        return Rendering(image, alpha, colors[0, ..., 3], meta["radii"][0].amax(dim=-1).float())
+        image = blended[0, ..., :3] + (1 - alpha)[..., None] * background
+        if self._in_linear_light:
+            image = encode_srgb(image)
+        return Rendering(image, alpha, blended[0, ..., 3], meta["radii"][0].amax(dim=-1).float())
+
+
+def _colors(gaussians: Gaussians, camera: Camera, sh_degree: int) -> Tensor:
+    """Display-encoded colours (N, 3) as `rasterization` makes them of harmonics; it hands none out in between."""
+    from gsplat import spherical_harmonics
+
+    centre = torch.as_tensor(camera.position, dtype=torch.float32, device=gaussians.means.device)
+    return torch.clamp_min(spherical_harmonics(sh_degree, gaussians.means - centre, gaussians.sh) + 0.5, 0.0)
 
 
 def _hand_over_gradient(means_px: Tensor, offsets: Tensor) -> None:

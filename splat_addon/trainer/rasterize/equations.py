@@ -15,6 +15,7 @@ import numpy as np
 
 from ...capture.camera import Camera
 from ...gaussians.harmonics import harmonics
+from ...gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT, decode_srgb, encode_srgb
 from . import ALPHA_CAP, ALPHA_CUTOFF, FRUSTUM_MARGIN, TRANSMITTANCE_STOP
 
 ANTIALIAS_FLOOR = 0.000025  # the smallest ratio of determinants in antialiased mode: opacity falls to 1/200 at most
@@ -350,6 +351,32 @@ def d_color_d_direction(sh: np.ndarray, directions: np.ndarray, degree: int) -> 
     return lit[:, :, None] * np.einsum("nkc,nkx->ncx", used, d_harmonics_d_direction(directions, degree))
 
 
+# Added: the blend space. Where blending is in linear light, colours and background are decoded before compositing, and
+# what was composited is encoded. Both act on each channel alone, so their Jacobians are diagonal.
+
+
+def linear_colors(encoded: np.ndarray) -> np.ndarray:
+    """Linear light of display-encoded colours (IEC 61966-2-1), c/12.92 or ((c + 0.055)/1.055)^2.4: (N, 3)."""
+    return decode_srgb(encoded)
+
+
+def d_linear_d_encoded(encoded: np.ndarray) -> np.ndarray:
+    """1/12.92 on the straight foot, 2.4/1.055 ((c + 0.055)/1.055)^1.4 on the curve: (N, 3, 3)."""
+    base = (np.maximum(encoded, FOOT_ENCODED) + SHIFT) / (1 + SHIFT)
+    return _diagonal(np.where(encoded <= FOOT_ENCODED, 1 / FOOT_SLOPE, POWER / (1 + SHIFT) * base ** (POWER - 1)))
+
+
+def encoded_pixels(linear: np.ndarray) -> np.ndarray:
+    """Display-encoded values of composited light, 12.92 γ or 1.055 γ^(1/2.4) - 0.055: (P, 3)."""
+    return encode_srgb(linear)
+
+
+def d_encoded_d_linear(linear: np.ndarray) -> np.ndarray:
+    """12.92 on the straight foot, hence finite at 0, and 1.055/2.4 γ^(1/2.4 - 1) on the curve: (P, 3, 3)."""
+    power = np.maximum(linear, FOOT_LINEAR) ** (1 / POWER - 1)
+    return _diagonal(np.where(linear <= FOOT_LINEAR, FOOT_SLOPE, (1 + SHIFT) / POWER * power))
+
+
 def opacities(logits: np.ndarray) -> np.ndarray:
     """α = 1/(1 + exp(-logit)): (N,)."""
     return 0.5 * (1.0 + np.tanh(0.5 * logits))
@@ -480,6 +507,10 @@ def _matrix(*rows: list[np.ndarray]) -> np.ndarray:
 def _rows(*rows: list[np.ndarray]) -> np.ndarray:
     """A matrix for each gaussian from rows of blocks (N, 3): (N, rows, 3 · blocks)."""
     return np.stack([np.concatenate(row, axis=1) for row in rows], axis=1)
+
+
+def _diagonal(entries: np.ndarray) -> np.ndarray:
+    return np.einsum("nc,cd->ncd", entries, np.eye(entries.shape[1]))
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -3,8 +3,7 @@
 Rows of gaussians are turned into lanes here too: row-major (N, columns) in, one vector of eight gaussians a column out.
 """
 
-from numba import njit
-
+from .kernel_parts import inner
 from .simd import LANES, load, peek, poke, store, store_transposed
 
 C0 = 0.28209479177387814
@@ -13,7 +12,7 @@ C2 = 1.0925484305920792, 0.31539156525252005, 0.5462742152960396
 C3 = 0.5900435899266435, 2.890611442640554, 0.4570457994644658, 0.3731763325901154, 1.445305721320277
 
 
-@njit
+@inner
 def gather_rows(array, columns, begin, count, scratch, at):
     """Rows `begin` … `begin + 7` of `array` (count * columns) as one vector a column, from `scratch[at]` on.
 
@@ -37,7 +36,7 @@ def gather_rows(array, columns, begin, count, scratch, at):
             poke(scratch, at + j * LANES + lane, peek(array, row + j))
 
 
-@njit
+@inner
 def scatter_rows(scratch, at, array, columns, begin):
     """The inverse of `gather_rows`; `array` has room for all eight rows."""
     whole = columns - columns % LANES
@@ -53,7 +52,7 @@ def scatter_rows(scratch, at, array, columns, begin):
             poke(array, (begin + lane) * columns + j, peek(scratch, at + j * LANES + lane))
 
 
-@njit
+@inner
 def store_harmonics(x, y, z, harmonic_count, scratch, at):
     """Y_k in the unit directions (x, y, z), one vector for each k, from `scratch[at]` on."""
     store(scratch, at, x * 0.0 + C0)
@@ -78,7 +77,7 @@ def store_harmonics(x, y, z, harmonic_count, scratch, at):
             store(scratch, at + 120, x * (xx - 3.0 * yy) * -C3[0])
 
 
-@njit
+@inner
 def direction_gradient(x, y, z, harmonic_count, scratch, at):
     """∂L/∂r = Σ_k (∂L/∂Y_k) ∂Y_k/∂r, a vector for each of x, y and z, from ∂L/∂Y_k at `scratch[at]`."""
     gx, gy, gz = x * 0.0, x * 0.0, x * 0.0

@@ -1,15 +1,17 @@
-"""Compiled kernels: how they are declared, compiled, kept and called.
+"""Compiled kernels: how they are declared, kept and called.
 
-A kernel is a Python function on numbers and memory addresses; numba compiles it, and what is kept is the object code.
-Loading that takes llvmlite alone: no numba is imported where nothing is to be compiled, which saves half a second and
-70 MB. The folder is outside the package, and its name holds a hash of all sources, of the package's constants, of the
-versions and of the processor: an edited kernel, helper or constant finds an empty folder instead of stale code.
+A kernel is a Python function on numbers and memory addresses; numba compiles it (compile_kernels.py, in processes of
+their own), and what is kept is the object code. Loading that takes llvmlite alone: no numba is imported here, which
+saves half a second and 70 MB. The folder is outside the package, and its name holds a hash of all sources, of the
+package's constants, of the versions and of the processor: an edited kernel, helper or constant finds an empty folder
+instead of stale code. All code is in one file, moved into place whole: two trainers that start at once do no harm.
 """
 
+import base64
+import contextlib
 import ctypes
 import functools
 import hashlib
-import importlib
 import importlib.metadata
 import json
 import os
@@ -25,11 +27,16 @@ from typing import Any
 import torch
 
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
-KERNEL_MODULES = (
-    "project", "bin", "blend", "blend_backward", "project_backward", "photometric_kernel", "adam_kernel",
+# Modules with kernels, in two shares that take about as long to compile.
+SHARES = (
+    ("project", "project_backward"),
+    ("bin", "blend", "blend_backward", "photometric_kernel", "adam_kernel", "over_kernel"),
+)
+KERNEL_MODULES = tuple(name for share in SHARES for name in share)
+_OTHER_SOURCES = (
+    "layout", "simd", "simd_math", "harmonics_kernels", "srgb_kernels", "../../gaussians/srgb", "kernel_parts",
+    "kernel_cache", "compile_kernels",
 )  # fmt: skip
-_OTHER_SOURCES = ("layout", "simd", "simd_math", "harmonics_kernels", "kernel_cache")
-_LIBRARY_CALLS = {"memset", "memcpy", "memmove"}  # all that object code may ask of its surroundings
 
 # The annotations of a kernel's arguments.
 INT, REAL, FLOAT = "int64", "float64", "float32"
@@ -39,13 +46,13 @@ _DTYPES = {
     INTS: torch.int64, INTS32: torch.int32, BITS32: torch.int32, FLOATS: torch.float32, DOUBLES: torch.float64,
 }  # fmt: skip
 
-_declared: dict[str, Callable] = {}
+declared: dict[str, Callable] = {}  # kernels by name, as far as their modules are imported
 _lock = threading.Lock()
 
 
 def kernel(function: Callable) -> Callable:
     """Declare a kernel: its arguments are annotated with the names above, and it returns nothing."""
-    _declared[function.__name__] = function
+    declared[function.__name__] = function
     return function
 
 
@@ -88,73 +95,65 @@ def kernels(on_compile: Callable[[], None] | None = None) -> SimpleNamespace:
     """
     with _lock:
         if not _loaded:
-            index = _read_index(cache_folder())
+            index = _read(cache_folder())
             if index is None:
                 if on_compile is not None:
                     on_compile()
-                index = _compile(cache_folder())
+                index = _compile()
+                _keep(cache_folder(), index)
             _loaded.append(_load(index))
     return _loaded[0]
 
 
-def _read_index(folder: Path) -> list[dict] | None:
-    """What the cache holds, each with its object code; None if anything is missing or damaged."""
+def _compile() -> list[dict]:
+    from .compile_kernels import compile_shares
+
+    return compile_shares()
+
+
+def _read(folder: Path) -> list[dict] | None:
+    """What the cache holds: every kernel with its object code; None if anything is missing or damaged."""
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        for entry in index:
-            entry["code"] = (folder / f"{entry['name']}.o").read_bytes()
-            if hashlib.sha256(entry["code"]).hexdigest() != entry["digest"]:
-                return None
+        return unpacked((folder / "kernels.json").read_bytes())
     except (OSError, ValueError):
         return None
-    return index
 
 
-def _compile(folder: Path) -> list[dict]:
-    """Compile all kernels and keep them, if the folder can be written; all files are there before the index is."""
-    import llvmlite.binding as llvm
-    import numba
-
-    for name in KERNEL_MODULES:
-        importlib.import_module(f".{name}", __package__)
-    machine = _target_machine(llvm)
-    index = []
-    for name, function in _declared.items():
-        arguments = list(function.__annotations__.values())
-        compiled = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-        compiled.compile(tuple(_numba_type(numba.types, kind) for kind in arguments))
-        (result,) = compiled.overloads.values()
-        module = llvm.parse_assembly(result.library.get_llvm_str())
-        outside = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
-        assert outside <= _LIBRARY_CALLS, f"{name} calls {sorted(outside)}"
-        code = machine.emit_object(module)
-        digest = hashlib.sha256(code).hexdigest()
-        symbol = result.fndesc.llvm_func_name
-        index.append({"name": name, "symbol": symbol, "arguments": arguments, "digest": digest, "code": code})
+def _keep(folder: Path, index: list[dict]) -> None:
+    """Write the cache, aside and then into place. Where that is impossible it costs time at the next start, no more."""
+    aside = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for entry in index:
-            _write(folder / f"{entry['name']}.o", entry["code"])
-        described = [{key: value for key, value in entry.items() if key != "code"} for entry in index]
-        _write(folder / "index.json", json.dumps(described).encode())
+        handle, aside = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(packed(index))
+        os.replace(aside, folder / "kernels.json")
     except OSError:
-        pass  # a cache that cannot be written costs time at the next start, and nothing else
-    return index
+        if aside is not None:
+            with contextlib.suppress(OSError):
+                os.remove(aside)
 
 
-def _numba_type(types, kind: str):
-    return types.CPointer(getattr(types, kind[:-1])) if kind.endswith("*") else getattr(types, kind)
+def packed(index: list[dict]) -> bytes:
+    """Kernels as one line of JSON, which `unpacked` reads."""
+    entries = [{**entry, "code": base64.b64encode(entry["code"]).decode()} for entry in index]
+    text = json.dumps(entries)
+    return json.dumps([hashlib.sha256(text.encode()).hexdigest(), text]).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write aside and replace, since two processes may compile at the same time."""
-    handle, aside = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.replace(aside, path)
+def unpacked(line: bytes) -> list[dict]:
+    """The kernels of `packed`. Raises ValueError when they are not whole."""
+    try:
+        digest, text = json.loads(line)
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise ValueError("the digest is another one")
+        return [{**entry, "code": base64.b64decode(entry["code"])} for entry in json.loads(text)]
+    except (AttributeError, TypeError, KeyError) as error:
+        raise ValueError("these are no kernels") from error
 
 
-def _target_machine(llvm):
+def target_machine(llvm):
+    """This processor, as LLVM compiles for it and loads for it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())
@@ -172,7 +171,7 @@ def _load(index: list[dict]) -> SimpleNamespace:
     """Link object code into this process."""
     import llvmlite.binding as llvm
 
-    machine = _target_machine(llvm)
+    machine = target_machine(llvm)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     for entry in index:
         engine.add_object_file(llvm.ObjectFileRef.from_data(entry["code"]))

@@ -36,6 +36,7 @@ class Workshop:
     crew: Crew
     eps2d: float
     antialiased: bool
+    in_linear_light: bool
     entry_room: int = 1 << 16  # grows to what the views need
     on_phase: Callable[[str], None] | None = None  # called with the name of each phase when it is done
 
@@ -83,7 +84,7 @@ class View(NamedTuple):
     starts: Tensor
     entries_used: Tensor
     transmittance: Tensor
-    image: Tensor  # (H, W, 3)
+    blended: Tensor  # (H, W, 3) the image in the blend space
     alpha: Tensor  # (H, W)
     depth: Tensor  # (H, W)
 
@@ -121,8 +122,11 @@ def camera_numbers(camera: Camera, eps2d: float) -> Tensor:
     return torch.tensor([float(number) for number in numbers], dtype=torch.float64)
 
 
-def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor]:
-    """The forward pass: the view, and radii in pixels (N,). Raises InvalidParameters."""
+def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
+    """The forward pass: the view, the image (H, W, 3), and radii in pixels (N,). Raises InvalidParameters.
+
+    `background` (3,) is in the blend space.
+    """
     crew, count = shop.crew, parameters.gaussian_count
     width, height = int(camera.width), int(camera.height)
     lens = camera_numbers(camera, shop.eps2d)
@@ -134,8 +138,8 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
 
     def project(part):
         shop.kernels.project_forward(
-            *ranges[part], count, lens, *parameters.for_kernels, shop.antialiased, torch.empty(PROJECT_SCRATCH),
-            records, bounds, depths, radii, invalid[part:],
+            *ranges[part], count, lens, *parameters.for_kernels, shop.antialiased, shop.in_linear_light,
+            torch.empty(PROJECT_SCRATCH), records, bounds, depths, radii, invalid[part:],
         )  # fmt: skip
 
     crew.run(project)
@@ -147,23 +151,24 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
     shop.done("binning")
 
     tile_count = len(starts) - 1
-    image, alpha, depth = torch.empty(height, width, 3), torch.empty(height, width), torch.empty(height, width)
+    blended, alpha, depth = torch.empty(height, width, 3), torch.empty(height, width), torch.empty(height, width)
+    image = torch.empty(height, width, 3) if shop.in_linear_light else blended
     transmittance, entries_used = torch.empty(tile_count * PIXELS), torch.empty(tile_count, dtype=torch.int64)
     places = records.view(torch.float64)
 
     def blend(part):
         shop.kernels.blend_forward(
             part, crew.size, entries, starts, records, places, width, height, background,
-            torch.empty(BLEND_SCRATCH), image, alpha, depth, transmittance, entries_used,
+            torch.empty(BLEND_SCRATCH), blended, shop.in_linear_light, image, alpha, depth, transmittance, entries_used,
         )  # fmt: skip
 
     crew.run(blend)
     shop.done("blending")
     view = View(
         parameters, lens, width, height, records, depths, entries, starts, entries_used, transmittance,
-        image, alpha, depth,
+        blended, alpha, depth,
     )  # fmt: skip
-    return view, radii[:count]
+    return view, image, radii[:count]
 
 
 def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
@@ -221,8 +226,9 @@ def blend_back(
         rows[part].zero_()
         shop.kernels.blend_backward(
             part, crew.size, view.entries, view.starts, view.entries_used, view.records, places,
-            view.width, view.height, _ROW_NUMBERS, view.image, view.alpha, view.depth, view.transmittance,
-            d_image, d_alpha, d_depth, with_depth, torch.empty(BLEND_SCRATCH), rows[part], background_sums,
+            view.width, view.height, _ROW_NUMBERS, view.blended, view.alpha, view.depth, view.transmittance,
+            d_image, d_alpha, d_depth, with_depth, shop.in_linear_light, torch.empty(BLEND_SCRATCH), rows[part],
+            background_sums,
         )  # fmt: skip
 
     crew.run(blend)
@@ -240,7 +246,7 @@ def project_back(shop: Workshop, view: View, rows: Tensor) -> list[Tensor]:
     def project(part):
         shop.kernels.project_backward(
             *ranges[part], count, view.camera, *view.parameters.for_kernels, shop.antialiased,
-            torch.empty(PROJECT_SCRATCH), view.depths, rows, crew.size, rows.shape[1], *gradients,
+            shop.in_linear_light, torch.empty(PROJECT_SCRATCH), view.depths, rows, crew.size, rows.shape[1], *gradients,
         )  # fmt: skip
 
     crew.run(project)

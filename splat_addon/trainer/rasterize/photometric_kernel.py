@@ -14,9 +14,9 @@ sideways as it comes, and kept in a ring of eleven rows for the blur downwards; 
 import math
 
 import numpy as np
-from numba import njit
 
 from .kernel_cache import DOUBLES, FLOAT, FLOATS, INT, kernel
+from .kernel_parts import inner
 from .layout import BLURRED, D_BLURRED, PAD, RING_ROWS
 from .simd import load, peek, poke, store
 from .simd_math import lane_sum, magnitude, select, splat
@@ -27,7 +27,7 @@ _raw = [math.exp(-(i**2) / (2 * 1.5**2)) for i in range(-RADIUS, RADIUS + 1)]
 W0, W1, W2, W3, W4, W5 = (np.float32(_raw[RADIUS + i] / sum(_raw)) for i in range(RADIUS + 1))
 
 
-@njit
+@inner
 def _sideways(scratch, at):
     """The window over a padded row."""
     return (
@@ -40,7 +40,7 @@ def _sideways(scratch, at):
     )
 
 
-@njit
+@inner
 def _downwards(scratch, slots, at):
     """The window over eleven rows of a ring."""
     return (
@@ -53,12 +53,12 @@ def _downwards(scratch, slots, at):
     )
 
 
-@njit
+@inner
 def _slot(y, height, row):
     return (y % 11 if 0 <= y < height else 11) * row
 
 
-@njit
+@inner
 def _slots(y, height, row):
     """Where the rows y - 5 … y + 5 lie in a ring."""
     return (
@@ -68,7 +68,7 @@ def _slots(y, height, row):
     )  # fmt: skip
 
 
-@njit
+@inner
 def _copy_row(source, start, floats, scratch, at):
     """A row of an image; what is left of the last vector becomes 0."""
     whole = floats - floats % 8

@@ -7,15 +7,23 @@ from torch import Tensor
 
 from ..losses import photometric_loss
 from . import Moments
+from .blend_space import over
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15
 
 
 class PlainSteps:
-    """`Rasterizer.photometric_loss` and `Rasterizer.adam_step` on any device."""
+    """`Rasterizer.over`, `Rasterizer.photometric_loss` and `Rasterizer.adam_step` on any device."""
+
+    blend_space: str
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """Nothing to compile."""
+
+    @torch.no_grad()
+    def over(self, colors: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
+        """See `Rasterizer.over`."""
+        return over(colors, alpha, background, self.blend_space)
 
     def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
         """See `Rasterizer.photometric_loss`."""

@@ -6,11 +6,11 @@ gaussian's determinant. The arithmetic costs less than reading the gaussians. Co
 """
 
 import numpy as np
-from numba import njit
 
 from . import NEAR_PLANE
 from .harmonics_kernels import gather_rows, store_harmonics
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from .kernel_parts import inner
 from .layout import (
     BOUNDS,
     CENTRE,
@@ -51,6 +51,7 @@ from .simd_math import (
     sqrt,
     widen,
 )
+from .srgb_kernels import decoded
 
 LOG2_E = 1.4426950408889634
 LOG_SCALE_LIMIT = 25.0  # a gaussian of sigma e^25 is flat as far as anyone can see; squares of more could overflow
@@ -59,7 +60,7 @@ ANTIALIAS_FLOOR = 0.000025  # as in equations.py
 SLACK_PX, SLACK_SHARE = 0.01, 1e-6  # bounds are this much too large, for the rounding of single precision
 
 
-@njit
+@inner
 def gather_gaussians(means, log_scales, quaternions, logits, offsets, begin, count, scratch):
     """The parameters of eight gaussians as lanes: thirteen vectors at the beginning of `scratch`."""
     gather_rows(means, 3, begin, count, scratch, MEAN * 8)
@@ -69,13 +70,13 @@ def gather_gaussians(means, log_scales, quaternions, logits, offsets, begin, cou
     gather_rows(offsets, 2, begin, count, scratch, OFFSET * 8)
 
 
-@njit
+@inner
 def lane_input(scratch, which):
     """One of the gathered parameters, in double precision."""
     return widen(load(scratch, which * 8))
 
 
-@njit
+@inner
 def point_in_camera(camera, x, y, z):
     """B.1.1: p_c = R_cw p_w + t_cw."""
     return (
@@ -85,7 +86,7 @@ def point_in_camera(camera, x, y, z):
     )
 
 
-@njit
+@inner
 def rotation_rows(w, x, y, z):
     """B.2: the nine entries of R(q̂), row by row, for a unit quaternion."""
     return (
@@ -95,7 +96,7 @@ def rotation_rows(w, x, y, z):
     )  # fmt: skip
 
 
-@njit
+@inner
 def screen_maps(camera, tx, ty, inverse_z):
     """The rows of M = J R_cw, with J at (tx, ty) = (x/z, y/z), held within the frustum: six entries."""
     jx, jy = inverse_z * peek(camera, FX), inverse_z * peek(camera, FY)
@@ -110,19 +111,19 @@ def screen_maps(camera, tx, ty, inverse_z):
     )
 
 
-@njit
+@inner
 def within(x, limit):
     return minimum(maximum(x, -limit), limit)
 
 
-@njit
+@inner
 def inverse_length(x, y, z):
     """1/|v|, 0 for no length."""
     square = x * x + y * y + z * z
     return select(square > 0.0, 1.0 / sqrt(square), 0.0)
 
 
-@njit
+@inner
 def sigmoid(x):
     """1/(1 + e^-x), and 1 minus that, without cancellation."""
     small = exp2(minimum(magnitude(x), LOGIT_LIMIT) * -LOG2_E)
@@ -130,7 +131,7 @@ def sigmoid(x):
     return select(x > 0.0, near, far), select(x > 0.0, far, near)
 
 
-@njit
+@inner
 def _is_finite(scratch, begin, end):
     """Whether all floats of `scratch[begin:end]` are numbers: 0 times anything else is none."""
     total = load(scratch, begin) * 0.0
@@ -143,12 +144,13 @@ def _is_finite(scratch, begin, end):
 def project_forward(
     begin: INT, end: INT, count: INT, camera: DOUBLES, means: FLOATS, log_scales: FLOATS, quaternions: FLOATS,
     logits: FLOATS, offsets: FLOATS, sh: FLOATS, coefficients: INT, harmonic_count: INT, antialiased: INT,
-    scratch: FLOATS, records: FLOATS, bounds: FLOATS, depths: FLOATS, radii: FLOATS,
+    in_linear_light: INT, scratch: FLOATS, records: FLOATS, bounds: FLOATS, depths: FLOATS, radii: FLOATS,
     invalid: INTS,
 ):  # fmt: skip
     """Project gaussians `begin` … `end - 1` (multiples of 8) of `count`.
 
     Parameters are flat; `sh` has `coefficients` harmonics a gaussian, of which the first `harmonic_count` count.
+    `in_linear_light`: whether colours are decoded for blending.
     Fills `records` and `bounds` (blend.py, bin.py; room for a multiple of 8), `depths` (below 0: not drawn) and
     `radii`, three sigma of the longer screen axis. `invalid` (1) becomes 1 if parameters are not finite or a quaternion
     has no length, else 0.
@@ -234,6 +236,9 @@ def project_forward(
             red += value * load(scratch, at)
             green += value * load(scratch, at + 8)
             blue += value * load(scratch, at + 16)
+        red, green, blue = maximum(red, 0.0), maximum(green, 0.0), maximum(blue, 0.0)
+        if in_linear_light != 0:
+            red, green, blue = decoded(red)[0], decoded(green)[0], decoded(blue)[0]
 
         inverse_c = 1.0 / c
         slope = -b * inverse_c
@@ -244,18 +249,17 @@ def project_forward(
         )  # fmt: skip
         store_transposed(
             records, group * RECORD + 8, RECORD,
-            narrow(inverse_c * -EXPONENT_SCALE), maximum(red, 0.0), maximum(green, 0.0), maximum(blue, 0.0),
-            narrow(z), zero, zero, zero,
+            narrow(inverse_c * -EXPONENT_SCALE), red, green, blue, narrow(z), zero, zero, zero,
         )  # fmt: skip
     poke(invalid, 0, 0 if is_valid else 1)
 
 
-@njit
+@inner
 def scale_of(log_scale):
     """s = e^log_scale, within what squares can hold."""
     return exp2(within_range(log_scale) * LOG2_E)
 
 
-@njit
+@inner
 def within_range(log_scale):
     return maximum(minimum(log_scale, LOG_SCALE_LIMIT), -300.0)

@@ -12,10 +12,10 @@ This is ∂ω/∂(a, b, c) of B.5 for the completed square. From there on it is 
 """
 
 import numpy as np
-from numba import njit
 
 from .harmonics_kernels import direction_gradient, gather_rows, scatter_rows, store_harmonics
 from .kernel_cache import DOUBLES, FLOATS, INT, kernel
+from .kernel_parts import inner
 from .layout import (
     CENTRE,
     D_INPUTS_AT,
@@ -51,9 +51,10 @@ from .project import (
 )
 from .simd import load, peek, store, store_transposed
 from .simd_math import any_lane, magnitude, narrow, select, splat, sqrt, widen
+from .srgb_kernels import decoded
 
 
-@njit
+@inner
 def _gather_sums(gradient_rows, parts, rows_size, group, scratch):
     """The sums of eight gaussians over the threads that made them, as sixteen vectors of lanes."""
     for half in range(0, RECORD, 8):
@@ -75,8 +76,8 @@ def _gather_sums(gradient_rows, parts, rows_size, group, scratch):
 def project_backward(
     begin: INT, end: INT, count: INT, camera: DOUBLES, means: FLOATS, log_scales: FLOATS, quaternions: FLOATS,
     logits: FLOATS, offsets: FLOATS, sh: FLOATS, coefficients: INT, harmonic_count: INT, antialiased: INT,
-    scratch: FLOATS, depths: FLOATS, gradient_rows: FLOATS, parts: INT, rows_size: INT, d_means: FLOATS,
-    d_log_scales: FLOATS, d_quaternions: FLOATS, d_logits: FLOATS, d_offsets: FLOATS, d_sh: FLOATS,
+    in_linear_light: INT, scratch: FLOATS, depths: FLOATS, gradient_rows: FLOATS, parts: INT, rows_size: INT,
+    d_means: FLOATS, d_log_scales: FLOATS, d_quaternions: FLOATS, d_logits: FLOATS, d_offsets: FLOATS, d_sh: FLOATS,
 ):  # fmt: skip
     """The gradients of gaussians `begin` … `end - 1` (multiples of 8) of `count`.
 
@@ -198,7 +199,7 @@ def project_backward(
         view_z = narrow(mean_z - peek(camera, CENTRE + 2))
         nearness = inverse_length(view_x, view_y, view_z)
         view_x, view_y, view_z = view_x * nearness, view_y * nearness, view_z * nearness
-        _color_backward(scratch, view_x, view_y, view_z, is_drawn, harmonic_count, coefficients)
+        _color_backward(scratch, view_x, view_y, view_z, is_drawn, harmonic_count, coefficients, in_linear_light)
         g_x, g_y, g_z = direction_gradient(view_x, view_y, view_z, harmonic_count, scratch, D_Y_AT)
         along_view = view_x * g_x + view_y * g_y + view_z * g_z
         _store_gradient(scratch, 0, is_drawn, d_x + widen((g_x - view_x * along_view) * nearness))
@@ -207,20 +208,20 @@ def project_backward(
         _scatter(scratch, group, d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh, coefficients)
 
 
-@njit
+@inner
 def _store_gradient(scratch, which, is_drawn, gradient):
     store(scratch, D_INPUTS_AT + which * 8, narrow(select(is_drawn, gradient, 0.0)))
 
 
-@njit
+@inner
 def _store_scale_gradient(scratch, axis, is_drawn, gradient):
     """∂L/∂ log s = s ∂L/∂s, nothing where the scale is held."""
     is_free = lane_input(scratch, LOG_SCALE + axis) < LOG_SCALE_LIMIT
     _store_gradient(scratch, LOG_SCALE + axis, is_drawn & is_free, gradient)
 
 
-@njit
-def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients):
+@inner
+def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients, in_linear_light):
     """B.4: replace h_k by ∂L/∂h_k = Y_k ∂L/∂c and fill in ∂L/∂Y_k = h_k · ∂L/∂c; nothing where c is clamped at 0."""
     store_harmonics(x, y, z, harmonic_count, scratch, Y_AT)
     red, green, blue = x * 0.0 + 0.5, x * 0.0 + 0.5, x * 0.0 + 0.5
@@ -233,6 +234,8 @@ def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients):
     d_red = select(is_drawn & (red > 0.0), load(scratch, at), 0.0)
     d_green = select(is_drawn & (green > 0.0), load(scratch, at + 8), 0.0)
     d_blue = select(is_drawn & (blue > 0.0), load(scratch, at + 16), 0.0)
+    if in_linear_light != 0:  # the sums are those of the decoded colour
+        d_red, d_green, d_blue = d_red * decoded(red)[1], d_green * decoded(green)[1], d_blue * decoded(blue)[1]
     for k in range(harmonic_count):
         value, at = load(scratch, Y_AT + k * 8), SH_AT + k * 24
         d_value = d_red * load(scratch, at) + d_green * load(scratch, at + 8) + d_blue * load(scratch, at + 16)
@@ -244,7 +247,7 @@ def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients):
         store(scratch, at, x * 0.0)
 
 
-@njit
+@inner
 def _scatter(scratch, group, d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh, coefficients):
     """From lanes back to rows."""
     scatter_rows(scratch, D_INPUTS_AT, d_means, 3, group)

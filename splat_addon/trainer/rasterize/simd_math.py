@@ -257,21 +257,22 @@ def exp2(typing_context, x):
 
 @intrinsic
 def log2(typing_context, x):
-    """log2 of doubles that are positive and normal."""
+    """log2 of numbers that are positive and normal."""
 
     def build(context, builder, sig, args):
-        integers = ir.VectorType(ir.IntType(64), LANES)
+        is_float = sig.args[0] == floats
+        bits, mantissa, root_half, last = (32, 23, 0x3F3504F3, 9) if is_float else (64, 52, 0x3FE6A09E667F3BCD, 17)
+        integers = ir.VectorType(ir.IntType(bits), LANES)
 
         def constant(value, kind=args[0].type):
             return ir.Constant(kind, [value] * LANES)
 
         # x = 2^n m with m in [sqrt(1/2), sqrt(2)); log m = 2 (z + z^3/3 + …) with z = (m - 1)/(m + 1).
-        bits = builder.bitcast(args[0], integers)
-        root_half = 0x3FE6A09E667F3BCD
-        above = builder.ashr(builder.sub(bits, constant(root_half, integers)), constant(52, integers))
-        m = builder.bitcast(builder.sub(bits, builder.shl(above, constant(52, integers))), args[0].type)
+        word = builder.bitcast(args[0], integers)
+        above = builder.ashr(builder.sub(word, constant(root_half, integers)), constant(mantissa, integers))
+        m = builder.bitcast(builder.sub(word, builder.shl(above, constant(mantissa, integers))), args[0].type)
         z = builder.fdiv(builder.fsub(m, constant(1.0)), builder.fadd(m, constant(1.0)))
-        series = [2.0 / math.log(2.0) / power for power in range(17, 0, -2)]
+        series = [2.0 / math.log(2.0) / power for power in range(last, 0, -2)]
         log_m = builder.fmul(z, _polynomial(builder, builder.fmul(z, z), series))
         return builder.fadd(builder.sitofp(above, args[0].type), log_m)
 

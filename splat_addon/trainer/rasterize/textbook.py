@@ -11,6 +11,7 @@ import numpy as np
 from ...capture.camera import Camera
 from . import ALPHA_CUTOFF, DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
 from . import equations as eq
+from .blend_space import DISPLAY, is_linear
 
 _PAIRS_PER_BLOCK = 300_000  # gaussians times pixels worked on at once, which bounds the memory
 
@@ -46,14 +47,15 @@ class Projection(NamedTuple):
     dilated: np.ndarray  # (M, 3) σ'
     conics: np.ndarray  # (M, 3) ω
     directions: np.ndarray  # (M, 3) r
-    colors: np.ndarray  # (M, 3) c
+    colors: np.ndarray  # (M, 3) c, display-encoded
+    blended: np.ndarray  # (M, 3) c in the blend space
     antialiasing: np.ndarray  # (M,) what the opacity is multiplied by; 1 without antialiasing
     opacities: np.ndarray  # (M,) α, that factor included
 
     @property
     def features(self) -> np.ndarray:
-        """(M, 5) what is composited: colour, depth, and 1, which becomes alpha."""
-        return np.column_stack([self.colors, self.points[:, 2], np.ones(len(self.places))])
+        """(M, 5) what is composited: colour in the blend space, depth, and 1, which becomes alpha."""
+        return np.column_stack([self.blended, self.points[:, 2], np.ones(len(self.places))])
 
 
 def require_drawable(gaussians: Gaussians) -> None:
@@ -76,6 +78,7 @@ def project(
     screen_offsets_px: np.ndarray | None = None,
     dilation_px2: float = DILATION_PX2,
     antialiased: bool = False,
+    blend_space: str = DISPLAY,
 ) -> Projection:
     """Forward steps 1 to 4 for the gaussians beyond the near plane, sorted by depth, equal depths by index.
 
@@ -101,6 +104,7 @@ def project(
     if screen_offsets_px is not None:
         means_px = means_px + np.asarray(screen_offsets_px, dtype=np.float64)[index]
     directions = eq.view_directions(means, eq.camera_centre(camera))
+    colors = eq.colors(sh[index], directions, sh_degree)
     with np.errstate(divide="ignore", invalid="ignore"):  # those without area are dropped in the last line
         conics = eq.conics(dilated)
         antialiasing = eq.antialiasing_factors(covariances_2d, dilation_px2) if antialiased else np.ones(len(index))
@@ -119,7 +123,8 @@ def project(
         dilated=dilated,
         conics=conics,
         directions=directions,
-        colors=eq.colors(sh[index], directions, sh_degree),
+        colors=colors,
+        blended=eq.linear_colors(colors) if is_linear(blend_space) else colors,
         antialiasing=antialiasing,
         opacities=eq.opacities(logits[index]) * antialiasing,
     )
@@ -135,11 +140,12 @@ def render(
     screen_offsets_px: np.ndarray | None = None,
     dilation_px2: float = DILATION_PX2,
     antialiased: bool = False,
+    blend_space: str = DISPLAY,
 ) -> Rendering:
     """Render one view, as `Rasterizer.render` does.
 
     `dilation_px2` is added to the diagonal of every 2D covariance (gsplat's eps2d). `antialiased` makes up for it:
-    opacities fall as gaussians are dilated.
+    opacities fall as gaussians are dilated. `blend_space`: see blend_space.py.
     """
     seen = project(
         gaussians,
@@ -148,12 +154,15 @@ def render(
         screen_offsets_px=screen_offsets_px,
         dilation_px2=dilation_px2,
         antialiased=antialiased,
+        blend_space=blend_space,
     )
     composited = np.zeros((camera.height * camera.width, 5))
-    behind = np.array([*background, 0.0, 0.0])
+    behind = _behind(background, blend_space)
     for pixels, offsets in _blocks(seen, camera):
         alphas = eq.pixel_alphas(seen.opacities, eq.falloffs(seen.conics, offsets))
         composited[pixels] = eq.composite(alphas, seen.features, behind)
+    if is_linear(blend_space):
+        composited[:, :3] = eq.encoded_pixels(composited[:, :3])
     image, depth_sum, alpha = np.split(composited.reshape(camera.height, camera.width, 5), [3, 4], axis=2)
     return Rendering(
         image=image,
@@ -175,6 +184,7 @@ def render_backward(
     screen_offsets_px: np.ndarray | None = None,
     dilation_px2: float = DILATION_PX2,
     antialiased: bool = False,
+    blend_space: str = DISPLAY,
 ) -> Gradients:
     """The gradient of a loss from its derivatives by image (H, W, 3), alpha (H, W) and depth (H, W).
 
@@ -187,11 +197,14 @@ def render_backward(
         screen_offsets_px=screen_offsets_px,
         dilation_px2=dilation_px2,
         antialiased=antialiased,
+        blend_space=blend_space,
     )
     d_features, d_means_px, d_conics, d_opacities, d_background = _pixels_backward(
-        seen, camera, background, d_image, d_alpha, d_depth
+        seen, camera, background, d_image, d_alpha, d_depth, blend_space
     )
     d_colors, d_depths = d_features[:, :3], d_features[:, 3]
+    if is_linear(blend_space):
+        d_colors = eq.chain(d_colors, eq.d_linear_d_encoded(seen.colors))
 
     # Opacity: Eq. 6, then through antialiasing and the sigmoid.
     d_covariances_2d = eq.chain(d_conics, eq.d_conic_d_covariance(seen.dilated))
@@ -284,6 +297,7 @@ def _pixels_backward(
     d_image: np.ndarray,
     d_alpha: np.ndarray | None,
     d_depth: np.ndarray | None,
+    blend_space: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """B.5, summed over pixels: ∂L/∂ features (M, 5), u (M, 2), ω (M, 3), α (M,), background (3,)."""
     pixel_count = camera.height * camera.width
@@ -292,7 +306,7 @@ def _pixels_backward(
         np.zeros(pixel_count) if values is None else np.asarray(values, dtype=np.float64).reshape(pixel_count)
         for values in (d_alpha, d_depth)
     )
-    behind = np.array([*background, 0.0, 0.0])
+    behind = _behind(background, blend_space)
     d_features, d_means_px = np.zeros((len(seen.places), 5)), np.zeros((len(seen.places), 2))
     d_conics, d_opacities = np.zeros((len(seen.places), 3)), np.zeros(len(seen.places))
     d_background = np.zeros(3)
@@ -301,17 +315,28 @@ def _pixels_backward(
         alphas = eq.pixel_alphas(seen.opacities, falloff)
         composited = eq.composite(alphas, seen.features, behind)
         by_depth_sum, by_alpha = eq.d_expected_depth(composited[:, 3], composited[:, 4])
+        d_blended = d_image[pixels]
+        if is_linear(blend_space):
+            d_blended = eq.chain(d_blended, eq.d_encoded_d_linear(composited[:, :3]))
         d_composited = np.column_stack(
-            [d_image[pixels], d_depth[pixels] * by_depth_sum, d_alpha[pixels] + d_depth[pixels] * by_alpha]
+            [d_blended, d_depth[pixels] * by_depth_sum, d_alpha[pixels] + d_depth[pixels] * by_alpha]
         )
         d_features += eq.d_composite_d_feature(alphas) @ d_composited
-        d_background += eq.d_composite_d_background(alphas) @ d_image[pixels]
+        d_background += eq.d_composite_d_background(alphas) @ d_blended
         d_alphas = np.einsum("npf,pf->np", eq.d_composite_d_alpha(alphas, seen.features, behind), d_composited)
         d_opacities += np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff), axis=1)
         d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, seen.opacities)
         d_means_px += np.einsum("np,npx->nx", d_falloff, eq.d_falloff_d_pixel(seen.conics, offsets))
         d_conics += np.einsum("np,npw->nw", d_falloff, eq.d_falloff_d_conic(seen.conics, offsets))
+    if is_linear(blend_space):
+        d_background = eq.chain(d_background[None], eq.d_linear_d_encoded(np.asarray(background)[None]))[0]
     return d_features, d_means_px, d_conics, d_opacities, d_background
+
+
+def _behind(background: np.ndarray, blend_space: str) -> np.ndarray:
+    """The features of the background: its colour in the blend space, and no depth and no alpha."""
+    color = np.asarray(background, dtype=np.float64)
+    return np.array([*(eq.linear_colors(color) if is_linear(blend_space) else color), 0.0, 0.0])
 
 
 def _blocks(seen: Projection, camera: Camera) -> Iterator[tuple[slice, np.ndarray]]:

@@ -21,6 +21,7 @@ from . import (
     Rendering,
     quaternion_matrices,
 )
+from .blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
 from .plain import PlainSteps
 
 TILE_PX = 16
@@ -34,7 +35,7 @@ class Projected(NamedTuple):
     means_px: Tensor  # (M, 2)
     conics: Tensor  # (M, 3) upper triangle (xx, xy, yy) of the inverse 2D covariance, 1/px^2
     opacities: Tensor  # (M,)
-    colors: Tensor  # (M, 3)
+    colors: Tensor  # (M, 3) display-encoded, or decoded where they are blended in linear light
     depths: Tensor  # (M,)
     extents_px: Tensor  # (M, 2) half sizes of the box outside of which alpha stays below the cut-off
 
@@ -43,10 +44,12 @@ class TorchTilesRasterizer(PlainSteps):
     """The `Rasterizer` protocol in plain PyTorch: a second witness for the compiled backends, and what they are
     measured against."""
 
-    def __init__(self, device: torch.device, dilation_px2: float = DILATION_PX2):
+    def __init__(self, device: torch.device, dilation_px2: float = DILATION_PX2, blend_space: str = DISPLAY):
         self.name = f"torch-{device.type}"
         self.device = device
         self.dilation_px2 = dilation_px2
+        self.blend_space = blend_space
+        self._in_linear_light = is_linear(blend_space)
 
     def render(
         self,
@@ -59,6 +62,9 @@ class TorchTilesRasterizer(PlainSteps):
     ) -> Rendering:
         """See `Rasterizer.render`."""
         projected, radii_px = project(gaussians, camera, sh_degree, screen_offsets_px, self.dilation_px2)
+        if self._in_linear_light:
+            projected = projected._replace(colors=decode_srgb(projected.colors))
+            background = decode_srgb(background)
         tiles_across = -(-camera.width // TILE_PX)
         tiles_down = -(-camera.height // TILE_PX)
         tile_of_entry, entries = list_tiles(projected, tiles_across, tiles_down)
@@ -67,6 +73,8 @@ class TorchTilesRasterizer(PlainSteps):
         canvas = canvas.reshape(tiles_down * TILE_PX, tiles_across * TILE_PX, 5)[: camera.height, : camera.width]
         alpha = canvas[..., 3]
         image = canvas[..., :3] + (1 - alpha)[..., None] * background
+        if self._in_linear_light:
+            image = encode_srgb(image)
         depth = torch.where(alpha > 0, canvas[..., 4] / alpha.clamp_min(1e-12), torch.zeros_like(alpha))
         return Rendering(image, alpha, depth, radii_px)
 

@@ -6,22 +6,40 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, TextIO
 
-from ..run.events import Event, Progressed, decode_command, encode_event
-from ..run.folder import RunFolder
+from .events import Event, Progressed, decode_command, encode_event
 
 PROGRESS_INTERVAL_S = 0.2
 
 
-class Wire:
-    """Sends events to the parent and into the run folder; hears commands. A parent that is gone is no error."""
+class RecordsEvents(Protocol):
+    """A folder that keeps every event of its child."""
 
-    def __init__(self, folder: RunFolder, events_to: TextIO, commands_from: Iterable[str]):
+    @property
+    def events_file(self) -> Path: ...
+
+
+class Wire:
+    """Sends events to the parent and into the run folder; hears commands. A parent that is gone is no error.
+
+    Commands wait until the child asks for the `next_command`; with `obey`, they are handed to it at once instead, in
+    the thread that listens.
+    """
+
+    def __init__(
+        self,
+        folder: RecordsEvents,
+        events_to: TextIO,
+        commands_from: Iterable[str],
+        obey: Callable[[str], None] | None = None,
+    ):
         self._out = events_to
         self._record = open(folder.events_file, "a", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
         self._commands: queue.Queue[str] = queue.Queue()
+        self._obey = obey or self._commands.put
         self._progressed_at = 0.0
         threading.Thread(target=self._listen, args=(commands_from,), name="commands", daemon=True).start()
 
@@ -54,8 +72,8 @@ class Wire:
             for line in stream:
                 command = decode_command(line)
                 if command:
-                    self._commands.put(command)
-        self._commands.put("stop")  # the end of the input: the parent is gone
+                    self._obey(command)
+        self._obey("stop")  # the end of the input: the parent is gone
 
 
 def take_standard_output() -> TextIO:

@@ -1,0 +1,31 @@
+"""Splats in the viewport."""
+
+import bpy
+
+from ..splat_addon.scene.splats import is_splats
+from .report import reports_errors
+
+
+class SPLAT_OT_toggle_viewport(bpy.types.Operator):
+    """Draw the splats themselves in all viewports, or show their objects as Blender does"""
+
+    bl_idname = "splat.toggle_viewport"
+    bl_label = "Show Splats in Viewport"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if not any(is_splats(item) for item in context.scene.objects):
+            cls.poll_message_set("This scene has no splats: import some first")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        chosen = context.scene.splat.viewport
+        chosen.show = not chosen.show
+        self.report({"INFO"}, "Splats are drawn in the viewport" if chosen.show else "Objects are shown as they are")
+        return {"FINISHED"}
+
+
+CLASSES = (SPLAT_OT_toggle_viewport,)

@@ -1,0 +1,113 @@
+"""What the process that renders a capture is asked to do, and the folder in which it works.
+
+Blender starts another Blender, which opens a copy of the .blend, renders one image per shot and puts the finished
+capture into its place. It speaks the vocabulary of `run/events.py`: a step is an image.
+"""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import CaptureError
+from .folder import tail_of, write_json
+
+WORK_NAME = ".rendering"  # below the capture folder, until the capture is complete
+PARTIAL = ".partial.png"  # how an image ends that is being written
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image to be made."""
+
+    photo: str  # path of the image, relative to the capture folder
+    camera: str  # full name of the camera object
+    frame: float  # of the scene, with its subframe
+    is_held_out: bool = False  # marked by the artist
+
+
+@dataclass(frozen=True)
+class RenderPlan:
+    """All that decides the images of a capture, beside the scene itself."""
+
+    scene: str
+    shots: tuple[Shot, ...]
+    engine: str = ""  # identifier; empty: the scene's own
+    samples: int = 0  # per pixel; 0: the scene's own, and its own denoising
+    use_denoising: bool = True
+    resolution: tuple[int, int] | None = None  # width and height in pixels; None: the scene's own
+    depth: bool = False
+    normals: bool = False
+    hold_out_every: int = 8
+    use_scripts: bool = False  # whether Python in the file may run, as in the artist's session
+    unsaved_images: tuple[tuple[str, str], ...] = ()  # image name and the file in the work folder with its pixels
+
+    def write(self, path: Path) -> None:
+        """Save as JSON."""
+        write_json(path, asdict(self))
+
+    @staticmethod
+    def read(path: Path) -> "RenderPlan":
+        """Read what `write` saved. Raises CaptureError."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values["shots"] = tuple(Shot(**shot) for shot in values["shots"])
+            values["resolution"] = tuple(values["resolution"]) if values["resolution"] else None
+            values["unsaved_images"] = tuple(map(tuple, values["unsaved_images"]))
+            return RenderPlan(**values)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise CaptureError(f"{path} holds no render plan ({error}).", "Capture the scene again.") from error
+
+
+@dataclass(frozen=True)
+class RenderFolder:
+    """The work area of a capture that is being rendered: it goes when the capture is complete.
+
+    plan.json    what was asked          scene.blend  the copy that is rendered
+    events.jsonl every event, as sent    log.txt      what Blender printed
+    state.json   what finished images were made of    images/ depths/ normals/ points3d.ply   the capture so far
+    """
+
+    capture: Path
+
+    @property
+    def path(self) -> Path:
+        return self.capture / WORK_NAME
+
+    @property
+    def plan_file(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def blend_file(self) -> Path:
+        return self.path / "scene.blend"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def state_file(self) -> Path:
+        return self.path / "state.json"
+
+    def finished_count(self) -> int:
+        """How many images are there already."""
+        return sum(not file.name.endswith(PARTIAL) for file in (self.path / "images").glob("*.png"))
+
+    def what_is_left(self) -> str:
+        """A sentence about what a render that broke off has left."""
+        count = self.finished_count()
+        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: capture again to go on."
+        return kept if count else "No image was finished."
+
+    def log_tail(self, lines: int = 3) -> str:
+        """The last lines that Blender printed, for a message about a crash."""
+        return tail_of(self.log_file, lines)
+
+    def remove(self) -> None:
+        """Delete the work area with all it holds."""
+        shutil.rmtree(self.path, ignore_errors=True)

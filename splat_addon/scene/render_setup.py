@@ -1,0 +1,116 @@
+"""The render settings that splats need, what they were before, and the way back."""
+
+import json
+from typing import Any
+
+import bpy
+
+_KEY = "splat_render_before"  # what is given back, kept with the scene
+TRANSPARENT_BOUNCES = 1024  # the most layers of splats that a ray may cross
+CERTAIN_BOUNCES = 256  # and how many of them it crosses without being ended at random
+_LABELS = {
+    "cycles.transparent_max_bounces": "Transparent Bounces",
+    "cycles.min_transparent_bounces": "Min Transparent Bounces",
+    "cycles.use_denoising": "Denoise",
+    "cycles.use_adaptive_sampling": "Noise Threshold",
+    "cycles.samples": "Cycles Samples",
+    "cycles.pixel_filter_type": "Pixel Filter",
+    "cycles.filter_width": "Filter Width",
+    "eevee.taa_render_samples": "EEVEE Samples",
+    "render.filter_size": "EEVEE Filter Size",
+    "render.dither_intensity": "Dither",
+    "view_settings.view_transform": "View",
+    "view_settings.look": "View Look",
+    "view_settings.exposure": "Exposure",
+    "view_settings.gamma": "Gamma",
+    "view_settings.use_curve_mapping": "Curves",
+    "view_settings.use_white_balance": "White Balance",
+}
+
+
+def is_set_up(scene: bpy.types.Scene) -> bool:
+    """Whether settings of the artist are waiting to be given back."""
+    return _KEY in scene
+
+
+def set_up(scene: bpy.types.Scene, is_exact: bool) -> list[str]:
+    """Set what splats need in Cycles, EEVEE and color management; return sentences like "Dither 1 → 0".
+
+    `is_exact` asks for one sample in the middle of each pixel, which is what trainers render: meshes then have jagged
+    edges. What was there before is kept with the scene, the first time only.
+    """
+    before = _before(scene)
+    changes = []
+    for path, wanted in _wanted(scene, is_exact).items():
+        owner, name = _owner(scene, path)
+        if owner is None or not hasattr(owner, name):
+            continue
+        present = getattr(owner, name)
+        setattr(owner, name, wanted)
+        if getattr(owner, name) != present:
+            before.setdefault(path, present)
+            changes.append(f"{_LABELS[path]} {_text(present)} → {_text(getattr(owner, name))}")
+    if before:
+        scene[_KEY] = json.dumps(before)
+    return changes
+
+
+def put_back(scene: bpy.types.Scene) -> list[str]:
+    """Give back what `set_up` found; return sentences as it does."""
+    changes = []
+    for path, value in _before(scene).items():
+        owner, name = _owner(scene, path)
+        if owner is not None and hasattr(owner, name):
+            setattr(owner, name, value)
+            changes.append(f"{_LABELS[path]} {_text(value)}")
+    if _KEY in scene:
+        del scene[_KEY]
+    return changes
+
+
+def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
+    """Settings by path, the view before the look that it allows."""
+    bounces = {}
+    if _owner(scene, "cycles.samples")[0] is not None:
+        cycles = scene.cycles
+        bounces = {
+            "cycles.transparent_max_bounces": max(cycles.transparent_max_bounces, TRANSPARENT_BOUNCES),
+            "cycles.min_transparent_bounces": max(cycles.min_transparent_bounces, CERTAIN_BOUNCES),
+        }
+    one_sample = {
+        "cycles.use_adaptive_sampling": False,
+        "cycles.samples": 1,
+        "cycles.pixel_filter_type": "BLACKMAN_HARRIS",
+        "cycles.filter_width": 0.01,
+        "eevee.taa_render_samples": 1,
+        "render.filter_size": 0.0,
+    }
+    return {
+        **bounces,
+        "cycles.use_denoising": False,
+        **(one_sample if is_exact else {}),
+        "render.dither_intensity": 0.0,
+        "view_settings.view_transform": "Raw" if scene.splat.look == "TRAINER" else "Standard",
+        "view_settings.look": "None",
+        "view_settings.exposure": 0.0,
+        "view_settings.gamma": 1.0,
+        "view_settings.use_curve_mapping": False,
+        "view_settings.use_white_balance": False,
+    }
+
+
+def _before(scene: bpy.types.Scene) -> dict[str, Any]:
+    """The artist's settings by path."""
+    return json.loads(str(scene.get(_KEY, "{}")))
+
+
+def _owner(scene: bpy.types.Scene, path: str) -> tuple[Any, str]:
+    """The struct that a setting belongs to (None where this Blender lacks it) and the setting's name."""
+    group, name = path.split(".")
+    return getattr(scene, group, None), name
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("_", " ").capitalize()

@@ -1,0 +1,424 @@
+"""Splats as Cycles and EEVEE render them, against the trainer's equations: every pixel."""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Euler, Matrix
+
+from support import ewa, splat_renders
+
+DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DIRECTIONS = [(4, 0, 0), (-4, 0, 0.1), (0.1, 4, 0), (0, -4, -0.1), (0.1, 0.1, 4), (0.2, -0.1, -4)]
+
+
+@pytest.fixture
+def scene(extension):
+    splat_renders.use_cycles()
+    return bpy.context.scene
+
+
+@pytest.fixture
+def stage(extension, scene, tmp_path):
+    return Stage(extension, scene, tmp_path)
+
+
+class Stage:
+    """Puts splats into the scene, renders them exactly as trained, and computes what should have been seen."""
+
+    def __init__(self, extension, scene, folder):
+        self.extension, self.scene, self.folder = extension, scene, folder
+        self.cloud_type = extension.module("splat_addon.gaussians.cloud").GaussianCloud
+
+    def add(self, cloud, name="Splats"):
+        item = self.extension.module("splat_addon.scene.splats").splats_to_object(cloud, name, self.scene.collection)
+        self.extension.module("splat_addon.scene.appearance").show_splats(item, self.scene)
+        return item
+
+    def random_cloud(self, count=50, seed=1, degree=3, **changes):
+        random = np.random.default_rng(seed)
+        values = {
+            "means": random.normal(0, 0.7, (count, 3)),
+            "log_scales": random.normal(-2, 0.6, (count, 3)),
+            "quaternions": random.normal(size=(count, 4)),
+            "logit_opacities": random.normal(1, 2, count),
+            "sh": random.normal(0, 0.3, (count, (degree + 1) ** 2, 3)),
+        }
+        return self.cloud_type(**{**values, **changes})
+
+    def one(self):
+        sh = np.random.default_rng(3).normal(0, 0.35, (1, 16, 3))
+        scales, turn = np.log([[0.6, 0.25, 0.1]]), np.array([[0.8, 0.5, -0.3, 0.2]])
+        return self.cloud_type(np.array([[0.1, -0.2, 0.15]]), scales, turn, np.array([2.0]), sh)
+
+    def camera(self):
+        return self.extension.module("splat_addon.scene.cameras").camera_from_object(self.scene.camera, self.scene)
+
+    def render(self, look="SCENE", engine="CYCLES"):
+        """The picture, display-encoded, over black."""
+        self.scene.splat.look = look
+        assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
+        picture = splat_renders.render(self.scene, self.folder, engine)
+        if look == "SCENE":
+            picture[..., :3] = ewa.encode(picture[..., :3])
+        return picture
+
+    def worst(self, cloud, look="SCENE", camera=None, **options):
+        """The largest difference of any channel of any pixel, in steps of 1/255."""
+        space = "linear" if look == "SCENE" else "display"
+        reference = ewa.render(cloud, camera or self.camera(), space, **options)
+        assert reference[..., 3].max() > 0.3, "the reference shows something"
+        return 255 * np.abs(np.clip(self.render(look), 0, 1) - np.clip(reference, 0, 1)).max()
+
+
+@pytest.mark.parametrize("look", ["SCENE", "TRAINER"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_one_gaussian_looks_as_trained_from_every_side(stage, direction, look):
+    cloud = stage.one()
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, direction, size=(60, 45))
+    assert stage.worst(cloud, look) < 0.1
+
+
+@pytest.mark.parametrize("look", ["SCENE", "TRAINER"])
+def test_fifty_overlapping_gaussians_look_as_trained(stage, look):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    assert stage.worst(cloud, look) < 0.1
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2])
+def test_lower_degrees_look_as_trained(stage, degree):
+    cloud = stage.random_cloud(degree=degree)
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    assert stage.worst(cloud) < 0.1
+
+
+def test_a_turned_moved_and_resized_object_looks_as_if_the_camera_had_moved(stage):
+    cloud = stage.random_cloud()
+    item = stage.add(cloud)
+    item.matrix_world = Matrix.LocRotScale((5, -2, 1), Euler((0.4, -1.1, 2.0)), (2.5, 2.5, 2.5))
+    splat_renders.add_camera(stage.scene, (12, -9, 6), target=(5, -2, 1))
+    camera = stage.camera()
+    in_object = camera.camera_from_world @ np.array(item.matrix_world)
+    in_object[:3] /= 2.5  # what the camera sees does not depend on the unit
+    assert stage.worst(cloud, camera=replace(camera, camera_from_world=in_object)) < 0.2
+
+
+@pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
+@pytest.mark.parametrize("size", [(90, 60), (60, 90)])
+def test_sensor_fit_shift_aspect_and_percentage_are_followed(stage, fit, size):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    camera = splat_renders.add_camera(stage.scene, (3, -3, 2), size=size)
+    camera.data.sensor_fit, camera.data.shift_x, camera.data.shift_y = fit, 0.1, -0.05
+    camera.scale = (2, 2, 2)
+    stage.scene.render.resolution_percentage = 67
+    stage.scene.render.pixel_aspect_y = 1.5
+    assert stage.worst(cloud) < 0.2
+
+
+def test_orthographic_cameras_show_splats_without_perspective(stage):
+    cloud = stage.random_cloud()
+    item = stage.add(cloud)
+    item.matrix_world = Matrix.LocRotScale((1, 2, 3), Euler((0.3, 0.2, 0.1)), (2, 2, 2))
+    camera = splat_renders.add_camera(stage.scene, (13, -10, 9), target=(1, 2, 3))
+    camera.data.lens = 50
+    view = stage.camera()
+    camera.data.type, camera.data.ortho_scale = "ORTHO", 9.0
+    in_object = view.camera_from_world @ np.array(item.matrix_world)
+    in_object[:3] /= 2
+    pixels_per_unit = 120 / 9.0 * 2
+    view = replace(view, camera_from_world=in_object)
+    assert stage.worst(cloud, camera=view, orthographic_span_px=pixels_per_unit) < 0.2
+
+
+def test_animated_lenses_and_camera_markers_are_followed(stage):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    scene = stage.scene
+    first = splat_renders.add_camera(scene, (3, -3, 2))
+    first.data.keyframe_insert("lens", frame=1)
+    first.data.lens = 90
+    first.data.keyframe_insert("lens", frame=20)
+    second = splat_renders.add_camera(scene, (-4, 1, 1), lens=30)
+    for frame, camera in ((1, first), (15, second), (18, first)):
+        scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+    for frame in (1, 10, 16, 20):
+        scene.frame_set(frame)
+        assert stage.worst(cloud) < 0.1, frame
+    assert scene.camera == first and first.data.lens == 90
+
+
+def test_splats_follow_a_camera_that_came_after_them(stage):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    bpy.context.view_layer.update()
+    first = splat_renders.add_camera(stage.scene, (3, -3, 2))
+    assert stage.worst(cloud) < 0.1
+    bpy.data.objects.remove(first)
+    bpy.context.view_layer.update()
+    splat_renders.add_camera(stage.scene, (-3, -2, 2), lens=70)
+    assert stage.worst(cloud) < 0.1
+
+
+def test_each_scene_has_its_own_camera(stage):
+    cloud = stage.random_cloud()
+    item = stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    assert stage.worst(cloud) < 0.1
+    other = bpy.data.scenes.new("Other")
+    other.collection.objects.link(item)
+    bpy.context.window.scene = other
+    stage.scene = other
+    splat_renders.add_camera(other, (-3, -2, 2), lens=70, size=(70, 80))
+    assert stage.worst(cloud) < 0.1
+
+
+def test_two_splat_objects_are_blended_in_their_right_order(stage):
+    """Quads of different objects lie in the scene as any surfaces do."""
+    far, near = stage.random_cloud(25, seed=4), stage.random_cloud(25, seed=5)
+    stage.add(far, "Far")
+    stage.add(near, "Near").location = (0.3, 0, 0)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    names = ("log_scales", "quaternions", "logit_opacities")
+    both = {name: np.concatenate([getattr(far, name), getattr(near, name)]) for name in names}
+    means = np.concatenate([far.means, near.means + [0.3, 0, 0]])
+    # the view direction of the moved object's harmonics is that of its splats' true places
+    cloud = stage.cloud_type(means=means, sh=np.concatenate([far.sh, near.sh]), **both)
+    assert stage.worst(cloud) < 0.2
+
+
+def test_an_8_bit_picture_agrees_within_48_db(stage, tmp_path):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    stage.render()
+    stage.scene.render.film_transparent = False
+    image_settings = stage.scene.render.image_settings
+    image_settings.file_format, image_settings.color_mode, image_settings.color_depth = "PNG", "RGB", "8"
+    stage.scene.render.filepath = str(tmp_path / "picture.png")
+    bpy.ops.render.render(write_still=True)
+    reference = ewa.render(cloud, stage.camera(), "linear")
+    assert ewa.psnr_db(splat_renders.load(tmp_path / "picture.png")[..., :3], reference[..., :3]) > 55
+
+
+def test_many_samples_are_antialiased_and_stay_near_what_was_trained(stage):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    bpy.ops.splat.set_up_render()
+    stage.scene.cycles.samples = 32
+    picture = splat_renders.render(stage.scene, stage.folder)
+    reference = ewa.render(cloud, stage.camera(), "linear")
+    assert ewa.psnr_db(ewa.encode(picture[..., :3]), reference[..., :3]) > 35
+
+
+def test_deleted_points_are_not_rendered(stage):
+    cloud, deleted = stage.random_cloud(), np.arange(50) % 5 == 2
+    item = stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    splat_renders.delete_points(item, deleted)
+    assert evaluated_mesh(item)[1] == 40, "the display follows in edit mode"
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert stage.worst(cloud.select(~deleted)) < 0.1
+
+
+def test_hidden_points_are_not_rendered(stage):
+    cloud, hidden = stage.random_cloud(), np.arange(50) % 5 == 1
+    item = stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    if not isinstance(item.data, bpy.types.Mesh):
+        pytest.skip("this Blender carries splats as a point cloud, whose points cannot be hidden")
+    bpy.context.view_layer.objects.active = item
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    item.data.vertices.foreach_set("select", hidden)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.hide()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert evaluated_mesh(item)[1] == 40, "the display follows"
+    assert stage.worst(cloud.select(~hidden)) < 0.1
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.reveal()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert stage.worst(cloud) < 0.1
+
+
+def evaluated_mesh(item) -> tuple[int, int, set[str]]:
+    """Vertices, quads and named attributes of what an object shows, whatever carries it."""
+    bpy.context.view_layer.update()
+    evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    geometry = None if isinstance(evaluated.data, bpy.types.Mesh) else evaluated.evaluated_geometry()
+    mesh = evaluated.data if geometry is None else geometry.mesh
+    return len(mesh.vertices), len(mesh.polygons), set(mesh.attributes.keys())
+
+
+def test_quads_carry_only_what_the_material_reads(stage):
+    """Each named attribute would be kept four times for every splat."""
+    item = stage.add(stage.random_cloud())
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    own = {name for name in evaluated_mesh(item)[2] if not name.startswith(".")}
+    assert own - {"position", "sharp_face", "material_index", "id"} == {"splat_color", "splat_place"}
+
+
+def test_splats_cast_no_shadow_and_light_nothing_twice(extension, stage):
+    item = stage.add(stage.random_cloud())
+    material = extension.module("splat_addon.scene.splat_material").splat_material()
+    assert not item.visible_shadow and material.cycles.emission_sampling == "NONE"
+
+
+@pytest.mark.skipif(bpy.app.version < (5, 2, 0), reason="this Blender cannot use a GPU without a window")
+def test_eevee_shows_splats_as_trained(stage):
+    import gpu
+
+    try:
+        gpu.init()
+    except Exception as error:
+        pytest.skip(f"no GPU, not even in software: {error}")
+    cloud = stage.random_cloud(30)
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2), size=(48, 36))
+    picture = stage.render(engine="BLENDER_EEVEE")
+    reference = ewa.render(cloud, stage.camera(), "linear")
+    assert ewa.psnr_db(picture[..., :3], reference[..., :3]) > 50
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared splat files are not on this machine")
+def test_a_trained_scene_looks_as_trained(extension, stage):
+    ply = DATA / "splats" / "opensplat_banana" / "banana_opensplat.ply"
+    assert bpy.ops.splat.import_ply(filepath=str(ply)) == {"FINISHED"}
+    cloud = extension.module("splat_addon.gaussians.ply").read_splats(ply)
+    splat_renders.add_camera(stage.scene, np.median(cloud.means, axis=0) + [0.3, -0.2, -1.5],
+                             target=np.median(cloud.means, axis=0), lens=35, size=(200, 133))  # fmt: skip
+    for look, space in (("SCENE", "linear"), ("TRAINER", "display")):
+        reference = ewa.render(cloud, stage.camera(), space)
+        assert ewa.psnr_db(stage.render(look)[..., :3], reference[..., :3]) > 60, look
+
+
+def test_non_uniform_scale_and_apply_are_warned_about(extension, stage):
+    problems = extension.module("splat_addon.scene.transforms").transform_problems
+    item = stage.add(stage.random_cloud())
+    item.matrix_world = Matrix.LocRotScale((5, -2, 1), Euler((0.4, -1.1, 2.0)), (2.5, 2.5, 2.5))
+    bpy.context.view_layer.update()
+    assert problems(item) == []
+    item.scale.x = 3
+    bpy.context.view_layer.update()
+    assert "Scale differs by axis" in problems(item)[0]
+    item.scale = (-2.5, 2.5, 2.5)
+    bpy.context.view_layer.update()
+    assert "differs" in problems(item)[0] or "Mirrored" in problems(item)[0]
+    item.scale = (2.5, 2.5, 2.5)
+    bpy.context.view_layer.update()
+    item.select_set(True)
+    bpy.context.view_layer.objects.active = item
+    assert bpy.ops.object.transform_apply(location=True, rotation=False, scale=False) == {"FINISHED"}
+    assert problems(item) == [], "moving all points is harmless"
+    assert bpy.ops.object.transform_apply(location=False, rotation=True, scale=True) == {"FINISHED"}
+    assert "Points were turned or resized alone" in problems(item)[0]
+
+
+def test_render_settings_are_set_told_and_given_back(extension, scene):
+    setup = extension.module("splat_addon.scene.render_setup")
+    scene.view_settings.view_transform, scene.view_settings.exposure = "AgX", 0.5
+    scene.cycles.samples, scene.render.dither_intensity = 77, 1.0
+    scene.cycles.transparent_max_bounces = 8
+    paths = ["cycles.transparent_max_bounces", "cycles.min_transparent_bounces", "cycles.samples",
+             "cycles.use_denoising", "cycles.filter_width", "render.dither_intensity", "render.filter_size",
+             "view_settings.view_transform", "view_settings.exposure", "eevee.taa_render_samples"]  # fmt: skip
+    before = {path: eval(f"scene.{path}", {"scene": scene}) for path in paths}
+    changes = setup.set_up(scene, False)
+    assert "Transparent Bounces 8 → 1024" in changes and "Dither 1 → 0" in changes
+    assert scene.view_settings.view_transform == "Standard" and scene.cycles.samples == 77
+    scene.splat.look = "TRAINER"
+    changes = setup.set_up(scene, True)
+    assert "Cycles Samples 77 → 1" in changes and "View Standard → Raw" in changes
+    assert setup.set_up(scene, True) == []
+    assert bpy.ops.splat.put_back_render() == {"FINISHED"}
+    assert {path: eval(f"scene.{path}", {"scene": scene}) for path in paths} == before
+    with pytest.raises(RuntimeError, match="Nothing was set up for splats"):
+        bpy.ops.splat.put_back_render()
+
+
+def test_set_up_without_a_camera_says_so(stage, capfd):
+    stage.add(stage.random_cloud())
+    assert bpy.ops.splat.set_up_render() == {"FINISHED"}
+    assert "The scene has no camera" in "".join(capfd.readouterr())
+
+
+def test_drivers_need_no_permission_and_survive_saving(stage, tmp_path):
+    cloud = stage.random_cloud()
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    before = stage.render()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"), use_scripts=False)
+    stage.scene = bpy.context.scene
+    drivers = bpy.data.node_groups["Splat Quads"].animation_data.drivers
+    assert len(drivers) == 6 and all(entry.driver.is_simple_expression for entry in drivers)
+    bpy.context.scene.camera.data.lens = 60
+    assert stage.worst(cloud) < 0.1
+    bpy.context.scene.camera.data.lens = 45
+    assert np.array_equal(stage.render(), before)
+
+
+def test_copies_links_appends_and_undo_keep_data_and_display(extension, stage, tmp_path):
+    cloud = stage.random_cloud()
+    item = stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    copy = item.copy()
+    copy.data = item.data.copy()
+    stage.scene.collection.objects.link(copy)
+    bpy.data.objects.remove(item)
+    assert stage.worst(cloud) < 0.1
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    stage.scene = bpy.context.scene
+    bpy.ops.wm.append(directory=str(tmp_path / "a.blend" / "Object"), filename=copy_name())
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    assert stage.worst(cloud) < 0.1
+    appended = next(entry for entry in stage.scene.objects if entry.type != "CAMERA")
+    again = extension.module("splat_addon.scene.splats").splats_from_object(appended)
+    assert np.array_equal(again.sh, cloud.sh)
+
+    bpy.ops.ed.undo_push(message="before")
+    bpy.context.view_layer.objects.active = appended
+    appended.select_set(True)
+    bpy.ops.object.delete()
+    bpy.ops.ed.undo_push(message="deleted")
+    bpy.ops.ed.undo()
+    stage.scene = bpy.context.scene
+    assert stage.worst(cloud) < 0.1
+
+
+def copy_name() -> str:
+    return "Splats.001"
+
+
+def test_a_file_of_the_oldest_blender_looks_the_same_here(stage, tmp_path):
+    """Blender 4.2 saves, this Blender opens: the environments of both lie side by side in a checkout."""
+    oldest = next(iter(Path(sys.prefix).parent.glob("blender-4.2/*/python")), None)
+    if bpy.app.version < (5, 0, 0) or oldest is None:
+        pytest.skip("needs a newer Blender and the environment of Blender 4.2 beside it")
+    cloud = stage.random_cloud()
+    values = {name: getattr(cloud, name) for name in ("means", "log_scales", "quaternions", "logit_opacities", "sh")}
+    np.savez(tmp_path / "cloud.npz", **values)
+    script = Path(__file__).parents[1] / "support" / "save_splats.py"
+    environment = {key: value for key, value in os.environ.items() if key != "BLENDER_USER_RESOURCES"}
+    subprocess.run([oldest, script, tmp_path / "cloud.npz", tmp_path / "old.blend"], check=True, env=environment)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "old.blend"))
+    stage.scene = bpy.context.scene
+    assert isinstance(bpy.data.objects["Splats"].data, bpy.types.Mesh)
+    assert stage.worst(cloud) < 0.1
+    old_position = math.dist(bpy.data.objects["Splats"].data.vertices[0].co, cloud.means[0])
+    assert old_position == 0

@@ -1,0 +1,75 @@
+"""Splats rendered by Blender, and the pictures that come back, for tests and benchmarks."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def use_cycles() -> None:
+    """The bpy module starts without Cycles."""
+    import bpy
+
+    if not hasattr(bpy.context.scene, "cycles"):
+        bpy.ops.preferences.addon_enable(module="cycles")
+
+
+def add_camera(scene, place, target=(0.0, 0.0, 0.0), lens: float = 45.0, size: tuple[int, int] = (120, 90)):
+    """A camera at `place` that looks at `target`, made the scene's, and the size of its pictures."""
+    import bpy
+    from mathutils import Vector
+
+    item = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    item.location = place
+    item.rotation_euler = (Vector(target) - Vector(place)).to_track_quat("-Z", "Y").to_euler()
+    item.data.lens = lens
+    scene.collection.objects.link(item)
+    scene.camera = item
+    scene.render.resolution_x, scene.render.resolution_y = size
+    bpy.context.view_layer.update()
+    return item
+
+
+def render(scene, folder: Path, engine: str = "CYCLES") -> np.ndarray:
+    """(H, W, 4) what the render makes, unchanged by color management: premultiplied, top row first."""
+    import bpy
+
+    render = scene.render
+    render.engine, render.film_transparent = engine, True
+    if hasattr(render.image_settings, "media_type"):
+        render.image_settings.media_type = "IMAGE"
+    render.image_settings.file_format, render.image_settings.color_mode = "OPEN_EXR", "RGBA"
+    render.image_settings.color_depth = "32"
+    render.filepath = str(Path(folder) / "render.exr")
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+    return load(render.filepath)
+
+
+def load(path) -> np.ndarray:
+    """(H, W, 4) the numbers of an image file, top row first."""
+    import bpy
+
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name = "Non-Color"
+    values = np.empty(image.size[0] * image.size[1] * 4, dtype=np.float32)
+    image.pixels.foreach_get(values)
+    values = values.reshape(image.size[1], image.size[0], 4)[::-1]
+    bpy.data.images.remove(image)
+    return values
+
+
+def delete_points(item, which: np.ndarray) -> None:
+    """Select the points of a splat object at a boolean mask and delete them in edit mode, whatever carries them."""
+    import bpy
+
+    bpy.context.view_layer.objects.active = item
+    is_mesh = isinstance(item.data, bpy.types.Mesh)
+    operators = bpy.ops.mesh if is_mesh else bpy.ops.pointcloud
+    bpy.ops.object.mode_set(mode="EDIT")
+    operators.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    if is_mesh:
+        item.data.vertices.foreach_set("select", which)
+    else:
+        item.data.attributes[".selection"].data.foreach_set("value", which)
+    bpy.ops.object.mode_set(mode="EDIT")
+    operators.delete(**({"type": "VERT"} if is_mesh else {}))

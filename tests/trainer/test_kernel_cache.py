@@ -1,0 +1,201 @@
+"""Compiled kernels are kept, never served stale, and there whatever happens to the processes that compile them."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from splat_addon.trainer import rasterize
+from splat_addon.trainer.rasterize import compile_kernels, kernel_cache
+
+KERNELS = [
+    "project_forward", "project_backward", "sort_by_depth", "find_tiles", "place_lists", "fill_lists", "blend_forward",
+    "blend_backward", "photometric_rows", "adam_elements", "over_in_light",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def filled():
+    """The cache folder of this machine, which holds all kernels."""
+    kernel_cache.kernels()
+    return kernel_cache.cache_folder()
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """An empty cache folder for the sources as they are, and nothing loaded."""
+    monkeypatch.setattr(kernel_cache, "_loaded", [])
+    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: tmp_path / "kernels")
+    return tmp_path / "kernels"
+
+
+def add_one(kernels) -> float:
+    """What one step of Adam makes of 1 with a gradient of 1: 1 - rate."""
+    values, zeros = torch.ones(1), [torch.zeros(1), torch.zeros(1)]
+    kernels.adam_elements(
+        0, 1, values, torch.ones(1), *zeros, torch.full((8,), 5.0), 8, 0.9, 0.1, 0.5, 0.5, 2**0.5, 0.0
+    )
+    return float(values)
+
+
+def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(kernel_cache.CACHE_VARIABLE, str(tmp_path))
+    folder = kernel_cache.cache_folder.__wrapped__
+    before = folder()
+    assert before.parent == tmp_path
+    read_bytes = kernel_cache.Path.read_bytes
+    for changed in ("layout.py", "simd.py", "harmonics_kernels.py", "srgb_kernels.py", "srgb.py", "blend.py"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                kernel_cache.Path,
+                "read_bytes",
+                lambda path, changed=changed: read_bytes(path) + (b" " if path.name == changed else b""),
+            )
+            assert folder() != before
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_cache.importlib.metadata, "version", lambda name: "0.0")
+        assert folder() != before
+    with monkeypatch.context() as patch:
+        patch.setattr(rasterize, "ALPHA_CAP", 0.99)
+        assert folder() != before
+    assert folder() == before
+
+
+def test_every_module_that_kernels_come_from_is_in_the_key():
+    """What they import, and what that imports, but for packages: those are `camera` for types, and constants."""
+    here = kernel_cache.Path(kernel_cache.__file__).parent
+    listed = {(here / f"{name}.py").resolve() for name in (*kernel_cache.KERNEL_MODULES, *kernel_cache._OTHER_SOURCES)}
+    for path in listed:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            module = line.split()[1] if line.startswith("from .") else "."
+            name = module.lstrip(".")
+            if name:
+                above = path.parents[len(module) - len(name) - 1]
+                assert above.joinpath(*name.split(".")).with_suffix(".py") in listed, f"{path.name}: {line}"
+
+
+def test_kernels_are_compiled_once_announced_and_then_read(filled, fresh):
+    """The real thing, in processes of their own: seconds."""
+    events = []
+    before = set(sys.modules)
+    compiled = kernel_cache.kernels(lambda: events.append("announced"))
+    assert events == ["announced"]
+    assert add_one(compiled) == pytest.approx(0.5)
+    assert not {name for name in set(sys.modules) - before if name.split(".")[0] == "numba"}
+    index = kernel_cache._read(fresh)
+    assert sorted(entry["name"] for entry in index) == sorted(KERNELS)
+    assert [file.name for file in fresh.iterdir()] == ["kernels.json"]
+
+
+def test_a_filled_cache_is_read_in_silence(filled, fresh, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: filled)
+    monkeypatch.setattr(kernel_cache, "_compile", lambda: pytest.fail("compiled in spite of the cache"))
+    assert add_one(kernel_cache.kernels(lambda: pytest.fail("announced"))) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-9], lambda text: text.replace(b"A", b"B", 1), lambda text: b"[]"]
+)
+def test_a_damaged_cache_is_compiled_again_and_mended(filled, fresh, monkeypatch, damage):
+    fresh.mkdir()
+    whole = (filled / "kernels.json").read_bytes()
+    (fresh / "kernels.json").write_bytes(damage(whole))
+    events = []
+    monkeypatch.setattr(kernel_cache, "_compile", lambda: events.append("compiled") or kernel_cache._read(filled))
+    kernel_cache.kernels(lambda: events.append("announced"))
+    assert events == ["announced", "compiled"]
+    assert (fresh / "kernels.json").read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(filled, fresh, monkeypatch):
+    fresh.write_text("a file where the folder should be")
+    monkeypatch.setattr(kernel_cache, "_compile", lambda: kernel_cache._read(filled))
+    assert add_one(kernel_cache.kernels()) == pytest.approx(0.5)
+    assert fresh.read_text() == "a file where the folder should be"
+
+
+def test_trainers_that_write_at_once_leave_a_whole_cache(filled, tmp_path):
+    """Readers see nothing or everything while four write, and no half-written file stays behind."""
+    index = kernel_cache._read(filled)
+    seen: list[bool] = []
+
+    def write():
+        for _ in range(10):
+            kernel_cache._keep(tmp_path, index)
+
+    def read():
+        for _ in range(40):
+            there = (tmp_path / "kernels.json").exists()
+            seen.append(not there or kernel_cache._read(tmp_path) == index)
+
+    threads = [threading.Thread(target=work) for work in (write, write, write, write, read, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(seen) and len(seen) == 80
+    assert [file.name for file in tmp_path.iterdir()] == ["kernels.json"]
+
+
+DYING = "import os; os._exit(3)"
+LYING = "print('[]')"
+HALF = "import sys; sys.stdout.write('[\"0\", ')"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-c", DYING],
+        [sys.executable, "-c", LYING],
+        [sys.executable, "-c", HALF],
+        ["/nowhere/python"],
+        [None],
+    ],
+    ids=["dies", "prints no kernels", "stops in the middle", "is not there", "has no name"],
+)
+def test_a_share_whose_process_fails_is_compiled_here(monkeypatch, command):
+    good = [sys.executable, "-c", f"import sys; sys.stdout.buffer.write({kernel_cache.packed([])!r})"]
+    monkeypatch.setattr(compile_kernels, "_command", lambda share: command if share[0] == "project" else good)
+    monkeypatch.setattr(compile_kernels, "compile_here", lambda share: [{"name": name} for name in share])
+    monkeypatch.setattr(compile_kernels.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert compile_kernels.compile_shares() == [{"name": "project"}, {"name": "project_backward"}]
+
+
+def test_a_process_that_never_ends_is_given_up(monkeypatch):
+    started = []
+    start = compile_kernels._start
+    monkeypatch.setattr(compile_kernels, "_start", lambda share: started.append(start(share)) or started[-1])
+    monkeypatch.setattr(
+        compile_kernels, "_command", lambda share: [sys.executable, "-c", "input = open(0); print(1 << 9**9)"]
+    )
+    monkeypatch.setattr(compile_kernels, "TIME_LIMIT_S", 0.01)
+    monkeypatch.setattr(compile_kernels, "compile_here", lambda share: [{"name": name} for name in share])
+    monkeypatch.setattr(compile_kernels.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert [entry["name"] for entry in compile_kernels.compile_shares()] == list(kernel_cache.KERNEL_MODULES)
+    assert len(started) == 2 and all(worker.returncode is not None for worker in started)
+
+
+def test_one_processor_compiles_here(monkeypatch):
+    monkeypatch.setattr(compile_kernels, "_start", lambda share: pytest.fail("started a process"))
+    monkeypatch.setattr(compile_kernels, "compile_here", lambda share: [{"name": name} for name in share])
+    monkeypatch.setattr(compile_kernels.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert [entry["name"] for entry in compile_kernels.compile_shares()] == list(kernel_cache.KERNEL_MODULES)
+
+
+def test_what_a_compiling_process_prints_besides_goes_to_the_log():
+    """A share of one small module, as the process itself runs it, with a chatty numba before it."""
+    chatty = (
+        "import sys; from splat_addon.trainer.rasterize import compile_kernels as c; here = c.compile_here; "
+        "c.compile_here = lambda share: print('numba says') or here(share); c.main(['adam_kernel'])"
+    )
+    worker = subprocess.run(
+        [sys.executable, "-c", chatty],
+        capture_output=True,
+        check=True,
+        env={**compile_kernels.os.environ, "PYTHONPATH": compile_kernels.os.pathsep.join(sys.path)},
+    )
+    (entry,) = kernel_cache.unpacked(worker.stdout)
+    assert entry["name"] == "adam_elements" and len(entry["code"]) > 1000
+    assert b"numba says" in worker.stderr
