@@ -73,7 +73,7 @@ class Follower:
         self.look_after_object(scene)
         if self.obstacle:
             return self.obstacle != former
-        self._take_up_newest()
+        self._take_up_newest(now)
         if is_disturbing(scene):
             return False
         if self._read is not None:
@@ -117,16 +117,19 @@ class Follower:
         else:
             self._object = item.name, uid
 
-    def _take_up_newest(self) -> None:
-        """Read what was saved last, unless that is done."""
+    def _take_up_newest(self, now: float) -> None:
+        """Read what was saved last, unless that is done; what was not asked for, only when a preview is due anyway."""
         event = self.run.splats
-        if event is None or event is self._taken or (self._thread is not None and self._thread.is_alive()):
+        if event is None or event is self._taken or not (self._is_asked or now >= self._next_at) or self._is_reading():
             return
         self._taken, self._is_asked = event, False
         self._thread = threading.Thread(
             target=self._read_file, args=(event, self.limit), name="splat preview", daemon=True
         )
         self._thread.start()
+
+    def _is_reading(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _read_file(self, event: SnapshotSaved, limit: int) -> None:
         """The thread. It touches nothing but the file and the answer."""
@@ -157,8 +160,13 @@ class Follower:
 
     def _is_worth_asking(self, scene: bpy.types.Scene, now: float) -> bool:
         progress, shown = self.run.progress, self.shown
-        is_reading = self._thread is not None and self._thread.is_alive()
-        if self._is_asked or is_reading or now < self._next_at or self.run.state != "training" or progress is None:
+        if (
+            self._is_asked
+            or self._is_reading()
+            or now < self._next_at
+            or self.run.state != "training"
+            or progress is None
+        ):
             return False
         if progress.step <= (shown.step if shown else 0):
             return False
