@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from splat_addon.run.config import TrainConfig
+from splat_addon.run.forecast import target_count
 from splat_addon.trainer.densify import ScreenGradients, make_densifier
-from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis, target_count
+from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis
 from splat_addon.trainer.densify.default import DefaultDensifier
 from splat_addon.trainer.densify.mcmc import McmcDensifier, add_noise, share
 from splat_addon.trainer.model import GaussianModel
