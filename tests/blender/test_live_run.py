@@ -294,7 +294,8 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     assert difference.mean() < 0.10 and difference.mean() < 0.6 * flipped.mean()
 
     trained = load_pixels(run.folder.path / run.evaluations[-1].folder / f"{view.name}.png")
-    render = render_splats(scene, tmp_path / "trainer.png", "SCENE")  # captures of a scene are trained as Blender blends
+    # Captures of a scene are trained as Blender blends.
+    render = render_splats(scene, tmp_path / "trainer.png", "SCENE")
     over_black = [picture[..., :3] * picture[..., 3:] for picture in (trained, render)]
     error = np.mean((over_black[0] - over_black[1]) ** 2)
     assert -10 * np.log10(error) > 48, "the same 8-bit picture that the trainer made"
