@@ -205,7 +205,7 @@ def count_pairs(rasterizer, gaussians, camera) -> dict[str, int]:
     from splat_addon.trainer.rasterize.layout import LOG2_CUTOFF, LOG2_OPACITY, NEGATIVE_B, ROOT_A
     from splat_addon.trainer.rasterize.passes import Parameters, draw
 
-    view, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
+    view, _, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
 
     @numba.njit
     def count(entries, starts, used, records, places, width, height):
@@ -279,7 +279,7 @@ def measure_peaks() -> dict[str, float]:
 def in_own_process(*arguments, **variables: str) -> dict:
     """What this file prints as JSON when it is called with `--worker` and the arguments, in this environment."""
     command = [sys.executable, __file__, "--worker", *map(str, arguments)]
-    worker = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **variables})
+    worker = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables})
     return json.loads(worker.stdout.splitlines()[-1])
 
 
