@@ -1,15 +1,18 @@
 """How long a training step takes on the CPU, phase by phase: `python benchmarks/rasterize.py [--json FILE]`.
 
+Also what the kernels take to compile, and to load when they are compiled, and what blending in linear light costs.
 Every size is measured in a process of its own, so that peak memory is its own too. Times are medians; "cpu" is process
 time over all threads, "wall" what passes. Beside the compiled backend stands the plain PyTorch one, tile by tile.
 """
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -92,6 +95,60 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
     return {"phases": watch.medians(), "peak_mb": peak_mb, "pairs": pairs}
 
 
+def measure_blend_spaces(count: int, width: int, height: int, threads: int, repeats: int) -> dict[str, float]:
+    """Milliseconds a step in each blend space, in turns, so that both see the same machine."""
+    import torch
+
+    torch.set_num_threads(threads)
+    from _scene import make_camera, make_gaussians
+
+    from splat_addon.trainer.rasterize import Gaussians, Moments
+    from splat_addon.trainer.rasterize.cpu import CpuRasterizer
+
+    camera, background, target = make_camera(width, height), torch.full((3,), 0.2), torch.rand(height, width, 3)
+    runs = {}
+    for space in ("display", "blender"):
+        gaussians = Gaussians(*(value.requires_grad_() for value in make_gaussians(count)))
+        moments = [Moments.like(value) for value in gaussians]
+        runs[space] = CpuRasterizer(threads=threads, blend_space=space), gaussians, moments, Stopwatch()
+    for step in range(1, repeats + 3):
+        for rasterizer, gaussians, moments, watch in runs.values():
+            watch.start()
+            offsets = torch.zeros(count, 2, requires_grad=True)
+            drawn = rasterizer.render(gaussians, camera, background, sh_degree=3, screen_offsets_px=offsets)
+            rasterizer.photometric_loss(drawn.image, target, None, 0.2).backward()
+            gradients = [value.grad for value in gaussians]
+            rasterizer.adam_step(gaussians, gradients, moments, list(RATES.values()), step)
+            for value in gaussians:
+                value.grad = None
+            watch.stop()
+            if step == 2:  # two to warm up
+                watch.laps.clear()
+            del offsets, drawn, gradients
+    clock = "cpu" if threads == 1 else "wall"
+    return {space: watch.medians()["step"][clock] for space, (*_, watch) in runs.items()}
+
+
+def measure_start() -> dict[str, float]:
+    """Seconds until the kernels can be called, PyTorch being imported."""
+    import torch  # noqa: F401
+
+    begin = time.perf_counter()
+    from splat_addon.trainer.rasterize.kernel_cache import kernels
+
+    kernels()
+    return {"s": time.perf_counter() - begin}
+
+
+def measure_starts() -> dict[str, float]:
+    """Cold, with an empty cache, and cached."""
+    from splat_addon.trainer.rasterize.kernel_cache import CACHE_VARIABLE
+
+    with tempfile.TemporaryDirectory() as folder:
+        starts = [in_own_process("start", **{CACHE_VARIABLE: folder})["s"] for _ in range(2)]
+    return {"cold_compile_s": round(starts[0], 2), "cached_start_s": round(starts[1], 3)}
+
+
 def measure_torch(count: int, width: int, height: int, threads: int, repeats: int) -> dict | None:
     """One size with PyTorch's own operators throughout; None where that backend is not there."""
     import torch
@@ -148,7 +205,7 @@ def count_pairs(rasterizer, gaussians, camera) -> dict[str, int]:
     from splat_addon.trainer.rasterize.layout import LOG2_CUTOFF, LOG2_OPACITY, NEGATIVE_B, ROOT_A
     from splat_addon.trainer.rasterize.passes import Parameters, draw
 
-    view, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
+    view, _, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
 
     @numba.njit
     def count(entries, starts, used, records, places, width, height):
@@ -219,10 +276,11 @@ def measure_peaks() -> dict[str, float]:
     return peaks
 
 
-def in_own_process(*arguments) -> dict | None:
-    """What this file prints as JSON when it is called with `--worker` and the arguments."""
+def in_own_process(*arguments, **variables: str) -> dict:
+    """What this file prints as JSON when it is called with `--worker` and the arguments, in this environment."""
     command = [sys.executable, __file__, "--worker", *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    worker = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables})
+    return json.loads(worker.stdout.splitlines()[-1])
 
 
 def measure_peer(path: str, count: int, width: int, height: int) -> float:
@@ -244,6 +302,8 @@ def main(arguments: list[str]) -> None:
 
     peaks = in_own_process("peaks")
     print(f"one core: {peaks['multiply_add_g']:.1f} G multiply-adds/s, {peaks['exp_g']:.1f} G exp/s")
+    starts = measure_starts()
+    print(f"kernels: cold compile {starts['cold_compile_s']:.1f} s, cached start {starts['cached_start_s']:.2f} s")
     cases = []
     for size in sizes:
         plain = in_own_process("torch", *size, 1, options.torch_repeats) if options.torch_repeats else None
@@ -255,8 +315,19 @@ def main(arguments: list[str]) -> None:
             report(cases[-1], result, peaks, plain)
             if options.peer:
                 print(f"    peer: {measure_peer(options.peer, *size):.1f} ms a step")
+    spaces = []
+    for threads in options.threads:
+        size = SIZES[1]
+        ms = in_own_process("spaces", *size, threads, max(options.repeats, 5) * 4)
+        more = ms["blender"] / ms["display"] - 1
+        spaces.append({"gaussians": size[0], "width": size[1], "height": size[2], "threads": threads, "step_ms": ms})
+        print(
+            f"\n{size[0]} gaussians @ {size[1]}x{size[2]}, {threads} threads, in turns: blend space display "
+            f"{ms['display']:.1f} ms, blender {ms['blender']:.1f} ms a step ({more:+.1%})"
+        )
     if options.json:
-        options.json.write_text(json.dumps({"cases": cases}, indent=1) + "\n", encoding="utf-8")
+        results = {"cases": cases, "start": starts, "blend_spaces": spaces}
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def case(backend: str, size: tuple, threads: int, result: dict, plain: dict | None) -> dict:
@@ -305,6 +376,10 @@ def report(row: dict, result: dict, peaks: dict, plain: dict | None) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         kind, numbers = sys.argv[2], list(map(int, sys.argv[3:]))
-        print(json.dumps({"cpu": measure_cpu, "torch": measure_torch, "peaks": measure_peaks}[kind](*numbers)))
+        measures = {
+            "cpu": measure_cpu, "torch": measure_torch, "peaks": measure_peaks, "spaces": measure_blend_spaces,
+            "start": measure_start,
+        }  # fmt: skip
+        print(json.dumps(measures[kind](*numbers)))
     else:
         main(sys.argv[1:])

@@ -116,6 +116,14 @@ def test_a_cache_that_cannot_be_written_only_costs_time(filled, fresh, monkeypat
     assert fresh.read_text() == "a file where the folder should be"
 
 
+def test_what_was_compiled_while_the_sources_changed_is_not_kept(filled, fresh, monkeypatch):
+    keys = iter(["as they were", "as they are"])
+    monkeypatch.setattr(kernel_cache, "_key", lambda: next(keys))
+    monkeypatch.setattr(kernel_cache, "_compile", lambda: kernel_cache._read(filled))
+    assert add_one(kernel_cache.kernels()) == pytest.approx(0.5)
+    assert not fresh.exists()
+
+
 def test_trainers_that_write_at_once_leave_a_whole_cache(filled, tmp_path):
     """Readers see nothing or everything while four write, and no half-written file stays behind."""
     index = kernel_cache._read(filled)

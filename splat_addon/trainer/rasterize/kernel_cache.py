@@ -59,6 +59,11 @@ def kernel(function: Callable) -> Callable:
 @functools.cache
 def cache_folder() -> Path:
     """Where the object code of exactly these sources for exactly this machine is kept."""
+    return _cache_root() / _key()
+
+
+def _key() -> str:
+    """What object code depends on, as it is now."""
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256()
@@ -69,7 +74,7 @@ def cache_folder() -> Path:
     versions = *(importlib.metadata.version(name) for name in ("numba", "llvmlite")), sys.version, platform.machine()
     target = llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     digest.update(repr((versions, target)).encode())
-    return _cache_root() / digest.hexdigest()[:24]
+    return digest.hexdigest()[:24]
 
 
 def _cache_root() -> Path:
@@ -99,8 +104,10 @@ def kernels(on_compile: Callable[[], None] | None = None) -> SimpleNamespace:
             if index is None:
                 if on_compile is not None:
                     on_compile()
+                key = _key()
                 index = _compile()
-                _keep(cache_folder(), index)
+                if _key() == key:  # an update may have come in between
+                    _keep(cache_folder(), index)
             _loaded.append(_load(index))
     return _loaded[0]
 

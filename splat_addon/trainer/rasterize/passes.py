@@ -1,7 +1,7 @@
 """The kernels in order: a view is projected, binned and blended, and the way back. Memory and threads are here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from .layout import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
+from .shelf import Shelf
 from .threads import Crew
 
 _ROW_NUMBERS = torch.cat([torch.arange(-64, 64), torch.arange(-64, 64) ** 2]).float()
@@ -30,13 +31,14 @@ _ROW_NUMBERS = torch.cat([torch.arange(-64, 64), torch.arange(-64, 64) ** 2]).fl
 
 @dataclass
 class Workshop:
-    """What passes work with: kernels, threads, options, and how many entries to make room for."""
+    """What passes work with: kernels, threads, options, memory, and how many entries to make room for."""
 
     kernels: SimpleNamespace
     crew: Crew
     eps2d: float
     antialiased: bool
     in_linear_light: bool
+    shelf: Shelf = field(default_factory=Shelf)
     entry_room: int = 1 << 16  # grows to what the views need
     on_phase: Callable[[str], None] | None = None  # called with the name of each phase when it is done
 
@@ -131,8 +133,9 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
     width, height = int(camera.width), int(camera.height)
     lens = camera_numbers(camera, shop.eps2d)
     room = -(-count // 8) * 8
-    records, bounds = torch.empty(room * RECORD), torch.empty(room * BOUNDS)
-    depths, radii = torch.empty(room), torch.empty(room)
+    empty = shop.shelf.empty
+    records, depths, radii = empty(room * RECORD), empty(room), empty(room)
+    bounds = empty(crew.size, room * RECORD).view(-1)[: room * BOUNDS]  # where the gradient rows will be
     ranges = crew.ranges(count, 8)
     invalid = torch.empty(crew.size, dtype=torch.int64)
 
@@ -151,9 +154,9 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
     shop.done("binning")
 
     tile_count = len(starts) - 1
-    blended, alpha, depth = torch.empty(height, width, 3), torch.empty(height, width), torch.empty(height, width)
-    image = torch.empty(height, width, 3) if shop.in_linear_light else blended
-    transmittance, entries_used = torch.empty(tile_count * PIXELS), torch.empty(tile_count, dtype=torch.int64)
+    blended, alpha, depth = empty(height, width, 3), empty(height, width), empty(height, width)
+    image = empty(height, width, 3) if shop.in_linear_light else blended
+    transmittance, entries_used = empty(tile_count * PIXELS), torch.empty(tile_count, dtype=torch.int64)
     places = records.view(torch.float64)
 
     def blend(part):
@@ -174,7 +177,8 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
 def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
     """The tiles' lists: entries, and where each list starts (tiles + 1)."""
     crew, kernels = shop.crew, shop.kernels
-    order, other_order, keys, other_keys = torch.empty(4, count, dtype=torch.int32)
+    empty = shop.shelf.empty
+    order, other_order, keys, other_keys = empty(4, count, dtype=torch.int32)
     digit_counts, drawn_count = torch.empty(DIGIT_COUNTS, dtype=torch.int32), torch.empty(1, dtype=torch.int64)
     depth_bits = depths.view(torch.int32)
     kernels.sort_by_depth(count, depth_bits, order, keys, other_order, other_keys, digit_counts, drawn_count)
@@ -187,8 +191,8 @@ def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int,
     def find(part):
         room, needed = shop.entry_room // crew.size, torch.empty(1, dtype=torch.int64)
         while True:
-            found[part] = torch.empty(room, dtype=torch.int64)
-            found_tiles[part] = torch.empty(room, dtype=torch.int32)
+            found[part] = empty(room, dtype=torch.int64)
+            found_tiles[part] = empty(room, dtype=torch.int32)
             kernels.find_tiles(
                 order, *ranges[part], bounds, width, height, torch.empty(ROW_BOUNDS), room,
                 found[part], found_tiles[part], tile_counts[part], needed,
@@ -202,7 +206,7 @@ def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int,
     shop.entry_room = max(shop.entry_room, int(max(found_counts) * crew.size * 1.1))
     starts = torch.empty(tile_count + 1, dtype=torch.int64)
     kernels.place_lists(crew.size, tile_count, tile_counts, starts)
-    entries = torch.empty(sum(found_counts), dtype=torch.int64)
+    entries = empty(sum(found_counts), dtype=torch.int64)
     crew.run(
         lambda part: kernels.fill_lists(found[part], found_tiles[part], found_counts[part], tile_counts[part], entries)
     )
@@ -218,7 +222,7 @@ def blend_back(
     nothing = torch.zeros(view.height * view.width if with_depth else 0)
     d_alpha = nothing if d_alpha is None else flat(d_alpha)
     d_depth = nothing if d_depth is None else flat(d_depth)
-    rows = torch.empty(crew.size, len(view.records))
+    rows = shop.shelf.empty(crew.size, len(view.records))
     background_sums = torch.empty(len(view.entries_used), 3, 8)
     places = view.records.view(torch.float64)
 
@@ -240,7 +244,7 @@ def project_back(shop: Workshop, view: View, rows: Tensor) -> list[Tensor]:
     """Gradient rows to the gradients of means, log_scales, quaternions, logit_opacities, offsets and sh."""
     crew, count = shop.crew, view.parameters.gaussian_count
     room, coefficients = len(view.depths), view.parameters.coefficients
-    gradients = [torch.empty(room, *shape) for shape in ((3,), (3,), (4,), (), (2,), (coefficients, 3))]
+    gradients = [shop.shelf.empty(room, *shape) for shape in ((3,), (3,), (4,), (), (2,), (coefficients, 3))]
     ranges = crew.ranges(count, 8)
 
     def project(part):
