@@ -110,6 +110,7 @@ def _watch(outlives: bool) -> dict[str, tuple[float, float]]:
         folder = Path(scratch) / "run"
         run = live_run.start(bpy.context.scene, config, folder, Path(sys.executable), outlives)
         ply.write_splats(folder / "preview.ply", cloud)
+        preview.prepare()  # at the click on Start
         while not run.is_over:
             time.sleep(TICK_S)
             _, pump_ms = _timed(live_run.pump)

@@ -140,7 +140,9 @@ class SPLAT_OT_command_training(bpy.types.Operator):
 
 
 def start_ticking() -> None:
-    """Let Blender's timer watch the run. Timers do not tick in background mode; scripts call `live_run.pump`."""
+    """Let Blender's timers watch and follow the run. They do not tick in background mode; scripts call
+    `live_run.pump`."""
+    preview.prepare()
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK_S, persistent=True)
     if not bpy.app.timers.is_registered(_follow):

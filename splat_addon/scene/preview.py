@@ -17,7 +17,8 @@ from ..errors import SplatError
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import read_splats
 from ..run.events import SnapshotSaved
-from . import live_run, run_object
+from . import live_run, run_object, splats
+from .splat_nodes import splat_quads
 
 MOST_SPLATS = 100_000  # shown in a preview; the main thread is held about 1 ms for 1000
 FEWEST_SPLATS = 20_000
@@ -148,10 +149,12 @@ class Follower:
             self.obstacle = "edited"
             return True
         assert read.cloud is not None
+        is_first = item is None
         item = run_object.put(scene, folder, read.cloud)
         _evaluate(scene)
         self._left_at, hold_s = time.monotonic(), time.perf_counter() - began
-        self.limit = _fitting(self.limit, len(read.cloud), hold_s)
+        if not is_first:  # making the object is dearer, whatever the count
+            self.limit = _fitting(self.limit, len(read.cloud), hold_s)
         self._object = item.name, item.session_uid
         self.shown = Shown(read.event.step, len(read.cloud), read.total)
         self._cost_s = hold_s + read.seconds  # reading takes about as long as the trainer took for writing
@@ -213,6 +216,12 @@ def is_unwanted(run: live_run.LiveRun, scene: bpy.types.Scene) -> bool:
         return False
     follower.look_after_object(scene)
     return follower.obstacle == "deleted"
+
+
+def prepare() -> None:
+    """Make what displays splats, which takes a quarter of a second in a file that has none: at a click, not later."""
+    if not splats.has_native_splats():
+        splat_quads()
 
 
 def forget_object() -> None:
