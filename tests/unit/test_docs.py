@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = ("capture", "seeds")  # the settings that other panels hold
 INTERFACE = ("operators", "panels", "splat_addon/scene")
+SHIPPED = ("operators", "panels", "splat_addon")
+HOLE = "…"  # in a message of the pages: what differs from case to case
 CHOICES = {"cpu": "CPU", "cuda": "CUDA", "mcmc": "MCMC"}
 _CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -48,6 +50,15 @@ def test_every_bold_name_of_a_page_is_in_the_interface(page):
     assert not bold - headings - names_in_the_interface()
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "docs"], ids=lambda page: page.name)
+def test_every_message_of_a_page_is_one_that_the_code_can_give(page):
+    said = texts_of_the_code()
+    for message in messages_of(page):
+        parts = [part.strip(" .:;,") for part in message.split(HOLE)]
+        unknown = [part for part in parts if not any(part in text for text in said)]
+        assert not unknown, f"docs/{page.name}: '{message}'"
+
+
 def test_the_training_page_has_every_setting_under_its_heading_with_its_default_and_range():
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     sections = {part.partition("\n")[0]: part for part in page.split("\n### ")}
@@ -68,6 +79,30 @@ def test_the_training_page_has_every_preset():
     for name, values in PRESETS.items():
         row = f"| **{name.title()}** | {counted(values['iterations'])} | {counted(values['max_resolution'])} px |"
         assert len(values) == 2 and row in page, f"docs/training.md lacks: {row} …"
+
+
+def messages_of(page: Path) -> list[str]:
+    """The first column of the tables of messages; alternatives are divided by a slash."""
+    tables = re.findall(r"^\| message \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = [row.split("|")[1].strip() for table in tables for row in table.splitlines()]
+    return [message for row in rows for message in row.split(" / ")]
+
+
+@functools.cache
+def texts_of_the_code() -> tuple[str, ...]:
+    """Every text in the shipped code, with holes where values are put in."""
+    said = []
+    for file in (file for folder in SHIPPED for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                said.append(
+                    "".join(
+                        getattr(part, "value", HOLE) if isinstance(part, ast.Constant) else HOLE for part in node.values
+                    )
+                )
+    return tuple(said)
 
 
 def row_of(spec) -> str:
