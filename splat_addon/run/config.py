@@ -90,7 +90,7 @@ class TrainConfig:
     )
     sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, group="Learning Rates")
     sh_rest_rate: float = _setting(
-        8e-4, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
+        1.6e-3, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
     )
     sh_full_at: float = _setting(
         0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, group="Quality"

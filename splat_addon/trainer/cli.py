@@ -5,10 +5,10 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 
 from ..errors import RunError, SplatError
+from ..run.arguments import add_settings, with_settings
 from ..run.config import PRESETS, TrainConfig, with_preset
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
@@ -61,16 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last checkpoint")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
     parser.add_argument("--preset", choices=list(PRESETS), default="balanced", help="how long and how finely to train")
-    for spec in fields(TrainConfig):
-        if spec.name == "capture":
-            continue
-        option = "--" + spec.name.replace("_", "-")
-        help_text = f"{spec.metadata['doc']} (default {spec.default})".replace("%", "%%")
-        if spec.type is bool:
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=help_text)
-        else:
-            choices = spec.metadata["choices"] or None
-            parser.add_argument(option, type=type(spec.default), choices=choices, default=None, help=help_text)
+    add_settings(parser)
     options = parser.parse_args(arguments)
     if (options.capture is None) == (options.resume is None):
         parser.error("give the folder of a capture, or --resume with a run folder")
@@ -79,12 +70,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def configure(options: argparse.Namespace) -> TrainConfig:
     """The settings that the command line asks for. Raises RunError when one is out of range."""
-    given = {spec.name: getattr(options, spec.name) for spec in fields(TrainConfig) if spec.name != "capture"}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    config = with_preset(TrainConfig(capture=str(options.capture.resolve())), options.preset)
-    config = replace(config, **chosen)
-    config.check()
-    return config
+    preset = with_preset(TrainConfig(capture=str(options.capture.resolve())), options.preset)
+    return with_settings(preset, vars(options))
 
 
 def summary_line(summary: dict) -> str:
