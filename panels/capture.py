@@ -8,8 +8,9 @@ from ..operators.capture import SPLAT_OT_cancel_capture, SPLAT_OT_capture_scene
 from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
 from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
+from ..splat_addon.run.wording import in_time
 from ..splat_addon.scene import live_render
-from .wrap import WRAP, draw_sentence, duration
+from .wrap import WRAP, draw_sentence
 
 
 class SidebarPanel:
@@ -123,7 +124,7 @@ def _draw_progress(layout, render: live_render.LiveRender) -> None:
     row.operator(SPLAT_OT_cancel_capture.bl_idname, text="", icon="X")
     left = render.progress.seconds_left if render.progress else math.nan
     if not math.isnan(left):
-        layout.label(text=f"{duration(left)} left, with {render.engine}")
+        layout.label(text=f"{in_time(left)} left, with {render.engine}")
 
 
 def _draw_messages(layout, render: live_render.LiveRender) -> None:

@@ -9,20 +9,6 @@ import pytest
 SIZE = (48, 32)  # width and height of the test images
 
 
-@pytest.fixture(scope="module")
-def graphics():
-    """The graphics card, or the processor in its place. Blender 5.2 and newer can have it without a window."""
-    import gpu
-
-    if not hasattr(gpu, "init"):
-        pytest.skip("this Blender cannot draw without a window (gpu.init came with 5.2)")
-    try:
-        gpu.init()
-    except Exception as error:
-        pytest.skip(f"no OpenGL on this machine: {error}")
-    return gpu
-
-
 @pytest.fixture
 def modules(extension):
     """The modules that draw."""

@@ -289,14 +289,14 @@ def test_while_splats_are_drawn_a_box_stands_for_their_object_in_the_viewport_al
     bpy.context.view_layer.update()
     *look, box = item.modifiers
     assert not any(modifier.show_viewport for modifier in look) and all(modifier.show_render for modifier in look)
-    assert box.name == "Splat Bounds" and not box.show_render
+    assert box.name == "Splat Box" and not box.show_render
     corners = np.array(item.evaluated_get(bpy.context.evaluated_depsgraph_get()).bound_box)
     assert np.allclose(np.ptp(corners, axis=0), np.ptp(cloud.means, axis=0), rtol=0.05, atol=0.05)
     instances = [entry for entry in bpy.context.evaluated_depsgraph_get().object_instances if entry.is_instance]
     assert len(instances) <= 1, "the render look is not computed for the viewport"
     chosen.show = False
     assert [(modifier.name, modifier.show_viewport) for modifier in item.modifiers] == before
-    assert "Splat Bounds" not in bpy.data.node_groups
+    assert "Splat Box" not in bpy.data.node_groups
 
 
 def test_the_toggle_says_why_it_cannot_be_used_and_toggles(extension):
