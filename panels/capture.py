@@ -57,6 +57,7 @@ class SPLAT_PT_capture_images(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_capture_images"
     bl_parent_id = "SPLAT_PT_capture"
     bl_label = "Images"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.splat.capture
@@ -82,6 +83,7 @@ class SPLAT_PT_capture_cameras(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_capture_cameras"
     bl_parent_id = "SPLAT_PT_capture"
     bl_label = "Cameras"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, active = self.layout, context.active_object
@@ -97,6 +99,7 @@ class SPLAT_PT_capture_cameras(SidebarPanel, bpy.types.Panel):
 class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_seeds"
     bl_label = "Seeds"
+    bl_options = {"DEFAULT_CLOSED"}  # a capture of the scene makes them by itself
 
     def draw(self, context):
         layout = self.layout

@@ -1,4 +1,4 @@
-"""Sentences as panels write them. Labels are one line each: sentences are broken at spaces."""
+"""Sentences and facts as panels write them. Labels are one line each: sentences are broken at spaces."""
 
 WRAP = 35  # letters that fit into the sidebar at its usual width, beside an icon
 
@@ -19,3 +19,12 @@ def draw_sentence(layout, text: str, icon: str, width: int) -> None:
     for line in wrapped(text, width):
         column.label(text=line, icon=icon)
         icon = "BLANK1"
+
+
+def draw_fact(layout, name: str, value: str) -> None:
+    """A name and what is known about it, aligned with the settings around them."""
+    split = layout.split(factor=0.4)
+    left = split.row()
+    left.alignment = "RIGHT"
+    left.label(text=name)
+    split.label(text=value)

@@ -54,7 +54,7 @@ def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
     item, capture = find(scene, folder), capture_of(folder)
     if item is None or capture is None:
         return []
-    names = []
+    names: list[str] = []
     for other in scene.objects:
         path = other.get(RUN_KEY)
         if path in (None, str(folder.path)) or other.library is not None or not splats.is_splats(other):
@@ -86,7 +86,9 @@ def capture_of(folder: RunFolder) -> Path | None:
 
 
 def _lies_where(other: bpy.types.Object, item: bpy.types.Object) -> bool:
-    return other.parent == item.parent and np.allclose(other.matrix_basis, item.matrix_basis, atol=1e-6)
+    return other.parent == item.parent and np.allclose(
+        np.array(other.matrix_basis), np.array(item.matrix_basis), atol=1e-6
+    )
 
 
 def _is_seen(item: bpy.types.Object, scene: bpy.types.Scene) -> bool:

@@ -115,7 +115,7 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
     draw()
     assert record[0][0] == "icon" and record[0][2] >= 6
     assert record[1:] == [
-        "Loss 0.0000 at step 1000", "Held-out PSNR 30.00 dB", "Training views 31.50 dB (grey)"
+        "Loss 0.0000", "Held-out PSNR 30.00 dB", "Training views 31.50 dB (grey)"
     ]  # fmt: skip
     seconds = []
     for _ in range(50):
@@ -123,3 +123,37 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
         draw()
         seconds.append(time.perf_counter() - began)
     assert sorted(seconds)[25] < 0.002
+
+
+def append(run_path, *events) -> None:
+    with open(run_path / "events.jsonl", "a") as file:
+        file.write("".join(json.dumps(event) + "\n" for event in events))
+
+
+def test_while_the_panel_is_shown_the_curves_have_the_news_as_soon_as_the_numbers(extension, run_path):
+    curves = extension.module("splat_addon.scene.curves")
+    curves.icon_for(run_path, SIZE)
+    curves.repaint()
+    bpy.app.timers.unregister(curves.repaint)  # as Blender does with a timer that has run
+    curves._Curves.cost_s = 0.0
+    append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
+    curves.follow()
+    assert curves.history().loss.steps[-1] == 1000, "nobody looks: nothing is read"
+    curves.icon_for(run_path, SIZE)
+    curves.follow()
+    assert curves.history().loss.steps[-1] == 1001 and curves._Curves.painted[1] == len(curves.history().loss.steps)
+    assert not bpy.app.timers.is_registered(curves.repaint), "until it is drawn again"
+
+
+def test_following_takes_a_small_part_of_the_time(extension, run_path):
+    curves = extension.module("splat_addon.scene.curves")
+    curves.icon_for(run_path, SIZE)
+    curves.repaint()
+    assert curves._Curves.cost_s > 0
+    curves._Curves.cost_s = 3600.0
+    append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
+    curves.icon_for(run_path, SIZE)
+    curves.follow()
+    assert curves.history().loss.steps[-1] == 1000 and bpy.app.timers.is_registered(curves.repaint)
+    curves.repaint()
+    assert curves.history().loss.steps[-1] == 1001

@@ -324,7 +324,7 @@ def test_large_clouds_are_shown_in_part_and_that_is_said(following):
     item = following.show(40)
     assert len(heights(item)) == 12
     panel = following.extension.module("panels.training").SPLAT_PT_training
-    assert "Shown: step 10, 12 of 40 splats" in texts(drawn(panel, bpy.context))
+    assert "Shown step 10 12 of 40" in texts(drawn(panel, bpy.context))
 
 
 def test_the_most_visible_are_kept_in_their_order(extension):
