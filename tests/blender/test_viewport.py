@@ -132,6 +132,19 @@ def test_fingerprints_tell_apart_what_looks_different(extension, texels):
     assert texels.fingerprint(item.data) != before
 
 
+def test_splats_that_are_marked_as_hidden_are_not_drawn_and_a_change_of_that_is_noticed(extension, texels):
+    item, cloud = make_splats(extension)
+    before = texels.fingerprint(item.data)
+    hidden = item.data.attributes.new(extension.module("splat_addon.scene.hiding").HIDDEN, "BOOLEAN", "POINT")
+    hidden.data.foreach_set("value", [index % 2 == 0 for index in range(40)])
+    packed = texels.pack(item.data, np.empty((40, 60), dtype=np.float32), 3)
+    assert packed.is_shown.tolist() == [False, True] * 20
+    marked = texels.fingerprint(item.data)
+    hidden.data.foreach_set("value", [False] * 40)
+    assert len({before, marked, texels.fingerprint(item.data)}) == 3
+    assert texels.pack(item.data, np.empty((40, 60), dtype=np.float32), 3).is_shown is None
+
+
 def test_numbers_for_the_ramp_are_found_by_what_they_mean(extension, texels):
     item, cloud = make_splats(extension)
     score = np.linspace(-3, 3, 40).astype(np.float32)
