@@ -133,7 +133,7 @@ def test_fingerprints_tell_apart_what_looks_different(extension, texels):
 
 
 def test_splats_that_are_marked_as_hidden_are_not_drawn_and_a_change_of_that_is_noticed(extension, texels):
-    item, cloud = make_splats(extension)
+    item, _ = make_splats(extension)
     before = texels.fingerprint(item.data)
     hidden = item.data.attributes.new(extension.module("splat_addon.scene.hiding").HIDDEN, "BOOLEAN", "POINT")
     hidden.data.foreach_set("value", [index % 2 == 0 for index in range(40)])
