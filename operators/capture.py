@@ -5,7 +5,7 @@ import bpy
 from ..splat_addon.capture.capture import Points
 from ..splat_addon.errors import CaptureError
 from ..splat_addon.run.rendering import RenderPlan, Shot
-from ..splat_addon.scene import live_render, meshes, point_clouds, rigs, shots, source
+from ..splat_addon.scene import live_render, meshes, point_clouds, preflight, rigs, shots, source
 from ..splat_addon.scene.settings import absolute
 from .report import reports_errors
 
@@ -201,6 +201,8 @@ def stop_ticking() -> None:
 def _tick() -> float | None:
     events = live_render.pump()
     is_last = not events and not live_render.is_rendering()
+    if is_last:
+        preflight.forget()  # what was known was about no capture, or another one
     if events or is_last:  # once more after the end: only then panels have moved to their places
         for window in bpy.context.window_manager.windows:
             for area in window.screen.areas:

@@ -4,6 +4,7 @@ import bpy
 
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene import source
+from ..splat_addon.scene.splats import is_splats
 from .report import reports_errors
 
 
@@ -19,6 +20,9 @@ class SPLAT_OT_hide_source(bpy.types.Operator):
     def poll(cls, context):
         if context.mode != "OBJECT":
             cls.poll_message_set("Switch to Object Mode first")
+            return False
+        if not any(map(is_splats, context.scene.objects)):
+            cls.poll_message_set("This scene has no splats yet: train, or import some")
             return False
         if not source.is_visible(context.view_layer):
             cls.poll_message_set("Nothing that renders is seen here, beside splats")

@@ -6,7 +6,7 @@ import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
 from ..splat_addon.run.wording import counted, in_time, ordinal, processor
-from ..splat_addon.scene import live_run, machine, preflight, preview
+from ..splat_addon.scene import live_render, live_run, machine, preflight, preview
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
 from .source import draw_source
@@ -39,11 +39,11 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
             if body is not None:
                 _draw_settings(body, scene, is_free=False)
             return
+        if run is not None:
+            _draw_numbers(layout, run)
         _draw_settings(layout, scene, is_free=True)
         _draw_start(layout, scene)
         _draw_follow(layout, context)
-        if run is not None:
-            _draw_numbers(layout, run)
 
 
 class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
@@ -100,6 +100,8 @@ def _draw_start(layout, scene) -> None:
         layout.operator("preferences.addon_show", text="Set Up Trainer …").module = machine.ROOT_PACKAGE
     if not scene.splat.capture.folder:
         draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO", WRAP)
+    elif live_render.is_rendering():
+        draw_sentence(layout, "The capture is being rendered: train when it is done.", "TIME", WRAP)
     else:
         _draw_preflight(layout, preflight.look(scene))
     layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
@@ -111,6 +113,8 @@ def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
     if known is None:
         column.label(text="Looking at the capture …", icon="TIME")
         return
+    if known.hint:
+        draw_sentence(column, known.hint, "INFO", WRAP)
     for name, value in known.rows:
         draw_fact(column, name, value)
     for problem in known.problems:
@@ -140,24 +144,25 @@ def _draw_progress(layout, run: live_run.LiveRun) -> None:
 
 
 def _draw_numbers(layout, run: live_run.LiveRun) -> None:
-    """What the run does or has done, in words."""
+    """What the run does; when it is over, how it ended and what it has reached."""
     column = layout.column(align=True)
     progress = run.progress
-    if progress is not None:
+    if run.message:
+        draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK", WRAP)
+    if progress is not None and not run.is_over:
         of = f" of {counted(run.iterations)}" if progress.step <= run.iterations else ""
         draw_fact(column, "Step", f"{counted(progress.step)}{of}")
         draw_fact(column, "Speed", f"{progress.steps_per_s:.1f} it/s, {processor(run.backend)}")
+    if progress is not None:
         draw_fact(column, "Splats", counted(progress.gaussian_count))
     if run.evaluations:
         first, last = run.evaluations[0], run.evaluations[-1]
         before = f", init {first.psnr_db:.2f}" if last is not first else ""
-        draw_fact(column, "Held-out", f"{last.psnr_db:.2f} dB{before}")
+        draw_fact(column, "Held-out PSNR", f"{last.psnr_db:.2f} dB{before}")
         if math.isfinite(last.train_psnr_db):
-            draw_fact(column, "Trained", f"{last.train_psnr_db:.2f} dB")
+            draw_fact(column, "Training PSNR", f"{last.train_psnr_db:.2f} dB")
     for warning in run.warnings[:3]:
         draw_sentence(column, warning, "INFO", WRAP)
-    if run.message:
-        draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK", WRAP)
 
 
 def _draw_follow(layout, context) -> None:

@@ -43,11 +43,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What is known about a run that was not started: `rows` of a name and what is known, `problems` to solve first."""
+    """What is known about a run that was not started: `rows` of a name and what is known, `problems` to solve first,
+    and in `hint` what is to be done before anything can be known."""
 
     rows: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
     needs: Forecast | None = None
+    hint: str = ""
 
 
 class _Known:
@@ -113,6 +115,8 @@ def _draw_when_known() -> float | None:
 
 def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
     """What `config` will need, read from the capture's files and the heads of its photos."""
+    if _is_empty(Path(config.capture)):
+        return Preflight(hint=f"Nothing is captured in {Path(config.capture).name} yet: capture the scene first.")
     try:
         listing = listing_of(config)
     except SplatError as error:
@@ -148,6 +152,13 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
     if not listing.seed_count:
         problems.append("The capture has no points to start from. Capture again, or add points3d.ply.")
     return Preflight(tuple(rows), tuple(problems), needs)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder is not there, or holds nothing but what is hidden, as a capture that is being rendered."""
+    with contextlib.suppress(OSError):
+        return not folder.exists() or (folder.is_dir() and all(file.name[:1] == "." for file in folder.iterdir()))
+    return False
 
 
 def listing_of(config: TrainConfig) -> Listing:

@@ -58,6 +58,15 @@ def test_numbers_stand_at_the_axes_and_grow_with_the_screens_resolution(extensio
     assert (chart._number(7000, []), chart._number(2_500_000, [])) == ("7k", "2.5M")
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0045, 0.0212), (0.06, 0.085), (18.7, 29.6), (0.9999, 1.0001), (-3, 70)])
+def test_the_scale_of_values_is_told_by_two_numbers_at_least(extension, low, high):
+    chart = extension.module("splat_addon.scene.chart")
+    for height in (60, 115, 230):
+        ticks = chart._value_ticks(low, high, max(3, height // 35))
+        words = [chart._number(tick, ticks) for tick in ticks]
+        assert 2 <= len(ticks) <= 12 and len(set(words)) == len(words) and all(low <= tick <= high for tick in ticks)
+
+
 @pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5, 0.5], [1e-9, 1e9]])
 def test_odd_curves_are_painted_without_complaint(extension, values):
     chart = extension.module("splat_addon.scene.chart")

@@ -118,7 +118,13 @@ def test_what_does_not_fit_is_said_with_its_remedy(preflight, capture, monkeypat
 def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
     splat = bpy.context.scene.splat
     splat.capture.folder = str(tmp_path / "nowhere")
-    assert "does not exist" in known(preflight).problems[0]
+    assert known(preflight).hint == "Nothing is captured in nowhere yet: capture the scene first."
+    (tmp_path / "nowhere" / ".rendering").mkdir(parents=True)
+    splat.training.iterations = 77
+    assert known(preflight).hint and not preflight.look(bpy.context.scene).problems
+    (tmp_path / "nowhere" / "notes.txt").write_text("mine")
+    splat.training.iterations = 78
+    assert "holds neither transforms.json nor a COLMAP model" in known(preflight).problems[0]
     splat.capture.folder = str(capture)
     splat.training.hold_out_every = 0
     (capture / "points3d.ply").unlink()
@@ -166,6 +172,24 @@ def test_without_a_capture_the_panel_says_so(panel, preflight, preferences):
     assert "Capture the scene first, or choose the folder of a capture." in texts(record)
     assert ("operator", "preferences.addon_show", "Set Up Trainer …") not in record
     assert ("operator", "splat.start_training", None) in record, "greyed, it says why"
+
+
+def test_while_the_capture_is_rendered_the_panel_waits(extension, panel, preflight, preferences, capture, monkeypatch):
+    live_render = extension.module("splat_addon.scene.live_render")
+    render = live_render.LiveRender(capture, None, total=9)
+    monkeypatch.setattr(live_render._Watched, "render", render)
+    assert "The capture is being rendered: train when it is done." in texts(drawn(panel, bpy.context))
+    render.state = "finished"
+    assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
+
+
+def test_a_finished_capture_is_looked_at_anew(extension, preflight, capture, tmp_path):
+    operators = extension.module("operators.capture")
+    first = known(preflight)
+    assert preflight.look(bpy.context.scene) is first
+    assert operators._tick() is None, "no render is watched any more"
+    assert preflight.look(bpy.context.scene) is None
+    preflight.wait()
 
 
 def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, preflight, preferences, capture):
@@ -218,7 +242,7 @@ def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension,
     assert ("progress", "Training 25 % · 1 min 1 s left") in record
     said = texts(record)
     assert "Step 250 of 1\u00a0000 Speed 12.3 it/s, CPU Splats 860" in said
-    assert "Held-out 25.50 dB, init 12.00 Trained 27.25 dB" in said
+    assert "Held-out PSNR 25.50 dB, init 12.00 Training PSNR 27.25 dB" in said
     assert "One photo is missing." in said
     commands = [entry[2] for entry in record if entry[1] == "splat.command_training"]
     assert commands == ["Pause", "Snapshot", "Stop"] and ("prop", "follow_training") in record
@@ -247,7 +271,10 @@ def test_finished_it_shows_what_was_reached(extension, panel, run):
     say(extension, run, "Finished", 1000, False, 860, 80.0)
     record = drawn(panel, bpy.context)
     said = texts(record)
-    assert "Finished after 1000 steps." in said and "Held-out 30.00 dB Trained 31.00 dB" in said
+    assert "Finished after 1000 steps. Splats 860 Held-out PSNR 30.00 dB Training PSNR 31.00 dB" in said
+    assert "Speed" not in said
+    names = [entry[1] for entry in record]
+    assert names.index("Finished after 1000 steps.") < names.index("preset"), "the result is seen at once"
     assert ("operator", "splat.start_training", None) in record and (
         "operator",
         "splat.resume_training",
