@@ -22,6 +22,7 @@ from ..splat_addon.run.arguments import add_settings, with_settings
 from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
+from ..splat_addon.run.wording import counted, processor
 from ..splat_addon.scene import found_runs, live_run, machine, splats, trainer_setup
 from ..splat_addon.scene.settings import remember_run, train_config
 from .capture import surfaces_to_capture
@@ -226,7 +227,7 @@ class _Teller:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             views = f"{event.training_views} training views, {event.held_out_views} held out"
-            _say(f"{event.backend}: {views}, {event.gaussian_count} seeds")
+            _say(f"{processor(event.backend)}: {views}, {counted(event.gaussian_count)} seeds")
         elif isinstance(event, Evaluated):
             name = "init only" if event.step == 0 else f"step {event.step}"
             _say(f"Held-out at {name}: PSNR {event.psnr_db:.2f} dB, SSIM {event.ssim:.4f}")
@@ -234,7 +235,8 @@ class _Teller:
             _say(f"Warning: {event.message} {event.remedy}".rstrip())
         elif isinstance(event, Progressed) and int(10 * event.fraction) > self._told:
             self._told = int(10 * event.fraction)
-            _say(f"{10 * self._told} %, step {event.step}, {event.gaussian_count} splats, {event.steps_per_s:.1f} it/s")
+            splats = f"{counted(event.gaussian_count)} splats"
+            _say(f"{10 * self._told} %, step {counted(event.step)}, {splats}, {event.steps_per_s:.1f} it/s")
         elif isinstance(event, Finished):
             _say("Stopped; the result is saved." if event.stopped else "Finished.")
 

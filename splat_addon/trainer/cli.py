@@ -13,6 +13,7 @@ from ..run.config import PRESETS, TrainConfig, with_preset
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.process import TrainerProcess, trainer_command
+from ..run.wording import counted, processor
 
 BAR_WIDTH = 24
 
@@ -76,8 +77,8 @@ def configure(options: argparse.Namespace) -> TrainConfig:
 
 def summary_line(summary: dict) -> str:
     """The result in one line."""
-    parts = [f"{summary['iterations']} steps in {summary['train_seconds']:.1f} s on {summary['backend']}"]
-    parts.append(f"{summary['gaussian_count']} splats")
+    parts = [f"{summary['iterations']} steps in {summary['train_seconds']:.1f} s on {processor(summary['backend'])}"]
+    parts.append(f"{counted(summary['gaussian_count'])} splats")
     if summary["held_out_psnr_db"] is not None:
         parts.append(f"held-out PSNR {summary['held_out_psnr_db']:.2f} dB, SSIM {summary['held_out_ssim']:.4f}")
         parts.append(f"training views {summary['train_psnr_db']:.2f} dB")
@@ -97,8 +98,8 @@ class Screen:
         """Put an event on the screen."""
         if isinstance(event, Started):
             self.line(
-                f"{event.backend}: {event.training_views} training views, {event.held_out_views} held out,"
-                f" {event.gaussian_count} seeds"
+                f"{processor(event.backend)}: {event.training_views} training views, {event.held_out_views} held out,"
+                f" {counted(event.gaussian_count)} seeds"
             )
         elif isinstance(event, Progressed):
             self._bar(event)
@@ -127,7 +128,7 @@ class Screen:
         loss = "" if math.isnan(event.loss) else f" loss {event.loss:.4f}"
         text = (
             f"[{'█' * done}{'·' * (BAR_WIDTH - done)}] step {event.step} {event.steps_per_s:.1f} it/s"
-            f"{left} {event.gaussian_count} splats{loss} {self._quality} {event.state}"
+            f"{left} {counted(event.gaussian_count)} splats{loss} {self._quality} {event.state}"
         )
         print("\r" + text.ljust(self._bar_length), end="", flush=True)
         self._bar_length = len(text)
