@@ -10,6 +10,7 @@ The exit code is 0 when it was done, 1 when it could not be (a sentence says why
 """
 
 import argparse
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from .capture import surfaces_to_capture
 from .setup import python_of
 
 NAME = "splat"
+_POLL = re.compile(r"^Operator bpy\.ops\.\S+\.poll\(\) ")  # what Blender puts before an operator's own sentence
 
 
 class _Registered:
@@ -61,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{error.message} {error.remedy}".strip(), file=sys.stderr, flush=True)
         return 1
     except RuntimeError as error:  # an operator's report
-        print(" ".join(str(error).split()).removeprefix("Error: "), file=sys.stderr, flush=True)
+        text = " ".join(str(error).split()).removeprefix("Error: ")
+        print(_POLL.sub("", text), file=sys.stderr, flush=True)
         return 1
     return 0
 

@@ -179,5 +179,6 @@ def preset_of(config: TrainConfig) -> str:
 
 def label(spec: Field) -> str:
     """The name of a setting as the interface shows it."""
-    special = {"max_gaussians": "Max Splats", "sh_degree": "SH Degree", "ssim_lambda": "SSIM Weight"}
-    return special.get(spec.name, spec.name.replace("_", " ").title())
+    special = {"max_gaussians": "Max Splats", "ssim_lambda": "SSIM Weight"}
+    words = (word.upper() if word in ("sh", "mb") else word.title() for word in spec.name.split("_"))
+    return special.get(spec.name, " ".join(words))

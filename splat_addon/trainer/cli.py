@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import RunError, SplatError
 from ..run.arguments import add_settings, with_settings
-from ..run.config import PRESETS, TrainConfig, with_preset
+from ..run.config import TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.process import TrainerProcess, trainer_command
@@ -61,7 +61,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last checkpoint")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
-    parser.add_argument("--preset", choices=list(PRESETS), default="balanced", help="how long and how finely to train")
     add_settings(parser)
     options = parser.parse_args(arguments)
     if (options.capture is None) == (options.resume is None):
@@ -71,8 +70,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def configure(options: argparse.Namespace) -> TrainConfig:
     """The settings that the command line asks for. Raises RunError when one is out of range."""
-    preset = with_preset(TrainConfig(capture=str(options.capture.resolve())), options.preset)
-    return with_settings(preset, vars(options))
+    return with_settings(TrainConfig(capture=str(options.capture.resolve())), vars(options))
 
 
 def summary_line(summary: dict) -> str:
