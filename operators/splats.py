@@ -50,7 +50,7 @@ class SPLAT_OT_import_result(bpy.types.Operator):
 def _told(hidden: list[str]) -> str:
     if not hidden:
         return ""
-    return f"; hid {', '.join(hidden)}, whose splats lie in the same place"
+    return f"; {', '.join(hidden)} in the same place {'are' if len(hidden) > 1 else 'is'} hidden"
 
 
 CLASSES = (SPLAT_OT_import_result,)

@@ -3,6 +3,7 @@
 Text is drawn with a bitmap font of 5 x 7 dots, which stays crisp at whole multiples.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -134,11 +135,17 @@ def _mark(pixels: np.ndarray, x: float, y: float, color: tuple[int, int, int], d
     pixels[top : top + 2 * reach - 1, left : left + 2 * reach - 1] = color
 
 
+@functools.cache
+def _dots(letter: str, dot: int) -> np.ndarray:
+    """Which pixels of a letter are drawn; letters that the font lacks are blank."""
+    bits = np.array(_GLYPHS.get(letter, _GLYPHS[" "]))[:, None] >> np.arange(_COLUMNS - 1, -1, -1) & 1
+    return np.kron(bits, np.ones((dot, dot))).astype(bool)
+
+
 def _write(pixels: np.ndarray, text: str, left: int, top: int, color: tuple[int, int, int], dot: int) -> None:
-    """Write `text`, cut off at the borders; letters that the font lacks are blank."""
+    """Write `text`, cut off at the borders."""
     for letter in text:
-        bits = np.array(_GLYPHS.get(letter, _GLYPHS[" "]))[:, None] >> np.arange(_COLUMNS - 1, -1, -1) & 1
-        dots = np.kron(bits, np.ones((dot, dot))).astype(bool)
+        dots = _dots(letter, dot)
         place = pixels[max(0, top) : top + dots.shape[0], max(0, left) : left + dots.shape[1]]
         shown = dots[max(0, -top) :, max(0, -left) :][: place.shape[0], : place.shape[1]]
         if place.shape[:2] == shown.shape:

@@ -18,7 +18,7 @@ from .viewport_bounds import hand_over
 
 COLLECTION = "Splats"
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
-_HIDDEN_KEY = "splat_hidden_for_a_run"  # of the object: it was hidden since another run's splats lie there
+_HIDDEN_KEY = "splat_hidden_for"  # of the object: the run folder whose splats lie in its place, while it is hidden
 _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was written
 
 
@@ -47,25 +47,24 @@ def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.
 
 
 def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
-    """Hide the splats of other runs of the same capture that lie where those of `folder` do; returns their names.
+    """Hide the splats of other runs of the same capture that lie where those of `folder` do. Returns the names of all
+    that were hidden for this run, now or by its previews.
 
     Nothing of them is changed otherwise. Hidden is the viewport and the render: two results in one place show neither.
     """
     item, capture = find(scene, folder), capture_of(folder)
     if item is None or capture is None:
         return []
-    names: list[str] = []
     for other in scene.objects:
         path = other.get(RUN_KEY)
         if path in (None, str(folder.path)) or other.library is not None or not splats.is_splats(other):
             continue
         if capture_of(RunFolder(Path(path))) == capture and _lies_where(other, item) and _is_seen(other, scene):
-            other.hide_render = other[_HIDDEN_KEY] = True
+            other.hide_render, other[_HIDDEN_KEY] = True, str(folder.path)
             for layer in scene.view_layers:
                 if other.name in layer.objects:
                     other.hide_set(True, view_layer=layer)
-            names.append(other.name)
-    return names
+    return [other.name for other in scene.objects if other.get(_HIDDEN_KEY) == str(folder.path) and other.hide_render]
 
 
 def unhide(scene: bpy.types.Scene, item: bpy.types.Object) -> None:

@@ -48,9 +48,14 @@ def test_the_report_says_what_was_hidden(extension, runs, monkeypatch):
     bpy.context.scene.splat.run_folder = str(runs[1].path)
     stand_in = type("StandIn", (), {"report": lambda self, kinds, text: said.append(text)})()
     operator.execute(stand_in, bpy.context)
-    assert said == ["Imported 3 splats from splats.ply; hid run_001, whose splats lie in the same place"]
     operator.execute(stand_in, bpy.context)
-    assert said[1] == "Imported 3 splats from splats.ply"
+    assert said == ["Imported 3 splats from splats.ply; run_001 in the same place is hidden"] * 2
+    first = bpy.data.objects["run_001"]
+    first.hide_render = False
+    first.hide_set(False)
+    first.location.x = 3
+    operator.execute(stand_in, bpy.context)
+    assert said[2] == "Imported 3 splats from splats.ply"
 
 
 def test_bringing_the_earlier_run_in_again_shows_it_in_the_place_of_the_later(runs):
