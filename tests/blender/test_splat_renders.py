@@ -64,10 +64,7 @@ class Stage:
         """The picture, display-encoded, over black."""
         self.scene.splat.look = look
         assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
-        picture = splat_renders.render(self.scene, self.folder, engine)
-        if look == "SCENE":
-            picture[..., :3] = ewa.encode(picture[..., :3])
-        return picture
+        return splat_renders.display_encoded(self.scene, splat_renders.render(self.scene, self.folder, engine))
 
     def worst(self, cloud, look="SCENE", camera=None, **options):
         """The largest difference of any channel of any pixel, in steps of 1/255."""
@@ -202,13 +199,8 @@ def test_an_8_bit_picture_agrees_within_48_db(stage, tmp_path):
     stage.add(cloud)
     splat_renders.add_camera(stage.scene, (3, -3, 2))
     stage.render()
-    stage.scene.render.film_transparent = False
-    image_settings = stage.scene.render.image_settings
-    image_settings.file_format, image_settings.color_mode, image_settings.color_depth = "PNG", "RGB", "8"
-    stage.scene.render.filepath = str(tmp_path / "picture.png")
-    bpy.ops.render.render(write_still=True)
     reference = ewa.render(cloud, stage.camera(), "linear")
-    assert ewa.psnr_db(splat_renders.load(tmp_path / "picture.png")[..., :3], reference[..., :3]) > 55
+    assert ewa.psnr_db(splat_renders.render_png(stage.scene, tmp_path)[..., :3], reference[..., :3]) > 55
 
 
 def test_many_samples_are_antialiased_and_stay_near_what_was_trained(stage):
