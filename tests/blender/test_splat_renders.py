@@ -2,8 +2,6 @@
 
 import math
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from mathutils import Euler, Matrix
 
 from support import ewa, splat_renders
+from support.save_splats import save_in_oldest_blender
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 DIRECTIONS = [(4, 0, 0), (-4, 0, 0.1), (0.1, 4, 0), (0, -4, -0.1), (0.1, 0.1, 4), (0.2, -0.1, -4)]
@@ -399,16 +398,11 @@ def copy_name() -> str:
 
 def test_a_file_of_the_oldest_blender_looks_the_same_here(stage, tmp_path):
     """Blender 4.2 saves, this Blender opens: the environments of both lie side by side in a checkout."""
-    oldest = next(iter(Path(sys.prefix).parent.glob("blender-4.2/*/python")), None)
-    if bpy.app.version < (5, 0, 0) or oldest is None:
-        pytest.skip("needs a newer Blender and the environment of Blender 4.2 beside it")
     cloud = stage.random_cloud()
-    values = {name: getattr(cloud, name) for name in ("means", "log_scales", "quaternions", "logit_opacities", "sh")}
-    np.savez(tmp_path / "cloud.npz", **values)
-    script = Path(__file__).parents[1] / "support" / "save_splats.py"
-    environment = {key: value for key, value in os.environ.items() if key != "BLENDER_USER_RESOURCES"}
-    subprocess.run([oldest, script, tmp_path / "cloud.npz", tmp_path / "old.blend"], check=True, env=environment)
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "old.blend"))
+    path = save_in_oldest_blender(cloud, tmp_path) if bpy.app.version >= (5, 0, 0) else None
+    if path is None:
+        pytest.skip("needs a newer Blender and the environment of Blender 4.2 beside it")
+    bpy.ops.wm.open_mainfile(filepath=str(path))
     stage.scene = bpy.context.scene
     assert isinstance(bpy.data.objects["Splats"].data, bpy.types.Mesh)
     assert stage.worst(cloud) < 0.1

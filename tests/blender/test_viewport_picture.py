@@ -8,6 +8,7 @@ import pytest
 from mathutils import Euler, Matrix
 
 from support import splat_pictures, viewport_pictures
+from support.save_splats import save_in_oldest_blender
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH, HEIGHT, FOCAL = 96, 72, 80.0
@@ -314,6 +315,19 @@ def test_a_trained_scene_looks_as_the_textbook_draws_it(extension, drawing):
     true = expected(cloud, camera)
     psnr_db = -10 * np.log10(np.mean((np.clip(seen, 0, 1) - np.clip(true, 0, 1))[..., :3] ** 2))
     assert true[..., 3].mean() > 0.2 and psnr_db > 60
+
+
+def test_splats_of_a_file_of_the_oldest_blender_look_the_same_here(extension, drawing, tmp_path):
+    cloud = make_cloud(extension, 50, seed=18)
+    path = save_in_oldest_blender(cloud, tmp_path)
+    if path is None:
+        pytest.skip("needs the environment of Blender 4.2 beside this one")
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    viewport = extension.module("splat_addon.scene.viewport")
+    (item,) = viewport.visible_splats(bpy.context.view_layer, None)
+    assert isinstance(item.data, bpy.types.Mesh) and viewport.is_running()
+    camera = looking((0.3, -1, 0.4))
+    assert np.abs(draw(drawing, [item], view_of(drawing, camera)) - expected(cloud, camera)).max() < 1 / 255
 
 
 def test_splats_that_are_all_hidden_give_an_empty_picture(extension, drawing):
