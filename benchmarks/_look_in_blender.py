@@ -2,7 +2,7 @@
 
     python _look_in_blender.py SPLATS.ply SEEN.npz
 
-Its last line is a list of {"shown_by", "view", "psnr_db", "splats", "blender"}.
+It answers with a list of {"shown_by", "view", "psnr_db", "splats", "blender"}.
 """
 
 import sys

@@ -25,7 +25,7 @@ CASES = _blender_splats.CASES | _blender_viewport.CASES | _blender_live.CASES
 
 
 def run_case(name: str, count: int) -> int:
-    """Run one case in this Blender and print its figures as the last line."""
+    """Run one case in this Blender and answer with its figures."""
     from support import extension as support
     from support import splat_renders
 
