@@ -179,6 +179,22 @@ def test_each_scene_has_its_own_camera(stage):
     assert stage.worst(cloud) < 0.1
 
 
+@pytest.mark.parametrize("lens", ["PERSP", "ORTHO"])
+def test_splats_at_the_same_depth_are_all_rendered(stage, lens):
+    """Cycles goes on behind a quad that a ray has met: without care, what lies at the same distance would be missed."""
+    cloud = stage.random_cloud(12)
+    cloud.means[:] = np.round(cloud.means, 2)
+    cloud.means[:, 1] = np.repeat([-0.5, 0.125, 0.5], 4)
+    stage.add(cloud)
+    cloud.means[:, 1] -= 1e-5 * np.arange(12)  # which is in front is nobody's decision: here the last
+    camera = splat_renders.add_camera(stage.scene, (0, -4, 0))
+    view, options = stage.camera(), {}
+    if lens == "ORTHO":
+        camera.data.type, camera.data.ortho_scale = "ORTHO", 4.0
+        options = {"orthographic_span_px": 120 / 4.0}
+    assert stage.worst(cloud, camera=view, **options) < 0.2
+
+
 def test_two_splat_objects_are_blended_in_their_right_order(stage):
     """Quads of different objects lie in the scene as any surfaces do."""
     far, near = stage.random_cloud(25, seed=4), stage.random_cloud(25, seed=5)
