@@ -15,6 +15,7 @@ def classes():
         save_report,
         seeds,
         setup,
+        source,
         splat_files,
         splats,
         training,
@@ -22,7 +23,7 @@ def classes():
     )
 
     modules = (
-        *(sample, rigs, capture, photos, seeds, training, runs, setup, splats, splat_files, viewport, render),
+        *(sample, rigs, capture, photos, seeds, training, runs, setup, splats, splat_files, source, viewport, render),
         *(review, review_wipe, save_report),
     )
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -5,7 +5,7 @@ import bpy
 from ..splat_addon.capture.capture import Points
 from ..splat_addon.errors import CaptureError
 from ..splat_addon.run.rendering import RenderPlan, Shot
-from ..splat_addon.scene import live_render, meshes, point_clouds, rigs, shots
+from ..splat_addon.scene import live_render, meshes, point_clouds, preflight, rigs, shots, source
 from ..splat_addon.scene.settings import absolute
 from .report import reports_errors
 
@@ -15,7 +15,8 @@ TICK_S = 0.25
 def surfaces_to_capture(context) -> list[bpy.types.Object]:
     """The selected objects with surfaces; when none is selected, all that are rendered."""
     is_selected = any(map(_has_surface, context.selected_objects))
-    candidates = context.selected_objects if is_selected else context.visible_objects
+    seen = [*context.visible_objects, *source.hidden(context.scene, context.view_layer)]
+    candidates = context.selected_objects if is_selected else seen
     return [item for item in candidates if _has_surface(item) and not item.hide_render]
 
 
@@ -63,6 +64,8 @@ def _missing(context) -> str:
     """What the chosen source of cameras lacks; empty when it can be captured."""
     chosen, scene = context.scene.splat.capture, context.scene
     if chosen.source == "DOME" and not any(_has_surface(item) for item in context.selected_objects):
+        if source.is_hidden(scene, context.view_layer):
+            return "The source is hidden: Show Source in the Splats panel, and select it"
         return "Select the mesh objects that the dome is built around"
     if chosen.source == "SELECTED" and not _cameras(context.selected_objects):
         return "Select the cameras that see the scene"
@@ -198,6 +201,8 @@ def stop_ticking() -> None:
 def _tick() -> float | None:
     events = live_render.pump()
     is_last = not events and not live_render.is_rendering()
+    if is_last:
+        preflight.forget()  # what was known was about no capture, or another one
     if events or is_last:  # once more after the end: only then panels have moved to their places
         for window in bpy.context.window_manager.windows:
             for area in window.screen.areas:

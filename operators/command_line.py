@@ -10,6 +10,7 @@ The exit code is 0 when it was done, 1 when it could not be (a sentence says why
 """
 
 import argparse
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,12 +23,14 @@ from ..splat_addon.run.arguments import add_settings, with_settings
 from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
+from ..splat_addon.run.wording import counted, processor
 from ..splat_addon.scene import found_runs, live_run, machine, splats, trainer_setup
 from ..splat_addon.scene.settings import remember_run, train_config
 from .capture import surfaces_to_capture
 from .setup import python_of
 
 NAME = "splat"
+_POLL = re.compile(r"^Operator bpy\.ops\.\S+\.poll\(\) ")  # what Blender puts before an operator's own sentence
 
 
 class _Registered:
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{error.message} {error.remedy}".strip(), file=sys.stderr, flush=True)
         return 1
     except RuntimeError as error:  # an operator's report
-        print(" ".join(str(error).split()).removeprefix("Error: "), file=sys.stderr, flush=True)
+        text = " ".join(str(error).split()).removeprefix("Error: ")
+        print(_POLL.sub("", text), file=sys.stderr, flush=True)
         return 1
     return 0
 
@@ -226,7 +230,7 @@ class _Teller:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             views = f"{event.training_views} training views, {event.held_out_views} held out"
-            _say(f"{event.backend}: {views}, {event.gaussian_count} seeds")
+            _say(f"{processor(event.backend)}: {views}, {counted(event.gaussian_count)} seeds")
         elif isinstance(event, Evaluated):
             name = "init only" if event.step == 0 else f"step {event.step}"
             _say(f"Held-out at {name}: PSNR {event.psnr_db:.2f} dB, SSIM {event.ssim:.4f}")
@@ -234,7 +238,8 @@ class _Teller:
             _say(f"Warning: {event.message} {event.remedy}".rstrip())
         elif isinstance(event, Progressed) and int(10 * event.fraction) > self._told:
             self._told = int(10 * event.fraction)
-            _say(f"{10 * self._told} %, step {event.step}, {event.gaussian_count} splats, {event.steps_per_s:.1f} it/s")
+            splats = f"{counted(event.gaussian_count)} splats"
+            _say(f"{10 * self._told} %, step {counted(event.step)}, {splats}, {event.steps_per_s:.1f} it/s")
         elif isinstance(event, Finished):
             _say("Stopped; the result is saved." if event.stopped else "Finished.")
 

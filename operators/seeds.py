@@ -5,6 +5,7 @@ from pathlib import Path
 import bpy
 
 from ..splat_addon.errors import CaptureError, SplatError
+from ..splat_addon.run.wording import counted
 from ..splat_addon.scene import seeds
 from ..splat_addon.scene.settings import absolute, train_config
 from .capture import seeds_to_capture, why_no_seeds
@@ -53,7 +54,7 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
         else:
             points = seeds_to_capture(context)
             path = seeds.write(scene, folder, points)
-            message = f"{len(points.positions)} seeds are in {path}"
+            message = f"{counted(len(points.positions))} seeds are in {path}"
         if seeds.shown_seeds(scene) is not None:
             cloud, _ = seeds.first_splats(train_config(scene))
             seeds.show(scene, cloud, folder)
@@ -102,7 +103,7 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
             context.view_layer.objects.active = item
         for note in notes:
             self.report({"WARNING"}, note)
-        self.report({"INFO"}, f"These are the {len(cloud)} splats that {origin}")
+        self.report({"INFO"}, f"These are the {counted(len(cloud))} splats that {origin}")
         return {"FINISHED"}
 
 

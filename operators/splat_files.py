@@ -6,6 +6,7 @@ import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 from mathutils import Matrix
 
+from ..splat_addon.run.wording import counted
 from ..splat_addon.scene import splat_files, splats
 from ..splat_addon.scene.run_object import splat_collection
 from ..splat_addon.scene.transforms import transform_problems
@@ -51,7 +52,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
             context.view_layer.objects.active = item
             for note in notes:
                 self.report({"WARNING"}, note)
-            self.report({"INFO"}, f"Imported {splats.splat_count(item)} splats from {path.name}")
+            self.report({"INFO"}, f"Imported {counted(splats.splat_count(item))} splats from {path.name}")
         return {"FINISHED"}
 
 
@@ -83,7 +84,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
         for problem in transform_problems(item):
             self.report({"WARNING"}, problem)
         count = splat_files.export_splats(path, item)
-        self.report({"INFO"}, f"Exported {count} splats to {path}")
+        self.report({"INFO"}, f"Exported {counted(count)} splats to {path}")
         return {"FINISHED"}
 
 

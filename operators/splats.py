@@ -5,6 +5,7 @@ import bpy
 from ..splat_addon.errors import RunError
 from ..splat_addon.gaussians.ply import SplatPly, read_splats
 from ..splat_addon.run.folder import RunFolder
+from ..splat_addon.run.wording import counted
 from ..splat_addon.scene import appearance, review, run_object
 from .report import reports_errors
 
@@ -36,12 +37,20 @@ class SPLAT_OT_import_result(bpy.types.Operator):
         item = run_object.put(context.scene, folder, cloud)
         item[appearance.BLEND_SPACE_KEY] = SplatPly(path).blend_space
         run_object.follow_capture(context.scene, item, folder)
+        run_object.unhide(context.scene, item)
+        hidden = run_object.hide_others(context.scene, folder)
         context.view_layer.update()
         for other in context.selected_objects:
             other.select_set(False)  # nor is the new object selected: thousands of outlines would hide it
         context.view_layer.objects.active = item
-        self.report({"INFO"}, f"Imported {len(cloud)} splats from {path.name}")
+        self.report({"INFO"}, f"Imported {counted(len(cloud))} splats from {path.name}{_told(hidden)}")
         return {"FINISHED"}
+
+
+def _told(hidden: list[str]) -> str:
+    if not hidden:
+        return ""
+    return f"; hid {', '.join(hidden)}, whose splats lie in the same place"
 
 
 CLASSES = (SPLAT_OT_import_result,)

@@ -6,7 +6,7 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder, next_run_path
-from ..splat_addon.scene import found_runs, live_run, machine, preflight, preview, review
+from ..splat_addon.scene import curves, found_runs, live_run, machine, preflight, preview, review
 from ..splat_addon.scene.settings import absolute, remember_run, run_path, train_config
 from .report import reports_errors
 
@@ -158,6 +158,7 @@ def stop_ticking() -> None:
 
 def _tick() -> float | None:
     if live_run.pump():
+        curves.follow()
         _redraw()
     run = live_run.current()
     if run is None:

@@ -8,8 +8,9 @@ from ..operators.capture import SPLAT_OT_cancel_capture, SPLAT_OT_capture_scene
 from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
 from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
+from ..splat_addon.run.wording import in_time
 from ..splat_addon.scene import live_render
-from .wrap import WRAP, draw_sentence, duration
+from .wrap import WRAP, draw_sentence
 
 
 class SidebarPanel:
@@ -56,6 +57,7 @@ class SPLAT_PT_capture_images(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_capture_images"
     bl_parent_id = "SPLAT_PT_capture"
     bl_label = "Images"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.splat.capture
@@ -81,6 +83,7 @@ class SPLAT_PT_capture_cameras(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_capture_cameras"
     bl_parent_id = "SPLAT_PT_capture"
     bl_label = "Cameras"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, active = self.layout, context.active_object
@@ -96,6 +99,7 @@ class SPLAT_PT_capture_cameras(SidebarPanel, bpy.types.Panel):
 class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_seeds"
     bl_label = "Seeds"
+    bl_options = {"DEFAULT_CLOSED"}  # a capture of the scene makes them by itself
 
     def draw(self, context):
         layout = self.layout
@@ -123,7 +127,7 @@ def _draw_progress(layout, render: live_render.LiveRender) -> None:
     row.operator(SPLAT_OT_cancel_capture.bl_idname, text="", icon="X")
     left = render.progress.seconds_left if render.progress else math.nan
     if not math.isnan(left):
-        layout.label(text=f"{duration(left)} left, with {render.engine}")
+        layout.label(text=f"{in_time(left)} left, with {render.engine}")
 
 
 def _draw_messages(layout, render: live_render.LiveRender) -> None:

@@ -42,7 +42,7 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
         layout.template_icon(icon, scale=units)
         column = layout.column(align=True)
         if known.loss.values:
-            column.label(text=f"Loss {known.loss.values[-1]:.4f} at step {known.loss.steps[-1]}")
+            column.label(text=f"Loss {known.loss.values[-1]:.4f}")
         if known.held_out_db.values:
             column.label(text=f"Held-out PSNR {known.held_out_db.values[-1]:.2f} dB")
         if known.train_db.values and math.isfinite(known.train_db.values[-1]):

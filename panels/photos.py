@@ -20,6 +20,7 @@ class SPLAT_PT_photos(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_photos"
     bl_parent_id = "SPLAT_PT_capture"
     bl_label = "Photographs"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout

@@ -27,7 +27,7 @@ class SPLAT_UL_held_out_views(bpy.types.UIList):
 
 class SPLAT_PT_review(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_review"
-    bl_label = "Review"
+    bl_label = "Held-out Review"
 
     def draw(self, context):
         layout, splat = self.layout, context.scene.splat

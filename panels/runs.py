@@ -10,6 +10,7 @@ from ..operators.runs import (
     SPLAT_OT_watch_run,
 )
 from ..splat_addon.run.find import FoundRun
+from ..splat_addon.run.wording import counted
 from ..splat_addon.scene import found_runs, live_run
 from ..splat_addon.scene.settings import run_path
 from .capture import SidebarPanel
@@ -22,8 +23,14 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_runs"
     bl_parent_id = "SPLAT_PT_training"
     bl_label = "Runs"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 2
 
     def draw_header_preset(self, context):
+        if found_runs.runs():
+            is_any_training = any(run.is_training for run in found_runs.runs())
+            icon = "RENDER_ANIMATION" if is_any_training else "NONE"
+            self.layout.label(text=counted(len(found_runs.runs())), icon=icon)
         self.layout.operator(SPLAT_OT_find_runs.bl_idname, text="", icon="FILE_REFRESH", emboss=False)
 
     def draw(self, context):

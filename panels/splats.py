@@ -6,11 +6,13 @@ from ..operators.render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
 from ..operators.splat_files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
 from ..operators.splats import SPLAT_OT_import_result
 from ..operators.viewport import SPLAT_OT_toggle_viewport
+from ..splat_addon.run.wording import counted
 from ..splat_addon.scene import viewport
 from ..splat_addon.scene.render_setup import is_set_up
 from ..splat_addon.scene.splats import is_splats, splat_count
 from ..splat_addon.scene.transforms import transform_problems
 from .capture import SidebarPanel
+from .source import draw_source
 from .wrap import WRAP, draw_sentence
 
 
@@ -20,45 +22,41 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
         layout.prop(context.scene.splat, "run_folder")
         layout.operator(SPLAT_OT_import_result.bl_idname, icon="IMPORT")
         row = layout.row(align=True)
         row.operator(SPLAT_OT_import_ply.bl_idname, text="Import PLY", icon="FILE_FOLDER")
         row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
+        is_shown = context.scene.splat.viewport.show
+        column = layout.column(align=True)
+        column.operator(
+            SPLAT_OT_toggle_viewport.bl_idname,
+            icon="SHADING_RENDERED" if is_shown else "SHADING_WIRE",
+            depress=is_shown,
+        )
+        draw_source(column, context)
         active = context.active_object
         if active is not None and is_splats(active):
-            layout.label(text=f"{active.name}: {splat_count(active)} splats")
+            layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
             for problem in transform_problems(active):
-                for sentence in problem.replace(": ", ":\n", 1).splitlines():
-                    layout.label(text=sentence, icon="ERROR")
-        draw_render_settings(layout, context)
-
-
-def draw_render_settings(layout, context) -> None:
-    """The look and what renders need for it."""
-    column = layout.column(align=True)
-    column.prop(context.scene.splat, "look", text="Render")
-    column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
-    if is_set_up(context.scene):
-        column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
+                draw_sentence(layout, problem, "ERROR", WRAP)
+        if is_shown and viewport.problem():
+            draw_sentence(layout, viewport.problem(), "ERROR", WRAP)
 
 
 class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_viewport"
     bl_parent_id = "SPLAT_PT_splats"
-    bl_label = "Viewport"
+    bl_label = "Viewport Display"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.splat.viewport
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.operator(
-            SPLAT_OT_toggle_viewport.bl_idname, icon="HIDE_OFF" if chosen.show else "HIDE_ON", depress=chosen.show
-        )
-        if not chosen.show:
-            return
-        if viewport.problem():
-            draw_sentence(layout, viewport.problem(), "ERROR", WRAP)
+        layout.active = chosen.show
         layout.prop(chosen, "kind")
         if chosen.kind == "ELLIPSOIDS":
             layout.prop(chosen, "reach_sigma")
@@ -82,4 +80,21 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
             draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO", WRAP)
 
 
-CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport)
+class SPLAT_PT_render(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_render"
+    bl_parent_id = "SPLAT_PT_splats"
+    bl_label = "Render"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(context.scene.splat, "look")
+        column = layout.column(align=True)
+        column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
+        if is_set_up(context.scene):
+            column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
+
+
+CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport, SPLAT_PT_render)

@@ -5,10 +5,12 @@ import math
 import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
-from ..splat_addon.scene import live_run, machine, preflight, preview
+from ..splat_addon.run.wording import counted, in_time, ordinal, processor
+from ..splat_addon.scene import live_render, live_run, machine, preflight, preview
 from ..splat_addon.scene.settings import TRAINING_FIELDS
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_sentence
+from .source import draw_source
+from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
 OBSTACLES = {
@@ -31,14 +33,17 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
             _draw_progress(layout, run)
             _draw_commands(layout, run)
             _draw_numbers(layout, run)
-            _draw_follow(layout, scene)
-            _draw_settings(layout, scene, is_free=False)
+            _draw_follow(layout, context)
+            header, body = layout.panel("splat_training_settings", default_closed=True)
+            header.label(text="Settings")
+            if body is not None:
+                _draw_settings(body, scene, is_free=False)
             return
-        _draw_settings(layout, scene, is_free=True)
-        _draw_start(layout, scene)
-        _draw_follow(layout, scene)
         if run is not None:
             _draw_numbers(layout, run)
+        _draw_settings(layout, scene, is_free=True)
+        _draw_start(layout, scene)
+        _draw_follow(layout, context)
 
 
 class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
@@ -46,9 +51,10 @@ class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
     bl_parent_id = "SPLAT_PT_training"
     bl_label = "Advanced"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 1  # after the curves
 
     def draw(self, context):
-        layout = self.layout
+        layout, training = self.layout, context.scene.splat.training
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.enabled = not live_run.is_training()
@@ -58,8 +64,19 @@ class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
             if body is not None:
                 column = body.column()
                 for spec in TRAINING_FIELDS:
-                    if spec.metadata["group"] == group:
-                        column.prop(context.scene.splat.training, spec.name)
+                    if spec.metadata["group"] == group and spec.name == "hold_out_every":
+                        _draw_hold_out(column, training)
+                    elif spec.metadata["group"] == group:
+                        column.prop(training, spec.name)
+
+
+def _draw_hold_out(layout, training) -> None:
+    """As a sentence, since the number alone says nothing."""
+    number = training.hold_out_every
+    row = layout.row()
+    row.use_property_split = False
+    what = {0: "Hold Out No View", 1: "Hold Out Every View"}.get(number, f"Hold Out Every {ordinal(number)} View")
+    row.prop(training, "hold_out_every", text=what)
 
 
 def _draw_settings(layout, scene, is_free: bool) -> None:
@@ -83,6 +100,8 @@ def _draw_start(layout, scene) -> None:
         layout.operator("preferences.addon_show", text="Set Up Trainer …").module = machine.ROOT_PACKAGE
     if not scene.splat.capture.folder:
         draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO", WRAP)
+    elif live_render.is_rendering():
+        draw_sentence(layout, "The capture is being rendered: train when it is done.", "TIME", WRAP)
     else:
         _draw_preflight(layout, preflight.look(scene))
     layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
@@ -94,10 +113,10 @@ def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
     if known is None:
         column.label(text="Looking at the capture …", icon="TIME")
         return
-    icon = "INFO"
-    for line in known.lines:
-        column.label(text=line, icon=icon)
-        icon = "BLANK1"
+    if known.hint:
+        draw_sentence(column, known.hint, "INFO", WRAP)
+    for name, value in known.rows:
+        draw_fact(column, name, value)
     for problem in known.problems:
         draw_sentence(column, problem, "ERROR", WRAP)
 
@@ -120,47 +139,56 @@ def _draw_progress(layout, run: live_run.LiveRun) -> None:
     """How far the run is, as a bar."""
     progress, text = run.progress, f"{run.state.capitalize()} {100 * run.fraction:.0f} %"
     if progress is not None and run.state == "training" and math.isfinite(progress.seconds_left):
-        text += f" · {preflight.in_time(progress.seconds_left)} left"
+        text += f" · {in_time(progress.seconds_left)} left"
     layout.progress(factor=run.fraction, text=text, type="BAR")
 
 
 def _draw_numbers(layout, run: live_run.LiveRun) -> None:
-    """What the run does or has done, in words."""
+    """What the run does; when it is over, how it ended and what it has reached."""
     column = layout.column(align=True)
     progress = run.progress
-    if progress is not None:
-        of = f" of {run.iterations}" if progress.step <= run.iterations else ""
-        column.label(text=f"Step {progress.step}{of}, {progress.steps_per_s:.1f} it/s on {run.backend}")
-        column.label(text=f"{progress.gaussian_count} splats")
-    if run.evaluations:
-        first, last = run.evaluations[0], run.evaluations[-1]
-        before = f", init only {first.psnr_db:.2f}" if last is not first else ""
-        column.label(text=f"Held-out PSNR {last.psnr_db:.2f} dB{before}")
-        if math.isfinite(last.train_psnr_db):
-            column.label(text=f"Training views {last.train_psnr_db:.2f} dB")
-    for warning in run.warnings[:3]:
-        draw_sentence(column, warning, "INFO", WRAP)
     if run.message:
         draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK", WRAP)
+    if progress is not None and not run.is_over:
+        of = f" of {counted(run.iterations)}" if progress.step <= run.iterations else ""
+        draw_fact(column, "Step", f"{counted(progress.step)}{of}")
+        draw_fact(column, "Speed", f"{progress.steps_per_s:.1f} it/s, {processor(run.backend)}")
+    if progress is not None:
+        draw_fact(column, "Splats", counted(progress.gaussian_count))
+    if run.evaluations:
+        first, last = run.evaluations[0], run.evaluations[-1]
+        before = f", init {first.psnr_db:.2f}" if last is not first else ""
+        draw_fact(column, "Held-out PSNR", f"{last.psnr_db:.2f} dB{before}")
+        if math.isfinite(last.train_psnr_db):
+            draw_fact(column, "Training PSNR", f"{last.train_psnr_db:.2f} dB")
+    for warning in run.warnings[:3]:
+        draw_sentence(column, warning, "INFO", WRAP)
 
 
-def _draw_follow(layout, scene) -> None:
+def _draw_follow(layout, context) -> None:
     """Whether the viewport follows the training, and what it shows of it."""
+    chosen = context.scene.splat
     row = layout.row(align=True)
     row.use_property_split = False
-    row.prop(scene.splat, "follow_training")
+    row.prop(chosen, "follow_training")
     interval = row.row()
-    interval.active = scene.splat.follow_training
-    interval.prop(scene.splat, "follow_every_s")
+    interval.active = chosen.follow_training
+    interval.prop(chosen, "follow_every_s")
     follower = preview.current()
-    if follower is None or follower.run.is_over or not scene.splat.follow_training:
+    if follower is None or follower.run.is_over or not chosen.follow_training:
         return
     if follower.obstacle:
         draw_sentence(layout, OBSTACLES[follower.obstacle], "INFO", WRAP)
     elif follower.shown is not None:
         shown = follower.shown
-        part = f", {shown.count} of {shown.total} splats" if shown.count < shown.total else ""
-        layout.label(text=f"Shown: step {shown.step}{part}", icon="HIDE_OFF")
+        column = layout.column(align=True)
+        draw_fact(column, "Shown", f"step {counted(shown.step)}")
+        if shown.count < shown.total:
+            draw_fact(column, "", f"{counted(shown.count)} of {counted(shown.total)}")
+        if shown.hidden:
+            names = ", ".join(shown.hidden)
+            draw_sentence(column, f"Hidden, since it lies in the same place: {names}", "INFO", WRAP)
+        draw_source(layout, context)
 
 
 CLASSES = (SPLAT_PT_training, SPLAT_PT_training_advanced)

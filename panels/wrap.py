@@ -1,6 +1,4 @@
-"""Sentences and times as panels write them. Labels are one line each: sentences are broken at spaces."""
-
-import math
+"""Sentences and facts as panels write them. Labels are one line each: sentences are broken at spaces."""
 
 WRAP = 35  # letters that fit into the sidebar at its usual width, beside an icon
 
@@ -8,7 +6,7 @@ WRAP = 35  # letters that fit into the sidebar at its usual width, beside an ico
 def wrapped(text: str, width: int) -> list[str]:
     """The lines of a sentence, each at most `width` letters unless a word is longer."""
     lines = [""]
-    for word in text.split():
+    for word in text.replace("\n", " ").split(" "):  # not at the spaces within numbers
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append("")
         lines[-1] += (" " if lines[-1] else "") + word
@@ -23,10 +21,10 @@ def draw_sentence(layout, text: str, icon: str, width: int) -> None:
         icon = "BLANK1"
 
 
-def duration(seconds: float) -> str:
-    """As "2 h 5 min", "3 min 10 s" or "12 s"; empty when it is not known."""
-    if math.isnan(seconds):
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+def draw_fact(layout, name: str, value: str) -> None:
+    """A name and what is known about it, aligned with the settings around them."""
+    split = layout.split(factor=0.4)
+    left = split.row()
+    left.alignment = "RIGHT"
+    left.label(text=name)
+    split.label(text=value)

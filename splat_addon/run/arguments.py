@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from .config import TrainConfig
+from .config import PRESETS, TrainConfig, with_preset
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """One option per field of `TrainConfig`, the capture left out."""
+    """`--preset`, and one option per field of `TrainConfig`, the capture left out."""
+    parser.add_argument("--preset", choices=list(PRESETS), help="how long and how finely to train")
     for spec in fields(TrainConfig):
         if spec.name == "capture":
             continue
@@ -23,7 +24,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def with_settings(config: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
-    """`config` with the settings that were given. Raises RunError when one is out of range."""
+    """`config` with the preset and then the settings that were given. Raises RunError when one is out of range."""
+    if given.get("preset"):
+        config = with_preset(config, given["preset"])
     chosen = {spec.name: given.get(spec.name) for spec in fields(TrainConfig) if spec.name != "capture"}
     changed = replace(config, **{name: value for name, value in chosen.items() if value is not None})
     changed.check()

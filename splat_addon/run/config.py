@@ -90,7 +90,7 @@ class TrainConfig:
     )
     sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, group="Learning Rates")
     sh_rest_rate: float = _setting(
-        8e-4, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
+        1.6e-3, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
     )
     sh_full_at: float = _setting(
         0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, group="Quality"
@@ -179,5 +179,6 @@ def preset_of(config: TrainConfig) -> str:
 
 def label(spec: Field) -> str:
     """The name of a setting as the interface shows it."""
-    special = {"max_gaussians": "Max Splats", "sh_degree": "SH Degree", "ssim_lambda": "SSIM Weight"}
-    return special.get(spec.name, spec.name.replace("_", " ").title())
+    special = {"max_gaussians": "Max Splats", "ssim_lambda": "SSIM Weight"}
+    words = (word.upper() if word in ("sh", "mb") else word.title() for word in spec.name.split("_"))
+    return special.get(spec.name, " ".join(words))

@@ -27,7 +27,7 @@ def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> li
     if not str(python) or str(python) == ".":
         raise SetupError(
             "No trainer Python is set.",
-            "Set it in the add-on preferences: a Python with PyTorch, as the README describes.",
+            "Set it in the add-on preferences: a Python with PyTorch, see docs/set-up.md.",
         )
     if not Path(python).is_file():
         raise SetupError(f"The trainer Python {python} does not exist.", "Choose it in the add-on preferences.")

@@ -44,7 +44,7 @@ def draw_chart(size: tuple[int, int], lines: Sequence[Line], x_end: float, title
     pixels[:] = GROUND
     row, glyph = _ROWS * dot, (_COLUMNS + 1) * dot
     low, high = _range(lines)
-    ticks = round_ticks(low, high, max(3, height // (5 * row)))
+    ticks = _value_ticks(low, high, max(3, height // (5 * row)))
     words = [_number(tick, ticks) for tick in ticks]
     left = max(map(len, words), default=1) * glyph + 3 * dot
     right, top, bottom = width - 3 * dot, 2 * row, height - row - 4 * dot
@@ -76,6 +76,12 @@ def draw_chart(size: tuple[int, int], lines: Sequence[Line], x_end: float, title
                 for place_x, place_y in zip(x, y, strict=True):
                     _mark(pixels, place_x, place_y, line.color, dot)
     return np.round(pixels).astype(np.uint8)
+
+
+def _value_ticks(low: float, high: float, count: int) -> list[float]:
+    """At least two: one alone says nothing about the scale."""
+    found = [round_ticks(low, high, wanted) for wanted in range(count, 4 * count)]
+    return next((ticks for ticks in found if len(ticks) > 1), found[-1])
 
 
 def round_ticks(low: float, high: float, count: int) -> list[float]:

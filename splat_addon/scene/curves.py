@@ -1,7 +1,8 @@
 """Loss and held-out PSNR of a run as one image, which a panel shows as an icon.
 
-A panel must draw in a millisecond: it only asks for the icon. Reading and painting are done by a timer, at most once a
-second while the run goes on; where no timers tick (background mode), scripts and tests call `repaint`.
+A panel must draw in a millisecond: it only asks for the icon. Reading and painting are done by `follow` together with
+the numbers beside the curves, or by a timer at most once a second; where no timers tick (background mode), scripts and
+tests call `repaint`.
 """
 
 import time
@@ -19,6 +20,7 @@ from .review_settings import redraw_viewports
 
 LOSS, FAINT_LOSS, HELD_OUT, TRAINED = (240, 160, 70), (112, 78, 40), (95, 175, 255), (110, 118, 130)
 EVERY_S = 1.0
+LARGEST_SHARE = 0.05  # of the time, that following a run may take
 _SMOOTHED_PARTS = 40  # the loss of single views jumps: it is averaged over this part of the run
 _ICON = "curves"
 
@@ -30,6 +32,7 @@ class _Curves:
     history: History | None = None
     size_px = 0
     painted_at = 0.0
+    cost_s = 0.0  # of reading and painting, the last time
     painted: tuple = ()
 
 
@@ -52,18 +55,30 @@ def history() -> History | None:
     return _Curves.history
 
 
+def follow() -> None:
+    """The watched run has news: paint them now, so that the curves keep up with the numbers, if a panel shows them."""
+    is_shown = bpy.app.timers.is_registered(repaint)  # drawing the panel has asked for it
+    if is_shown and time.monotonic() > _Curves.painted_at + _Curves.cost_s / LARGEST_SHARE:
+        bpy.app.timers.unregister(repaint)
+        again_s = repaint()
+        if again_s is not None:
+            bpy.app.timers.register(repaint, first_interval=again_s)
+
+
 def repaint() -> float | None:
     """Read a piece of the run's record; once it is all read and has news, paint. Returns when to come again."""
     known, size = _Curves.history, _Curves.size_px
     if known is None:
         return None
+    began = time.monotonic()
     known.advance()
     if not known.is_complete:
         return 0.02  # a long record is read in pieces, so that nothing stutters
     state = (known.folder.path, len(known.loss.steps), len(known.held_out_db.steps), known.loss.steps[-1:], size)
     if state != _Curves.painted and size > 0:
-        _Curves.painted, _Curves.painted_at = state, time.monotonic()
         _set_icon(paint(known, size))
+        _Curves.painted, _Curves.painted_at = state, time.monotonic()
+        _Curves.cost_s = _Curves.painted_at - began
         redraw_viewports()
     return None  # drawing the panel asks again
 

@@ -18,6 +18,7 @@ from ..errors import CaptureError, RunError, SplatError
 from ..run.config import TrainConfig
 from ..run.forecast import Forecast, PhotoSizes, forecast
 from ..run.resources import free_disk_bytes, free_memory_bytes
+from ..run.wording import counted, in_bytes, in_time, processor, rounded
 from . import speeds
 from .live_run import LiveRun
 from .settings import train_config
@@ -42,11 +43,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What is known about a run that was not started: `lines` to read, `problems` to solve first."""
+    """What is known about a run that was not started: `rows` of a name and what is known, `problems` to solve first,
+    and in `hint` what is to be done before anything can be known."""
 
-    lines: tuple[str, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
     needs: Forecast | None = None
+    hint: str = ""
 
 
 class _Known:
@@ -112,6 +115,8 @@ def _draw_when_known() -> float | None:
 
 def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
     """What `config` will need, read from the capture's files and the heads of its photos."""
+    if _is_empty(Path(config.capture)):
+        return Preflight(hint=f"Nothing is captured in {Path(config.capture).name} yet: capture the scene first.")
     try:
         listing = listing_of(config)
     except SplatError as error:
@@ -123,11 +128,12 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
     free_disk = free_disk_bytes(capture.parent)
     free_memory = free_memory_bytes()
     photos = listing.photos
-    lines = [f"Photos: {photos.training} to train on, {photos.held_out} held out", _sizes(listing)]
-    lines.append(f"About {rounded(needs.splats)} splats, {in_bytes(needs.memory_bytes)} of memory")
-    lines.append(_time(needs, known.backend))
-    free = f" of {in_bytes(free_disk)} free" if free_disk is not None else ""
-    lines.append(f"About {in_bytes(needs.disk_bytes)} on disk{free}")
+    rows = [("Photos", f"{counted(photos.training)}, {counted(photos.held_out)} held out")]
+    rows += _size_rows(listing)
+    rows.append(("Splats", f"about {rounded(needs.splats)}"))
+    rows.append(("Memory", in_bytes(needs.memory_bytes)))
+    rows.append(("Disk", in_bytes(needs.disk_bytes) + (f" of {in_bytes(free_disk)}" if free_disk is not None else "")))
+    rows.append(("Time", _time(needs, known.backend)))
     problems = []
     if free_memory is not None and needs.memory_bytes > free_memory - _SPARE_BYTES:
         problems.append(
@@ -145,7 +151,14 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
         problems.append("No view is held out: the quality will not be measured.")
     if not listing.seed_count:
         problems.append("The capture has no points to start from. Capture again, or add points3d.ply.")
-    return Preflight(tuple(lines), tuple(problems), needs)
+    return Preflight(tuple(rows), tuple(problems), needs)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder is not there, or holds nothing but what is hidden, as a capture that is being rendered."""
+    with contextlib.suppress(OSError):
+        return not folder.exists() or (folder.is_dir() and all(file.name[:1] == "." for file in folder.iterdir()))
+    return False
 
 
 def listing_of(config: TrainConfig) -> Listing:
@@ -211,18 +224,16 @@ def _stamp(folder: Path) -> tuple:
     return tuple(found)
 
 
-def _sizes(listing: Listing) -> str:
-    (width, height), (original_width, original_height) = listing.trained_size, listing.original_size
-    reduced = (
-        f", reduced from {original_width} × {original_height}" if listing.trained_size != listing.original_size else ""
-    )
-    return f"{width} × {height} pixels{reduced}"
+def _size_rows(listing: Listing) -> list[tuple[str, str]]:
+    (width, height), original = listing.trained_size, listing.original_size
+    rows = [("Size", f"{width} × {height} px")]
+    return rows if listing.trained_size == original else [*rows, ("Reduced", f"from {original[0]} × {original[1]}")]
 
 
 def _time(needs: Forecast, backend: str) -> str:
     if needs.seconds is None:
-        return "Time unknown until the first run"
-    return f"About {in_time(needs.seconds)}{' on ' + backend if backend else ''}"
+        return "known after a run"
+    return f"about {in_time(needs.seconds)}{' on ' + processor(backend) if backend else ''}"
 
 
 def remember_speed(run: LiveRun) -> None:
@@ -236,25 +247,3 @@ def remember_speed(run: LiveRun) -> None:
             pixels, seconds = known[1].photos.pixels, 1 / progress.steps_per_s
             speeds.remember(config.device, run.backend, seconds, pixels, progress.gaussian_count)
             _Known.answer = None
-
-
-def rounded(count: int) -> str:
-    """A number with two digits that count."""
-    if count < 100:
-        return str(count)
-    step = 10 ** (len(str(count)) - 2)
-    return f"{round(count / step) * step:,}".replace(",", " ")
-
-
-def in_bytes(count: float) -> str:
-    """In MB below one GB, in GB above."""
-    if count < 1e9:
-        return f"{max(1, round(count / 1e6))} MB"
-    return f"{count / 1e9:.1f} GB" if count < 1e10 else f"{count / 1e9:.0f} GB"
-
-
-def in_time(seconds: float) -> str:
-    """In the units that people use for so long a time."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

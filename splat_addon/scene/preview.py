@@ -35,6 +35,7 @@ class Shown:
     step: int
     count: int
     total: int
+    hidden: tuple[str, ...] = ()  # earlier runs' objects that were hidden for it, by name
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Follower:
         self.run = run
         self.obstacle = ""
         self.shown: Shown | None = None
+        self.hidden: tuple[str, ...] = ()  # objects of earlier runs that were hidden for it, by name
         self.limit = MOST_SPLATS
         self._is_asked = False
         self._taken: SnapshotSaved | None = None  # the newest that was given to the thread
@@ -151,12 +153,14 @@ class Follower:
         assert read.cloud is not None
         is_first = item is None
         item = run_object.put(scene, folder, read.cloud)
+        if is_first:
+            self.hidden = tuple(run_object.hide_others(scene, folder))
         _evaluate(scene)
         self._left_at, hold_s = time.monotonic(), time.perf_counter() - began
         if not is_first:  # making the object is dearer, whatever the count
             self.limit = _fitting(self.limit, len(read.cloud), hold_s)
         self._object = item.name, item.session_uid
-        self.shown = Shown(read.event.step, len(read.cloud), read.total)
+        self.shown = Shown(read.event.step, len(read.cloud), read.total, self.hidden)
         self._cost_s = hold_s + read.seconds  # reading takes about as long as the trainer took for writing
         self._next_at = self._left_at + max(float(scene.splat.follow_every_s), self._cost_s / LARGEST_SHARE)
         return True

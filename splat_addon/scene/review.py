@@ -51,6 +51,7 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     lens: Any = camera_object.data
     lens.clip_start, lens.clip_end = 1e-3 * extent * size, 1e3 * extent * size
     looking.look_through(context, scene, camera_object)
+    scene.splat.held_out_choice = view.name  # what is looked at stays, also when another view becomes the worst
     return view
 
 

@@ -18,8 +18,9 @@ from .review_frame import Frame, frame_of
 from .review_shader import Look, draw_images, forget_shader
 
 CAMERA_NAME = "Splat Held-out View"
+# Blending is linear there: 0.95 of black over white is shown as a dark gray, 0.7 would be a light one.
 _TEXT, _FAINT = (1.0, 1.0, 1.0, 1.0), (0.8, 0.8, 0.8, 1.0)
-_PLATE, _DARK, _LINE, _HOT = (0, 0, 0, 0.72), (0, 0, 0, 0.6), (1, 1, 1, 0.9), (1.0, 0.72, 0.2, 1.0)
+_PLATE, _DARK, _LINE, _HOT = (0, 0, 0, 0.95), (0, 0, 0, 0.9), (1, 1, 1, 0.9), (1.0, 0.72, 0.2, 1.0)
 
 
 @dataclass(frozen=True)

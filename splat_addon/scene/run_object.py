@@ -18,6 +18,7 @@ from .viewport_bounds import hand_over
 
 COLLECTION = "Splats"
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
+_HIDDEN_KEY = "splat_hidden_for_a_run"  # of the object: it was hidden since another run's splats lie there
 _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was written
 
 
@@ -43,6 +44,55 @@ def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.
     data: Any = item.data
     data[_MADE_KEY] = _digest(item)
     return item
+
+
+def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
+    """Hide the splats of other runs of the same capture that lie where those of `folder` do; returns their names.
+
+    Nothing of them is changed otherwise. Hidden is the viewport and the render: two results in one place show neither.
+    """
+    item, capture = find(scene, folder), capture_of(folder)
+    if item is None or capture is None:
+        return []
+    names: list[str] = []
+    for other in scene.objects:
+        path = other.get(RUN_KEY)
+        if path in (None, str(folder.path)) or other.library is not None or not splats.is_splats(other):
+            continue
+        if capture_of(RunFolder(Path(path))) == capture and _lies_where(other, item) and _is_seen(other, scene):
+            other.hide_render = other[_HIDDEN_KEY] = True
+            for layer in scene.view_layers:
+                if other.name in layer.objects:
+                    other.hide_set(True, view_layer=layer)
+            names.append(other.name)
+    return names
+
+
+def unhide(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
+    """Undo what `hide_others` did to an object, if it did."""
+    if item.pop(_HIDDEN_KEY, None) is None:
+        return
+    item.hide_render = False
+    for layer in scene.view_layers:
+        if item.name in layer.objects:
+            item.hide_set(False, view_layer=layer)
+
+
+def capture_of(folder: RunFolder) -> Path | None:
+    """The capture that a run was trained on; None when the run does not say."""
+    with contextlib.suppress(RunError):
+        return Path(TrainConfig.read(folder.config_file).capture)
+    return None
+
+
+def _lies_where(other: bpy.types.Object, item: bpy.types.Object) -> bool:
+    return other.parent == item.parent and np.allclose(
+        np.array(other.matrix_basis), np.array(item.matrix_basis), atol=1e-6
+    )
+
+
+def _is_seen(item: bpy.types.Object, scene: bpy.types.Scene) -> bool:
+    return not item.hide_render or any(item.visible_get(view_layer=layer) for layer in scene.view_layers)
 
 
 def is_untouched(item: bpy.types.Object) -> bool:
@@ -80,5 +130,6 @@ def _digest(item: bpy.types.Object) -> str:
 def follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunFolder) -> None:
     """Hang splats that nobody has moved below the root of the capture they were trained on, if that is open."""
     if item.parent is None and item.matrix_basis == Matrix.Identity(4):
-        with contextlib.suppress(RunError):  # a run that does not say what it was trained on
-            item.parent = photo_capture.find_root(scene, Path(TrainConfig.read(folder.config_file).capture))
+        capture = capture_of(folder)
+        if capture is not None:
+            item.parent = photo_capture.find_root(scene, capture)

@@ -12,6 +12,7 @@ from ..run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
 from . import review_settings
 from .appearance import LOOKS
 from .review_settings import SPLAT_PG_held_out_view, SPLAT_PG_review
+from .source import SPLAT_PG_hidden_source
 from .viewport_settings import SPLAT_PG_viewport
 
 CAPTURE_SOURCES = [
@@ -185,14 +186,17 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         default=True,
         update=lambda self, context: _on_follow_chosen(self.id_data),
     )
-    follow_every_s: bpy.props.IntProperty(
+    follow_every_s: bpy.props.FloatProperty(
         name="Every",
         description="Seconds between two previews; more when showing them would take over 5 % of the time",
         subtype="TIME_ABSOLUTE",
-        default=5,
-        min=1,
-        soft_max=120,
-        max=3600,
+        unit="TIME_ABSOLUTE",
+        default=5.0,
+        min=1.0,
+        soft_max=120.0,
+        max=3600.0,
+        precision=0,
+        step=100,
     )
     run_folder: bpy.props.StringProperty(
         name="Run",
@@ -209,7 +213,13 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         update=lambda self, context: _on_look_chosen(self.id_data),
     )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
-    held_out_index: bpy.props.IntProperty(name="Held-out View", update=lambda self, context: _on_view_chosen(context))
+    held_out_index: bpy.props.IntProperty(
+        name="Held-out View", update=lambda self, context: _on_view_chosen(self, context)
+    )
+    held_out_choice: bpy.props.StringProperty(
+        name="Chosen View", description="The held-out view that the artist chose, by name; empty: the worst is shown"
+    )
+    hidden_source: bpy.props.CollectionProperty(type=SPLAT_PG_hidden_source)
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
 
 
@@ -236,15 +246,17 @@ def _on_run_chosen(scene) -> None:
     live_run.list_views_of_run(scene)
 
 
-def _on_view_chosen(context) -> None:
-    """While a held-out view is shown, choosing another one shows that."""
+def _on_view_chosen(group, context) -> None:
+    """The choice is kept by name, since the order changes. While a held-out view is shown, it shows the chosen one."""
     from . import review
 
+    if 0 <= group.held_out_index < len(group.held_out_views):
+        group.held_out_choice = group.held_out_views[group.held_out_index].name
     review.refresh(context)
 
 
 CLASSES = (
-    *(SPLAT_PG_capture, SPLAT_PG_object, *review_settings.CLASSES),
+    *(SPLAT_PG_capture, SPLAT_PG_object, *review_settings.CLASSES, SPLAT_PG_hidden_source),
     *(SPLAT_PG_training, SPLAT_PG_viewport, SPLAT_PG_scene),
 )
 

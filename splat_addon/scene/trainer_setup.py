@@ -186,5 +186,5 @@ def _own_python() -> str:
         return sys.executable
     raise SetupError(
         "This Blender does not say where its Python is.",
-        "Make an environment by hand, as the README describes, and choose its Python.",
+        "Make an environment by hand, as docs/set-up.md describes, and choose its Python.",
     )

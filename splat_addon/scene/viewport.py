@@ -16,6 +16,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ..errors import SplatError
+from . import viewport_boxes
 from .appearance import BLEND_SPACE_KEY
 from .splats import is_splats
 from .viewport_picture import Atlas, Look, Picture, Placed, View, forget_programs
@@ -172,6 +173,7 @@ def _draw_region(context: Any) -> None:
     picture = _picture_of(region.as_pointer(), context.window_manager)
     picture.paint(atlas, blocks, placed, view, look, depth)
     picture.lay_over(look.is_linear, (x, y))
+    viewport_boxes.draw(context, items)
     _Display.ramp_ends = None if look.color_by == "RADIANCE" else atlas.ramp(blocks, look.color_by, look.attribute)[1]
 
 

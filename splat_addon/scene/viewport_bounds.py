@@ -1,16 +1,22 @@
-"""What stands in the viewport for a splat object whose splats are drawn: the edges of its box, to be seen and clicked.
+"""What stands in the viewport for a splat object whose splats are drawn: the extent of its box, and nothing to be seen.
 
 Its own geometry (raw points, or the quads of the render look) would be drawn on top of the splats, and computed anew
-with each move of the view. A last modifier, for the viewport alone, puts the box in its place; renders are not touched.
+with each move of the view. A last modifier, for the viewport alone, puts a box in its place; renders are not touched.
+The box encloses the splats but for those far from all others: a single floater must not make it huge. Blender frames
+and snaps to it, and draws its edges in wireframe shading alone; around selected objects `viewport_boxes` draws it.
 Display as bounds would not do: EEVEE draws the points of a point cloud nevertheless.
 """
 
 import bpy
 
 from . import appearance
+from .node_math import NodeTree, Scalar, Vector
 from .splats import is_splats
 
-NAME = "Splat Bounds"
+NAME = "Splat Box"
+_FORMER_NAME = "Splat Bounds"  # files of earlier versions: its edges were always drawn
+_REACH = 6.0  # of the box from the middle, in median distances from it
+_SAMPLED = 10_000  # splats at least, where there are as many, that decide what the middle is
 
 
 def hand_over(scene: bpy.types.Scene) -> None:
@@ -31,6 +37,7 @@ def show_box(item: bpy.types.Object) -> None:
     """Put the box in the place of the object's own geometry, in the viewport."""
     for modifier in _look_modifiers(item):
         modifier.show_viewport = False
+    _remove(item, _FORMER_NAME)
     modifier = item.modifiers.get(NAME) or item.modifiers.new(NAME, "NODES")
     modifier.node_group = bpy.data.node_groups.get(NAME) or _make_group()
     modifier.show_render = False
@@ -39,15 +46,22 @@ def show_box(item: bpy.types.Object) -> None:
 
 def show_own_geometry(item: bpy.types.Object) -> None:
     """Undo `show_box`; an object without a box is left alone."""
-    modifier = item.modifiers.get(NAME)
-    if modifier is None:
+    if not (_remove(item, NAME) or _remove(item, _FORMER_NAME)):
         return
+    for modifier in _look_modifiers(item):
+        modifier.show_viewport = True
+
+
+def _remove(item: bpy.types.Object, name: str) -> bool:
+    """Remove a modifier of ours, and its nodes with the last one; whether there was one."""
+    modifier = item.modifiers.get(name)
+    if modifier is None:
+        return False
     group = modifier.node_group
     item.modifiers.remove(modifier)
     if group is not None and group.users == 0:
         bpy.data.node_groups.remove(group)
-    for modifier in _look_modifiers(item):
-        modifier.show_viewport = True
+    return True
 
 
 def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
@@ -59,28 +73,51 @@ def _make_group() -> bpy.types.NodeTree:
     group = bpy.data.node_groups.new(NAME, "GeometryNodeTree")
     group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    start, box, edges, low, high, join, end = [
-        group.nodes.new(name)
-        for name in (
-            "NodeGroupInput",
-            "GeometryNodeBoundBox",
-            "GeometryNodeDeleteGeometry",
-            "GeometryNodePoints",
-            "GeometryNodePoints",
-            "GeometryNodeJoinGeometry",
-            "NodeGroupOutput",
-        )
+    tree = NodeTree(group)
+    splats = tree.add("NodeGroupInput").outputs[0]
+    low, high = _corners(tree, splats)
+
+    tree.frame("Box")
+    size, middle = high - low, (low + high) * 0.5
+    cube = tree.add("GeometryNodeMeshCube", Size=size).outputs["Mesh"]
+    cube = tree.add("GeometryNodeTransform", Geometry=cube, Translation=middle).outputs[0]
+    cube = tree.add("GeometryNodeDeleteGeometry", {"domain": "FACE", "mode": "ONLY_FACE"}, cube).outputs[0]
+    # Blender draws edges that belong to no face; each of these gets one without any area.
+    cube = tree.add("GeometryNodeExtrudeMesh", {"mode": "EDGES"}, cube, Offset_Scale=0.0).outputs["Mesh"]
+    corners = [  # a point cloud's extent is that of its points
+        tree.add("GeometryNodePoints", Position=corner, Radius=0.0).outputs[0] for corner in (low, high)
     ]
-    edges.domain, edges.mode = "FACE", "ONLY_FACE"  # faces would hide the splats
-    group.links.new(start.outputs[0], box.inputs[0])
-    group.links.new(box.outputs["Bounding Box"], edges.inputs[0])
-    for points, corner in ((low, "Min"), (high, "Max")):  # a point cloud's size is that of its points
-        points.inputs["Radius"].default_value = 0.0
-        group.links.new(box.outputs[corner], points.inputs["Position"])
-        group.links.new(points.outputs[0], join.inputs[0])
-    group.links.new(edges.outputs[0], join.inputs[0])
-    group.links.new(join.outputs[0], end.inputs[0])
-    for node, place in ((box, (200, 0)), (edges, (400, 0)), (low, (400, -200)), (high, (400, -400))):
-        node.location = place
-    join.location, end.location = (600, 0), (800, 0)
+    join = tree.add("GeometryNodeJoinGeometry")
+    for part in (cube, *corners):
+        group.links.new(part, join.inputs[0])
+    tree.add("NodeGroupOutput", None, join.outputs[0])
     return group
+
+
+def _corners(tree: NodeTree, splats) -> tuple[Vector, Vector]:
+    """The lowest and the highest corner of the box, from the splats' own median: no floater moves that."""
+    tree.frame("Extent")
+    bounding = tree.add("GeometryNodeBoundBox", Geometry=splats)
+    if "Use Radius" in bounding.inputs:  # newer Blenders: that of points, which splats do not have
+        bounding.inputs["Use Radius"].default_value = False
+    box = bounding.outputs
+    position = Vector(tree, tree.add("GeometryNodeInputPosition").outputs[0])
+    counts = [
+        Scalar(tree, tree.add("GeometryNodeAttributeDomainSize", {"component": kind}, splats).outputs["Point Count"])
+        for kind in ("MESH", "POINTCLOUD")
+    ]
+    index = Scalar(tree, tree.add("GeometryNodeInputIndex").outputs[0])
+    every = tree.math("FLOOR", ((counts[0] + counts[1]) / _SAMPLED).at_least(1.0))
+    is_sampled = tree.math("MODULO", index, every) < 0.5
+    middle = Vector(tree, _median(tree, splats, is_sampled, position, "FLOAT_VECTOR"))
+    distance = tree.vector_math("DISTANCE", position, middle)
+    reach = Scalar(tree, _median(tree, splats, is_sampled, distance, "FLOAT")) * _REACH
+    around = tree.vector(reach, reach, reach)
+    low = (middle - around).at_least(Vector(tree, box["Min"]))
+    return low, tree.vector_math("MINIMUM", middle + around, Vector(tree, box["Max"]))
+
+
+def _median(tree: NodeTree, geometry, selection: Scalar, value, kind: str):
+    node = tree.add("GeometryNodeAttributeStatistic", {"data_type": kind, "domain": "POINT"}, geometry, selection)
+    tree.fill(next(socket for socket in node.inputs if socket.enabled and socket.name == "Attribute"), value)
+    return next(socket for socket in node.outputs if socket.enabled and socket.name == "Median")

@@ -13,12 +13,14 @@ import bpy
 import numpy as np
 
 from ..gaussians.harmonics import coefficient_count, degree_of
+from .hiding import HIDDEN
 from .splats import BASE, FROM_FILE, HIGHER
 
 TEXELS = (4, 7, 10, 15)  # per splat, by degree
 _FLOATS_BEFORE_HARMONICS = 16
 _BLOCK = 8192  # rows that are packed at once: they stay in the processor's cache
 _GROUP = 5  # harmonics that are read at once, which bounds the memory
+_HIDING = (".hide_vert", ".hide_point", HIDDEN)  # what edit mode writes, and what the render look reads
 _READABLE = {"FLOAT": np.float32, "INT": np.int32, "BOOLEAN": np.bool_}
 
 
@@ -88,7 +90,7 @@ def _fill(numbers: np.ndarray, columns: list[tuple[int, np.ndarray]]) -> None:
 
 def fingerprint(data: bpy.types.ID) -> tuple[int, ...]:
     """Differs when the splats differ: undo and updates of other things must not pack a million splats again."""
-    names = ["position", "rotation", "scale", BASE, f"{HIGHER}0", ".hide_vert", ".hide_point"]
+    names = ["position", "rotation", "scale", BASE, f"{HIGHER}0", *_HIDING]
     attributes = _attributes(data)
     found = [_checksum(attributes[name]) for name in names if name in attributes]
     return (count_of(data), len(attributes), *found)
@@ -163,12 +165,12 @@ def _read(attribute: bpy.types.Attribute) -> np.ndarray:
 
 
 def _shown(data: bpy.types.ID, count: int) -> np.ndarray | None:
-    for name in (".hide_vert", ".hide_point"):
+    hidden = np.zeros(count, dtype=bool)
+    for name in _HIDING:
         attribute = _attributes(data).get(name)
-        if attribute is not None and len(attribute.data) == count:
-            hidden = _read(attribute)
-            return ~hidden if hidden.any() else None
-    return None
+        if attribute is not None and attribute.data_type == "BOOLEAN" and len(attribute.data) == count:
+            hidden |= _read(attribute)
+    return ~hidden if hidden.any() else None
 
 
 def _attributes(data: bpy.types.ID) -> Any:

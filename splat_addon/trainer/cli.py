@@ -5,14 +5,15 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 
 from ..errors import RunError, SplatError
-from ..run.config import PRESETS, TrainConfig, with_preset
+from ..run.arguments import add_settings, with_settings
+from ..run.config import TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.process import TrainerProcess, trainer_command
+from ..run.wording import counted, processor
 
 BAR_WIDTH = 24
 
@@ -60,17 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last checkpoint")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
-    parser.add_argument("--preset", choices=list(PRESETS), default="balanced", help="how long and how finely to train")
-    for spec in fields(TrainConfig):
-        if spec.name == "capture":
-            continue
-        option = "--" + spec.name.replace("_", "-")
-        help_text = f"{spec.metadata['doc']} (default {spec.default})".replace("%", "%%")
-        if spec.type is bool:
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=help_text)
-        else:
-            choices = spec.metadata["choices"] or None
-            parser.add_argument(option, type=type(spec.default), choices=choices, default=None, help=help_text)
+    add_settings(parser)
     options = parser.parse_args(arguments)
     if (options.capture is None) == (options.resume is None):
         parser.error("give the folder of a capture, or --resume with a run folder")
@@ -79,18 +70,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def configure(options: argparse.Namespace) -> TrainConfig:
     """The settings that the command line asks for. Raises RunError when one is out of range."""
-    given = {spec.name: getattr(options, spec.name) for spec in fields(TrainConfig) if spec.name != "capture"}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    config = with_preset(TrainConfig(capture=str(options.capture.resolve())), options.preset)
-    config = replace(config, **chosen)
-    config.check()
-    return config
+    return with_settings(TrainConfig(capture=str(options.capture.resolve())), vars(options))
 
 
 def summary_line(summary: dict) -> str:
     """The result in one line."""
-    parts = [f"{summary['iterations']} steps in {summary['train_seconds']:.1f} s on {summary['backend']}"]
-    parts.append(f"{summary['gaussian_count']} splats")
+    parts = [f"{summary['iterations']} steps in {summary['train_seconds']:.1f} s on {processor(summary['backend'])}"]
+    parts.append(f"{counted(summary['gaussian_count'])} splats")
     if summary["held_out_psnr_db"] is not None:
         parts.append(f"held-out PSNR {summary['held_out_psnr_db']:.2f} dB, SSIM {summary['held_out_ssim']:.4f}")
         parts.append(f"training views {summary['train_psnr_db']:.2f} dB")
@@ -110,8 +96,8 @@ class Screen:
         """Put an event on the screen."""
         if isinstance(event, Started):
             self.line(
-                f"{event.backend}: {event.training_views} training views, {event.held_out_views} held out,"
-                f" {event.gaussian_count} seeds"
+                f"{processor(event.backend)}: {event.training_views} training views, {event.held_out_views} held out,"
+                f" {counted(event.gaussian_count)} seeds"
             )
         elif isinstance(event, Progressed):
             self._bar(event)
@@ -140,7 +126,7 @@ class Screen:
         loss = "" if math.isnan(event.loss) else f" loss {event.loss:.4f}"
         text = (
             f"[{'█' * done}{'·' * (BAR_WIDTH - done)}] step {event.step} {event.steps_per_s:.1f} it/s"
-            f"{left} {event.gaussian_count} splats{loss} {self._quality} {event.state}"
+            f"{left} {counted(event.gaussian_count)} splats{loss} {self._quality} {event.state}"
         )
         print("\r" + text.ljust(self._bar_length), end="", flush=True)
         self._bar_length = len(text)

@@ -20,7 +20,7 @@ def load_lpips(device: torch.device) -> Callable[[Tensor, Tensor], float] | None
         return None
     try:
         import lpips
-    except ImportError:
+    except (ImportError, RuntimeError, OSError):  # the latter: its torchvision does not fit this PyTorch
         return None
     network = lpips.LPIPS(net="alex", verbose=False).to(device).eval()
 

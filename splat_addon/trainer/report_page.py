@@ -19,6 +19,7 @@ from ..run.config import TrainConfig, label
 from ..run.events import Evaluated, ViewQuality
 from ..run.folder import RunFolder
 from ..run.history import History
+from ..run.wording import counted, processor
 from .report_plots import plots
 
 CELL_PX = 480  # longest side of an image in the page
@@ -65,10 +66,10 @@ def _state(folder: RunFolder, history: History) -> str:
     step = max([0, *history.loss.steps[-1:], *history.held_out_db.steps[-1:]])
     parts = [f"step {step} of {history.iterations}" if history.iterations and not history.is_timed else f"step {step}"]
     if history.gaussians.values:
-        parts.append(f"{round(history.gaussians.values[-1]):,} splats".replace(",", " "))
+        parts.append(f"{counted(round(history.gaussians.values[-1]))} splats")
     summary = _json(folder.summary_file)
     if summary.get("train_seconds"):
-        parts.append(f"{summary['train_seconds']:.0f} s of training on {summary.get('backend', '?')}")
+        parts.append(f"{summary['train_seconds']:.0f} s of training on {processor(summary.get('backend', '?'))}")
     return " · ".join(parts)
 
 

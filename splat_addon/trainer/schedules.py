@@ -8,7 +8,7 @@ from .rasterize import Gaussians
 MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
 OTHERS_DECAY = 0.4
 AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any more; steps
-FEW_VIEWS_COLOR = 0.25  # with few views, view-dependent colour overfits: this much of its learning rate
+FEW_VIEWS_COLOR = 0.125  # with few views, view-dependent colour overfits: this much of its learning rate
 REGULARIZED_EVERY = 4  # steps
 DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
 

@@ -39,3 +39,17 @@ def trainer_python():
     if path is None:
         pytest.skip("SPLAT_TRAINER_PYTHON does not name a Python with PyTorch (python3 dev.py test sets it)")
     return path
+
+
+@pytest.fixture(scope="session")
+def graphics():
+    """The graphics card, or the processor in its place. Blender 5.2 and newer can have it without a window."""
+    import gpu
+
+    if not hasattr(gpu, "init"):
+        pytest.skip("this Blender cannot draw without a window (gpu.init came with 5.2)")
+    try:
+        gpu.init()
+    except Exception as error:
+        pytest.skip(f"no OpenGL on this machine: {error}")
+    return gpu

@@ -58,6 +58,15 @@ def test_numbers_stand_at_the_axes_and_grow_with_the_screens_resolution(extensio
     assert (chart._number(7000, []), chart._number(2_500_000, [])) == ("7k", "2.5M")
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0045, 0.0212), (0.06, 0.085), (18.7, 29.6), (0.9999, 1.0001), (-3, 70)])
+def test_the_scale_of_values_is_told_by_two_numbers_at_least(extension, low, high):
+    chart = extension.module("splat_addon.scene.chart")
+    for height in (60, 115, 230):
+        ticks = chart._value_ticks(low, high, max(3, height // 35))
+        words = [chart._number(tick, ticks) for tick in ticks]
+        assert 2 <= len(ticks) <= 12 and len(set(words)) == len(words) and all(low <= tick <= high for tick in ticks)
+
+
 @pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5, 0.5], [1e-9, 1e9]])
 def test_odd_curves_are_painted_without_complaint(extension, values):
     chart = extension.module("splat_addon.scene.chart")
@@ -115,7 +124,7 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
     draw()
     assert record[0][0] == "icon" and record[0][2] >= 6
     assert record[1:] == [
-        "Loss 0.0000 at step 1000", "Held-out PSNR 30.00 dB", "Training views 31.50 dB (grey)"
+        "Loss 0.0000", "Held-out PSNR 30.00 dB", "Training views 31.50 dB (grey)"
     ]  # fmt: skip
     seconds = []
     for _ in range(50):
@@ -123,3 +132,37 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
         draw()
         seconds.append(time.perf_counter() - began)
     assert sorted(seconds)[25] < 0.002
+
+
+def append(run_path, *events) -> None:
+    with open(run_path / "events.jsonl", "a") as file:
+        file.write("".join(json.dumps(event) + "\n" for event in events))
+
+
+def test_while_the_panel_is_shown_the_curves_have_the_news_as_soon_as_the_numbers(extension, run_path):
+    curves = extension.module("splat_addon.scene.curves")
+    curves.icon_for(run_path, SIZE)
+    curves.repaint()
+    bpy.app.timers.unregister(curves.repaint)  # as Blender does with a timer that has run
+    curves._Curves.cost_s = 0.0
+    append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
+    curves.follow()
+    assert curves.history().loss.steps[-1] == 1000, "nobody looks: nothing is read"
+    curves.icon_for(run_path, SIZE)
+    curves.follow()
+    assert curves.history().loss.steps[-1] == 1001 and curves._Curves.painted[1] == len(curves.history().loss.steps)
+    assert not bpy.app.timers.is_registered(curves.repaint), "until it is drawn again"
+
+
+def test_following_takes_a_small_part_of_the_time(extension, run_path):
+    curves = extension.module("splat_addon.scene.curves")
+    curves.icon_for(run_path, SIZE)
+    curves.repaint()
+    assert curves._Curves.cost_s > 0
+    curves._Curves.cost_s = 3600.0
+    append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
+    curves.icon_for(run_path, SIZE)
+    curves.follow()
+    assert curves.history().loss.steps[-1] == 1000 and bpy.app.timers.is_registered(curves.repaint)
+    curves.repaint()
+    assert curves.history().loss.steps[-1] == 1001

@@ -91,6 +91,25 @@ def test_the_chosen_view_stays_chosen_when_the_order_changes(live_run, events, s
     assert splat.held_out_views[splat.held_out_index].name == "b" and splat.held_out_index == 0
 
 
+def test_where_no_view_was_chosen_the_worst_is_chosen_after_each_measurement(live_run, events):
+    scene = bpy.context.scene
+    splat = scene.splat
+    for quality, worst in (({"a": 10.0, "b": 20.0}, "a"), ({"a": 30.0, "b": 20.0}, "b"), ({"a": 5.0, "b": 9.0}, "a")):
+        live_run.list_held_out_views(scene, evaluated(events, 5, **quality))
+        assert splat.held_out_index == 0 and splat.held_out_views[0].name == worst
+
+
+def test_a_choice_is_kept_by_name_through_measurements_that_lack_it(live_run, events):
+    scene = bpy.context.scene
+    splat = scene.splat
+    live_run.list_held_out_views(scene, evaluated(events, 0, a=10.0, b=20.0, c=30.0))
+    splat.held_out_index = 2
+    live_run.list_held_out_views(scene, evaluated(events, 5, a=10.0, b=20.0))
+    assert splat.held_out_index == 0, "the worst, since c was not measured"
+    live_run.list_held_out_views(scene, evaluated(events, 9, a=10.0, b=20.0, c=15.0))
+    assert splat.held_out_views[splat.held_out_index].name == "c" and splat.held_out_index == 1
+
+
 def test_a_crash_is_said_and_another_run_can_start(live_run, events, scripted):
     run = scripted(say(events, started(events)) + "sys.stderr.write('boom\\n'); sys.exit(9)")
     pump_until(live_run, lambda run: run.is_over)

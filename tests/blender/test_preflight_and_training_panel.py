@@ -68,17 +68,19 @@ def known(preflight):
 def test_it_says_what_will_be_trained_and_what_it_needs(preflight, capture):
     answer = known(preflight)
     assert answer.needs.splats == 7 * 64 * 48 // 25
-    assert answer.lines[0] == "Photos: 7 to train on, 2 held out"
-    assert answer.lines[1] == "64 × 48 pixels"
-    assert answer.lines[2].startswith("About 860 splats, ") and answer.lines[2].endswith(" MB of memory")
-    assert answer.lines[3] == "Time unknown until the first run"
-    assert "on disk of " in answer.lines[4] and answer.lines[4].endswith(" free")
+    rows = dict(answer.rows)
+    assert list(rows) == ["Photos", "Size", "Splats", "Memory", "Disk", "Time"]
+    assert (rows["Photos"], rows["Size"], rows["Splats"]) == ("7, 2 held out", "64 × 48 px", "about 860")
+    assert rows["Memory"].endswith("\u00a0MB") and "B of " in rows["Disk"]
+    assert rows["Time"] == "known after a run"
+    assert all(len(value) <= 20 for value in rows.values()), "they fit into a narrow sidebar"
     assert answer.problems == ()
 
 
 def test_photos_are_counted_at_the_size_they_are_trained_at(preflight, capture):
     bpy.context.scene.splat.training.max_resolution = 32
-    assert known(preflight).lines[1] == "32 × 24 pixels, reduced from 64 × 48"
+    rows = dict(known(preflight).rows)
+    assert (rows["Size"], rows["Reduced"]) == ("32 × 24 px", "from 64 × 48")
 
 
 def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(preflight, capture, monkeypatch):
@@ -92,7 +94,7 @@ def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(
     (capture / "images" / "view_03.png").unlink()
     bpy.context.scene.splat.training.target_gaussians = 78
     third = known(preflight)
-    assert len(opened) == 2 and third.lines[0] == "Photos: 6 to train on, 2 held out"
+    assert len(opened) == 2 and third.rows[0] == ("Photos", "6, 2 held out")
     assert third.problems == ("Photos that the capture lists and nobody finds: 1. Their views are left out.",)
 
 
@@ -102,21 +104,27 @@ def test_an_old_answer_is_shown_until_the_new_one_is_there(preflight, capture, m
     monkeypatch.setattr(preflight, "free_disk_bytes", lambda path: 5)
     assert preflight.look(bpy.context.scene) is first
     preflight.wait()
-    assert "beside vase; 1 MB are free" in preflight.look(bpy.context.scene).problems[0]
+    assert "beside vase; 1\u00a0MB are free" in preflight.look(bpy.context.scene).problems[0]
 
 
 def test_what_does_not_fit_is_said_with_its_remedy(preflight, capture, monkeypatch):
     monkeypatch.setattr(preflight, "free_memory_bytes", lambda: 100_000_000)
     monkeypatch.setattr(preflight, "free_disk_bytes", lambda path: 1_000_000)
     memory, disk = known(preflight).problems
-    assert "of memory; 100 MB are free. Lower Max Splats, Max Resolution or Photo Memory MB." in memory
-    assert disk.endswith("beside vase; 1 MB are free. Free some, or raise Save Every.")
+    assert "of memory; 100\u00a0MB are free. Lower Max Splats, Max Resolution or Photo Memory MB." in memory
+    assert disk.endswith("beside vase; 1\u00a0MB are free. Free some, or raise Save Every.")
 
 
 def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
     splat = bpy.context.scene.splat
     splat.capture.folder = str(tmp_path / "nowhere")
-    assert "does not exist" in known(preflight).problems[0]
+    assert known(preflight).hint == "Nothing is captured in nowhere yet: capture the scene first."
+    (tmp_path / "nowhere" / ".rendering").mkdir(parents=True)
+    splat.training.iterations = 77
+    assert known(preflight).hint and not preflight.look(bpy.context.scene).problems
+    (tmp_path / "nowhere" / "notes.txt").write_text("mine")
+    splat.training.iterations = 78
+    assert "holds neither transforms.json nor a COLMAP model" in known(preflight).problems[0]
     splat.capture.folder = str(capture)
     splat.training.hold_out_every = 0
     (capture / "points3d.ply").unlink()
@@ -142,22 +150,14 @@ def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, pr
     remembered = speeds.of_device("auto")
     assert remembered.backend == "cpu" and remembered.speeds[0].seconds_per_step == 0.02
     assert speeds.of_device("cuda").speeds == ()
-    assert known(preflight).lines[3] == "About 20 s on cpu"
-
-
-def test_numbers_are_told_as_people_tell_them(preflight):
-    assert [preflight.rounded(count) for count in (7, 99, 861, 12_345, 1_250_000)] == [
-        "7", "99", "860", "12 000", "1 200 000",
-    ]  # fmt: skip
-    assert [preflight.in_bytes(size) for size in (10, 2.5e6, 1.26e9, 12.4e9)] == ["1 MB", "2 MB", "1.3 GB", "12 GB"]
-    assert [preflight.in_time(seconds) for seconds in (9, 61, 7300)] == ["9 s", "1 min 1 s", "2 h 1 min"]
+    assert ("Time", "about 20 s on CPU") in known(preflight).rows
 
 
 @pytest.mark.skipif(not BANANA.is_dir(), reason="the photo capture shared/data/banana is not here")
 def test_a_real_capture(preflight):
     bpy.context.scene.splat.capture.folder = str(BANANA)
     answer = known(preflight)
-    assert answer.lines[0] == "Photos: 13 to train on, 2 held out" and answer.lines[1] == "400 × 266 pixels"
+    assert answer.rows[:2] == (("Photos", "13, 2 held out"), ("Size", "400 × 266 px"))
 
 
 def test_without_a_trainer_the_panel_leads_to_the_set_up(panel, preflight, preferences):
@@ -174,6 +174,24 @@ def test_without_a_capture_the_panel_says_so(panel, preflight, preferences):
     assert ("operator", "splat.start_training", None) in record, "greyed, it says why"
 
 
+def test_while_the_capture_is_rendered_the_panel_waits(extension, panel, preflight, preferences, capture, monkeypatch):
+    live_render = extension.module("splat_addon.scene.live_render")
+    render = live_render.LiveRender(capture, None, total=9)
+    monkeypatch.setattr(live_render._Watched, "render", render)
+    assert "The capture is being rendered: train when it is done." in texts(drawn(panel, bpy.context))
+    render.state = "finished"
+    assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
+
+
+def test_a_finished_capture_is_looked_at_anew(extension, preflight, capture, tmp_path):
+    operators = extension.module("operators.capture")
+    first = known(preflight)
+    assert preflight.look(bpy.context.scene) is first
+    assert operators._tick() is None, "no render is watched any more"
+    assert preflight.look(bpy.context.scene) is None
+    preflight.wait()
+
+
 def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, preflight, preferences, capture):
     assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
     preflight.wait()
@@ -182,7 +200,7 @@ def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, pr
         "preset", "iterations", "max_gaussians", "seconds", "strategy", "max_resolution", "follow_training",
         "follow_every_s",
     ]  # fmt: skip
-    assert "Photos: 7 to train on, 2 held out 64 × 48 pixels" in texts(record)
+    assert "Photos 7, 2 held out Size 64 × 48 px" in texts(record)
 
 
 def test_advanced_shows_every_other_setting_once_under_a_heading(extension, panel):
@@ -194,6 +212,7 @@ def test_advanced_shows_every_other_setting_once_under_a_heading(extension, pane
     assert sorted(shown + common) == sorted(spec.name for spec in settings.TRAINING_FIELDS)
     headings = [entry[1] for entry in record if entry[0] == "label"]
     assert headings == list(module.GROUPS)
+    assert ("prop", "hold_out_every") in record
     assert set(headings) == {spec.metadata["group"] for spec in settings.TRAINING_FIELDS} - {""}
     assert [entry[0] for entry in drawn(advanced, bpy.context, opens=False)] == ["label"] * len(headings)
 
@@ -222,8 +241,8 @@ def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension,
     record = drawn(panel, bpy.context)
     assert ("progress", "Training 25 % · 1 min 1 s left") in record
     said = texts(record)
-    assert "Step 250 of 1000, 12.3 it/s on cpu 860 splats" in said
-    assert "Held-out PSNR 25.50 dB, init only 12.00 Training views 27.25 dB" in said
+    assert "Step 250 of 1\u00a0000 Speed 12.3 it/s, CPU Splats 860" in said
+    assert "Held-out PSNR 25.50 dB, init 12.00 Training PSNR 27.25 dB" in said
     assert "One photo is missing." in said
     commands = [entry[2] for entry in record if entry[1] == "splat.command_training"]
     assert commands == ["Pause", "Snapshot", "Stop"] and ("prop", "follow_training") in record
@@ -252,7 +271,10 @@ def test_finished_it_shows_what_was_reached(extension, panel, run):
     say(extension, run, "Finished", 1000, False, 860, 80.0)
     record = drawn(panel, bpy.context)
     said = texts(record)
-    assert "Finished after 1000 steps." in said and "Held-out PSNR 30.00 dB Training views 31.00 dB" in said
+    assert "Finished after 1000 steps. Splats 860 Held-out PSNR 30.00 dB Training PSNR 31.00 dB" in said
+    assert "Speed" not in said
+    names = [entry[1] for entry in record]
+    assert names.index("Finished after 1000 steps.") < names.index("preset"), "the result is seen at once"
     assert ("operator", "splat.start_training", None) in record and (
         "operator",
         "splat.resume_training",

@@ -324,7 +324,7 @@ def test_large_clouds_are_shown_in_part_and_that_is_said(following):
     item = following.show(40)
     assert len(heights(item)) == 12
     panel = following.extension.module("panels.training").SPLAT_PT_training
-    assert "Shown: step 10, 12 of 40 splats" in texts(drawn(panel, bpy.context))
+    assert "Shown step 10 12 of 40" in texts(drawn(panel, bpy.context))
 
 
 def test_the_most_visible_are_kept_in_their_order(extension):
@@ -397,3 +397,21 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
             live_run.current().process.close()
         live_run.close()
         shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_the_first_preview_hides_the_splats_of_an_earlier_run_and_the_panel_says_so(following):
+    folder_of = following.extension.module("splat_addon.run.folder").RunFolder
+    config = following.extension.module("splat_addon.run.config").TrainConfig
+    capture = following.run.folder.path.parent
+    earlier = folder_of.create(capture / "run_000", config(capture=str(capture)))
+    write_splats(following.extension, earlier.splats_file, 7)
+    bpy.context.scene.splat.run_folder = str(earlier.path)
+    bpy.ops.splat.import_result()
+    first = bpy.data.objects["run_000"]
+    following.show(20)
+    assert not first.visible_get() and first.hide_render and len(heights(first)) == 7
+    panel = following.extension.module("panels.training").SPLAT_PT_training
+    assert "Hidden, since it lies in the same place: run_000" in texts(drawn(panel, bpy.context))
+    first.hide_set(False)
+    following.show(21)
+    assert first.visible_get(), "the artist wants to see both"

@@ -229,7 +229,7 @@ def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, st
     record = drawn(extension, "training", "SPLAT_PT_training")
     assert expected in record
     assert absent not in [entry[1] for entry in record]
-    assert ("label", "Held-out PSNR 28.50 dB, init only 20.00") in record
+    assert ("label", "28.50 dB, init 20.00") in record
     if state in ("training", "paused"):
         left = " · 1 min 5 s left" if state == "training" else ""
         assert ("progress", f"{state.title()} 40 %{left}") in record

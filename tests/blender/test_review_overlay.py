@@ -5,22 +5,9 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix
 
 SIZE = (48, 32)  # width and height of the test images
-
-
-@pytest.fixture(scope="module")
-def graphics():
-    """The graphics card, or the processor in its place. Blender 5.2 and newer can have it without a window."""
-    import gpu
-
-    if not hasattr(gpu, "init"):
-        pytest.skip("this Blender cannot draw without a window (gpu.init came with 5.2)")
-    try:
-        gpu.init()
-    except Exception as error:
-        pytest.skip(f"no OpenGL on this machine: {error}")
-    return gpu
 
 
 @pytest.fixture
@@ -286,6 +273,32 @@ def test_the_badge_says_which_view_and_what_is_seen(extension, modules):
     lines = overlay.badge_lines(shown, modules.shader.Look("DIFFERENCE", gain=4.0))
     assert lines == ("left/v1    PSNR 26.06 dB    SSIM 0.637", "Difference × 4, step 400    2 of 9, worst first")
     assert overlay.badge_lines(shown, modules.shader.Look("WIPE"))[1].startswith("Photo | Trained, step 400")
+
+
+def test_the_badge_is_readable_on_a_white_photo(extension, graphics, modules):
+    """White letters on a dark plate, as the viewport shows what is blended in its sRGB storage."""
+    overlay = extension.module("splat_addon.scene.review_overlay")
+    size = (220, 60)
+    texture = graphics.types.GPUTexture(size, format="SRGB8_A8")
+    framebuffer = graphics.types.GPUFrameBuffer(color_slots=texture)
+    with framebuffer.bind(), graphics.matrix.push_pop(), graphics.matrix.push_pop_projection():
+        framebuffer.clear(color=(1, 1, 1, 1))
+        graphics.matrix.load_matrix(Matrix.Identity(4))
+        pixels = Matrix.Translation((-1, -1, 0)) @ Matrix.Diagonal((2 / size[0], 2 / size[1], 1, 1))
+        graphics.matrix.load_projection_matrix(pixels)
+        overlay._draw_badge(modules.review_frame.Frame(0, 0, *size), ("PSNR 26.70 dB", "Trained"), 1.0)
+    stored = np.array(texture.read().to_list(), dtype=np.float64).reshape(*size[::-1], 4)[..., 0]
+    stored = stored / 255 if stored.max() > 1 else stored
+    linear = np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
+    shown = linear ** (1 / 2.2)  # what the display gets
+    assert (shown == 1).sum() > 1000, "around the plate the photo is as it was"
+    inside = shown[shown < 0.999]
+    plate = np.median(inside)
+    assert len(inside) > 2000 and plate < 0.35, "dark"
+    luminances = plate**2.2, 0.8**2.2  # of the plate, and of the fainter letters
+    assert (luminances[1] + 0.05) / (luminances[0] + 0.05) > 5, "the contrast that readers need"
+    letters = shown[20:50, 10:100]
+    assert (letters > 0.75).sum() > 50, "letters are on it"
 
 
 def test_an_error_while_drawing_is_printed_once(extension, monkeypatch, capsys):

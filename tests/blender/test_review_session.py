@@ -177,6 +177,15 @@ def test_a_newer_measurement_replaces_the_images(extension, run):
     assert [view.name for view in bpy.context.scene.splat.held_out_views] == ["v4", "v0", "v2"]
 
 
+def test_the_view_that_was_looked_through_stays_chosen_after_the_review(extension, run):
+    bpy.ops.splat.review_view()
+    bpy.ops.splat.leave_review()
+    measure(extension, run, 8, {"v0": 33.0, "v2": 34.0, "v4": 28.0})
+    scene = bpy.context.scene
+    extension.module("splat_addon.scene.live_run").list_views_of_run(scene)
+    assert scene.splat.held_out_views[scene.splat.held_out_index].name == "v2"
+
+
 def test_a_file_saved_during_a_review_goes_on_with_it_and_leaves_it_cleanly(extension, run, tmp_path):
     scene = bpy.context.scene
     scene.render.resolution_x = 1234

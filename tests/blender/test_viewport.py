@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
+from support.recording_layout import drawn, texts
+
 
 @pytest.fixture
 def viewport(extension):
@@ -128,6 +130,19 @@ def test_fingerprints_tell_apart_what_looks_different(extension, texels):
         np.zeros(160, np.float32),
     )
     assert texels.fingerprint(item.data) != before
+
+
+def test_splats_that_are_marked_as_hidden_are_not_drawn_and_a_change_of_that_is_noticed(extension, texels):
+    item, _ = make_splats(extension)
+    before = texels.fingerprint(item.data)
+    hidden = item.data.attributes.new(extension.module("splat_addon.scene.hiding").HIDDEN, "BOOLEAN", "POINT")
+    hidden.data.foreach_set("value", [index % 2 == 0 for index in range(40)])
+    packed = texels.pack(item.data, np.empty((40, 60), dtype=np.float32), 3)
+    assert packed.is_shown.tolist() == [False, True] * 20
+    marked = texels.fingerprint(item.data)
+    hidden.data.foreach_set("value", [False] * 40)
+    assert len({before, marked, texels.fingerprint(item.data)}) == 3
+    assert texels.pack(item.data, np.empty((40, 60), dtype=np.float32), 3).is_shown is None
 
 
 def test_numbers_for_the_ramp_are_found_by_what_they_mean(extension, texels):
@@ -289,14 +304,14 @@ def test_while_splats_are_drawn_a_box_stands_for_their_object_in_the_viewport_al
     bpy.context.view_layer.update()
     *look, box = item.modifiers
     assert not any(modifier.show_viewport for modifier in look) and all(modifier.show_render for modifier in look)
-    assert box.name == "Splat Bounds" and not box.show_render
+    assert box.name == "Splat Box" and not box.show_render
     corners = np.array(item.evaluated_get(bpy.context.evaluated_depsgraph_get()).bound_box)
     assert np.allclose(np.ptp(corners, axis=0), np.ptp(cloud.means, axis=0), rtol=0.05, atol=0.05)
     instances = [entry for entry in bpy.context.evaluated_depsgraph_get().object_instances if entry.is_instance]
     assert len(instances) <= 1, "the render look is not computed for the viewport"
     chosen.show = False
     assert [(modifier.name, modifier.show_viewport) for modifier in item.modifiers] == before
-    assert "Splat Bounds" not in bpy.data.node_groups
+    assert "Splat Box" not in bpy.data.node_groups
 
 
 def test_the_toggle_says_why_it_cannot_be_used_and_toggles(extension):
@@ -347,12 +362,19 @@ def test_the_panel_offers_what_the_display_uses(extension, viewport, monkeypatch
         return set(recorder.names)
 
     chosen = bpy.context.scene.splat.viewport
-    chosen.show = False
-    assert names() == {"splat.toggle_viewport"}
-    chosen.show = True
     assert {"kind", "color_by", "sh_degree", "fraction", "blending", "is_hidden_by_meshes"} <= names()
     chosen.kind, chosen.color_by = "ELLIPSOIDS", "ATTRIBUTE"
     assert {"reach_sigma", "attribute"} <= names() and not {"sh_degree", "blending"} & names()
-    monkeypatch.setattr(viewport._Display, "problem", "It broke. Mend it.")
     monkeypatch.setattr(viewport._Display, "ramp_ends", (0.5, 12.0))
-    assert {"It broke. Mend it.", "0.5 is purple, 12 yellow"} <= names()
+    assert "0.5 is purple, 12 yellow" in names()
+
+
+def test_the_splats_panel_says_why_nothing_is_drawn(extension, viewport, monkeypatch):
+    panel, chosen = extension.module("panels.splats").SPLAT_PT_splats, bpy.context.scene.splat.viewport
+    chosen.show = True
+    monkeypatch.setattr(viewport._Display, "problem", "It broke. Mend it.")
+    assert "It broke. Mend it." in texts(drawn(panel, bpy.context))
+    chosen.show = False
+    monkeypatch.setattr(viewport._Display, "problem", "It broke. Mend it.")
+    assert "It broke." not in texts(drawn(panel, bpy.context))
+    assert ("operator", "splat.toggle_viewport", None) in drawn(panel, bpy.context)

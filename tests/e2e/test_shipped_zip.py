@@ -10,7 +10,7 @@ import numpy as np
 def test_the_zip_holds_the_extension_and_nothing_else(built_zip):
     names = zipfile.ZipFile(built_zip).namelist()
     assert {"blender_manifest.toml", "__init__.py", "README.md", "LICENSE"} <= set(names)
-    assert {name.split("/")[0] for name in names if "/" in name} == {"operators", "panels", "splat_addon"}
+    assert {name.split("/")[0] for name in names if "/" in name} == {"docs", "operators", "panels", "splat_addon"}
     assert "dev.py" not in names and not any(name.endswith((".pyc", ".so", ".whl")) for name in names)
 
 

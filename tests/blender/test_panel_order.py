@@ -1,0 +1,106 @@
+"""What an artist finds at first in the sidebar: stages in their order, and what is not needed yet folded away."""
+
+import bpy
+import numpy as np
+import pytest
+
+from support.recording_layout import drawn, texts
+from support.splat_objects import make_splats
+
+
+@pytest.fixture
+def panels(extension):
+    classes = extension.module("panels").classes()
+    return [cls for cls in classes if issubclass(cls, bpy.types.Panel)]
+
+
+def is_closed(panel) -> bool:
+    return "DEFAULT_CLOSED" in getattr(panel, "bl_options", set())
+
+
+def test_the_panels_name_the_stages_in_their_order(panels):
+    stages = [panel.bl_label for panel in panels if not getattr(panel, "bl_parent_id", "")]
+    assert stages == ["Capture", "Seeds", "Training", "Splats", "Held-out Review"]
+
+
+def test_only_what_every_artist_needs_is_open_at_first(panels):
+    opened = {panel.bl_label for panel in panels if not is_closed(panel)}
+    assert opened == {"Capture", "Training", "Splats", "Held-out Review", "Curves"}
+
+
+def test_below_training_the_curves_stand_first(panels):
+    below = [panel for panel in panels if getattr(panel, "bl_parent_id", "") == "SPLAT_PT_training"]
+    below.sort(key=lambda panel: getattr(panel, "bl_order", 0))
+    assert [panel.bl_label for panel in below] == ["Curves", "Advanced", "Runs"]
+
+
+def test_while_a_run_trains_its_settings_are_folded(extension, monkeypatch, tmp_path):
+    live_run, events = extension.module("splat_addon.scene.live_run"), extension.module("splat_addon.run.events")
+    folder = extension.module("splat_addon.run.folder").RunFolder(tmp_path)
+    run = live_run.LiveRun(folder, None, bpy.context.scene.session_uid, 1000)
+    run.apply(events.Started(events.PROTOCOL, "cuda", 1000, 7, 2, 50, 1))
+    run.apply(events.Progressed(250, 0.1, 20_000, 12.34, 61.0, "training", 0.25))
+    monkeypatch.setattr(live_run._Watched, "run", run)
+    panel = extension.module("panels.training").SPLAT_PT_training
+    folded = drawn(panel, bpy.context, opens=False)
+    assert ("prop", "iterations") not in folded and ("label", "Settings") in folded
+    assert ("prop", "iterations") in drawn(panel, bpy.context)
+    assert "Step 250 of 1\u00a0000 Speed 12.3 it/s, CUDA Splats 20\u00a0000" in texts(folded)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "No View"), (1, "Every View"), (2, "Every 2nd View"), (8, "Every 8th View")]
+)
+def test_hold_out_every_is_a_sentence(extension, number, said):
+    texts_of = {}
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *_, **__: (self, self) if name == "panel" else self
+
+        def prop(self, owner, identifier, text=None):
+            texts_of[identifier] = text
+
+    bpy.context.scene.splat.training.hold_out_every = number
+    panel = extension.module("panels.training").SPLAT_PT_training_advanced
+    panel.draw(type("StandIn", (), {"layout": Layout()})(), bpy.context)
+    assert texts_of["hold_out_every"] == f"Hold Out {said}"
+
+
+def test_the_interval_between_previews_has_a_unit():
+    interval = bpy.context.scene.splat.bl_rna.properties["follow_every_s"]
+    assert (interval.unit, interval.type, interval.default) == ("TIME_ABSOLUTE", "FLOAT", 5.0)
+
+
+def test_settings_of_splats_and_renders_are_split_like_all_others(extension):
+    """Names stand in one column: with split properties, nobody writes a name before its field with a colon."""
+    module = extension.module("panels.splats")
+    for panel in (module.SPLAT_PT_splats, module.SPLAT_PT_viewport, module.SPLAT_PT_render):
+        layout = RecordingSplit()
+        panel.draw(type("StandIn", (), {"layout": layout})(), bpy.context)
+        assert layout.drawn and all(is_split for _, is_split in layout.drawn)
+
+
+class RecordingSplit:
+    """Remembers which properties are drawn, with or without a split."""
+
+    def __init__(self):
+        self.use_property_split, self.drawn = False, []
+
+    def __getattr__(self, name):
+        return lambda *_, **__: self
+
+    def prop(self, owner, identifier, **_):
+        self.drawn.append((identifier, self.use_property_split))
+
+
+def test_the_splats_panel_tells_large_counts_in_groups_of_digits(extension):
+    item = make_splats(extension, np.zeros((1234, 3)), "Cloud")
+    bpy.context.view_layer.objects.active = item
+    panel = extension.module("panels.splats").SPLAT_PT_splats
+    assert ("label", "Cloud: 1\u00a0234 splats") in drawn(panel, bpy.context)
+
+
+def test_sentences_are_broken_at_spaces_but_not_within_numbers(extension):
+    wrapped = extension.module("panels.wrap").wrapped
+    assert wrapped("about 20\u00a0000 splats", 11) == ["about", "20\u00a0000", "splats"]
