@@ -77,11 +77,11 @@ COLMAP = Environment(
 
 BENCHMARKS_IN_BLENDER = (
     "blender",
-    "blender_viewport",
     "capture",
     "demo",
     "exactness",
 )  # all others run in the trainer's environment
+BENCHMARKS_IN_EVERY_BLENDER = ("blender", "look")
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 # Type errors that are no news, because the stubs of Blender know only the base class of what a collection returns,
 # one type per argument, nothing of features newer than the oldest Blender, and nothing of the extension's property.
@@ -403,7 +403,7 @@ def bench(arguments):
     trainer = ensure(TRAINER)
     python = ensure(preferred_blender()) if name in BENCHMARKS_IN_BLENDER else trainer
     variables = child_environment(ROOT, ROOT / "tests", SPLAT_TRAINER_PYTHON=trainer)
-    if name == "blender":  # it is run in every Blender
+    if name in BENCHMARKS_IN_EVERY_BLENDER:
         variables["SPLAT_BLENDER_PYTHONS"] = os.pathsep.join(ensure(blender) for blender in possible_blenders())
     return hand_over([python, ROOT / "benchmarks" / (name + ".py"), *rest], variables)
 

@@ -80,8 +80,10 @@ def main() -> int:
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
     scene.render.engine, scene.cycles.samples = "CYCLES", 16
     do(bpy.ops.splat.set_up_render)  # what training images are: the Standard view; AgX would be applied twice
+    for layer in bpy.context.view_layer.layer_collection.children:
+        layer.hide_viewport = scene.camera.name in layer.collection.objects  # 48 cameras would hide what they saw
     for area in (area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"):
-        area.spaces.active.shading.type = "MATERIAL"
+        area.spaces.active.region_3d.view_perspective = "CAMERA"
     with quiet(out / "blender.log"):
         bpy.ops.file.pack_all()
     do(bpy.ops.wm.save_as_mainfile, filepath=str(out / "scene.blend"), check_existing=False)

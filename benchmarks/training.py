@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+from _runs import finish
+
 from splat_addon.run.config import TrainConfig
-from splat_addon.run.events import Evaluated, Event, Failed, Finished
-from splat_addon.run.folder import RunFolder
-from splat_addon.run.process import TrainerProcess, trainer_command
+from splat_addon.run.events import Evaluated
 
 DEMO_CAPTURE = Path(__file__).resolve().parents[1] / "demo" / "capture"
 VARIANTS = {
@@ -60,14 +60,7 @@ def run(capture: Path, variant: str, options: argparse.Namespace, seed: int) -> 
     config = TrainConfig(capture=str(capture.resolve()), seconds=options.seconds, device=options.device, seed=seed)
     config = replace(config, eval_every=250, save_every=0, **VARIANTS[variant])
     with tempfile.TemporaryDirectory() as place:
-        folder = RunFolder.create(Path(place) / "run", config)
-        process = TrainerProcess(trainer_command(Path(sys.executable), folder), folder)
-        events: list[Event] = []
-        while not process.is_over:
-            events += process.wait(limit_s=1.0)
-        last = events[-1]
-        if not isinstance(last, Finished):
-            raise SystemExit(f"{last.message} {last.remedy}" if isinstance(last, Failed) else "The run did not end.")
+        folder, events = finish(Path(place) / "run", config)
         summary = json.loads(folder.summary_file.read_text(encoding="utf-8"))
     return {"variant": variant, "seed": seed, **summary}, [event for event in events if isinstance(event, Evaluated)]
 

@@ -22,6 +22,8 @@ DILATION_PX2 = 0.3
 ALPHA_CUTOFF = 1.0 / 255.0
 NEAR_PLANE = 0.01
 FRUSTUM_MARGIN = 1.3
+APART = 2.0**-20  # relative depth by which quads must differ, or a ray meets two at one float and Cycles sees but one
+FARTHEST = 2.0**-8  # relative depth by which a quad may be moved away for that
 
 
 def splat_quads() -> bpy.types.NodeTree:
@@ -90,16 +92,17 @@ def _make_group() -> bpy.types.NodeTree:
 
     tree.frame("Quads")
     matrix = _matrix(tree, axis_u, axis_v, back, mean)
-    splats, captured = _capture(tree, splats, color=color, opacity=opacity, matrix=matrix, drawn=is_drawn)
+    splats, captured = _capture(tree, splats, color=color, opacity=opacity, matrix=matrix, drawn=is_drawn, depth=depth)
     splats = _without_attributes(tree, splats)
-    farthest_first = tree.add("GeometryNodeSortElements", {"domain": "POINT"}, Geometry=splats, Sort_Weight=-depth)
+    splats = tree.add("GeometryNodeSortElements", {"domain": "POINT"}, Geometry=splats, Sort_Weight=-depth).outputs[0]
+    depth = Scalar(tree, captured["depth"])
+    splats, moved = _capture(tree, splats, depth=_kept_apart(tree, depth))
     instances = tree.add(
-        "GeometryNodeInstanceOnPoints",
-        Points=farthest_first.outputs[0],
-        Selection=captured["drawn"],
-        Instance=_unit_quad(tree),
+        "GeometryNodeInstanceOnPoints", Points=splats, Selection=captured["drawn"], Instance=_unit_quad(tree)
     ).outputs[0]
-    instances = tree.add("GeometryNodeSetInstanceTransform", None, instances, Transform=captured["matrix"]).outputs[0]
+    farther = _moved_away(tree, values, Scalar(tree, moved["depth"]), depth, centre, back)
+    transform = tree.add("FunctionNodeMatrixMultiply", None, farther, captured["matrix"]).outputs[0]
+    instances = tree.add("GeometryNodeSetInstanceTransform", None, instances, Transform=transform).outputs[0]
     rgba = _rgba(tree, Vector(tree, captured["color"]), captured["opacity"])
     quads = tree.add(
         "GeometryNodeStoreNamedAttribute",
@@ -162,6 +165,31 @@ def _srgb_decoded(tree: NodeTree, encoded: Scalar) -> Scalar:
     return tree.choose(encoded > 0.04045, ((encoded + 0.055) / 1.055) ** 2.4, encoded / 12.92)
 
 
+def _kept_apart(tree: NodeTree, depth: Scalar) -> Scalar:
+    """The relative depth by which each splat, in their order from far to near, must be moved away so that none is as
+    near as the next but for rounding. Grows with each such pair, so that the order stays."""
+    following = Scalar(tree, tree.add("GeometryNodeInputIndex").outputs[0]) + 1.0
+    node = tree.add("GeometryNodeFieldAtIndex", {"data_type": "FLOAT", "domain": "POINT"}, Value=depth, Index=following)
+    nearer = Scalar(tree, enabled(node.outputs, "Value"))
+    is_tied = depth - nearer < depth * APART
+    sums = tree.add("GeometryNodeAccumulateField", {"data_type": "FLOAT", "domain": "POINT"}, Value=is_tied).outputs
+    before, all_ties = (Scalar(tree, enabled(sums, name)) for name in ("Trailing", "Total"))
+    return (all_ties - before) * (FARTHEST / all_ties.at_least(1.0)).at_most(APART)
+
+
+def _moved_away(
+    tree: NodeTree, values: CameraValues, step: Scalar, depth: Scalar, centre: Vector, back: Vector
+) -> Socket:
+    """A transform that looks the same from the camera, `step` times the depth farther away: larger about its centre,
+    for orthographic cameras moved along the axis."""
+    size = tree.choose(values.is_orthographic, 1.0, 1.0 + step)
+    move = tree.choose(values.is_orthographic, back * (step * depth * -1.0), centre * (1.0 - size))
+    zero = 0.0
+    rows = ((size, zero, zero, zero), (zero, size, zero, zero), (zero, zero, size, zero))
+    entries = [entry for row in rows for entry in row]
+    return tree.add("FunctionNodeCombineMatrix", None, *entries, *move.parts, 1.0).outputs[0]
+
+
 def _matrix(tree: NodeTree, *columns: Vector) -> Socket:
     """A transform with the columns x, y, z and translation."""
     entries = [entry for column in columns for entry in (*column.parts, 0.0)]
@@ -171,7 +199,7 @@ def _matrix(tree: NodeTree, *columns: Vector) -> Socket:
 
 def _capture(tree: NodeTree, geometry: Socket, **fields) -> tuple[Socket, dict[str, Socket]]:
     """The geometry with the fields' values on its points, and those values."""
-    kinds = {"color": "VECTOR", "opacity": "FLOAT", "matrix": "MATRIX", "drawn": "BOOLEAN"}
+    kinds = {"color": "VECTOR", "opacity": "FLOAT", "matrix": "MATRIX", "drawn": "BOOLEAN", "depth": "FLOAT"}
     node = tree.add("GeometryNodeCaptureAttribute", {"domain": "POINT"}, Geometry=geometry)
     for name in fields:
         node.capture_items.new(kinds[name], name)

@@ -88,11 +88,3 @@ def test_two_splat_objects_share_their_nodes(extension, splats, cloud):
     assert items[0].modifiers[0].node_group == items[1].modifiers[0].node_group
     assert len(bpy.data.node_groups) == 1 and len(bpy.data.materials) == 1
     assert [len(item.modifiers) for item in items] == [1, 1]
-
-
-def test_splats_survive_saving_and_reloading(splats, cloud, tmp_path):
-    make(splats, cloud)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
-    again = splats.splats_from_object(bpy.data.objects["Splats"])
-    assert np.array_equal(again.sh, cloud.sh) and np.array_equal(again.means, cloud.means)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from mathutils import Euler, Matrix
 
-from support import splat_pictures
+from support import splat_pictures, viewport_pictures
+from support.save_splats import save_in_oldest_blender
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH, HEIGHT, FOCAL = 96, 72, 80.0
@@ -80,19 +81,7 @@ def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, cen
 
 def draw(drawing, items, view, picture=None, depth=None, **look) -> np.ndarray:
     """(H, W, 4) first row on top."""
-    import gpu
-
-    blocks = {item.data.session_uid: item.data for item in items}
-    placed = [drawing.Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]
-    picture = picture or drawing.Picture()
-    if depth is not None:
-        depth = drawing.make_texture(depth[::-1], view.width_px, view.height_px, "R32F")
-    picture.paint(drawing.Atlas(blocks), blocks, placed, view, drawing.Look(**look), depth)
-    return pixels(picture.texture, gpu)
-
-
-def pixels(texture, gpu) -> np.ndarray:
-    return np.array(texture.read().to_list(), dtype=np.float32).reshape(texture.height, texture.width, 4)[::-1]
+    return viewport_pictures.draw(drawing, items, view, drawing.Look(**look), picture, depth)
 
 
 def expected(cloud, camera_from_object, **options) -> np.ndarray:
@@ -303,7 +292,7 @@ def test_the_picture_reaches_the_screen_in_the_colors_it_has(extension, drawing)
             frame.clear(color=(0, 0, 0, 0))
             gpu.state.viewport_set(0, 0, WIDTH, HEIGHT)
             picture.lay_over(is_linear)
-        overlay = pixels(screen, gpu)
+        overlay = viewport_pictures.pixels(screen)
         true = expected(cloud, camera, is_linear=is_linear)
         is_solid = true[..., 3] > 0.05
         shown = (overlay[..., :3] / np.maximum(overlay[..., 3:], 1e-6)) ** (1 / 2.2)
@@ -326,6 +315,19 @@ def test_a_trained_scene_looks_as_the_textbook_draws_it(extension, drawing):
     true = expected(cloud, camera)
     psnr_db = -10 * np.log10(np.mean((np.clip(seen, 0, 1) - np.clip(true, 0, 1))[..., :3] ** 2))
     assert true[..., 3].mean() > 0.2 and psnr_db > 60
+
+
+def test_splats_of_a_file_of_the_oldest_blender_look_the_same_here(extension, drawing, tmp_path):
+    cloud = make_cloud(extension, 50, seed=18)
+    path = save_in_oldest_blender(cloud, tmp_path)
+    if path is None:
+        pytest.skip("needs the environment of Blender 4.2 beside this one")
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    viewport = extension.module("splat_addon.scene.viewport")
+    (item,) = viewport.visible_splats(bpy.context.view_layer, None)
+    assert isinstance(item.data, bpy.types.Mesh) and viewport.is_running()
+    camera = looking((0.3, -1, 0.4))
+    assert np.abs(draw(drawing, [item], view_of(drawing, camera)) - expected(cloud, camera)).max() < 1 / 255
 
 
 def test_splats_that_are_all_hidden_give_an_empty_picture(extension, drawing):

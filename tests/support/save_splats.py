@@ -1,11 +1,29 @@
 """Save a .blend with splats and a camera: `python save_splats.py CLOUD.npz FILE.blend`, in any Blender's Python."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import extension as support
 from support import splat_renders
+
+
+def save_in_oldest_blender(cloud, folder: Path) -> Path | None:
+    """A .blend that Blender 4.2 saved with the splats of `cloud` and a camera; None where its environment is not beside
+    the running one, as both are in a checkout."""
+    import numpy as np
+
+    oldest = next(iter(Path(sys.prefix).parent.glob("blender-4.2/*/python")), None)
+    if oldest is None:
+        return None
+    names = ("means", "log_scales", "quaternions", "logit_opacities", "sh")
+    np.savez(folder / "cloud.npz", **{name: getattr(cloud, name) for name in names})
+    environment = {key: value for key, value in os.environ.items() if key != "BLENDER_USER_RESOURCES"}
+    command = [oldest, Path(__file__), folder / "cloud.npz", folder / "old.blend"]
+    subprocess.run(command, check=True, env=environment)
+    return folder / "old.blend"
 
 
 def main() -> None:

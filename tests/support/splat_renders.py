@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from support import ewa
+
 
 def use_cycles() -> None:
     """The bpy module starts without Cycles."""
@@ -42,6 +44,25 @@ def render(scene, folder: Path, engine: str = "CYCLES") -> np.ndarray:
     render.filepath = str(Path(folder) / "render.exr")
     bpy.ops.render.render(write_still=True, scene=scene.name)
     return load(render.filepath)
+
+
+def render_png(scene, folder: Path) -> np.ndarray:
+    """(H, W, 4) what an 8-bit PNG of the scene over black holds, by Cycles, top row first."""
+    import bpy
+
+    scene.render.engine, scene.render.film_transparent = "CYCLES", False
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "8"
+    scene.render.filepath = str(Path(folder) / "picture.png")
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+    return load(scene.render.filepath)
+
+
+def display_encoded(scene, picture: np.ndarray) -> np.ndarray:
+    """What `render` gave in the scene's look, as the trainer's images are: Scene Light is linear until it is shown."""
+    if scene.splat.look == "SCENE":
+        picture[..., :3] = ewa.encode(picture[..., :3])
+    return picture
 
 
 def load(path) -> np.ndarray:
