@@ -85,7 +85,7 @@ def forecast(config: TrainConfig, photos: PhotoSizes, seed_count: int, speeds: S
     per_step = _seconds_per_step(photos.pixels, splats, speeds)
     if config.seconds:
         steps = config.seconds / per_step if per_step else steps
-    if config.strategy == "budget" and not config.target_gaussians:
+    if config.strategy != "default" and not config.target_gaussians:
         splats = taught_count(splats, first, steps, photos.pixels)
         per_step = _seconds_per_step(photos.pixels, splats, speeds)
     seconds = float(config.seconds) if config.seconds else per_step and steps * per_step

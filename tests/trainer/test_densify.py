@@ -8,7 +8,7 @@ import torch
 
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.forecast import target_count
-from splat_addon.trainer.densify import ScreenGradients, make_densifier
+from splat_addon.trainer.densify import CountCurve, ScreenGradients, make_densifier
 from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis
 from splat_addon.trainer.densify.default import DefaultDensifier
 from splat_addon.trainer.densify.mcmc import McmcDensifier, add_noise, share
@@ -51,25 +51,23 @@ def test_the_count_follows_its_plan_and_the_cap():
     config = TrainConfig(target_gaussians=1100, max_gaussians=900)
     assert target_count(config, 100, 10**6) == 900
     assert target_count(TrainConfig(), 100, 25_000) == 1000
-    densifier = BudgetDensifier(model_of(random_cloud(100)), config, 900, 100.0)
-    assert densifier.planned_count(0, 0.0) == 100
-    assert densifier.planned_count(300, 0.30) == 500, "half way between 3 and 57 %"
-    assert densifier.planned_count(900, 0.9) == 900
+    curve = CountCurve(100, 900, is_asked_for=True, photo_pixels=100.0)
+    assert curve.at(0, 0.0) == 100
+    assert curve.at(300, 0.30) == 500, "half way between 3 and 57 %"
+    assert curve.at(900, 0.9) == 900
 
 
 def test_a_short_run_gets_no_more_than_its_steps_can_teach():
     """1000 steps on photos of 500 pixels are half a million looks, enough for 500; one asked for them to be 900."""
-    model = model_of(random_cloud(100))
-    assert BudgetDensifier(model, TrainConfig(), 900, 500.0).planned_count(700, 0.7) == 500
-    assert BudgetDensifier(model, TrainConfig(), 900, 500.0).planned_count(7, 0.7) == 100, "never below the seeds"
-    asked = TrainConfig(target_gaussians=900)
-    assert BudgetDensifier(model, asked, 900, 500.0).planned_count(700, 0.7) == 900
+    assert CountCurve(100, 900, False, 500.0).at(700, 0.7) == 500
+    assert CountCurve(100, 900, False, 500.0).at(7, 0.7) == 100, "never below the seeds"
+    assert CountCurve(100, 900, True, 500.0).at(700, 0.7) == 900
 
 
 def test_budget_splits_those_that_ask_loudest_and_keeps_the_order_of_the_others():
     cloud = random_cloud(10)
     model = model_of(cloud)
-    densifier = BudgetDensifier(model, TrainConfig(), target=12, photo_pixels=1e6)
+    densifier = BudgetDensifier(model, TrainConfig(), CountCurve(10, 12, True, 1e6))
     ask(densifier, [1, 9, 2, 8, 0, 0, 0, 0, 0, 0])
     densifier.after_step(100, 0.57, 0.0)
     assert len(model) == 12
@@ -83,7 +81,7 @@ def test_budget_removes_the_faint_and_fills_their_places():
     cloud = random_cloud(10)
     cloud.logit_opacities[4] = -9
     model = model_of(cloud)
-    densifier = BudgetDensifier(model, TrainConfig(), target=10, photo_pixels=1e6)
+    densifier = BudgetDensifier(model, TrainConfig(), CountCurve(10, 10, True, 1e6))
     ask(densifier, [1.0] * 9 + [5.0])
     densifier.after_step(100, 0.5, 0.0)
     assert len(model) == 10
@@ -141,14 +139,15 @@ def test_mcmc_moves_the_dead_to_the_living_and_grows_to_its_target():
     cloud = random_cloud(40)
     cloud.logit_opacities[:5] = -9
     model = model_of(cloud)
-    densifier = McmcDensifier(model, TrainConfig(), target=41)
+    densifier = McmcDensifier(model, TrainConfig(), CountCurve(40, 44, True, 1e6))
     densifier.relocate()
     means = model.gaussians.means.detach().numpy()
     alive = {tuple(row) for row in cloud.means[5:]}
     assert len(model) == 40 and all(tuple(row) in alive for row in means), "no dead place is left"
-    densifier.grow()
-    densifier.grow()
-    assert len(model) == 41
+    densifier.after_step(100, 0.30, 0.0)
+    assert len(model) == 42, "half way"
+    densifier.after_step(200, 0.80, 0.0)
+    assert len(model) == 44
 
 
 def test_noise_moves_the_faint_alone():

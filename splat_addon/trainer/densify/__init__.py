@@ -11,11 +11,12 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
-from ...run.forecast import target_count
+from ...run.forecast import target_count, taught_count
 from ..model import GaussianModel
 from ..rasterize import Gaussians, Rendering
 
 DENSIFY_EVERY = 100  # steps
+GROWS_FROM, GROWS_UNTIL = 0.03, 0.57  # parts of the run between which a planned count rises
 
 
 class Densifier(Protocol):
@@ -37,6 +38,24 @@ class Densifier(Protocol):
     def restore(self, state: dict) -> None:
         """Take up what `state` gave."""
         ...
+
+
+class CountCurve:
+    """How many gaussians there should be: linearly from the first count to a target, over a part of the run.
+
+    `photo_pixels`: of one training photo, in the mean. Unless a target was asked for, a short run aims at fewer.
+    """
+
+    def __init__(self, first: int, target: int, is_asked_for: bool, photo_pixels: float):
+        self.first, self.target, self.is_asked_for, self.photo_pixels = first, target, is_asked_for, photo_pixels
+
+    def at(self, step: int, fraction: float) -> int:
+        """The count after `step` steps, when `fraction` of the run is done."""
+        target = self.target
+        if not self.is_asked_for and fraction > 0:
+            target = taught_count(target, self.first, step / fraction, self.photo_pixels)
+        part = (fraction - GROWS_FROM) / (GROWS_UNTIL - GROWS_FROM)
+        return round(self.first + (target - self.first) * min(max(part, 0.0), 1.0))
 
 
 class ScreenGradients:
@@ -89,8 +108,10 @@ def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, pho
     from .mcmc import McmcDensifier
 
     target = target_count(config, len(model), sum(photo_pixels))
+    photo = sum(photo_pixels) / max(1, len(photo_pixels))
+    curve = CountCurve(len(model), target, bool(config.target_gaussians), photo)
     if config.strategy == "budget":
-        return BudgetDensifier(model, config, target, sum(photo_pixels) / max(1, len(photo_pixels)))
+        return BudgetDensifier(model, config, curve)
     if config.strategy == "mcmc":
-        return McmcDensifier(model, config, target)
+        return McmcDensifier(model, config, curve)
     return DefaultDensifier(model, config, extent)

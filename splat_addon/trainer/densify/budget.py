@@ -11,12 +11,10 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
-from ...run.forecast import taught_count
 from ..model import GaussianModel
 from ..rasterize import Gaussians, Rendering, quaternion_matrices
-from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
+from . import DENSIFY_EVERY, GROWS_FROM, CountCurve, ScreenGradients, broken_or_faint, rows
 
-GROWS_FROM, GROWS_UNTIL = 0.03, 0.57  # parts of the run between which the count rises
 REPLACES_UNTIL = 0.9  # part of the run; until then whoever fades is replaced
 CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side
 LONG_AXIS_SHRINK, OTHER_AXES_SHRINK = 0.65, 0.9
@@ -25,14 +23,12 @@ SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
 
 
 class BudgetDensifier:
-    """The strategy "budget". `photo_pixels`: of one training photo, in the mean."""
+    """The strategy "budget"."""
 
-    def __init__(self, model: GaussianModel, config: TrainConfig, target: int, photo_pixels: float):
+    def __init__(self, model: GaussianModel, config: TrainConfig, curve: CountCurve):
         self.model = model
         self.config = config
-        self.first_count = len(model)
-        self.target = target
-        self.photo_pixels = photo_pixels
+        self.curve = curve
         self.gradients = ScreenGradients(model)
         self.is_open = True  # while counts still change
 
@@ -41,14 +37,6 @@ class BudgetDensifier:
         if self.is_open:
             self.gradients.observe(screen_gradients_px, rendering, camera)
 
-    def planned_count(self, step: int, fraction: float) -> int:
-        """How many gaussians there should be after `step` steps, when `fraction` of the run is done."""
-        target = self.target
-        if not self.config.target_gaussians and fraction > 0:
-            target = taught_count(target, self.first_count, step / fraction, self.photo_pixels)
-        part = (fraction - GROWS_FROM) / (GROWS_UNTIL - GROWS_FROM)
-        return round(self.first_count + (target - self.first_count) * min(max(part, 0.0), 1.0))
-
     @torch.no_grad()
     def after_step(self, step: int, fraction: float, means_rate: float) -> None:
         """See `Densifier.after_step`."""
@@ -56,7 +44,7 @@ class BudgetDensifier:
         if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= REPLACES_UNTIL:
             return
         gone = broken_or_faint(self.model.gaussians, self.config.prune_opacity)
-        wanted = self.planned_count(step, fraction) - (len(gone) - int(gone.sum()))
+        wanted = self.curve.at(step, fraction) - (len(gone) - int(gone.sum()))
         asking = self.gradients.means().masked_fill(gone, -1.0)
         count = max(0, min(wanted, int(SHARE_AT_ONCE * len(asking)), int((asking > 0).sum())))
         parents = torch.topk(asking, count).indices
@@ -69,11 +57,11 @@ class BudgetDensifier:
 
     def state(self) -> dict:
         """See `Densifier.state`."""
-        return {"first_count": self.first_count, "gradients": self.gradients.state()}
+        return {"first_count": self.curve.first, "gradients": self.gradients.state()}
 
     def restore(self, state: dict) -> None:
         """See `Densifier.restore`."""
-        self.first_count = state["first_count"]
+        self.curve.first = state["first_count"]
         self.gradients.restore(state["gradients"])
 
 

@@ -1,7 +1,8 @@
 """Densification as sampling: 3D Gaussian Splatting as Markov Chain Monte Carlo (Kheradmand et al. 2024).
 
-Dead gaussians are relocated to living ones such that the image stays as it is (their equation 9), the count grows by
-5 % at a time up to the target, and positions receive noise where gaussians are faint (their equation 8).
+Dead gaussians are relocated to living ones such that the image stays as it is (their equation 9), the count grows along
+a curve instead of by 5 % at a time, so that short runs reach their target too, and positions receive noise where
+gaussians are faint (their equation 8).
 """
 
 import torch
@@ -11,9 +12,8 @@ from ...capture.camera import Camera
 from ...run.config import TrainConfig
 from ..model import GaussianModel
 from ..rasterize import Gaussians, Rendering, quaternion_matrices
-from . import DENSIFY_EVERY, rows
+from . import DENSIFY_EVERY, CountCurve, rows
 
-GROWTH = 1.05
 RELOCATES_FROM, RELOCATES_UNTIL = 0.02, 0.83  # parts of the run
 NOISE_RATE = 5e5  # times the positions' learning rate
 NOISE_SHARPNESS, NOISE_OPACITY = 100.0, 0.005  # noise fades where the opacity is above this
@@ -23,10 +23,10 @@ MOST_COPIES = 51  # of one gaussian at a time; the binomial sum is tabulated up 
 class McmcDensifier:
     """The strategy "mcmc"."""
 
-    def __init__(self, model: GaussianModel, config: TrainConfig, target: int):
+    def __init__(self, model: GaussianModel, config: TrainConfig, curve: CountCurve):
         self.model = model
         self.config = config
-        self.target = target
+        self.curve = curve
 
     def observe(self, screen_gradients_px: Tensor, rendering: Rendering, camera: Camera) -> None:
         """Gradients on the screen are not asked."""
@@ -36,7 +36,7 @@ class McmcDensifier:
         """See `Densifier.after_step`."""
         if step % DENSIFY_EVERY == 0 and RELOCATES_FROM <= fraction <= RELOCATES_UNTIL:
             self.relocate()
-            self.grow()
+            self.grow(self.curve.at(step, fraction))
         add_noise(self.model.gaussians, NOISE_RATE * means_rate)
 
     def relocate(self) -> None:
@@ -51,10 +51,9 @@ class McmcDensifier:
         self.model.overwrite(sources, rows(shared, sources))
         self.model.overwrite(dead, rows(shared, sources))
 
-    def grow(self) -> None:
-        """Add copies of the living, chosen by opacity, towards the target."""
-        count = len(self.model)
-        added = min(self.target, int(GROWTH * count)) - count
+    def grow(self, count: int) -> None:
+        """Add copies of the living, chosen by opacity, until there are `count`."""
+        added = count - len(self.model)
         if added <= 0:
             return
         opacities = torch.sigmoid(self.model.gaussians.logit_opacities)
@@ -65,10 +64,11 @@ class McmcDensifier:
 
     def state(self) -> dict:
         """See `Densifier.state`."""
-        return {}
+        return {"first_count": self.curve.first}
 
     def restore(self, state: dict) -> None:
         """See `Densifier.restore`."""
+        self.curve.first = state["first_count"]
 
 
 def share(gaussians: Gaussians, sources: Tensor) -> Gaussians:
