@@ -38,18 +38,24 @@ class Hand:
     def region(self, kind):
         return next(region for region in self.area.regions if region.type == kind)
 
-    def context(self, kind="WINDOW"):
-        return bpy.context.temp_override(window=self.window, area=self.area, region=self.region(kind))
+    def send(self, key, *values):
+        for value in values:
+            self.window.event_simulate(key, value, x=self.at[0], y=self.at[1])
 
-    def press(self, key, **held):
-        self.window.event_simulate(key, "PRESS", x=self.at[0], y=self.at[1], **held)
-        if not key.startswith("WHEEL"):
-            self.window.event_simulate(key, "RELEASE", x=self.at[0], y=self.at[1], **held)
+    def press(self, key):
+        """Blender handles it, and draws what it changes, before the next line runs; so for all that follow."""
+        self.send(key, "PRESS", "RELEASE")
+        yield
+        yield
+
+    def turn_wheel(self, direction, notches):
+        for _ in range(notches):
+            self.send(f"WHEEL{direction}MOUSE", "PRESS")
+        yield
 
     def move(self, x, y):
-        """Blender handles it, and draws what it changes, before the next line runs."""
         self.at = (int(x), int(y))
-        self.window.event_simulate("MOUSEMOVE", "NOTHING", x=self.at[0], y=self.at[1])
+        self.send("MOUSEMOVE", "NOTHING")
         yield
         yield
 
@@ -59,13 +65,11 @@ class Hand:
 
     def command_below(self):
         """What the button below the mouse would run, as Blender's own Copy Python Command says."""
-        clipboard = bpy.context.window_manager
-        clipboard.clipboard = " "
-        with self.context("UI"):
+        with bpy.context.temp_override(window=self.window, area=self.area, region=self.region("UI")):
             if not bpy.ops.ui.copy_python_command_button.poll():
                 return ""
             bpy.ops.ui.copy_python_command_button()
-        return clipboard.clipboard
+            return bpy.context.window_manager.clipboard
 
     def open_tab(self, name):
         """Click down the tabs at the sidebar's border until the wanted one is open."""
@@ -74,39 +78,31 @@ class Hand:
             if sidebar.active_panel_category == name:
                 return
             yield from self.move(sidebar.x + sidebar.width - 10, sidebar.y + up)
-            self.press("LEFTMOUSE")
-            yield
-            yield
+            yield from self.press("LEFTMOUSE")
         raise AssertionError(f"The sidebar has no tab {name}.")
 
     def click(self, operator):
         """Find the operator's button in the sidebar, from the top down, and click it."""
         sidebar = self.region("UI")
         yield from self.rest_in("UI")
-        for _ in range(60):
-            self.press("WHEELUPMOUSE")
-        yield
+        yield from self.turn_wheel("UP", 60)
         for _ in range(12):
             for up in range(sidebar.height - 4, 4, -ROW_PX):
                 yield from self.move(sidebar.x + 0.35 * sidebar.width, sidebar.y + up)
                 if self.command_below().startswith(f"bpy.ops.{operator}("):
-                    self.press("LEFTMOUSE")
-                    yield
+                    yield from self.press("LEFTMOUSE")
                     yield from self.rest_in("WINDOW")
                     return
             yield from self.rest_in("UI")
-            for _ in range(8):
-                self.press("WHEELDOWNMOUSE")
-            yield
+            yield from self.turn_wheel("DOWN", 8)
         raise AssertionError(f"No button of the sidebar runs {operator}.")
 
     def drag(self, x, y, to_x):
         yield from self.move(x, y)
-        self.window.event_simulate("LEFTMOUSE", "PRESS", x=self.at[0], y=self.at[1])
+        self.send("LEFTMOUSE", "PRESS")
         for part in range(1, 9):
             yield from self.move(x + (to_x - x) * part / 8, y)
-        self.window.event_simulate("LEFTMOUSE", "RELEASE", x=self.at[0], y=self.at[1])
-        yield
+        self.send("LEFTMOUSE", "RELEASE")
 
     def photograph(self, name):
         """Save the pixels of the 3D view as they are on the screen. Blender calls what draws the mouse's circle last;
@@ -139,12 +135,11 @@ def until(is_so, sentence, limit_s=60.0):
 
 def settings_of(scene):
     """What belongs to the artist: all plain render settings of the scene, and its camera."""
+    owners = scene.render, scene.render.image_settings, scene.view_settings, scene.display_settings, scene.cycles
     found = {"camera": scene.camera.name, "frame": scene.frame_current}
-    for owner in ("render", "render.image_settings", "view_settings", "cycles", "display_settings"):
-        values = scene.path_resolve(owner)
-        for item in values.bl_rna.properties:
-            if item.type in ("BOOLEAN", "INT", "FLOAT", "STRING", "ENUM") and not getattr(item, "is_array", False):
-                found[f"{owner}.{item.identifier}"] = repr(getattr(values, item.identifier))
+    for owner in owners:
+        plain = [item.identifier for item in owner.bl_rna.properties if item.type not in ("POINTER", "COLLECTION")]
+        found |= {f"{owner.path_from_id()}.{name}": str(getattr(owner, name)) for name in plain}
     return found
 
 
@@ -166,9 +161,9 @@ def path(result):
     hand, scene = Hand(), bpy.context.scene
     space, sidebar = hand.area.spaces.active, hand.region("UI")
     yield from hand.rest_in("WINDOW")
-    hand.press("DEL")
+    yield from hand.press("DEL")
     yield from until(lambda: "Cube" not in scene.objects, "Delete removes the default cube")
-    hand.press("N")
+    yield from hand.press("N")
     yield from until(lambda: space.show_region_ui and sidebar.width > 50, "N opens the sidebar")
     yield from hand.open_tab("Splats")
 
