@@ -172,6 +172,7 @@ def path(result):
     capture = scene.splat.capture  # a person would type these
     capture.folder, capture.camera_count, capture.seed_count = str(Path(FOLDER, "capture")), 9, 3000
     capture.width, capture.height, capture.samples, capture.engine = 120, 90, 4, "CYCLES"
+    capture.use_denoising = False  # which not every Blender can
     scene.splat.training.iterations = 80
     result["settings before"] = settings_of(scene)
     yield from hand.click("splat.capture_scene")
