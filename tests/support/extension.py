@@ -36,13 +36,18 @@ class Extension:
 
 
 def use_temporary_resources() -> Path:
-    """Give Blender an empty user folder, removed at exit. The first call must come before the first `import bpy`."""
+    """Give Blender an empty user folder, removed at exit. The first call must come before the first `import bpy`.
+
+    Also a shader cache apart from the developer's: another version of Mesa (in a container, a Flatpak, a chroot) cuts
+    the cache's index to its own length, and a Blender that has it mapped dies of a bus error at its next new shader.
+    """
     global _resources
     if _resources is None:
         if "bpy" in sys.modules:
             raise RuntimeError("bpy was imported before use_temporary_resources() was called")
         _resources = Path(tempfile.mkdtemp(prefix="splat_blender_"))
         os.environ["BLENDER_USER_RESOURCES"] = str(_resources)
+        os.environ.setdefault("MESA_SHADER_CACHE_DIR", str(Path(sys.prefix) / "mesa"))
         atexit.register(shutil.rmtree, _resources, ignore_errors=True)
     return _resources
 
