@@ -130,10 +130,12 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
     photos = listing.photos
     rows = [("Photos", f"{counted(photos.training)}, {counted(photos.held_out)} held out")]
     rows += _size_rows(listing)
-    rows.append(("Splats", f"about {rounded(needs.splats)}"))
+    # Transparent and masked pixels ask for no splats, and nobody has read them yet.
+    about = "up to" if photos.bytes_per_pixel > 3 else "about"
+    rows.append(("Splats", f"{about} {rounded(needs.splats)}"))
     rows.append(("Memory", in_bytes(needs.memory_bytes)))
     rows.append(("Disk", in_bytes(needs.disk_bytes) + (f" of {in_bytes(free_disk)}" if free_disk is not None else "")))
-    rows.append(("Time", _time(needs, known.backend)))
+    rows.append(("Time", _time(needs, about, known.backend)))
     problems = []
     if free_memory is not None and needs.memory_bytes > free_memory - _SPARE_BYTES:
         problems.append(
@@ -230,10 +232,10 @@ def _size_rows(listing: Listing) -> list[tuple[str, str]]:
     return rows if listing.trained_size == original else [*rows, ("Reduced", f"from {original[0]} × {original[1]}")]
 
 
-def _time(needs: Forecast, backend: str) -> str:
+def _time(needs: Forecast, about: str, backend: str) -> str:
     if needs.seconds is None:
         return "known after a run"
-    return f"about {in_time(needs.seconds)}{' on ' + processor(backend) if backend else ''}"
+    return f"{about} {in_time(needs.seconds)}{' on ' + processor(backend) if backend else ''}"
 
 
 def remember_speed(run: LiveRun) -> None:

@@ -70,7 +70,7 @@ def test_it_says_what_will_be_trained_and_what_it_needs(preflight, capture):
     assert answer.needs.splats == 7 * 64 * 48 // 25
     rows = dict(answer.rows)
     assert list(rows) == ["Photos", "Size", "Splats", "Memory", "Disk", "Time"]
-    assert (rows["Photos"], rows["Size"], rows["Splats"]) == ("7, 2 held out", "64 × 48 px", "about 860")
+    assert (rows["Photos"], rows["Size"], rows["Splats"]) == ("7, 2 held out", "64 × 48 px", "up to 860")
     assert rows["Memory"].endswith("\u00a0MB") and "B of " in rows["Disk"]
     assert rows["Time"] == "known after a run"
     assert all(len(value) <= 20 for value in rows.values()), "they fit into a narrow sidebar"
@@ -150,7 +150,7 @@ def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, pr
     remembered = speeds.of_device("auto")
     assert remembered.backend == "cpu" and remembered.speeds[0].seconds_per_step == 0.02
     assert speeds.of_device("cuda").speeds == ()
-    assert ("Time", "about 20 s on CPU") in known(preflight).rows
+    assert ("Time", "up to 20 s on CPU") in known(preflight).rows
 
 
 @pytest.mark.skipif(not BANANA.is_dir(), reason="the photo capture shared/data/banana is not here")
