@@ -29,6 +29,8 @@ VARIANTS = {
     "default, full res.": {"strategy": "default", "coarse_until": 0.0},
     "mcmc, full res.": {"strategy": "mcmc", "coarse_until": 0.0},
     "random seeds": {"seeds": "random"},
+    "display blending": {"blend_space": "display"},
+    "Blender blending": {"blend_space": "blender"},
 }
 BELOW_BEST_DB = 1.0  # the PSNR whose time is told: this much below the best variant's end
 

@@ -10,6 +10,7 @@ OTHERS_DECAY = 0.4
 AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any more; steps
 FEW_VIEWS_COLOR = 0.125  # with few views, view-dependent colour overfits: this much of its learning rate
 REGULARIZED_EVERY = 4  # steps
+MCMC_REGULARIZATION = 0.25  # with many views, the strategy "mcmc" needs only this much of it, to let the needless die
 DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
 
 
@@ -59,6 +60,8 @@ def dropout(config: TrainConfig, fraction: float, training_views: int) -> float:
 
 def regularization(config: TrainConfig, step: int, training_views: int) -> float:
     """The weight of mean opacity and mean size in the loss: every fourth step, four times as strong, to save time."""
-    if step % REGULARIZED_EVERY or not (training_views <= config.few_views or config.strategy == "mcmc"):
+    if step % REGULARIZED_EVERY:
         return 0.0
-    return config.regularization * REGULARIZED_EVERY
+    if training_views <= config.few_views:
+        return config.regularization * REGULARIZED_EVERY
+    return config.regularization * REGULARIZED_EVERY * MCMC_REGULARIZATION if config.strategy == "mcmc" else 0.0
