@@ -19,7 +19,7 @@ from support import extension as support
 WIDTH, HEIGHT = 400, 300
 CAMERAS = 48
 SEEDS = 20_000
-ITERATIONS = 1500
+ITERATIONS = 2000
 
 
 def main() -> int:
