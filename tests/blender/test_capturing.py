@@ -220,3 +220,14 @@ def test_transforms_json_has_what_other_trainers_read(tmp_path):
     assert (document["w"], document["h"], document["camera_model"]) == (32, 24, "OPENCV")
     assert document["val_filenames"] == ["images/Splat_000.png"]
     assert document["ply_file_path"] == "points3d.ply" and document["view_transform"] == "Standard"
+
+
+def test_a_blender_without_denoiser_renders_without_and_says_so(extension, empty_file):
+    """Cycles refuses to render with a denoiser that it was built without, as some Linux distributions' is."""
+    settings, scene = extension.module("splat_addon.scene.image_settings"), bpy.context.scene
+    assert settings.has_denoiser(), "the builds that tests run in have one"
+    scene.render.engine, scene.cycles.use_denoising = "CYCLES", True
+    assert settings.without_missing_denoiser(scene, True) == [] and scene.cycles.use_denoising
+    (note,) = settings.without_missing_denoiser(scene, False)
+    assert not scene.cycles.use_denoising and "Denoising was switched off" in note
+    assert settings.without_missing_denoiser(scene, False) == [], "it is off already"
