@@ -97,7 +97,7 @@ class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):
         if self.stand_upright and not is_own_capture(folder):
             photo_capture.stand_upright(opened.root, DISTANCE_M)
         scene.splat.capture.folder = photo_capture.path_text(folder)
-        for other in context.selected_objects:
+        for other in list(context.view_layer.objects.selected):
             other.select_set(False)
         context.view_layer.objects.active = opened.root
         opened.root.select_set(True)

@@ -97,7 +97,7 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
             raise CaptureError("There are no seeds.", "Select mesh objects to sample.")
         item = seeds.show(scene, cloud, folder)
         context.view_layer.update()
-        for other in context.selected_objects:
+        for other in list(context.view_layer.objects.selected):
             other.select_set(False)  # outlines would hide the splats
         if item.name in context.view_layer.objects:
             context.view_layer.objects.active = item

@@ -46,7 +46,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
         paths = [Path(self.directory, entry.name) for entry in self.files if entry.name] or [Path(self.filepath)]
         for path in paths:
             item, notes = splat_files.import_splats(path, self.axes, context.scene, splat_collection(context.scene))
-            for other in context.selected_objects:
+            for other in list(context.view_layer.objects.selected):
                 other.select_set(False)
             context.view_layer.update()
             context.view_layer.objects.active = item

@@ -40,7 +40,7 @@ class SPLAT_OT_import_result(bpy.types.Operator):
         run_object.unhide(context.scene, item)
         hidden = run_object.hide_others(context.scene, folder)
         context.view_layer.update()
-        for other in context.selected_objects:
+        for other in list(context.view_layer.objects.selected):
             other.select_set(False)  # nor is the new object selected: thousands of outlines would hide it
         context.view_layer.objects.active = item
         self.report({"INFO"}, f"Imported {counted(len(cloud))} splats from {path.name}{_told(hidden)}")
