@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLENDER = {
+    "_cycles",
     "addon_utils",
     "bl_ext",
     "bl_operators",
