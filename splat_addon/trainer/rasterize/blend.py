@@ -1,7 +1,7 @@
 """Blending forward: step 5 of the backward process, γ = Σ T_i α'_i c_i + T_end background, for all pixels.
 
-The image is cut into tiles 8 pixels wide and 64 high; the 8 pixels of one row of a tile are the lanes of a vector.
-Every tile has a list of entries, near to far: which gaussian, and which rows of the tile its ellipse covers.
+The image is cut into tiles 8 pixels wide and 64 high; the lanes of a vector are a block of a tile, one row of it or
+two (blocks.py). Every tile has a list of entries, near to far: which gaussian, and which rows its ellipse covers.
 
 A gaussian's exponent is written with a completed square. With Σ' = (a, b, c), the offset (dx, dy) to its middle,
 
@@ -14,6 +14,7 @@ exponent too: α' = 2^p, p = log2 α - ½ log2(e) (A s² + B dy²). What is belo
 import numpy as np
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
+from .blocks import BLOCK_ROWS, column_numbers, row_by_row, splat_rows
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
 from .kernel_parts import inner
 from .layout import (
@@ -32,15 +33,17 @@ from .layout import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .simd import load, peek, poke, prefetch, store, store_triples
-from .simd_math import any_lane, exp2, lane_numbers, madd, magnitude, minimum, select, splat
+from .simd import WIDE, load, load_wide, peek, poke, prefetch, store, store_triples
+from .simd_math import any_lane, exp2, madd, magnitude, minimum, select, splat_wide, wide_lane_numbers
 from .srgb_kernels import encoded
 
-TILES_PER_BLOCK = 8  # threads take turns at blocks of neighbouring tiles
+TILES_PER_TURN = 8  # threads take turns at so many neighbouring tiles
 ENTRIES_PER_LOOK = 16  # after so many, rows that are finished are found and left alone
 
-# Working memory of one thread: in each row T and the sums of colour and depth; then for each row what set_up_rows says.
-_T, _R, _G, _B, _D = range(0, FORWARD_ROW, 8)
+# Working memory of one thread: for each block T and the sums of colour and depth; then for each row what set_up_rows
+# says.
+_BLOCK = BLOCK_ROWS * FORWARD_ROW
+_T, _R, _G, _B, _D = range(0, _BLOCK, WIDE)
 _ROW_X = TILE_HEIGHT * FORWARD_ROW
 _ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
 
@@ -50,34 +53,38 @@ def set_up_rows(records, places, at, x0, y0, rows, scratch, row_x, row_p):
     """For `rows` rows of a tile from (x0, y0) on: sqrt(A) s of the first pixel, and p where s = 0.
 
     They go to `scratch[row_x]` and `scratch[row_p]`. Exact in the first row, whence single precision is enough.
-    Returns s and dy of the first pixel and the slope k.
+    Returns s and dy of the first pixel and the slope k, in all lanes.
     """
     y = peek(places, (at >> 1) + 1) - y0
     slope = peek(places, (at >> 1) + 2)
-    x = splat(np.float32(peek(places, at >> 1) - x0 + slope * y))
-    y, slope = splat(np.float32(y)), splat(np.float32(slope))
-    peak, b = splat(peek(records, at + LOG2_OPACITY)), splat(peek(records, at + NEGATIVE_B))
-    root_a = splat(peek(records, at + ROOT_A))
+    x = splat_wide(np.float32(peek(places, at >> 1) - x0 + slope * y))
+    y, slope = splat_wide(np.float32(y)), splat_wide(np.float32(slope))
+    peak, b = splat_wide(peek(records, at + LOG2_OPACITY)), splat_wide(peek(records, at + NEGATIVE_B))
+    root_a = splat_wide(peek(records, at + ROOT_A))
     start, rise = root_a * x, -root_a * slope
-    step = lane_numbers()
+    step = wide_lane_numbers()
     store(scratch, row_x, madd(rise, step, start))
     store(scratch, row_p, madd((y - step) * (y - step), b, peak))
-    step = step + 8.0
-    store(scratch, row_x + 8, madd(rise, step, start))
-    store(scratch, row_p + 8, madd((y - step) * (y - step), b, peak))
-    for q in range(16, rows, 8):
-        step = step + 8.0
+    for q in range(WIDE, rows, WIDE):
+        step = step + float(WIDE)
         store(scratch, row_x + q, madd(rise, step, start))
         store(scratch, row_p + q, madd((y - step) * (y - step), b, peak))
     return x, y, slope
 
 
 @inner
-def open_rows(scratch, stride, begin, end):
-    """Shrink a range of rows to those between which some pixel is not finished; T begins each, `stride` apart."""
-    while begin < end and not any_lane(load(scratch, begin * stride) > 0.0):
+def covered_blocks(entry, open0, open1):
+    """The blocks that an entry's rows touch, as far as they are open. What lies beside its rows has no alpha."""
+    first, end = (entry >> 32) & 0xFF, entry >> 40
+    return max(first // BLOCK_ROWS, open0), min((end + BLOCK_ROWS - 1) // BLOCK_ROWS, open1)
+
+
+@inner
+def open_blocks(scratch, stride, begin, end):
+    """Shrink a range of blocks to those between which some pixel is not finished; T begins each, `stride` apart."""
+    while begin < end and not any_lane(load_wide(scratch, begin * stride) > 0.0):
         begin += 1
-    while begin < end and not any_lane(load(scratch, (end - 1) * stride) > 0.0):
+    while begin < end and not any_lane(load_wide(scratch, (end - 1) * stride) > 0.0):
         end -= 1
     return begin, end
 
@@ -98,29 +105,34 @@ def _write_tile(
     tile, x0, y0, rows, width, background, scratch, blended, in_linear_light, image, alpha, depth, transmittance
 ):
     """Composite one finished tile over the background and write its pixels."""
-    background_red, background_green = splat(peek(background, 0)), splat(peek(background, 1))
-    background_blue = splat(peek(background, 2))
+    background_red, background_green = splat_wide(peek(background, 0)), splat_wide(peek(background, 1))
+    background_blue = splat_wide(peek(background, 2))
+    for block in range(0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * _BLOCK, _BLOCK):
+        left = load_wide(scratch, _T + block)
+        behind = magnitude(left)
+        opaque = 1.0 - behind
+        expected = select(opaque > 0.0, load_wide(scratch, _D + block) / opaque, 0.0)
+        store(scratch, _T + block, row_by_row(left))
+        store(scratch, _R + block, row_by_row(madd(behind, background_red, load_wide(scratch, _R + block))))
+        store(scratch, _G + block, row_by_row(madd(behind, background_green, load_wide(scratch, _G + block))))
+        store(scratch, _B + block, row_by_row(madd(behind, background_blue, load_wide(scratch, _B + block))))
+        store(scratch, _D + block, row_by_row(expected))
     columns = min(TILE_WIDTH, width - x0)
     for y in range(rows):
-        row = y * FORWARD_ROW
+        row = y // BLOCK_ROWS * _BLOCK + y % BLOCK_ROWS * TILE_WIDTH
         left = load(scratch, _T + row)
-        store(transmittance, tile * PIXELS + y * 8, left)
-        left = magnitude(left)
-        opaque = 1.0 - left
-        red = madd(left, background_red, load(scratch, _R + row))
-        green = madd(left, background_green, load(scratch, _G + row))
-        blue = madd(left, background_blue, load(scratch, _B + row))
-        expected = select(opaque > 0.0, load(scratch, _D + row) / opaque, 0.0)
+        store(transmittance, tile * PIXELS + y * TILE_WIDTH, left)
+        opaque = 1.0 - magnitude(left)
+        red, green, blue = load(scratch, _R + row), load(scratch, _G + row), load(scratch, _B + row)
         pixel = (y0 + y) * width + x0
         _write_triples(blended, pixel, columns, red, green, blue, scratch)
         if in_linear_light != 0:
             _write_triples(image, pixel, columns, encoded(red)[0], encoded(green)[0], encoded(blue)[0], scratch)
         if columns == TILE_WIDTH:
             store(alpha, pixel, opaque)
-            store(depth, pixel, expected)
+            store(depth, pixel, load(scratch, _D + row))
         else:
             store(scratch, _T + row, opaque)
-            store(scratch, _D + row, expected)
             for column in range(columns):
                 poke(alpha, pixel + column, peek(scratch, _T + row + column))
                 poke(depth, pixel + column, peek(scratch, _D + row + column))
@@ -141,51 +153,53 @@ def blend_forward(
     """
     tiles_down = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
     tile_count = ((width + TILE_WIDTH - 1) // TILE_WIDTH) * tiles_down
-    lanes = lane_numbers()
-    for block in range(part * TILES_PER_BLOCK, tile_count, parts * TILES_PER_BLOCK):
-        for tile in range(block, min(block + TILES_PER_BLOCK, tile_count)):
+    numbers = column_numbers()
+    for turn in range(part * TILES_PER_TURN, tile_count, parts * TILES_PER_TURN):
+        for tile in range(turn, min(turn + TILES_PER_TURN, tile_count)):
             x0 = (tile // tiles_down) * TILE_WIDTH
             y0 = (tile % tiles_down) * TILE_HEIGHT
             rows = min(TILE_HEIGHT, height - y0)
+            blocks = (rows + BLOCK_ROWS - 1) // BLOCK_ROWS
             # Pixels right of the image are finished before they begin.
-            begin = select(lanes < float(width - x0), splat(np.float32(1.0)), -1.0)
-            for at in range(0, rows * FORWARD_ROW, 8):
-                store(scratch, at, lanes * 0.0)
-            for row in range(0, rows * FORWARD_ROW, FORWARD_ROW):
-                store(scratch, _T + row, begin)
+            begin = select(numbers < float(width - x0), splat_wide(np.float32(1.0)), -1.0)
+            for at in range(0, blocks * _BLOCK, WIDE):
+                store(scratch, at, numbers * 0.0)
+            for block in range(0, blocks * _BLOCK, _BLOCK):
+                store(scratch, _T + block, begin)
 
             first, end = peek(starts, tile), peek(starts, tile + 1)
             used = end - first
-            open0, open1 = 0, rows  # rows outside these are finished
+            open0, open1 = 0, blocks  # blocks outside these are finished
             for i in range(first, end):
                 if (i - first) & (ENTRIES_PER_LOOK - 1) == ENTRIES_PER_LOOK - 1:
-                    open0, open1 = open_rows(scratch, FORWARD_ROW, open0, open1)
+                    open0, open1 = open_blocks(scratch, _BLOCK, open0, open1)
                     if open0 == open1:
                         used = i - first
                         break
                 prefetch(records, (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD)
                 entry = peek(entries, i)
                 at = (entry & 0xFFFFFFFF) * RECORD
-                row0, row1 = max((entry >> 32) & 0xFF, open0), min(entry >> 40, open1)
-                set_up_rows(records, places, at, x0, y0 + row0, row1 - row0, scratch, _ROW_X, _ROW_P)
-                columns = splat(peek(records, at + ROOT_A)) * lanes
-                red, green = splat(peek(records, at + RED)), splat(peek(records, at + GREEN))
-                blue, z = splat(peek(records, at + BLUE)), splat(peek(records, at + DEPTH))
-                for q in range(0, row1 - row0):
-                    row = (row0 + q) * FORWARD_ROW
-                    arriving = load(scratch, _T + row)
-                    s = splat(peek(scratch, _ROW_X + q)) - columns  # sqrt(A) s
-                    p = madd(-s, s, splat(peek(scratch, _ROW_P + q)))
+                block0, block1 = covered_blocks(entry, open0, open1)
+                y, covered = y0 + block0 * BLOCK_ROWS, (block1 - block0) * BLOCK_ROWS
+                set_up_rows(records, places, at, x0, y, covered, scratch, _ROW_X, _ROW_P)
+                columns = splat_wide(peek(records, at + ROOT_A)) * numbers
+                red, green = splat_wide(peek(records, at + RED)), splat_wide(peek(records, at + GREEN))
+                blue, z = splat_wide(peek(records, at + BLUE)), splat_wide(peek(records, at + DEPTH))
+                for q in range(0, covered, BLOCK_ROWS):
+                    block = block0 * _BLOCK + q * FORWARD_ROW
+                    arriving = load_wide(scratch, _T + block)
+                    s = splat_rows(scratch, _ROW_X + q) - columns  # sqrt(A) s
+                    p = madd(-s, s, splat_rows(scratch, _ROW_P + q))
                     alphas = select(p >= LOG2_CUTOFF, minimum(exp2(p), ALPHA_CAP), 0.0)
                     # The gaussian that would take T below the stop is not added, and finishes the pixel.
                     leaving = madd(arriving, -alphas, arriving)
                     is_added = leaving >= TRANSMITTANCE_STOP
                     weight = select(is_added, arriving * alphas, 0.0)
-                    store(scratch, _T + row, select(is_added, leaving, -magnitude(arriving)))
-                    store(scratch, _R + row, madd(weight, red, load(scratch, _R + row)))
-                    store(scratch, _G + row, madd(weight, green, load(scratch, _G + row)))
-                    store(scratch, _B + row, madd(weight, blue, load(scratch, _B + row)))
-                    store(scratch, _D + row, madd(weight, z, load(scratch, _D + row)))
+                    store(scratch, _T + block, select(is_added, leaving, -magnitude(arriving)))
+                    store(scratch, _R + block, madd(weight, red, load_wide(scratch, _R + block)))
+                    store(scratch, _G + block, madd(weight, green, load_wide(scratch, _G + block)))
+                    store(scratch, _B + block, madd(weight, blue, load_wide(scratch, _B + block)))
+                    store(scratch, _D + block, madd(weight, z, load_wide(scratch, _D + block)))
 
             poke(entries_used, tile, used)
             _write_tile(

@@ -14,7 +14,8 @@ the covered rows of the tile, so that no large terms cancel, and moved to the ga
 import numpy as np
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
-from .blend import ENTRIES_PER_LOOK, TILES_PER_BLOCK, open_rows, set_up_rows
+from .blend import ENTRIES_PER_LOOK, TILES_PER_TURN, covered_blocks, open_blocks, set_up_rows
+from .blocks import BLOCK_ROWS, column_numbers, in_turns, splat_rows
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
 from .kernel_parts import inner
 from .layout import (
@@ -33,14 +34,15 @@ from .layout import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .simd import load, load_third, peek, poke, prefetch, store
-from .simd_math import exp2, lane_numbers, lane_sum, lane_sums, madd, magnitude, minimum, select, splat
+from .simd import WIDE, load, load_third, load_wide, peek, poke, prefetch, store
+from .simd_math import exp2, lane_sum, lane_sums, madd, magnitude, minimum, select, splat, splat_wide
 from .srgb_kernels import encoded
 
 ROWS_AHEAD = 6  # rows of the image lie too far apart for the processor to see them coming
 
-# Working memory of one thread: in each row T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py.
-_T, _REST, _R, _G, _B, _D = range(0, BACKWARD_ROW, 8)
+# Working memory of one thread: for each block T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py.
+_BLOCK = BLOCK_ROWS * BACKWARD_ROW
+_T, _REST, _R, _G, _B, _D = range(0, _BLOCK, WIDE)
 _ROW_X = TILE_HEIGHT * BACKWARD_ROW
 _ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
 
@@ -72,10 +74,11 @@ def _read_tile(
 ):  # fmt: skip
     """Set up T, ∂L/∂pixel and `rest` for a tile, and sum its T_end ∂L/∂γ, the background's gradient."""
     columns = min(TILE_WIDTH, width - x0)
-    begin = select(lane_numbers() < float(columns), splat(np.float32(1.0)), -1.0)
-    background_red, background_green, background_blue = begin * 0.0, begin * 0.0, begin * 0.0
+    begin = select(column_numbers() < float(columns), splat_wide(np.float32(1.0)), -1.0)
+    zero = splat(np.float32(0.0))
+    background_red, background_green, background_blue = zero, zero, zero
     for y in range(rows):
-        row = y * BACKWARD_ROW
+        row = y // BLOCK_ROWS * _BLOCK + y % BLOCK_ROWS * TILE_WIDTH
         pixel = (y0 + y) * width + x0
         ahead = (pixel + ROWS_AHEAD * width) * 3
         prefetch(blended, ahead)
@@ -86,7 +89,7 @@ def _read_tile(
         d_red, d_green, d_blue = _triple(d_image, pixel * 3, columns, scratch)
         if in_linear_light != 0:  # what follows is about what was blended, before it was encoded
             d_red, d_green, d_blue = d_red * encoded(red)[1], d_green * encoded(green)[1], d_blue * encoded(blue)[1]
-        left = magnitude(load(transmittance, tile * PIXELS + y * 8))
+        left = magnitude(load(transmittance, tile * PIXELS + y * TILE_WIDTH))
         rest = red * d_red + green * d_green + blue * d_blue
         if with_depth != 0:
             # depth = (Σ w z)/alpha; alpha = 1 - T_end is like a background of -∂L/∂alpha.
@@ -96,7 +99,6 @@ def _read_tile(
             d_opaque = _single(d_alpha, pixel, columns, scratch) - d_sum * expected
             rest = rest + d_sum * expected * opaque - d_opaque * left
             store(scratch, _D + row, d_sum)
-        store(scratch, _T + row, begin)
         store(scratch, _REST + row, rest)
         store(scratch, _R + row, d_red)
         store(scratch, _G + row, d_green)
@@ -104,6 +106,14 @@ def _read_tile(
         background_red = madd(left, d_red, background_red)
         background_green = madd(left, d_green, background_green)
         background_blue = madd(left, d_blue, background_blue)
+    for y in range(rows, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS):  # below the image
+        row = y // BLOCK_ROWS * _BLOCK + y % BLOCK_ROWS * TILE_WIDTH
+        for at in range(row + _REST, row + _BLOCK, WIDE):
+            store(scratch, at, zero)
+    for block in range(0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * _BLOCK, _BLOCK):
+        store(scratch, _T + block, begin)
+        for at in range(block + _REST, block + _BLOCK, WIDE):
+            store(scratch, at, in_turns(load_wide(scratch, at)))
     store(background_sums, tile * 24, background_red)
     store(background_sums, tile * 24 + 8, background_green)
     store(background_sums, tile * 24 + 16, background_blue)
@@ -124,10 +134,10 @@ def blend_backward(
     """
     tiles_down = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
     tile_count = ((width + TILE_WIDTH - 1) // TILE_WIDTH) * tiles_down
-    lanes = lane_numbers()
-    zero = lanes * 0.0
-    for block in range(part * TILES_PER_BLOCK, tile_count, parts * TILES_PER_BLOCK):
-        for tile in range(block, min(block + TILES_PER_BLOCK, tile_count)):
+    numbers = column_numbers()
+    zero = numbers * 0.0
+    for turn in range(part * TILES_PER_TURN, tile_count, parts * TILES_PER_TURN):
+        for tile in range(turn, min(turn + TILES_PER_TURN, tile_count)):
             x0 = (tile // tiles_down) * TILE_WIDTH
             y0 = (tile % tiles_down) * TILE_HEIGHT
             rows = min(TILE_HEIGHT, height - y0)
@@ -137,57 +147,58 @@ def blend_backward(
             )  # fmt: skip
             first = peek(starts, tile)
             end = first + peek(entries_used, tile)
-            open0, open1 = 0, rows
+            open0, open1 = 0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS
             for i in range(first, end):
                 if (i - first) & (ENTRIES_PER_LOOK - 1) == ENTRIES_PER_LOOK - 1:
-                    open0, open1 = open_rows(scratch, BACKWARD_ROW, open0, open1)
+                    open0, open1 = open_blocks(scratch, _BLOCK, open0, open1)
                 ahead = (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD
                 prefetch(records, ahead)
                 prefetch(gradient_rows, ahead)
                 entry = peek(entries, i)
                 at = (entry & 0xFFFFFFFF) * RECORD
-                row0, row1 = max((entry >> 32) & 0xFF, open0), min(entry >> 40, open1)
-                if row0 >= row1:
+                block0, block1 = covered_blocks(entry, open0, open1)
+                if block0 >= block1:
                     continue
-                half = (row1 - row0) >> 1
-                x, y, slope = set_up_rows(records, places, at, x0, y0 + row0, row1 - row0, scratch, _ROW_X, _ROW_P)
-                columns = splat(peek(records, at + ROOT_A)) * lanes
-                red, green = splat(peek(records, at + RED)), splat(peek(records, at + GREEN))
-                blue, z = splat(peek(records, at + BLUE)), splat(peek(records, at + DEPTH))
+                row0, covered = block0 * BLOCK_ROWS, (block1 - block0) * BLOCK_ROWS
+                half = covered >> 1
+                x, y, slope = set_up_rows(records, places, at, x0, y0 + row0, covered, scratch, _ROW_X, _ROW_P)
+                columns = splat_wide(peek(records, at + ROOT_A)) * numbers
+                red, green = splat_wide(peek(records, at + RED)), splat_wide(peek(records, at + GREEN))
+                blue, z = splat_wide(peek(records, at + BLUE)), splat_wide(peek(records, at + DEPTH))
                 sum_1, sum_row, sum_row2 = zero, zero, zero  # Σ G (1, r, r²), lane by lane, r = row - (row0 + half)
                 sum_red, sum_green, sum_blue, sum_depth = zero, zero, zero, zero
-                for q in range(0, row1 - row0):
+                for q in range(0, covered, BLOCK_ROWS):
                     # As in blend_forward, to the last bit.
-                    row = (row0 + q) * BACKWARD_ROW
-                    arriving = load(scratch, _T + row)
-                    s = splat(peek(scratch, _ROW_X + q)) - columns
-                    p = madd(-s, s, splat(peek(scratch, _ROW_P + q)))
+                    block = (row0 + q) * BACKWARD_ROW
+                    arriving = load_wide(scratch, _T + block)
+                    s = splat_rows(scratch, _ROW_X + q) - columns
+                    p = madd(-s, s, splat_rows(scratch, _ROW_P + q))
                     alphas = select(p >= LOG2_CUTOFF, minimum(exp2(p), ALPHA_CAP), 0.0)
                     leaving = madd(arriving, -alphas, arriving)
                     is_added = leaving >= TRANSMITTANCE_STOP
                     weight = select(is_added, arriving * alphas, 0.0)
-                    store(scratch, _T + row, select(is_added, leaving, -magnitude(arriving)))
+                    store(scratch, _T + block, select(is_added, leaving, -magnitude(arriving)))
 
-                    d_red, d_green = load(scratch, _R + row), load(scratch, _G + row)
-                    d_blue = load(scratch, _B + row)
+                    d_red, d_green = load_wide(scratch, _R + block), load_wide(scratch, _G + block)
+                    d_blue = load_wide(scratch, _B + block)
                     f = d_red * red + d_green * green + d_blue * blue
                     sum_red = madd(weight, d_red, sum_red)
                     sum_green = madd(weight, d_green, sum_green)
                     sum_blue = madd(weight, d_blue, sum_blue)
                     if with_depth != 0:
-                        d_sum = load(scratch, _D + row)
+                        d_sum = load_wide(scratch, _D + block)
                         f = madd(d_sum, z, f)
                         sum_depth = madd(weight, d_sum, sum_depth)
-                    rest = load(scratch, _REST + row) - weight * f
-                    store(scratch, _REST + row, rest)
+                    rest = load_wide(scratch, _REST + block) - weight * f
+                    store(scratch, _REST + block, rest)
                     # α'/(1 - α') = w_i/T_{i+1}. No derivative where the cap decides.
                     g = select(alphas < ALPHA_CAP, weight * (f - rest / leaving), 0.0)
                     sum_1 = sum_1 + g
-                    sum_row = madd(g, splat(peek(row_numbers, 64 + q - half)), sum_row)
-                    sum_row2 = madd(g, splat(peek(row_numbers, 192 + q - half)), sum_row2)
+                    sum_row = madd(g, splat_rows(row_numbers, 64 + q - half), sum_row)
+                    sum_row2 = madd(g, splat_rows(row_numbers, 192 + q - half), sum_row2)
 
-                # Within lane j: s = x - slope r and dy = y - r.
-                x = x - slope * float(half) - lanes
+                # Within a lane: s = x - slope r and dy = y - r.
+                x = x - slope * float(half) - numbers
                 y = y - float(half)
                 sum_s = x * sum_1 - slope * sum_row
                 sum_sr = x * sum_row - slope * sum_row2

@@ -26,6 +26,8 @@ from typing import Any
 
 import torch
 
+from .wide_lanes import wide_lanes
+
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
 # Modules with kernels, in two shares that take about as long to compile.
 SHARES = (
@@ -34,8 +36,8 @@ SHARES = (
 )
 KERNEL_MODULES = tuple(name for share in SHARES for name in share)
 _OTHER_SOURCES = (
-    "layout", "simd", "simd_math", "harmonics_kernels", "srgb_kernels", "../../gaussians/srgb", "kernel_parts",
-    "kernel_cache", "compile_kernels",
+    "layout", "wide_lanes", "simd", "simd_math", "blocks", "harmonics_kernels", "srgb_kernels", "../../gaussians/srgb",
+    "kernel_parts", "kernel_cache", "compile_kernels",
 )  # fmt: skip
 
 # The annotations of a kernel's arguments.
@@ -73,7 +75,7 @@ def _key() -> str:
     digest.update(repr(sorted((name, value) for name, value in package.items() if name.isupper())).encode())
     versions = *(importlib.metadata.version(name) for name in ("numba", "llvmlite")), sys.version, platform.machine()
     target = llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    digest.update(repr((versions, target)).encode())
+    digest.update(repr((versions, target, wide_lanes())).encode())
     return digest.hexdigest()[:24]
 
 

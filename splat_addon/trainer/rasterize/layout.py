@@ -29,10 +29,10 @@ ROTATION, TRANSLATION, FX, FY, CX, CY, LIMIT_X, LIMIT_Y, CENTRE, WIDTH, HEIGHT, 
 )  # fmt: skip
 CAMERA_SIZE = 24
 
-# Working memory of one thread, in floats. Blending: for each row of the tile a few vectors, one after the other (apart,
-# they would meet in the cache's sets), then two numbers for each row, then an edge.
+# Working memory of one thread, in floats. Blending: for each block of the tile a few vectors, one after the other
+# (apart, they would meet in the cache's sets), then two numbers for each row, then an edge.
 FORWARD_ROW, BACKWARD_ROW = 5 * TILE_WIDTH, 6 * TILE_WIDTH
-ROW_BUFFER = TILE_HEIGHT + 8
+ROW_BUFFER = TILE_HEIGHT + 16
 BLEND_SCRATCH = TILE_HEIGHT * BACKWARD_ROW + 2 * ROW_BUFFER + 3 * TILE_WIDTH
 
 # Sorting and binning.
@@ -49,13 +49,16 @@ D_INPUTS_AT = D_Y_AT + 16 * 8
 SUMS_AT = D_INPUTS_AT + 13 * 8
 PROJECT_SCRATCH = SUMS_AT + 16 * 8
 
-# The loss: rings of rows, padded rows; see photometric_kernel.py.
-PAD = 16  # floats left of a padded row; the same and 8 more are right of it
-RING_ROWS = 12  # the last one is zero and stands for the rows beyond the image
+# The loss: rings of rows, padded lines; see photometric_kernel.py.
+BAND = 4  # rows at once
+CHUNK = 192  # floats of a row at once, so that the lines stay in the nearest cache
+PAD = 16  # floats on either side of a row or line
+RING_ROWS = 16  # of a picture; one more is zero and stands for the rows beyond it
 BLURRED, D_BLURRED = 4, 3  # x, y, x² + y², x y; ∂L/∂ μx, e, f
 
 
 def photometric_scratch(width: int) -> int:
     """Floats of working memory that one thread needs for an image of this width."""
-    row = -(-width * 3 // 8) * 8
-    return (BLURRED + D_BLURRED) * (RING_ROWS * row + row + 2 * PAD + 8) + 3 * row
+    row = -(-width * 3 // 16) * 16
+    rings, lines = (2 + D_BLURRED) * (RING_ROWS + 1) * (row + 2 * PAD), BLURRED * BAND * (CHUNK + 2 * PAD)
+    return rings + lines + (2 + BAND) * row

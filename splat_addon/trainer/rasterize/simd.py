@@ -1,9 +1,12 @@
-"""Eight numbers at once: explicit vector types and operators for compiled kernels.
+"""Eight or sixteen numbers at once: explicit vector types and operators for compiled kernels.
 
 LLVM turns few plain loops into vector code, and says nothing when it does not. So the kernels name their vectors:
 `Vector` is a numba type that is LLVM's `<8 x float>`, `<8 x double>` or `<8 x i1>`, with the usual operators
 (a scalar on either side is repeated in all lanes) and with memory; simd_math.py has the functions. Nothing here is tied
 to one processor: LLVM lowers a vector to whatever registers there are (AVX-512, AVX2, two of 128 bits on NEON).
+
+Vectors are of eight lanes, or wide: of WIDE lanes, sixteen where one register holds so many floats (wide_lanes.py),
+and otherwise eight as well.
 
 Arrays are bare addresses of numbers: no shape, no bounds check, no negative indices. LLVM may fuse a product and a
 sum; where two kernels must agree to the last bit, `madd` fixes the rounding.
@@ -17,18 +20,20 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-LANES = 8
+from .wide_lanes import wide_lanes
+
+LANES, WIDE = 8, wide_lanes()
 
 
 class Vector(types.Type):
-    """Eight lanes of one scalar type; of booleans, it is a mask."""
+    """Lanes of one scalar type; of booleans, it is a mask."""
 
-    def __init__(self, element: types.Type):
-        self.element = element
-        super().__init__(name=f"Vector({element})")
+    def __init__(self, element: types.Type, lanes: int = LANES):
+        self.element, self.lanes = element, lanes
+        super().__init__(name=f"Vector({element} x {lanes})")
 
 
-floats, doubles, mask = Vector(types.float32), Vector(types.float64), Vector(types.boolean)
+floats, doubles, wide_floats = Vector(types.float32), Vector(types.float64), Vector(types.float32, WIDE)
 _LLVM_ELEMENT = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.boolean: ir.IntType(1)}
 
 
@@ -40,7 +45,11 @@ class VectorModel(models.PrimitiveModel):
 
 def llvm_type(vector: Vector) -> ir.VectorType:
     """What a vector is to LLVM."""
-    return ir.VectorType(_LLVM_ELEMENT[vector.element], LANES)
+    return ir.VectorType(_LLVM_ELEMENT[vector.element], vector.lanes)
+
+
+def _mask(vector):
+    return Vector(types.boolean, vector.lanes)
 
 
 def _is_number(kind):
@@ -50,18 +59,18 @@ def _is_number(kind):
 # --- Operators ---------------------------------------------------------------------------------------------------
 
 
-def repeated(builder, scalar):
+def repeated(builder, scalar, lanes):
     """A scalar in all lanes."""
-    vector = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
+    vector = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     vector = builder.insert_element(vector, scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
 
 
 def vector_of(context, builder, value, kind, vector):
     """A value of numba type `kind` as the given vector: itself, or a scalar repeated."""
     if kind == vector:
         return value
-    return repeated(builder, context.cast(builder, value, kind, vector.element))
+    return repeated(builder, context.cast(builder, value, kind, vector.element), vector.lanes)
 
 
 def _define_binary(symbols, instruction, result_of):
@@ -91,15 +100,16 @@ _define_binary([operator.add, operator.iadd], lambda b, x, y: b.fadd(x, y, flags
 _define_binary([operator.sub, operator.isub], lambda b, x, y: b.fsub(x, y, flags=_FUSE), lambda v: v)
 _define_binary([operator.mul, operator.imul], lambda b, x, y: b.fmul(x, y, flags=_FUSE), lambda v: v)
 _define_binary([operator.truediv, operator.itruediv], lambda b, x, y: b.fdiv(x, y), lambda v: v)
-_define_binary([operator.lt], lambda b, x, y: b.fcmp_ordered("<", x, y), lambda v: mask)
-_define_binary([operator.ge], lambda b, x, y: b.fcmp_ordered(">=", x, y), lambda v: mask)
-_define_binary([operator.gt], lambda b, x, y: b.fcmp_ordered(">", x, y), lambda v: mask)
+_define_binary([operator.lt], lambda b, x, y: b.fcmp_ordered("<", x, y), _mask)
+_define_binary([operator.ge], lambda b, x, y: b.fcmp_ordered(">=", x, y), _mask)
+_define_binary([operator.gt], lambda b, x, y: b.fcmp_ordered(">", x, y), _mask)
 
 
 @infer_global(operator.and_)
 class MaskAnd(AbstractTemplate):
     def generic(self, args, keywords):
-        return signature(mask, mask, mask) if tuple(args) == (mask, mask) else None
+        is_masks = isinstance(args[0], Vector) and args[0] == args[1] == _mask(args[0])
+        return signature(args[0], *args) if is_masks else None
 
 
 @lower_builtin(operator.and_, Vector, Vector)
@@ -121,20 +131,16 @@ def _negative(context, builder, sig, args):
 # --- Memory ------------------------------------------------------------------------------------------------------
 
 
-def _address(context, builder, array_type, array, index_type, index):
+def element_address(context, builder, array_type, array, index_type, index):
     return builder.gep(array, [context.cast(builder, index, index_type, types.int64)])
 
 
 def _vector_address(context, builder, array_type, array, index_type, index, vector):
-    address = _address(context, builder, array_type, array, index_type, index)
+    address = element_address(context, builder, array_type, array, index_type, index)
     return builder.bitcast(address, llvm_type(vector).as_pointer())
 
 
-@intrinsic
-def load(typing_context, array, index):
-    """Eight consecutive elements of a flat array, from `index` on."""
-    vector = Vector(array.dtype)
-
+def _loading(vector, array, index):
     def build(context, builder, sig, args):
         address = _vector_address(context, builder, sig.args[0], args[0], sig.args[1], args[1], vector)
         return builder.load(address, align=4)
@@ -143,8 +149,20 @@ def load(typing_context, array, index):
 
 
 @intrinsic
+def load(typing_context, array, index):
+    """Eight consecutive elements of a flat array, from `index` on."""
+    return _loading(Vector(array.dtype), array, index)
+
+
+@intrinsic
+def load_wide(typing_context, array, index):
+    """As many consecutive elements as a wide vector has lanes."""
+    return _loading(Vector(array.dtype, WIDE), array, index)
+
+
+@intrinsic
 def store(typing_context, array, index, value):
-    """Write eight lanes to consecutive elements of a flat array."""
+    """Write all lanes to consecutive elements of a flat array."""
 
     def build(context, builder, sig, args):
         address = _vector_address(context, builder, sig.args[0], args[0], sig.args[1], args[1], sig.args[2])
@@ -159,7 +177,7 @@ def peek(typing_context, array, index):
     """One element of a flat array."""
 
     def build(context, builder, sig, args):
-        return builder.load(_address(context, builder, sig.args[0], args[0], sig.args[1], args[1]))
+        return builder.load(element_address(context, builder, sig.args[0], args[0], sig.args[1], args[1]))
 
     return array.dtype(array, index), build
 
@@ -169,7 +187,7 @@ def poke(typing_context, array, index, value):
     """Write one element of a flat array."""
 
     def build(context, builder, sig, args):
-        address = _address(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        address = element_address(context, builder, sig.args[0], args[0], sig.args[1], args[1])
         builder.store(context.cast(builder, args[2], sig.args[2], sig.args[0].dtype), address)
         return context.get_dummy_value()
 
@@ -182,7 +200,7 @@ def prefetch(typing_context, array, index):
 
     def build(context, builder, sig, args):
         byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        address = builder.bitcast(_address(context, builder, sig.args[0], args[0], sig.args[1], args[1]), byte)
+        address = builder.bitcast(element_address(context, builder, sig.args[0], args[0], sig.args[1], args[1]), byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         builder.call(function, [address, i32(0), i32(3), i32(1)])
@@ -192,7 +210,7 @@ def prefetch(typing_context, array, index):
 
 
 def shuffled(builder, a, b, lanes):
-    """The given lanes of a (0 … 7) and b (8 … 15)."""
+    """The given lanes of a and b, numbered through; of two vectors of eight, b has 8 … 15."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes)))
 
 

@@ -1,4 +1,4 @@
-"""What can be computed in eight lanes: selection, sums over lanes, roundings, 2^x and log2. See simd.py."""
+"""What can be computed in lanes: selection, sums over lanes, roundings, 2^x and log2. See simd.py."""
 
 import math
 
@@ -7,19 +7,28 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .simd import LANES, Vector, doubles, floats, llvm_type, repeated, shuffled, vector_of
+from .simd import LANES, WIDE, Vector, doubles, floats, llvm_type, repeated, shuffled, vector_of, wide_floats
 
 # --- Lanes -------------------------------------------------------------------------------------------------------
 
 
+def _splatting(vector, scalar):
+    def build(context, builder, sig, args):
+        return repeated(builder, args[0], vector.lanes)
+
+    return vector(scalar), build
+
+
 @intrinsic
 def splat(typing_context, scalar):
-    """A float32 or float64 repeated in all lanes."""
+    """A float32 or float64 repeated in eight lanes."""
+    return _splatting(Vector(scalar), scalar)
 
-    def build(context, builder, sig, args):
-        return repeated(builder, args[0])
 
-    return Vector(scalar)(scalar), build
+@intrinsic
+def splat_wide(typing_context, scalar):
+    """A float32 or float64 repeated in the lanes of a wide vector."""
+    return _splatting(Vector(scalar, WIDE), scalar)
 
 
 @intrinsic
@@ -35,11 +44,20 @@ def first_lane(typing_context, v):
 @intrinsic
 def lane_numbers(typing_context):
     """0, 1, … 7 as floats."""
+    return _numbering(floats)
 
+
+@intrinsic
+def wide_lane_numbers(typing_context):
+    """0, 1, … WIDE - 1 as floats."""
+    return _numbering(wide_floats)
+
+
+def _numbering(vector):
     def build(context, builder, sig, args):
-        return ir.Constant(llvm_type(floats), [float(i) for i in range(LANES)])
+        return ir.Constant(llvm_type(vector), [float(i) for i in range(vector.lanes)])
 
-    return floats(), build
+    return vector(), build
 
 
 @intrinsic
@@ -57,17 +75,24 @@ def any_lane(typing_context, condition):
     """Whether the mask is set in some lane."""
 
     def build(context, builder, sig, args):
-        bits = builder.bitcast(args[0], ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", bits, ir.IntType(LANES)(0))
+        bits = ir.IntType(args[0].type.count)
+        return builder.icmp_unsigned("!=", builder.bitcast(args[0], bits), bits(0))
 
     return types.boolean(condition), build
 
 
 @intrinsic
 def lane_sums(typing_context, v0, v1, v2, v3, v4, v5, v6, v7):
-    """A vector whose lane j is the sum over the lanes of the j-th argument."""
+    """A vector of eight whose lane j is the sum over the lanes of the j-th argument."""
+
+    def halved(builder, v):
+        low, high = range(LANES), range(LANES, 2 * LANES)
+        return builder.fadd(shuffled(builder, v, v, low), shuffled(builder, v, v, high))
 
     def build(context, builder, sig, args):
+        if v0.lanes > LANES:
+            args = [halved(builder, v) for v in args]
+
         def added(rows, low, high):
             pairs = zip(rows[::2], rows[1::2], strict=True)
             return [builder.fadd(shuffled(builder, a, b, low), shuffled(builder, a, b, high)) for a, b in pairs]
@@ -76,7 +101,7 @@ def lane_sums(typing_context, v0, v1, v2, v3, v4, v5, v6, v7):
         quads = added(pairs, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
         return added(quads, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))[0]
 
-    return v0(v0, v1, v2, v3, v4, v5, v6, v7), build
+    return Vector(v0.element)(v0, v1, v2, v3, v4, v5, v6, v7), build
 
 
 @intrinsic
@@ -85,9 +110,10 @@ def lane_sum(typing_context, v):
 
     def build(context, builder, sig, args):
         total = args[0]
-        for half in (4, 2, 1):
-            other = shuffled(builder, total, total, [(lane + half) % LANES for lane in range(LANES)])
-            total = builder.fadd(total, other)
+        while total.type.count > 1:
+            half = total.type.count // 2
+            low, high = range(half), range(half, 2 * half)
+            total = builder.fadd(shuffled(builder, total, total, low), shuffled(builder, total, total, high))
         return builder.extract_element(total, ir.IntType(32)(0))
 
     return v.element(v), build
@@ -96,11 +122,12 @@ def lane_sum(typing_context, v):
 # --- Arithmetic --------------------------------------------------------------------------------------------------
 
 
-def _call(builder, name, *args):
+def call(builder, name, *args):
+    """One of LLVM's functions on vectors."""
     kind = args[0].type
     width = {ir.FloatType(): "f32", ir.DoubleType(): "f64"}[kind.element]
     function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.v{LANES}{width}"
+        builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.v{kind.count}{width}"
     )
     return builder.call(function, args)
 
@@ -109,15 +136,15 @@ def _polynomial(builder, x, coefficients):
     """A polynomial, highest power first: pairs of terms side by side, then Horner's rule in x², for a short chain."""
 
     def constant(value):
-        return ir.Constant(x.type, [value] * LANES)
+        return ir.Constant(x.type, [value] * x.type.count)
 
     if len(coefficients) % 2:
         coefficients = (0.0, *coefficients)
     square = builder.fmul(x, x)
     total = None
     for high, low in zip(coefficients[::2], coefficients[1::2], strict=True):
-        pair = _call(builder, "fmuladd", x, constant(high), constant(low)) if high else constant(low)
-        total = pair if total is None else _call(builder, "fmuladd", total, square, pair)
+        pair = call(builder, "fmuladd", x, constant(high), constant(low)) if high else constant(low)
+        total = pair if total is None else call(builder, "fmuladd", total, square, pair)
     return total
 
 
@@ -126,7 +153,7 @@ def madd(typing_context, a, b, c):
     """a * b + c, rounded once where the processor can: the same in every kernel."""
 
     def build(context, builder, sig, args):
-        return _call(builder, "fmuladd", *args)
+        return call(builder, "fmuladd", *args)
 
     return a(a, b, c), build
 
@@ -136,7 +163,7 @@ def sqrt(typing_context, x):
     """Square root of each lane."""
 
     def build(context, builder, sig, args):
-        return _call(builder, "sqrt", args[0])
+        return call(builder, "sqrt", args[0])
 
     return x(x), build
 
@@ -168,7 +195,7 @@ def magnitude(typing_context, x):
     """|x|."""
 
     def build(context, builder, sig, args):
-        return _call(builder, "fabs", args[0])
+        return call(builder, "fabs", args[0])
 
     return x(x), build
 
@@ -178,7 +205,7 @@ def floor(typing_context, x):
     """The largest whole number that is not above x."""
 
     def build(context, builder, sig, args):
-        return _call(builder, "floor", args[0])
+        return call(builder, "floor", args[0])
 
     return x(x), build
 
@@ -241,15 +268,16 @@ def exp2(typing_context, x):
     """2^x; |x| must stay below 126 (floats) or 1022 (doubles), other lanes hold nonsense."""
 
     def build(context, builder, sig, args):
-        is_float = sig.args[0] == floats
+        is_float = sig.args[0].element == types.float32
         magic, bits, exponent = (1.5 * 2**23, 32, 23) if is_float else (1.5 * 2**52, 64, 52)
         # Adding the magic number leaves the nearest integer in the low bits, whence it moves to the exponent.
-        magic = ir.Constant(args[0].type, [magic] * LANES)
+        lanes = args[0].type.count
+        magic = ir.Constant(args[0].type, [magic] * lanes)
         shifted = builder.fadd(args[0], magic)
         fraction = builder.fsub(args[0], builder.fsub(shifted, magic))
         power = _polynomial(builder, fraction, _EXP2_FLOAT if is_float else _EXP2_DOUBLE)
-        integers = ir.VectorType(ir.IntType(bits), LANES)
-        scale = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [exponent] * LANES))
+        integers = ir.VectorType(ir.IntType(bits), lanes)
+        scale = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [exponent] * lanes))
         return builder.bitcast(builder.add(scale, builder.bitcast(power, integers)), args[0].type)
 
     return x(x), build
