@@ -40,11 +40,12 @@ from .srgb_kernels import encoded
 
 ROWS_AHEAD = 6  # rows of the image lie too far apart for the processor to see them coming
 
-# Working memory of one thread: for each block T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py.
+# Working memory of one thread: for each block T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py, and alphas.
 _BLOCK = BLOCK_ROWS * BACKWARD_ROW
 _T, _REST, _R, _G, _B, _D = range(0, _BLOCK, WIDE)
 _ROW_X = TILE_HEIGHT * BACKWARD_ROW
-_ROW_P, _EDGE = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
+_ROW_P, _ALPHAS = _ROW_X + ROW_BUFFER, _ROW_X + 2 * ROW_BUFFER
+_EDGE = _ALPHAS + PIXELS
 
 
 @inner
@@ -167,13 +168,17 @@ def blend_backward(
                 blue, z = splat_wide(peek(records, at + BLUE)), splat_wide(peek(records, at + DEPTH))
                 sum_1, sum_row, sum_row2 = zero, zero, zero  # Σ G (1, r, r²), lane by lane, r = row - (row0 + half)
                 sum_red, sum_green, sum_blue, sum_depth = zero, zero, zero, zero
+                # Alphas, and what follows from T, are as in blend_forward, to the last bit. In one loop, this chain of
+                # operations would be longer than what a processor has under way.
                 for q in range(0, covered, BLOCK_ROWS):
-                    # As in blend_forward, to the last bit.
-                    block = (row0 + q) * BACKWARD_ROW
-                    arriving = load_wide(scratch, _T + block)
                     s = splat_rows(scratch, _ROW_X + q) - columns
                     p = madd(-s, s, splat_rows(scratch, _ROW_P + q))
                     alphas = select(p >= LOG2_CUTOFF, minimum(exp2(p), ALPHA_CAP), 0.0)
+                    store(scratch, _ALPHAS + q * TILE_WIDTH, alphas)
+                for q in range(0, covered, BLOCK_ROWS):
+                    block = (row0 + q) * BACKWARD_ROW
+                    alphas = load_wide(scratch, _ALPHAS + q * TILE_WIDTH)
+                    arriving = load_wide(scratch, _T + block)
                     leaving = madd(arriving, -alphas, arriving)
                     is_added = leaving >= TRANSMITTANCE_STOP
                     weight = select(is_added, arriving * alphas, 0.0)

@@ -30,10 +30,10 @@ ROTATION, TRANSLATION, FX, FY, CX, CY, LIMIT_X, LIMIT_Y, CENTRE, WIDTH, HEIGHT, 
 CAMERA_SIZE = 24
 
 # Working memory of one thread, in floats. Blending: for each block of the tile a few vectors, one after the other
-# (apart, they would meet in the cache's sets), then two numbers for each row, then an edge.
+# (apart, they would meet in the cache's sets), then two numbers for each row, an alpha for each pixel, an edge.
 FORWARD_ROW, BACKWARD_ROW = 5 * TILE_WIDTH, 6 * TILE_WIDTH
 ROW_BUFFER = TILE_HEIGHT + 16
-BLEND_SCRATCH = TILE_HEIGHT * BACKWARD_ROW + 2 * ROW_BUFFER + 3 * TILE_WIDTH
+BLEND_SCRATCH = TILE_HEIGHT * BACKWARD_ROW + 2 * ROW_BUFFER + PIXELS + 3 * TILE_WIDTH
 
 # Sorting and binning.
 DIGIT_BITS = 11
