@@ -2,8 +2,11 @@
 
 from .kernel_cache import FLOAT, FLOATS, INT, kernel
 from .kernel_parts import inner
-from .simd import load, peek, poke, store
+from .simd import load, peek, poke, prefetch, store
 from .simd_math import first_lane, madd, splat, sqrt
+
+
+AHEAD = 1024  # elements that are asked for from memory before their turn
 
 
 @inner
@@ -27,6 +30,8 @@ def adam_elements(
     whole = begin + (end - begin) // 8 * 8
     rate_at = begin % period
     for i in range(begin, whole, 8):
+        for array in (parameters, gradients, means, squares):
+            prefetch(array, i + AHEAD)
         parameter, mean, square = _updated(
             load(parameters, i), load(gradients, i), load(means, i), load(squares, i), load(rates, rate_at),
             beta1, rest1, beta2, rest2, root_correction, epsilon,

@@ -177,6 +177,12 @@ def blend_forward(
                         used = i - first
                         break
                 prefetch(records, (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD)
+                if i - first < rows:  # a row that will be written: they lie far apart, and memory takes its time
+                    pixel = (y0 + i - first) * width + x0
+                    prefetch(blended, pixel * 3)
+                    prefetch(blended, pixel * 3 + 23)
+                    prefetch(alpha, pixel)
+                    prefetch(depth, pixel)
                 entry = peek(entries, i)
                 at = (entry & 0xFFFFFFFF) * RECORD
                 block0, block1 = covered_blocks(entry, open0, open1)

@@ -149,12 +149,20 @@ def blend_backward(
             first = peek(starts, tile)
             end = first + peek(entries_used, tile)
             open0, open1 = 0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+            next_x, next_y = (tile + 1) // tiles_down * TILE_WIDTH, (tile + 1) % tiles_down * TILE_HEIGHT
+            next_pixel = next_y * width + next_x
             for i in range(first, end):
                 if (i - first) & (ENTRIES_PER_LOOK - 1) == ENTRIES_PER_LOOK - 1:
                     open0, open1 = open_blocks(scratch, _BLOCK, open0, open1)
                 ahead = (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD
                 prefetch(records, ahead)
                 prefetch(gradient_rows, ahead)
+                if i - first < TILE_HEIGHT:
+                    pixel = next_pixel + (i - first) * width
+                    prefetch(blended, pixel * 3)
+                    prefetch(blended, pixel * 3 + 23)
+                    prefetch(d_image, pixel * 3)
+                    prefetch(d_image, pixel * 3 + 23)
                 entry = peek(entries, i)
                 at = (entry & 0xFFFFFFFF) * RECORD
                 block0, block1 = covered_blocks(entry, open0, open1)

@@ -4,7 +4,7 @@ Rows of gaussians are turned into lanes here too: row-major (N, columns) in, one
 """
 
 from .kernel_parts import inner
-from .simd import LANES, load, peek, poke, store, store_transposed
+from .simd import LANES, load, peek, poke, prefetch, store, store_transposed
 
 C0 = 0.28209479177387814
 C1 = 0.4886025119029199
@@ -34,6 +34,13 @@ def gather_rows(array, columns, begin, count, scratch, at):
         row = min(begin + lane, count - 1) * columns
         for j in range(whole, columns):
             poke(scratch, at + j * LANES + lane, peek(array, row + j))
+
+
+@inner
+def expect_rows(array, columns, group):
+    """Ask for the rows of a group of eight that comes later; beyond the end that does nothing."""
+    for at in range(group * columns, (group + LANES) * columns, 16):
+        prefetch(array, at)
 
 
 @inner

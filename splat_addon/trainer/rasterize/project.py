@@ -8,7 +8,7 @@ gaussian's determinant. The arithmetic costs less than reading the gaussians. Co
 import numpy as np
 
 from . import NEAR_PLANE
-from .harmonics_kernels import gather_rows, store_harmonics
+from .harmonics_kernels import expect_rows, gather_rows, store_harmonics
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
 from .kernel_parts import inner
 from .layout import (
@@ -57,6 +57,7 @@ LOG2_E = 1.4426950408889634
 LOG_SCALE_LIMIT = 25.0  # a gaussian of sigma e^25 is flat as far as anyone can see; squares of more could overflow
 LOGIT_LIMIT = 80.0  # beyond, the sigmoid is 0 or 1 to the last bit
 ANTIALIAS_FLOOR = 0.000025  # as in equations.py
+AHEAD = 16  # gaussians that are asked for from memory while others are worked on
 SLACK_PX, SLACK_SHARE = 0.01, 1e-6  # bounds are this much too large, for the rounding of single precision
 
 
@@ -160,6 +161,7 @@ def project_forward(
     for group in range(begin, end, 8):
         gather_gaussians(means, log_scales, quaternions, logits, offsets, group, count, scratch)
         gather_rows(sh, coefficients * 3, group, count, scratch, SH_AT)
+        expect_rows(sh, coefficients * 3, group + AHEAD)
         is_valid &= _is_finite(scratch, 0, SH_AT + coefficients * 24)
 
         # 1. Transform and projection: B.1.1, B.1.2.

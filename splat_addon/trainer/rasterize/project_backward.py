@@ -13,7 +13,7 @@ This is ∂ω/∂(a, b, c) of B.5 for the completed square. From there on it is 
 
 import numpy as np
 
-from .harmonics_kernels import direction_gradient, gather_rows, scatter_rows, store_harmonics
+from .harmonics_kernels import direction_gradient, expect_rows, gather_rows, scatter_rows, store_harmonics
 from .kernel_cache import DOUBLES, FLOATS, INT, kernel
 from .kernel_parts import inner
 from .layout import (
@@ -37,6 +37,7 @@ from .layout import (
     Y_AT,
 )
 from .project import (
+    AHEAD,
     ANTIALIAS_FLOOR,
     LOG_SCALE_LIMIT,
     gather_gaussians,
@@ -96,6 +97,9 @@ def project_backward(
             continue
         gather_gaussians(means, log_scales, quaternions, logits, offsets, group, count, scratch)
         gather_rows(sh, coefficients * 3, group, count, scratch, SH_AT)
+        expect_rows(sh, coefficients * 3, group + AHEAD)
+        expect_rows(d_sh, coefficients * 3, group + AHEAD)
+        expect_rows(gradient_rows, RECORD, group + AHEAD)
         _gather_sums(gradient_rows, parts, rows_size, group, scratch)
 
         # Forward again, as in project.py.
