@@ -5,7 +5,6 @@ from .kernel_parts import inner
 from .simd import load, peek, poke, prefetch, store
 from .simd_math import first_lane, madd, splat, sqrt
 
-
 AHEAD = 1024  # elements that are asked for from memory before their turn
 
 

@@ -85,21 +85,25 @@ def any_lane(typing_context, condition):
 def lane_sums(typing_context, v0, v1, v2, v3, v4, v5, v6, v7):
     """A vector of eight whose lane j is the sum over the lanes of the j-th argument."""
 
-    def halved(builder, v):
-        low, high = range(LANES), range(LANES, 2 * LANES)
-        return builder.fadd(shuffled(builder, v, v, low), shuffled(builder, v, v, high))
-
     def build(context, builder, sig, args):
-        if v0.lanes > LANES:
-            args = [halved(builder, v) for v in args]
-
         def added(rows, low, high):
             pairs = zip(rows[::2], rows[1::2], strict=True)
             return [builder.fadd(shuffled(builder, a, b, low), shuffled(builder, a, b, high)) for a, b in pairs]
 
-        pairs = added(args, (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15))
-        quads = added(pairs, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
-        return added(quads, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))[0]
+        if v0.lanes == LANES:
+            pairs = added(args, (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15))
+            quads = added(pairs, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+            return added(quads, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))[0]
+
+        def in_fours(a, b, c, d):
+            return [first + lane for first in range(0, 16, 4) for lane in (a, b, c, d)]
+
+        # Halves of sixteen first, then within each four, which takes less time than across them.
+        by_halves = [args[j] for j in (0, 4, 1, 5, 2, 6, 3, 7)]
+        halves = added(by_halves, [*range(8), *range(16, 24)], [*range(8, 16), *range(24, 32)])
+        pairs = added(halves, in_fours(0, 1, 16, 17), in_fours(2, 3, 18, 19))
+        (fours,) = added(pairs, in_fours(0, 2, 16, 18), in_fours(1, 3, 17, 19))
+        return added([fours, fours], [*range(4), *range(8, 12)], [*range(4, 8), *range(12, 16)])[0]
 
     return Vector(v0.element)(v0, v1, v2, v3, v4, v5, v6, v7), build
 
