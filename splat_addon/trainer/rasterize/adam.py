@@ -40,15 +40,19 @@ def adam_step(
     mean_correction, square_correction = 1.0 - betas[0] ** step, 1.0 - betas[1] ** step
     root_correction = 1.0 / math.sqrt(square_correction)
     weights = betas[0], 1.0 - betas[0], betas[1], 1.0 - betas[1]
-    jobs = []
+    jobs, place = [], 0  # the arrays lie one after the other, as it were, at multiples of 8
     for parameter, gradient, moment, rates in zip(parameters, gradients, moments, learning_rates, strict=True):
         in_place = [_own_memory(values) for values in (parameter, moment.mean, moment.square)]
-        jobs.append((in_place[0], flat(gradient), *in_place[1:], _whole_vectors(rates, mean_correction)))
+        jobs.append((place, (in_place[0], flat(gradient), *in_place[1:], _whole_vectors(rates, mean_correction))))
+        place += -(-len(in_place[0]) // 8) * 8
+    ranges = crew.ranges(place, 8)
 
     def update(part):
-        for job in jobs:
-            begin, end = crew.ranges(len(job[0]), 8)[part]
-            update_elements(begin, end, *job, len(job[-1]), *weights, root_correction, epsilon)
+        first, last = ranges[part]
+        for place, arrays in jobs:
+            begin, end = max(first - place, 0), min(last - place, len(arrays[0]))
+            if begin < end:
+                update_elements(begin, end, *arrays, len(arrays[-1]), *weights, root_correction, epsilon)
 
     crew.run(update)
 
@@ -61,5 +65,7 @@ def _own_memory(tensor: Tensor) -> Tensor:
 
 def _whole_vectors(rates: float | Tensor, correction: float) -> Tensor:
     """The pattern of step sizes, repeated to a multiple of 8."""
-    pattern = torch.as_tensor(rates, dtype=torch.float64).reshape(-1) / correction
+    if not isinstance(rates, Tensor):
+        return torch.full((8,), rates / correction)
+    pattern = rates.to(torch.float64).reshape(-1) / correction
     return pattern.repeat(8 // math.gcd(8, len(pattern))).to(torch.float32)
