@@ -5,6 +5,7 @@ passes.py calls them in order. Here they are bound into PyTorch's autograd. `tex
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -164,7 +165,7 @@ class _Render(torch.autograd.Function):
 
 def _drawn(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
     """`draw`, with the user's words for what cannot be drawn."""
-    if not torch.isfinite(background).all():
+    if not all(map(math.isfinite, background.tolist())):
         raise SplatError("The background color is not a finite number.", "Choose another background color.")
     try:
         return draw(shop, parameters, camera, background)

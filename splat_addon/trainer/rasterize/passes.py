@@ -1,5 +1,6 @@
 """The kernels in order: a view is projected, binned and blended, and the way back. Memory and threads are here."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -109,19 +110,22 @@ class InvalidParameters(ValueError):
 
 def flat(tensor: Tensor) -> Tensor:
     """A tensor as flat float32 memory, its own wherever that is possible."""
-    return tensor.detach().to(torch.float32).contiguous().view(-1)
+    values = tensor.detach()
+    if values.dtype is not torch.float32 or not values.is_contiguous():
+        values = values.to(torch.float32).contiguous()
+    return values.view(-1)
 
 
 def camera_numbers(camera: Camera, eps2d: float) -> Tensor:
     """The camera as layout.py describes it."""
-    matrix = np.asarray(camera.camera_from_world, dtype=np.float64)
-    rotation, translation = matrix[:3, :3], matrix[:3, 3]
+    rows = np.asarray(camera.camera_from_world, dtype=np.float64)[:3].tolist()
+    rotation, (x, y, z) = [row[:3] for row in rows], [row[3] for row in rows]
+    centre = [-(x * rotation[0][i] + y * rotation[1][i] + z * rotation[2][i]) for i in range(3)]  # -R^T t
     limits = FRUSTUM_MARGIN * camera.width / (2 * camera.fx), FRUSTUM_MARGIN * camera.height / (2 * camera.fy)
     intrinsics = camera.fx, camera.fy, camera.cx, camera.cy
-    numbers = [*rotation.flat, *translation, *intrinsics, *limits, *(-translation @ rotation)]
-    numbers += [camera.width, camera.height, eps2d]
+    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits, *centre, camera.width, camera.height, eps2d]
     assert len(numbers) == CAMERA_SIZE
-    return torch.tensor([float(number) for number in numbers], dtype=torch.float64)
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
@@ -146,7 +150,7 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
         )  # fmt: skip
 
     crew.run(project)
-    if invalid.any():
+    if any(invalid.tolist()):
         raise InvalidParameters
     shop.done("projection")
     entries, starts = _bin(shop, count, depths, bounds, width, height)
