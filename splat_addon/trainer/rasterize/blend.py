@@ -126,8 +126,6 @@ def _write_tile(
         red, green, blue = load(scratch, _R + row), load(scratch, _G + row), load(scratch, _B + row)
         pixel = (y0 + y) * width + x0
         _write_triples(blended, pixel, columns, red, green, blue, scratch)
-        if in_linear_light != 0:
-            _write_triples(image, pixel, columns, encoded(red)[0], encoded(green)[0], encoded(blue)[0], scratch)
         if columns == TILE_WIDTH:
             store(alpha, pixel, opaque)
             store(depth, pixel, load(scratch, _D + row))
@@ -136,6 +134,14 @@ def _write_tile(
             for column in range(columns):
                 poke(alpha, pixel + column, peek(scratch, _T + row + column))
                 poke(depth, pixel + column, peek(scratch, _D + row + column))
+    if in_linear_light != 0:
+        for block in range(0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * _BLOCK, _BLOCK):
+            for at in (block + _R, block + _G, block + _B):
+                store(scratch, at, encoded(load_wide(scratch, at)))
+        for y in range(rows):
+            row = y // BLOCK_ROWS * _BLOCK + y % BLOCK_ROWS * TILE_WIDTH
+            red, green, blue = load(scratch, _R + row), load(scratch, _G + row), load(scratch, _B + row)
+            _write_triples(image, (y0 + y) * width + x0, columns, red, green, blue, scratch)
 
 
 @kernel

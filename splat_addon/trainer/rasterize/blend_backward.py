@@ -36,7 +36,7 @@ from .layout import (
 )
 from .simd import WIDE, load, load_third, load_wide, peek, poke, prefetch, store
 from .simd_math import exp2, lane_sum, lane_sums, madd, magnitude, minimum, select, splat, splat_wide
-from .srgb_kernels import encoded
+from .srgb_kernels import encoding_slope
 
 ROWS_AHEAD = 6  # rows of the image lie too far apart for the processor to see them coming
 
@@ -70,7 +70,7 @@ def _triple(array, at, columns, scratch):
 
 @inner
 def _read_tile(
-    tile, x0, y0, rows, width, blended, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
+    tile, x0, y0, rows, width, blended, image, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
     in_linear_light, scratch, background_sums,
 ):  # fmt: skip
     """Set up T, ∂L/∂pixel and `rest` for a tile, and sum its T_end ∂L/∂γ, the background's gradient."""
@@ -89,7 +89,10 @@ def _read_tile(
         red, green, blue = _triple(blended, pixel * 3, columns, scratch)
         d_red, d_green, d_blue = _triple(d_image, pixel * 3, columns, scratch)
         if in_linear_light != 0:  # what follows is about what was blended, before it was encoded
-            d_red, d_green, d_blue = d_red * encoded(red)[1], d_green * encoded(green)[1], d_blue * encoded(blue)[1]
+            shown_red, shown_green, shown_blue = _triple(image, pixel * 3, columns, scratch)
+            d_red = d_red * encoding_slope(red, shown_red)
+            d_green = d_green * encoding_slope(green, shown_green)
+            d_blue = d_blue * encoding_slope(blue, shown_blue)
         left = magnitude(load(transmittance, tile * PIXELS + y * TILE_WIDTH))
         rest = red * d_red + green * d_green + blue * d_blue
         if with_depth != 0:
@@ -123,9 +126,9 @@ def _read_tile(
 @kernel
 def blend_backward(
     part: INT, parts: INT, entries: INTS, starts: INTS, entries_used: INTS, records: FLOATS, places: DOUBLES,
-    width: INT, height: INT, row_numbers: FLOATS, blended: FLOATS, alpha: FLOATS, depth: FLOATS, transmittance: FLOATS,
-    d_image: FLOATS, d_alpha: FLOATS, d_depth: FLOATS, with_depth: INT, in_linear_light: INT, scratch: FLOATS,
-    gradient_rows: FLOATS, background_sums: FLOATS,
+    width: INT, height: INT, row_numbers: FLOATS, blended: FLOATS, image: FLOATS, alpha: FLOATS, depth: FLOATS,
+    transmittance: FLOATS, d_image: FLOATS, d_alpha: FLOATS, d_depth: FLOATS, with_depth: INT, in_linear_light: INT,
+    scratch: FLOATS, gradient_rows: FLOATS, background_sums: FLOATS,
 ):  # fmt: skip
     """Add the tiles of thread `part` of `parts` to that thread's `gradient_rows` (N * 16).
 
@@ -143,8 +146,8 @@ def blend_backward(
             y0 = (tile % tiles_down) * TILE_HEIGHT
             rows = min(TILE_HEIGHT, height - y0)
             _read_tile(
-                tile, x0, y0, rows, width, blended, alpha, depth, transmittance, d_image, d_alpha, d_depth, with_depth,
-                in_linear_light, scratch, background_sums,
+                tile, x0, y0, rows, width, blended, image, alpha, depth, transmittance, d_image, d_alpha, d_depth,
+                with_depth, in_linear_light, scratch, background_sums,
             )  # fmt: skip
             first = peek(starts, tile)
             end = first + peek(entries_used, tile)

@@ -33,4 +33,4 @@ def over_in_light(begin: INT, end: INT, colors: FLOATS, alphas: FLOATS, backgrou
             red = alpha * decoded(load_third(colors, at, 0))[0] + clear * behind_red
             green = alpha * decoded(load_third(colors, at, 1))[0] + clear * behind_green
             blue = alpha * decoded(load_third(colors, at, 2))[0] + clear * behind_blue
-            store_triples(image, at, encoded(red)[0], encoded(green)[0], encoded(blue)[0])
+            store_triples(image, at, encoded(red), encoded(green), encoded(blue))

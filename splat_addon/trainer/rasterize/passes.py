@@ -88,6 +88,7 @@ class View(NamedTuple):
     entries_used: Tensor
     transmittance: Tensor
     blended: Tensor  # (H, W, 3) the image in the blend space
+    image: Tensor  # (H, W, 3) display-encoded; the same if that is the blend space
     alpha: Tensor  # (H, W)
     depth: Tensor  # (H, W)
 
@@ -173,7 +174,7 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
     shop.done("blending")
     view = View(
         parameters, lens, width, height, records, depths, entries, starts, entries_used, transmittance,
-        blended, alpha, depth,
+        blended, image, alpha, depth,
     )  # fmt: skip
     return view, image, radii[:count]
 
@@ -234,7 +235,7 @@ def blend_back(
         rows[part].zero_()
         shop.kernels.blend_backward(
             part, crew.size, view.entries, view.starts, view.entries_used, view.records, places,
-            view.width, view.height, _ROW_NUMBERS, view.blended, view.alpha, view.depth, view.transmittance,
+            view.width, view.height, _ROW_NUMBERS, view.blended, view.image, view.alpha, view.depth, view.transmittance,
             d_image, d_alpha, d_depth, with_depth, shop.in_linear_light, torch.empty(BLEND_SCRATCH), rows[part],
             background_sums,
         )  # fmt: skip

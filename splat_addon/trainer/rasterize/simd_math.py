@@ -292,12 +292,12 @@ def log2(typing_context, x):
     """log2 of numbers that are positive and normal."""
 
     def build(context, builder, sig, args):
-        is_float = sig.args[0] == floats
+        is_float = sig.args[0].element == types.float32
         bits, mantissa, root_half, last = (32, 23, 0x3F3504F3, 9) if is_float else (64, 52, 0x3FE6A09E667F3BCD, 17)
-        integers = ir.VectorType(ir.IntType(bits), LANES)
+        integers = ir.VectorType(ir.IntType(bits), args[0].type.count)
 
         def constant(value, kind=args[0].type):
-            return ir.Constant(kind, [value] * LANES)
+            return ir.Constant(kind, [value] * kind.count)
 
         # x = 2^n m with m in [sqrt(1/2), sqrt(2)); log m = 2 (z + z^3/3 + …) with z = (m - 1)/(m + 1).
         word = builder.bitcast(args[0], integers)

@@ -1,4 +1,4 @@
-"""Between display-encoded values and linear light, eight at once: the curves of `gaussians/srgb.py`."""
+"""Between display-encoded values and linear light, many at once: the curves of `gaussians/srgb.py`."""
 
 from ...gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT
 from .kernel_parts import inner
@@ -19,9 +19,15 @@ def decoded(encoded):
 
 @inner
 def encoded(linear):
-    """Display-encoded values of linear light, and the slope of this curve there."""
+    """Display-encoded values of linear light."""
     base = maximum(linear, FOOT_LINEAR)
     power = exp2(log2(base) * (1.0 / POWER)) * (1.0 + SHIFT)
     is_curved = linear > FOOT_LINEAR
-    shown = select(is_curved, power - SHIFT, linear * FOOT_SLOPE)
-    return shown, select(is_curved, power / base * (1.0 / POWER), FOOT_SLOPE)
+    return select(is_curved, power - SHIFT, linear * FOOT_SLOPE)
+
+
+@inner
+def encoding_slope(linear, encoded):
+    """The slope of the curve from linear light to its display-encoded values, which are known."""
+    slope = (encoded + SHIFT) / maximum(linear, FOOT_LINEAR) * (1.0 / POWER)
+    return select(linear > FOOT_LINEAR, slope, FOOT_SLOPE)
