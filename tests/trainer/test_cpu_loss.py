@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from splat_addon.trainer.rasterize.kernel_cache import kernels
+from splat_addon.trainer.rasterize.layout import photometric_scratch
 from splat_addon.trainer.rasterize.photometric import photometric_loss
 from splat_addon.trainer.rasterize.threads import Crew
 
@@ -109,3 +111,28 @@ def test_the_gradient_scales_with_what_follows():
 def test_pictures_of_different_size_are_refused():
     with pytest.raises(ValueError, match=r"image is \(4, 5, 3\) and target \(5, 4, 3\), not both \(H, W, 3\)"):
         photometric_loss(torch.zeros(4, 5, 3), torch.zeros(5, 4, 3), None, 0.2)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 64), (3, 43), (17, 5), (31, 65), (9, 130)])
+def test_the_kernel_keeps_to_its_memory(size):
+    """What lies before and after its working memory and its results is as it was, whichever rows it is given."""
+    height, width = size
+    margin, mark = 64, 7.25
+
+    def guarded(count, dtype=torch.float32):
+        whole = torch.full((count + 2 * margin,), mark, dtype=dtype)
+        inside = whole[margin : margin + count]
+        inside.zero_()
+        return whole, inside
+
+    image, target, _ = (values.detach().reshape(-1) for values in pictures(height, width))
+    for begin, end in {(0, height), (0, (height + 1) // 2), (height // 2, height), (height - 1, height)}:
+        memory = [guarded(photometric_scratch(width)), guarded(height * width * 3), guarded(height * 2, torch.float64)]
+        inside = [part for _, part in memory]
+        weights = torch.ones(height * width)  # the weights of rows come last in the working memory
+        kernels().photometric_rows(begin, end, width, height, image, target, weights, True, 1.0, 0.2, *inside)
+        for whole, part in memory:
+            assert torch.equal(whole[:margin], torch.full((margin,), mark, dtype=whole.dtype))
+            assert torch.equal(whole[margin + len(part) :], torch.full((margin,), mark, dtype=whole.dtype))
+        gradient = inside[1].view(height, width * 3)
+        assert gradient[begin:end].any() and not gradient[:begin].any() and not gradient[end:].any()
