@@ -73,10 +73,23 @@ def set_up_rows(records, places, at, x0, y0, rows, scratch, row_x, row_p):
 
 
 @inner
+def block_count(rows):
+    """How many blocks it takes for so many rows; the last one may reach below the image."""
+    return (rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+
+
+@inner
+def expect_pixels(array, pixel):
+    """Ask for eight pixels of three channels, 24 floats: of an image's rows, memory cannot guess the next."""
+    prefetch(array, pixel * 3)
+    prefetch(array, pixel * 3 + 23)
+
+
+@inner
 def covered_blocks(entry, open0, open1):
     """The blocks that an entry's rows touch, as far as they are open. What lies beside its rows has no alpha."""
     first, end = (entry >> 32) & 0xFF, entry >> 40
-    return max(first // BLOCK_ROWS, open0), min((end + BLOCK_ROWS - 1) // BLOCK_ROWS, open1)
+    return max(first // BLOCK_ROWS, open0), min(block_count(end), open1)
 
 
 @inner
@@ -107,7 +120,7 @@ def _write_tile(
     """Composite one finished tile over the background and write its pixels."""
     background_red, background_green = splat_wide(peek(background, 0)), splat_wide(peek(background, 1))
     background_blue = splat_wide(peek(background, 2))
-    for block in range(0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * _BLOCK, _BLOCK):
+    for block in range(0, block_count(rows) * _BLOCK, _BLOCK):
         left = load_wide(scratch, _T + block)
         behind = magnitude(left)
         opaque = 1.0 - behind
@@ -135,7 +148,7 @@ def _write_tile(
                 poke(alpha, pixel + column, peek(scratch, _T + row + column))
                 poke(depth, pixel + column, peek(scratch, _D + row + column))
     if in_linear_light != 0:
-        for block in range(0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * _BLOCK, _BLOCK):
+        for block in range(0, block_count(rows) * _BLOCK, _BLOCK):
             for at in (block + _R, block + _G, block + _B):
                 store(scratch, at, encoded(load_wide(scratch, at)))
         for y in range(rows):
@@ -165,7 +178,7 @@ def blend_forward(
             x0 = (tile // tiles_down) * TILE_WIDTH
             y0 = (tile % tiles_down) * TILE_HEIGHT
             rows = min(TILE_HEIGHT, height - y0)
-            blocks = (rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+            blocks = block_count(rows)
             # Pixels right of the image are finished before they begin.
             begin = select(numbers < float(width - x0), splat_wide(np.float32(1.0)), -1.0)
             for at in range(0, blocks * _BLOCK, WIDE):
@@ -183,10 +196,9 @@ def blend_forward(
                         used = i - first
                         break
                 prefetch(records, (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD)
-                if i - first < rows:  # a row that will be written: they lie far apart, and memory takes its time
+                if i - first < rows:  # a row that will be written
                     pixel = (y0 + i - first) * width + x0
-                    prefetch(blended, pixel * 3)
-                    prefetch(blended, pixel * 3 + 23)
+                    expect_pixels(blended, pixel)
                     prefetch(alpha, pixel)
                     prefetch(depth, pixel)
                 entry = peek(entries, i)

@@ -14,7 +14,15 @@ the covered rows of the tile, so that no large terms cancel, and moved to the ga
 import numpy as np
 
 from . import ALPHA_CAP, TRANSMITTANCE_STOP
-from .blend import ENTRIES_PER_LOOK, TILES_PER_TURN, covered_blocks, open_blocks, set_up_rows
+from .blend import (
+    ENTRIES_PER_LOOK,
+    TILES_PER_TURN,
+    block_count,
+    covered_blocks,
+    expect_pixels,
+    open_blocks,
+    set_up_rows,
+)
 from .blocks import BLOCK_ROWS, column_numbers, in_turns, splat_rows
 from .kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
 from .kernel_parts import inner
@@ -81,11 +89,8 @@ def _read_tile(
     for y in range(rows):
         row = y // BLOCK_ROWS * _BLOCK + y % BLOCK_ROWS * TILE_WIDTH
         pixel = (y0 + y) * width + x0
-        ahead = (pixel + ROWS_AHEAD * width) * 3
-        prefetch(blended, ahead)
-        prefetch(blended, ahead + 16)
-        prefetch(d_image, ahead)
-        prefetch(d_image, ahead + 16)
+        expect_pixels(blended, pixel + ROWS_AHEAD * width)
+        expect_pixels(d_image, pixel + ROWS_AHEAD * width)
         red, green, blue = _triple(blended, pixel * 3, columns, scratch)
         d_red, d_green, d_blue = _triple(d_image, pixel * 3, columns, scratch)
         if in_linear_light != 0:  # what follows is about what was blended, before it was encoded
@@ -110,11 +115,11 @@ def _read_tile(
         background_red = madd(left, d_red, background_red)
         background_green = madd(left, d_green, background_green)
         background_blue = madd(left, d_blue, background_blue)
-    for y in range(rows, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS):  # below the image
+    for y in range(rows, block_count(rows) * BLOCK_ROWS):  # below the image
         row = y // BLOCK_ROWS * _BLOCK + y % BLOCK_ROWS * TILE_WIDTH
         for at in range(row + _REST, row + _BLOCK, WIDE):
             store(scratch, at, zero)
-    for block in range(0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS * _BLOCK, _BLOCK):
+    for block in range(0, block_count(rows) * _BLOCK, _BLOCK):
         store(scratch, _T + block, begin)
         for at in range(block + _REST, block + _BLOCK, WIDE):
             store(scratch, at, in_turns(load_wide(scratch, at)))
@@ -151,7 +156,7 @@ def blend_backward(
             )  # fmt: skip
             first = peek(starts, tile)
             end = first + peek(entries_used, tile)
-            open0, open1 = 0, (rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+            open0, open1 = 0, block_count(rows)
             next_x, next_y = (tile + 1) // tiles_down * TILE_WIDTH, (tile + 1) % tiles_down * TILE_HEIGHT
             next_pixel = next_y * width + next_x
             for i in range(first, end):
@@ -160,12 +165,9 @@ def blend_backward(
                 ahead = (peek(entries, min(i + 8, end - 1)) & 0xFFFFFFFF) * RECORD
                 prefetch(records, ahead)
                 prefetch(gradient_rows, ahead)
-                if i - first < TILE_HEIGHT:
-                    pixel = next_pixel + (i - first) * width
-                    prefetch(blended, pixel * 3)
-                    prefetch(blended, pixel * 3 + 23)
-                    prefetch(d_image, pixel * 3)
-                    prefetch(d_image, pixel * 3 + 23)
+                if i - first < TILE_HEIGHT:  # a row of the next tile
+                    expect_pixels(blended, next_pixel + (i - first) * width)
+                    expect_pixels(d_image, next_pixel + (i - first) * width)
                 entry = peek(entries, i)
                 at = (entry & 0xFFFFFFFF) * RECORD
                 block0, block1 = covered_blocks(entry, open0, open1)

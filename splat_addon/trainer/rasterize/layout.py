@@ -51,7 +51,7 @@ PROJECT_SCRATCH = SUMS_AT + 16 * 8
 
 # The loss: rings of rows, padded lines; see photometric_kernel.py.
 BAND = 4  # rows at once
-CHUNK = 192  # floats of a row at once, so that the lines stay in the nearest cache
+CHUNK = 192  # floats of a row at once, whole pixels, so that the lines stay in the nearest cache
 PAD = 16  # floats on either side of a row or line
 RING_ROWS = 16  # of a picture; one more is zero and stands for the rows beyond it
 BLURRED, D_BLURRED = 4, 3  # x, y, x² + y², x y; ∂L/∂ μx, e, f

@@ -144,19 +144,22 @@ def _give_row(scratch, at, floats, target, start):
 
 
 @inner
-def _weigh(y, height, width, weights, is_weighted, scratch, none, row):
-    """Where the weights of the floats of row y are: nothing at `none`, ones a row later, then room for others."""
+def _weigh(y, height, width, begin, end, weights, is_weighted, scratch, none, row):
+    """Where the weights of the floats `begin` … `end` of row y are: no weight at `none`, ones a row later, then room.
+
+    `begin` and `end` are multiples of 3, or `end` is beyond the row.
+    """
     if y < 0 or y >= height:
-        return none
+        return none + begin
     at = none + row
     if is_weighted != 0:
         at += row + y % BAND * row
-        for column in range(width):
+        for column in range(begin // 3, min(end // 3, width)):
             weight = peek(weights, y * width + column)
             poke(scratch, at + column * 3, weight)
             poke(scratch, at + column * 3 + 1, weight)
             poke(scratch, at + column * 3 + 2, weight)
-    return at
+    return at + begin
 
 
 @inner
@@ -231,9 +234,11 @@ def photometric_rows(
                 for at in range(-PAD, size + PAD, WIDE):
                     _blur_pair_down(scratch, slots, ring + chunk + at, ring_size, lines + PAD + at)
                 for y in range(middle, middle + BAND):
-                    weights_at = _weigh(y, height, width, weights, is_weighted, scratch, no_weights, row)
+                    weights_at = _weigh(
+                        y, height, width, chunk, chunk + CHUNK, weights, is_weighted, scratch, no_weights, row
+                    )
                     total = _ssim(
-                        scratch, size, lines + PAD + (y - middle) * LINE, weights_at + chunk, ssim_factor,
+                        scratch, size, lines + PAD + (y - middle) * LINE, weights_at, ssim_factor,
                         d_ring + y % RING_ROWS * stride + chunk, ring_size,
                     )  # fmt: skip
                     if begin <= y < end:
@@ -248,10 +253,12 @@ def photometric_rows(
                 for at in range(-PAD, size + PAD, WIDE):
                     _blur_three_down(scratch, slots, d_ring + chunk + at, ring_size, lines + PAD + at)
                 for y in range(done, min(done + BAND, end)):
-                    weights_at = _weigh(y, height, width, weights, is_weighted, scratch, no_weights, row)
+                    weights_at = _weigh(
+                        y, height, width, chunk, chunk + CHUNK, weights, is_weighted, scratch, no_weights, row
+                    )
                     x_row = ring + y % RING_ROWS * stride + chunk
                     total = _gradient(
-                        scratch, size, lines + PAD + (y - done) * LINE, x_row, x_row + ring_size, weights_at + chunk,
+                        scratch, size, lines + PAD + (y - done) * LINE, x_row, x_row + ring_size, weights_at,
                         l1_factor,
                     )  # fmt: skip
                     before = peek(row_sums, y * 2) if chunk > 0 else 0.0

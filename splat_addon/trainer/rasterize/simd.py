@@ -132,6 +132,7 @@ def _negative(context, builder, sig, args):
 
 
 def element_address(context, builder, array_type, array, index_type, index):
+    """Where an element of a flat array lies."""
     return builder.gep(array, [context.cast(builder, index, index_type, types.int64)])
 
 
