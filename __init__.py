@@ -4,17 +4,17 @@
 def _classes():
     """Everything that Blender knows by class, in order: properties, preferences, operators, panels."""
     from . import operators, panels
-    from .splat_addon.scene import settings
+    from .splat_addon.scene.settings import scene
 
-    return (*settings.CLASSES, *operators.classes(), *panels.classes())
+    return (*scene.CLASSES, *operators.classes(), *panels.classes())
 
 
 def _handlers():
     """What Blender calls by itself: (name of the list in bpy.app.handlers, function)."""
     from .operators import training
-    from .splat_addon.scene import hiding
+    from .splat_addon.scene.splats import hidden_points
 
-    return (*training.HANDLERS.items(), *hiding.HANDLERS.items())
+    return (*training.HANDLERS.items(), *hidden_points.HANDLERS.items())
 
 
 def _menus():
@@ -27,10 +27,10 @@ def _menus():
 def register():
     import bpy
 
-    from .operators import command_line, review_interface
+    from .operators import command_line, review_keys
     from .operators.training import look_for_runs
-    from .splat_addon.scene import viewport
-    from .splat_addon.scene.settings import SPLAT_PG_object, SPLAT_PG_scene
+    from .splat_addon.scene.settings.scene import SPLAT_PG_object, SPLAT_PG_scene
+    from .splat_addon.scene.viewport import display
 
     for cls in _classes():
         bpy.utils.register_class(cls)
@@ -40,22 +40,25 @@ def register():
         getattr(bpy.app.handlers, name).append(handler)
     for menu, draw in _menus():
         getattr(bpy.types, menu).append(draw)
-    review_interface.register()
+    review_keys.register()
     command_line.register()
     if not bpy.app.background:  # while an add-on is registered there is no file yet
         bpy.app.timers.register(look_for_runs, first_interval=0.5)
-    viewport.register()
+    display.register()
 
 
 def unregister():
     import bpy
 
-    from .operators import capture, command_line, review_interface, setup
+    from .operators import capture, command_line, review_keys, set_up
     from .operators.training import look_for_runs, stop_ticking
-    from .splat_addon.scene import found_runs, live_render, live_run, machine, preflight, trainer_setup, viewport
+    from .splat_addon.scene.runs import found_runs
+    from .splat_addon.scene.settings import preferences
+    from .splat_addon.scene.tasks import live_render, live_run, preflight, trainer_setup
+    from .splat_addon.scene.viewport import display
 
-    viewport.unregister()
-    review_interface.unregister()
+    display.unregister()
+    review_keys.unregister()
     for menu, draw in _menus():
         getattr(bpy.types, menu).remove(draw)
     for name, handler in _handlers():
@@ -63,9 +66,9 @@ def unregister():
     if bpy.app.timers.is_registered(look_for_runs):
         bpy.app.timers.unregister(look_for_runs)
     stop_ticking()
-    setup.stop_ticking()
+    set_up.stop_ticking()
     capture.stop_ticking()
-    live_run.close(machine.outlives())
+    live_run.close(preferences.outlives())
     live_render.close()
     trainer_setup.close()
     found_runs.forget()

@@ -57,8 +57,8 @@ def panels(extension, _count: int) -> list[Figure]:
     """Drawing the training panel of a run with 200 measurements, and the list of 200 found runs."""
     import bpy
 
-    live_run, events = extension.module("splat_addon.scene.live_run"), extension.module("splat_addon.run.events")
-    found_runs = extension.module("splat_addon.scene.found_runs")
+    live_run, events = extension.module("splat_addon.scene.tasks.live_run"), extension.module("splat_addon.run.events")
+    found_runs = extension.module("splat_addon.scene.runs.found_runs")
     find = extension.module("splat_addon.run.find")
     run = live_run.LiveRun(None, None, 0, iterations=1000)
     run.folder = extension.module("splat_addon.run.folder").RunFolder(Path("/nowhere"))
@@ -88,7 +88,8 @@ def _watch(extension, name: str, outlives: bool) -> list[Figure]:
 
     module = extension.module
     live_run, preview, ply = (
-        module(f"splat_addon.{name}") for name in ("scene.live_run", "scene.preview", "gaussians.ply")
+        module(f"splat_addon.{name}")
+        for name in ("scene.tasks.live_run", "scene.runs.preview", "gaussians.formats.splat_ply")
     )
     preview.LARGEST_SHARE = 1.0
     bpy.context.scene.splat.follow_every_s = 2

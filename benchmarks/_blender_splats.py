@@ -14,7 +14,7 @@ def import_ply(extension, count: int) -> list[Figure]:
     """A PLY of splats with harmonics of degree 3, against `wm.ply_import` of the same file."""
     import bpy
 
-    files = extension.module("splat_addon.scene.splat_files")
+    files = extension.module("splat_addon.scene.splats.files")
     path = splat_file(extension, count)
     collection = bpy.context.scene.collection
 
@@ -40,7 +40,7 @@ def import_ply(extension, count: int) -> list[Figure]:
 def export_ply(extension, count: int) -> list[Figure]:
     """The same splats back into a PLY."""
     item = splat_object(extension, count)
-    files = extension.module("splat_addon.scene.splat_files")
+    files = extension.module("splat_addon.scene.splats.files")
     with tempfile.TemporaryDirectory() as folder:
         seconds = min(timed(lambda: files.export_splats(Path(folder) / "out.ply", item)) for _ in range(REPEATS))
     return [Figure("export", seconds, 1.0)]
@@ -93,7 +93,7 @@ def splat_file(extension, count: int) -> Path:
             logit_opacities=random.normal(0, 2, count),
             sh=random.normal(0, 0.3, (count, 16, 3)).astype(np.float32),
         )
-        extension.module("splat_addon.gaussians.ply").write_splats(path, cloud)
+        extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(path, cloud)
     return path
 
 
@@ -101,7 +101,7 @@ def splat_object(extension, count: int):
     """Those splats in the scene."""
     import bpy
 
-    files = extension.module("splat_addon.scene.splat_files")
+    files = extension.module("splat_addon.scene.splats.files")
     path = splat_file(extension, count)
     return files.import_splats(path, "STORED", bpy.context.scene, bpy.context.scene.collection)[0]
 

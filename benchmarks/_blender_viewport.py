@@ -11,8 +11,8 @@ def viewport_sort(extension, count: int) -> list[Figure]:
     """From a turned view to the order: depths, keys, sorting, and as the numbers that are uploaded."""
     import numpy as np
 
-    ordering = extension.module("splat_addon.scene.viewport_order")
-    positions = extension.module("splat_addon.scene.viewport_texels").read(
+    ordering = extension.module("splat_addon.scene.viewport.order")
+    positions = extension.module("splat_addon.scene.viewport.texels").read(
         splat_object(extension, count).data, "position", 3
     )
     turns = iter(np.random.default_rng(1).normal(size=(100, 3)).astype(np.float32))
@@ -32,10 +32,10 @@ def viewport_build(extension, count: int) -> list[Figure]:
     item = splat_object(extension, count)
     if hasattr(gpu, "init"):
         gpu.init()
-        atlas_of = extension.module("splat_addon.scene.viewport_picture").Atlas
+        atlas_of = extension.module("splat_addon.scene.viewport.picture").Atlas
         seconds = min(timed(lambda: atlas_of({item.data.session_uid: item.data})) for _ in range(3))
         return [Figure("viewport build", seconds, 1.5)]
-    texels = extension.module("splat_addon.scene.viewport_texels")
+    texels = extension.module("splat_addon.scene.viewport.texels")
 
     def read_and_pack():
         texels.fingerprint(item.data)

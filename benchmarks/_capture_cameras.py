@@ -21,8 +21,8 @@ def case_export_animated_cameras(extension, folder: Path) -> float:
         pivot.rotation_euler[2], item.data.lens = turn, lens
         pivot.keyframe_insert("rotation_euler", frame=frame)
         item.data.keyframe_insert("lens", frame=frame)
-    shots = extension.module("splat_addon.scene.shots")
-    transforms = extension.module("splat_addon.capture.transforms")
+    shots = extension.module("splat_addon.scene.cameras.shots")
+    transforms = extension.module("splat_addon.capture.formats.transforms")
     began = time.perf_counter()
     cameras = shots.export_cameras(scene, shots.shots_of_frames(scene, 1, 500, 1))
     transforms.write_transforms(folder / "transforms.json", cameras, set(), None, {})

@@ -12,7 +12,7 @@ def case_sample_a_million_seeds(extension, folder: Path) -> float:
 
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     item = textured_sheet()
-    meshes = extension.module("splat_addon.scene.meshes")
+    meshes = extension.module("splat_addon.scene.seeds.surfaces")
     began = time.perf_counter()
     points = meshes.sample_surfaces([item], 1_000_000, seed=0)
     seconds = time.perf_counter() - began
@@ -28,7 +28,7 @@ def case_make_a_million_gaussians_of_points(extension, folder: Path) -> float:
     points = extension.module("splat_addon.capture.capture").Points
     config = extension.module("splat_addon.run.config").TrainConfig(sh_degree=0)
     places = np.random.default_rng(0).random((1_000_000, 3)) * (1, 1, 0.01)
-    make = extension.module("splat_addon.capture.seeds").gaussians_from_points
+    make = extension.module("splat_addon.capture.seeds.first_gaussians").gaussians_from_points
     began = time.perf_counter()
     make(points(places, places), config)
     return time.perf_counter() - began

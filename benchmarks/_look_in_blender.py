@@ -27,7 +27,9 @@ def main() -> int:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     splat_renders.use_cycles()
     scene = bpy.context.scene
-    appearance, cameras = (extension.module(f"splat_addon.scene.{name}") for name in ("appearance", "cameras"))
+    appearance, cameras = (
+        extension.module(f"splat_addon.scene.{name}") for name in ("splats.appearance", "cameras.conversion")
+    )
     camera_type = extension.module("splat_addon.capture.camera").Camera
     bpy.ops.splat.import_ply(filepath=sys.argv[1])
     (item,) = appearance.splat_objects(scene)
@@ -62,7 +64,7 @@ def main() -> int:
                     "shown_by": shown_by,
                     "view": str(name),
                     "psnr_db": ewa.psnr_db(picture[..., :3], image),
-                    "splats": extension.module("splat_addon.scene.splats").splat_count(item),
+                    "splats": extension.module("splat_addon.scene.splats.data").splat_count(item),
                     "blender": "{}.{}".format(*bpy.app.version),
                 })  # fmt: skip
     _blenders.answer(rows)
@@ -85,7 +87,9 @@ def _viewport(extension, scene, item):
 
     from support import ewa, viewport_pictures
 
-    drawing, viewport = (extension.module(f"splat_addon.scene.{name}") for name in ("viewport_picture", "viewport"))
+    drawing, viewport = (
+        extension.module(f"splat_addon.scene.{name}") for name in ("viewport.picture", "viewport.display")
+    )
     width, height = scene.render.resolution_x, scene.render.resolution_y
     depsgraph = bpy.context.evaluated_depsgraph_get()
     clip_from_view = scene.camera.calc_matrix_camera(

@@ -76,7 +76,7 @@ def _write_colmap_capture(extension, folder: Path, as_text: bool) -> None:
 
     camera_module = extension.module("splat_addon.capture.camera")
     rotation_module = extension.module("splat_addon.capture.rotation")
-    model_module = extension.module("splat_addon.capture.colmap_model")
+    model_module = extension.module("splat_addon.capture.formats.colmap.model")
     random = np.random.default_rng(0)
     cameras, observations = {}, {}
     (folder / "images").mkdir(parents=True)
@@ -97,7 +97,7 @@ def _write_colmap_capture(extension, folder: Path, as_text: bool) -> None:
         (folder / "images" / name).write_bytes(photo)
     points = random.normal(size=(POINTS, 3))
     model = model_module.ColmapModel(cameras, points, random.random((POINTS, 3)), random.random(POINTS), observations)
-    extension.module("splat_addon.capture.colmap").write_model(folder / "sparse/0", model, as_text)
+    extension.module("splat_addon.capture.formats.colmap").write_model(folder / "sparse/0", model, as_text)
 
 
 CASES = (

@@ -39,7 +39,7 @@ def main() -> int:
     import bpy
 
     bpy.context.preferences.addons[extension.name].preferences.trainer_python = str(options.trainer_python)
-    live_run = extension.module("splat_addon.scene.live_run")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
 
     def do(operator, **arguments) -> None:
         """Call an operator as a click would; end the demo with its report when it fails."""

@@ -63,10 +63,10 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
     torch.set_num_threads(threads)
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.rasterize import Gaussians, Moments
-    from splat_addon.trainer.rasterize.adam import adam_step, sh_rates
-    from splat_addon.trainer.rasterize.cpu import CpuRasterizer
-    from splat_addon.trainer.rasterize.photometric import photometric_loss
+    from splat_addon.trainer.backend import Gaussians, Moments
+    from splat_addon.trainer.backend.cpu.adam import adam_step, sh_rates
+    from splat_addon.trainer.backend.cpu.photometric import photometric_loss
+    from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 
     rasterizer, watch = CpuRasterizer(threads=threads), Stopwatch()
     gaussians = Gaussians(*(value.requires_grad_() for value in make_gaussians(count)))
@@ -102,8 +102,8 @@ def measure_blend_spaces(count: int, width: int, height: int, threads: int, repe
     torch.set_num_threads(threads)
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.rasterize import Gaussians, Moments
-    from splat_addon.trainer.rasterize.cpu import CpuRasterizer
+    from splat_addon.trainer.backend import Gaussians, Moments
+    from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 
     camera, background, target = make_camera(width, height), torch.full((3,), 0.2), torch.rand(height, width, 3)
     runs = {}
@@ -134,7 +134,7 @@ def measure_start() -> dict[str, float]:
     import torch  # noqa: F401
 
     begin = time.perf_counter()
-    from splat_addon.trainer.rasterize.kernel_cache import kernels
+    from splat_addon.trainer.backend.cpu.kernel_cache import kernels
 
     kernels()
     return {"s": time.perf_counter() - begin}
@@ -142,7 +142,7 @@ def measure_start() -> dict[str, float]:
 
 def measure_starts() -> dict[str, float]:
     """Cold, with an empty cache, and cached."""
-    from splat_addon.trainer.rasterize.kernel_cache import CACHE_VARIABLE
+    from splat_addon.trainer.backend.cpu.kernel_cache import CACHE_VARIABLE
 
     with tempfile.TemporaryDirectory() as folder:
         starts = [in_own_process("start", **{CACHE_VARIABLE: folder})["s"] for _ in range(2)]
@@ -155,12 +155,12 @@ def measure_torch(count: int, width: int, height: int, threads: int, repeats: in
 
     torch.set_num_threads(threads)
     try:
-        from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
+        from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
     except ImportError:
         return None
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.rasterize import Gaussians
+    from splat_addon.trainer.backend import Gaussians
 
     rasterizer = TorchTilesRasterizer(torch.device("cpu"))
     gaussians = Gaussians(*(value.requires_grad_() for value in make_gaussians(count)))
@@ -201,9 +201,9 @@ def count_pairs(rasterizer, gaussians, camera) -> dict[str, int]:
     import numpy as np
     import torch
 
-    from splat_addon.trainer.rasterize import ALPHA_CAP, TRANSMITTANCE_STOP
-    from splat_addon.trainer.rasterize.layout import LOG2_CUTOFF, LOG2_OPACITY, NEGATIVE_B, ROOT_A
-    from splat_addon.trainer.rasterize.passes import Parameters, draw
+    from splat_addon.trainer.backend import ALPHA_CAP, TRANSMITTANCE_STOP
+    from splat_addon.trainer.backend.cpu.kernels.layout import LOG2_CUTOFF, LOG2_OPACITY, NEGATIVE_B, ROOT_A
+    from splat_addon.trainer.backend.cpu.passes import Parameters, draw
 
     view, _, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
 
@@ -241,8 +241,8 @@ def measure_peaks() -> dict[str, float]:
     import numba
     import numpy as np
 
-    from splat_addon.trainer.rasterize.kernel_cache import kernels
-    from splat_addon.trainer.rasterize.simd_math import exp2, lane_numbers, lane_sum, madd, splat
+    from splat_addon.trainer.backend.cpu.kernel_cache import kernels
+    from splat_addon.trainer.backend.cpu.kernels.lanes.simd_math import exp2, lane_numbers, lane_sum, madd, splat
 
     kernels()  # compiled here, so that no measurement has to
 

@@ -21,10 +21,10 @@ from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.wire import Wire
 from splat_addon.trainer import schedules
-from splat_addon.trainer.images import Photo
+from splat_addon.trainer.backend import choose
 from splat_addon.trainer.model import GaussianModel
-from splat_addon.trainer.photos import load_photos
-from splat_addon.trainer.rasterize import choose
+from splat_addon.trainer.photos.photo import Photo
+from splat_addon.trainer.photos.photos import load_photos
 from splat_addon.trainer.seeds import first_cloud
 from splat_addon.trainer.train import Run
 

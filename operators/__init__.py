@@ -5,8 +5,8 @@ def classes():
     """All operator classes, in order of registration."""
     from . import (
         capture,
+        hide_source,
         photos,
-        render,
         review,
         review_wipe,
         rigs,
@@ -14,8 +14,8 @@ def classes():
         sample,
         save_report,
         seeds,
-        setup,
-        source,
+        set_up,
+        set_up_render,
         splat_files,
         splats,
         training,
@@ -23,7 +23,21 @@ def classes():
     )
 
     modules = (
-        *(sample, rigs, capture, photos, seeds, training, runs, setup, splats, splat_files, source, viewport, render),
+        *(
+            sample,
+            rigs,
+            capture,
+            photos,
+            seeds,
+            training,
+            runs,
+            set_up,
+            splats,
+            splat_files,
+            hide_source,
+            viewport,
+            set_up_render,
+        ),
         *(review, review_wipe, save_report),
     )
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -4,10 +4,14 @@ import bpy
 
 from ..splat_addon.capture.capture import Points
 from ..splat_addon.errors import CaptureError
-from ..splat_addon.run.rendering import RenderPlan, Shot
-from ..splat_addon.scene import live_render, meshes, point_clouds, preflight, rigs, shots, source
-from ..splat_addon.scene.settings import absolute
-from .report import reports_errors
+from ..splat_addon.run.render_folder import RenderPlan, Shot
+from ..splat_addon.scene.cameras import rigs, shots
+from ..splat_addon.scene.seeds import point_clouds
+from ..splat_addon.scene.seeds import surfaces as meshes
+from ..splat_addon.scene.settings.scene import absolute
+from ..splat_addon.scene.splats import hidden_source as source
+from ..splat_addon.scene.tasks import live_render, preflight
+from .reporting import reports_errors
 
 TICK_S = 0.25
 
@@ -21,7 +25,7 @@ def surfaces_to_capture(context) -> list[bpy.types.Object]:
 
 
 def _has_surface(item: bpy.types.Object) -> bool:
-    from ..splat_addon.scene.splats import is_splats
+    from ..splat_addon.scene.splats.data import is_splats
 
     return meshes.has_surface(item) and not is_splats(item)
 

@@ -24,10 +24,13 @@ from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.run.wording import counted, processor
-from ..splat_addon.scene import found_runs, live_run, machine, splats, trainer_setup
-from ..splat_addon.scene.settings import remember_run, train_config
+from ..splat_addon.scene.runs import found_runs
+from ..splat_addon.scene.settings import preferences
+from ..splat_addon.scene.settings.scene import remember_run, train_config
+from ..splat_addon.scene.splats import data as splats
+from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .capture import surfaces_to_capture
-from .setup import python_of
+from .set_up import python_of
 
 NAME = "splat"
 _POLL = re.compile(r"^Operator bpy\.ops\.\S+\.poll\(\) ")  # what Blender puts before an operator's own sentence
@@ -149,7 +152,7 @@ def _capture(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     scene = bpy.context.scene
-    python = Path(options.python or python_of(machine.preferences()))
+    python = Path(options.python or python_of(preferences.of_addon()))
     if options.resume:
         live_run.resume(scene, options.resume, python)
     else:
@@ -200,7 +203,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _set_up(options: argparse.Namespace) -> None:
-    chosen = machine.preferences()
+    chosen = preferences.of_addon()
     chosen.setup_folder, chosen.setup_device = str(options.folder.resolve()), options.device.upper()
     bpy.ops.splat.set_up_trainer(wait=True)
     bpy.ops.wm.save_userpref()
@@ -208,7 +211,7 @@ def _set_up(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    known = trainer_setup.examine(options.python or python_of(machine.preferences()))
+    known = trainer_setup.examine(options.python or python_of(preferences.of_addon()))
     trainer_setup.wait()
     if known.message:
         raise SetupError(known.message, "Choose another Python.")

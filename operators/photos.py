@@ -6,11 +6,13 @@ import bpy
 
 from ..splat_addon.capture.capture import capture_folder, open_capture
 from ..splat_addon.capture.export import ExportOptions, export_capture
-from ..splat_addon.capture.transforms import is_own_capture
+from ..splat_addon.capture.formats.transforms import is_own_capture
 from ..splat_addon.errors import CaptureError, SplatError, some_of
-from ..splat_addon.scene import looking, photo_capture, photo_files, review
-from ..splat_addon.scene.settings import absolute
-from .report import reports_errors
+from ..splat_addon.scene.cameras import looking
+from ..splat_addon.scene.photos import photo_capture, pixels
+from ..splat_addon.scene.review import held_out
+from ..splat_addon.scene.settings.scene import absolute
+from .reporting import reports_errors
 
 DISTANCE_M = 4.0
 
@@ -172,7 +174,7 @@ class SPLAT_OT_leave_photo(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not looking.is_looking(context.scene) or review.is_reviewing(context.scene):
+        if not looking.is_looking(context.scene) or held_out.is_reviewing(context.scene):
             cls.poll_message_set("No photo is looked through")
             return False
         return True
@@ -267,7 +269,7 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
             context.view_layer.update()
             choices["world_from_capture"] = photo_capture.world_from_capture(root)
         if self.undistort:
-            choices["undistort"] = photo_files.write_undistorted
+            choices["undistort"] = pixels.write_undistorted
         options = ExportOptions(replace_earlier=self.replace_earlier, **choices)
         manager = context.window_manager
         manager.progress_begin(0, max(1, len(capture.views)))

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene import review
-from .report import reports_errors
+from ..splat_addon.scene.review import held_out
+from .reporting import reports_errors
 
 
 class SPLAT_OT_review_view(bpy.types.Operator):
@@ -22,7 +22,7 @@ class SPLAT_OT_review_view(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        view = review.show(context, context.scene)
+        view = held_out.show(context, context.scene)
         self.report({"INFO"}, f"Looking through {view.name}")
         return {"FINISHED"}
 
@@ -46,7 +46,7 @@ class SPLAT_OT_step_review(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        review.step(context, context.scene, self.by)
+        held_out.step(context, context.scene, self.by)
         return {"FINISHED"}
 
 
@@ -63,16 +63,16 @@ class SPLAT_OT_leave_review(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        review.leave(context, context.scene)
+        held_out.leave(context, context.scene)
         return {"FINISHED"}
 
 
 def _is_reviewing(cls, context) -> bool:
-    if not review.is_reviewing(context.scene):
+    if not held_out.is_reviewing(context.scene):
         cls.poll_message_set("No held-out view is shown")
         return False
     return True
 
 
 CLASSES = (SPLAT_OT_review_view, SPLAT_OT_step_review, SPLAT_OT_leave_review)
-"""For registration; what else a review needs in the interface is in `review_interface.py`."""
+"""For registration; what else a review needs in the interface is in `review_keys.py`."""

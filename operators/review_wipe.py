@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene import review, review_overlay
-from ..splat_addon.scene.review_frame import REACH_PX
+from ..splat_addon.scene.review import held_out, overlay
+from ..splat_addon.scene.review.frame import REACH_PX
 
 
 class SPLAT_GT_wipe(bpy.types.Gizmo):
@@ -12,10 +12,10 @@ class SPLAT_GT_wipe(bpy.types.Gizmo):
     bl_idname = "SPLAT_GT_wipe"
 
     def draw(self, context):
-        review_overlay.set_line_hot(self.is_highlight or self.is_modal)
+        overlay.set_line_hot(self.is_highlight or self.is_modal)
 
     def test_select(self, context, location):
-        frame = review_overlay.frame_in_view(context)
+        frame = overlay.frame_in_view(context)
         reach = REACH_PX * context.preferences.system.ui_scale
         wipe, (x, y) = context.scene.splat.review.wipe, location
         return 0 if frame is not None and frame.is_on_line(wipe, x, y, reach) else -1
@@ -25,7 +25,7 @@ class SPLAT_GT_wipe(bpy.types.Gizmo):
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event, tweak):
-        frame = review_overlay.frame_in_view(context)
+        frame = overlay.frame_in_view(context)
         if frame is None:
             return {"CANCELLED"}
         context.scene.splat.review.wipe = frame.wipe_at(event.mouse_region_x)
@@ -48,9 +48,9 @@ class SPLAT_GGT_wipe(bpy.types.GizmoGroup):
     @classmethod
     def poll(cls, context):
         scene = context.scene
-        if scene.splat.review.mode != "WIPE" or not review.is_reviewing(scene):
+        if scene.splat.review.mode != "WIPE" or not held_out.is_reviewing(scene):
             return False
-        return review_overlay.shown() is not None and context.region_data.view_perspective == "CAMERA"
+        return overlay.shown() is not None and context.region_data.view_perspective == "CAMERA"
 
     def setup(self, context):
         self.gizmos.new(SPLAT_GT_wipe.bl_idname).use_draw_modal = True

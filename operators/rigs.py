@@ -4,9 +4,10 @@ import bpy
 import numpy as np
 
 from ..splat_addon.errors import CaptureError
-from ..splat_addon.scene import meshes, rigs
-from ..splat_addon.scene.splats import is_splats
-from .report import reports_errors
+from ..splat_addon.scene.cameras import rigs
+from ..splat_addon.scene.seeds import surfaces
+from ..splat_addon.scene.splats.data import is_splats
+from .reporting import reports_errors
 
 KINDS = [
     ("ORBIT", "Orbit", "Rings around the target"),
@@ -201,7 +202,7 @@ def _targets(context, which: str) -> list[bpy.types.Object]:
         "COLLECTION": lambda: context.collection.all_objects,
         "VISIBLE": lambda: context.visible_objects,
     }[which]()
-    kinds = (*meshes.SURFACE_TYPES, "POINTCLOUD", "CURVES", "VOLUME", "EMPTY")
+    kinds = (*surfaces.SURFACE_TYPES, "POINTCLOUD", "CURVES", "VOLUME", "EMPTY")
     return [item for item in candidates if item.type in kinds and not is_splats(item)]
 
 

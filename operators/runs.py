@@ -6,9 +6,11 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.find import delete_run, is_run
-from ..splat_addon.scene import found_runs, live_run, machine
-from ..splat_addon.scene.settings import remember_run
-from .report import reports_errors
+from ..splat_addon.scene.runs import found_runs
+from ..splat_addon.scene.settings import preferences
+from ..splat_addon.scene.settings.scene import remember_run
+from ..splat_addon.scene.tasks import live_run
+from .reporting import reports_errors
 from .training import has_trainer, look_for_runs, start_ticking, trainer_python
 
 
@@ -58,7 +60,7 @@ class SPLAT_OT_resume_run(_OfOneRun, bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         folder = self.folder()
-        live_run.resume(context.scene, folder, trainer_python(context), machine.outlives())
+        live_run.resume(context.scene, folder, trainer_python(context), preferences.outlives())
         remember_run(context.scene, folder)
         start_ticking()
         self.report({"INFO"}, f"Going on in {folder}")

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene import sample
-from .report import reports_errors
+from ..splat_addon.scene.rendering import sample_scene
+from .reporting import reports_errors
 
 
 class SPLAT_OT_add_sample_scene(bpy.types.Operator):
@@ -22,7 +22,7 @@ class SPLAT_OT_add_sample_scene(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        objects = sample.build_still_life(context.scene)
+        objects = sample_scene.build_still_life(context.scene)
         context.view_layer.update()
         for item in context.view_layer.objects:
             item.select_set(item in objects)

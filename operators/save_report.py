@@ -4,10 +4,11 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene import report_writer, review
-from ..splat_addon.scene.review_settings import redraw_viewports
-from ..splat_addon.scene.settings import run_path
-from .report import reports_errors
+from ..splat_addon.scene.review import held_out
+from ..splat_addon.scene.settings.review import redraw_viewports
+from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.tasks import report_writer
+from .reporting import reports_errors
 from .training import trainer_python
 
 LOOK_EVERY_S = 0.3
@@ -36,7 +37,7 @@ class SPLAT_OT_save_report(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        folder = RunFolder(review.require_run(context.scene))
+        folder = RunFolder(held_out.require_run(context.scene))
         report_writer.start(folder, trainer_python(context))
         if self.wait:
             report_writer.wait()
@@ -63,7 +64,7 @@ class SPLAT_OT_open_report(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        page = RunFolder(review.require_run(context.scene)).report_file
+        page = RunFolder(held_out.require_run(context.scene)).report_file
         if bpy.ops.wm.url_open(url=page.as_uri()) != {"FINISHED"}:
             raise RunError("No browser could be opened.", f"Open {page} yourself.")
         return {"FINISHED"}

@@ -6,10 +6,10 @@ import bpy
 
 from ..splat_addon.errors import CaptureError, SplatError
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene import seeds
-from ..splat_addon.scene.settings import absolute, train_config
+from ..splat_addon.scene.seeds import showing
+from ..splat_addon.scene.settings.scene import absolute, train_config
 from .capture import seeds_to_capture, why_no_seeds
-from .report import reports_errors
+from .reporting import reports_errors
 
 
 def _capture_folder(scene) -> Path | None:
@@ -18,7 +18,7 @@ def _capture_folder(scene) -> Path | None:
         folder = absolute(scene.splat.capture.folder)
     except SplatError:
         return None
-    return folder if scene.splat.capture.folder and seeds.is_capture(folder) else None
+    return folder if scene.splat.capture.folder and showing.is_capture(folder) else None
 
 
 class SPLAT_OT_sample_seeds(bpy.types.Operator):
@@ -38,7 +38,7 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
             cls.poll_message_set("Capture the scene first: seeds are part of a capture")
             return False
         missing = why_no_seeds(context)
-        if chosen.seed_source == "CAPTURE" and not seeds.has_chosen_seeds(folder):
+        if chosen.seed_source == "CAPTURE" and not showing.has_chosen_seeds(folder):
             missing = "Training starts from the capture's own points already"
         if missing:
             cls.poll_message_set(missing)
@@ -49,15 +49,15 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
         scene = context.scene
         folder = absolute(scene.splat.capture.folder)
         if scene.splat.capture.seed_source == "CAPTURE":
-            seeds.forget(folder)
+            showing.forget(folder)
             message = "Training starts from the capture's own points again"
         else:
             points = seeds_to_capture(context)
-            path = seeds.write(scene, folder, points)
+            path = showing.write(scene, folder, points)
             message = f"{counted(len(points.positions))} seeds are in {path}"
-        if seeds.shown_seeds(scene) is not None:
-            cloud, _ = seeds.first_splats(train_config(scene))
-            seeds.show(scene, cloud, folder)
+        if showing.shown_seeds(scene) is not None:
+            cloud, _ = showing.first_splats(train_config(scene))
+            showing.show(scene, cloud, folder)
         self.report({"INFO"}, message)
         return {"FINISHED"}
 
@@ -88,14 +88,14 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
         scene = context.scene
         config, folder = train_config(scene), _capture_folder(scene)
         if folder is not None:
-            cloud, notes = seeds.first_splats(config)
+            cloud, notes = showing.first_splats(config)
             origin = "training starts from"
         else:
-            cloud, notes = seeds.splats_at(seeds_to_capture(context), config)
+            cloud, notes = showing.splats_at(seeds_to_capture(context), config)
             origin = "a capture of the scene would start from"
         if len(cloud) == 0:
             raise CaptureError("There are no seeds.", "Select mesh objects to sample.")
-        item = seeds.show(scene, cloud, folder)
+        item = showing.show(scene, cloud, folder)
         context.view_layer.update()
         for other in list(context.view_layer.objects.selected):
             other.select_set(False)  # outlines would hide the splats

@@ -7,10 +7,11 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from mathutils import Matrix
 
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene import splat_files, splats
-from ..splat_addon.scene.run_object import splat_collection
-from ..splat_addon.scene.transforms import transform_problems
-from .report import reports_errors
+from ..splat_addon.scene.runs.run_object import splat_collection
+from ..splat_addon.scene.splats import data as splat_data
+from ..splat_addon.scene.splats import files as splat_files
+from ..splat_addon.scene.splats.transforms import transform_problems
+from .reporting import reports_errors
 
 
 class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
@@ -52,7 +53,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
             context.view_layer.objects.active = item
             for note in notes:
                 self.report({"WARNING"}, note)
-            self.report({"INFO"}, f"Imported {counted(splats.splat_count(item))} splats from {path.name}")
+            self.report({"INFO"}, f"Imported {counted(splat_data.splat_count(item))} splats from {path.name}")
         return {"FINISHED"}
 
 
@@ -68,7 +69,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context):
-        if context.active_object is None or not splats.is_splats(context.active_object):
+        if context.active_object is None or not splat_data.is_splats(context.active_object):
             cls.poll_message_set("Make a splat object active first")
             return False
         if context.mode != "OBJECT":

@@ -3,11 +3,13 @@
 import bpy
 
 from ..splat_addon.errors import RunError
-from ..splat_addon.gaussians.ply import SplatPly, read_splats
+from ..splat_addon.gaussians.formats.splat_ply import SplatPly, read_splats
 from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene import appearance, review, run_object
-from .report import reports_errors
+from ..splat_addon.scene.review import held_out
+from ..splat_addon.scene.runs import run_object
+from ..splat_addon.scene.splats import appearance
+from .reporting import reports_errors
 
 
 class SPLAT_OT_import_result(bpy.types.Operator):
@@ -29,7 +31,7 @@ class SPLAT_OT_import_result(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        folder = RunFolder(review.require_run(context.scene))
+        folder = RunFolder(held_out.require_run(context.scene))
         path = folder.result_file()
         if path is None:
             raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")

@@ -6,9 +6,12 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder, next_run_path
-from ..splat_addon.scene import curves, found_runs, live_run, machine, preflight, preview, review
-from ..splat_addon.scene.settings import absolute, remember_run, run_path, train_config
-from .report import reports_errors
+from ..splat_addon.scene.review import curves, held_out
+from ..splat_addon.scene.runs import found_runs, preview
+from ..splat_addon.scene.settings import preferences
+from ..splat_addon.scene.settings.scene import absolute, remember_run, run_path, train_config
+from ..splat_addon.scene.tasks import live_run, preflight
+from .reporting import reports_errors
 
 TICK_S = 0.25
 
@@ -21,7 +24,7 @@ _WAIT = bpy.props.BoolProperty(
 
 def trainer_python(context) -> Path:
     """The interpreter that trains, as the preferences say."""
-    chosen = machine.preferences()
+    chosen = preferences.of_addon()
     return absolute(chosen.trainer_python) if chosen and chosen.trainer_python else Path()
 
 
@@ -51,7 +54,9 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         if not capture.is_dir():
             raise RunError(f"The capture folder {capture} does not exist.", "Capture the scene, or choose a capture.")
         runs = capture.with_name(capture.name + "_runs")
-        run = live_run.start(context.scene, config, next_run_path(runs), trainer_python(context), machine.outlives())
+        run = live_run.start(
+            context.scene, config, next_run_path(runs), trainer_python(context), preferences.outlives()
+        )
         found_runs.remember(run.folder.path)
         self.report({"INFO"}, f"Training in {run.folder.path}")
         return _go_on(self.wait)
@@ -80,7 +85,7 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         run = live_run.resume(
-            context.scene, review.require_run(context.scene), trainer_python(context), machine.outlives()
+            context.scene, held_out.require_run(context.scene), trainer_python(context), preferences.outlives()
         )
         self.report({"INFO"}, f"Going on in {run.folder.path}")
         return _go_on(self.wait)
@@ -99,7 +104,7 @@ def _go_on(is_to_wait: bool) -> set[str]:
 
 def has_trainer(cls, context) -> bool:
     """Whether a Python that trains was chosen; the poll message says how to choose one."""
-    chosen = machine.preferences()
+    chosen = preferences.of_addon()
     if not chosen or not chosen.trainer_python:
         cls.poll_message_set("Set the trainer Python in the add-on preferences first")
         return False

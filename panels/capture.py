@@ -9,7 +9,7 @@ from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
 from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
 from ..splat_addon.run.wording import in_time
-from ..splat_addon.scene import live_render
+from ..splat_addon.scene.tasks import live_render
 from .wrap import WRAP, draw_sentence
 
 

@@ -4,8 +4,9 @@ import math
 
 import bpy
 
-from ..splat_addon.scene import curves, live_run
-from ..splat_addon.scene.settings import run_path
+from ..splat_addon.scene.review import curves
+from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 
 MARGIN_PX = 53  # what the sidebar leaves beside a panel's content, times the interface's scale

@@ -12,7 +12,9 @@ from ..operators.photos import (
     chosen_camera,
     chosen_root,
 )
-from ..splat_addon.scene import looking, photo_capture, review
+from ..splat_addon.scene.cameras import looking
+from ..splat_addon.scene.photos import photo_capture
+from ..splat_addon.scene.review import held_out
 from .capture import SidebarPanel
 
 
@@ -37,7 +39,7 @@ class SPLAT_PT_photos(SidebarPanel, bpy.types.Panel):
             name = camera.name if camera is not None else "Look Through"
             row.operator(SPLAT_OT_look_through_photo.bl_idname, text=name, icon="VIEW_CAMERA").step = 0
             row.operator(SPLAT_OT_look_through_photo.bl_idname, text="", icon="TRIA_RIGHT").step = 1
-            if looking.is_looking(context.scene) and not review.is_reviewing(context.scene):
+            if looking.is_looking(context.scene) and not held_out.is_reviewing(context.scene):
                 row.operator(SPLAT_OT_leave_photo.bl_idname, text="", icon="LOOP_BACK")
             column.operator(SPLAT_OT_close_photo_capture.bl_idname, icon="X")
         layout.operator(SPLAT_OT_export_capture.bl_idname, icon="EXPORT")

@@ -2,21 +2,22 @@
 
 import bpy
 
-from ..operators.setup import (
+from ..operators.set_up import (
     SPLAT_OT_cancel_set_up,
     SPLAT_OT_copy_text,
     SPLAT_OT_examine_trainer,
     SPLAT_OT_set_up_trainer,
     python_of,
 )
-from ..splat_addon.scene import live_run, machine, trainer_setup
+from ..splat_addon.scene.settings import preferences
+from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .wrap import draw_sentence
 
 WRAP = 90  # letters that fit into the preferences at their usual width
 
 
 class SPLAT_AP_preferences(bpy.types.AddonPreferences):
-    bl_idname = machine.ROOT_PACKAGE
+    bl_idname = preferences.ROOT_PACKAGE
 
     trainer_python: bpy.props.StringProperty(
         name="Trainer Python",

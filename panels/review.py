@@ -7,8 +7,9 @@ import bpy
 from ..operators.review import SPLAT_OT_leave_review, SPLAT_OT_review_view, SPLAT_OT_step_review
 from ..operators.save_report import SPLAT_OT_open_report, SPLAT_OT_save_report
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene import report_writer, review
-from ..splat_addon.scene.settings import run_path
+from ..splat_addon.scene.review import held_out
+from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.tasks import report_writer
 from .capture import SidebarPanel
 
 WRAP = 38  # letters that fit into the sidebar at its usual width
@@ -31,7 +32,7 @@ class SPLAT_PT_review(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, splat = self.layout, context.scene.splat
-        is_reviewing = review.is_reviewing(context.scene)
+        is_reviewing = held_out.is_reviewing(context.scene)
         if splat.held_out_views:
             split = layout.split(factor=0.5)
             split.label(text="Worst view first")

@@ -11,8 +11,9 @@ from ..operators.runs import (
 )
 from ..splat_addon.run.find import FoundRun
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene import found_runs, live_run
-from ..splat_addon.scene.settings import run_path
+from ..splat_addon.scene.runs import found_runs
+from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 from .wrap import WRAP, draw_sentence
 

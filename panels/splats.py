@@ -2,17 +2,17 @@
 
 import bpy
 
-from ..operators.render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
+from ..operators.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
 from ..operators.splat_files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
 from ..operators.splats import SPLAT_OT_import_result
 from ..operators.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene import viewport
-from ..splat_addon.scene.render_setup import is_set_up
-from ..splat_addon.scene.splats import is_splats, splat_count
-from ..splat_addon.scene.transforms import transform_problems
+from ..splat_addon.scene.splats.data import is_splats, splat_count
+from ..splat_addon.scene.splats.render_setup import is_set_up
+from ..splat_addon.scene.splats.transforms import transform_problems
+from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
-from .source import draw_source
+from .hide_source import draw_source
 from .wrap import WRAP, draw_sentence
 
 
@@ -42,8 +42,8 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
             layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
             for problem in transform_problems(active):
                 draw_sentence(layout, problem, "ERROR", WRAP)
-        if is_shown and viewport.problem():
-            draw_sentence(layout, viewport.problem(), "ERROR", WRAP)
+        if is_shown and display.problem():
+            draw_sentence(layout, display.problem(), "ERROR", WRAP)
 
 
 class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
@@ -67,8 +67,8 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
             layout.prop(chosen, "sh_degree")
         elif chosen.color_by == "ATTRIBUTE":
             layout.prop(chosen, "attribute")
-        if chosen.color_by != "RADIANCE" and viewport.ramp_ends() is not None:
-            low, high = viewport.ramp_ends()
+        if chosen.color_by != "RADIANCE" and display.ramp_ends() is not None:
+            low, high = display.ramp_ends()
             if chosen.color_by == "SIZE":
                 low, high = 10**low, 10**high
             layout.label(text=f"{low:.4g} is purple, {high:.4g} yellow", icon="COLOR")
@@ -76,7 +76,7 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
         if chosen.kind == "SPLATS":
             layout.prop(chosen, "blending")
         layout.prop(chosen, "is_hidden_by_meshes")
-        if chosen.is_hidden_by_meshes and viewport.lacks_depth():
+        if chosen.is_hidden_by_meshes and display.lacks_depth():
             draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO", WRAP)
 
 

@@ -6,10 +6,12 @@ import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
 from ..splat_addon.run.wording import counted, in_time, ordinal, processor
-from ..splat_addon.scene import live_render, live_run, machine, preflight, preview
-from ..splat_addon.scene.settings import TRAINING_FIELDS
+from ..splat_addon.scene.runs import preview
+from ..splat_addon.scene.settings import preferences
+from ..splat_addon.scene.settings.scene import TRAINING_FIELDS
+from ..splat_addon.scene.tasks import live_render, live_run, preflight
 from .capture import SidebarPanel
-from .source import draw_source
+from .hide_source import draw_source
 from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
@@ -94,10 +96,10 @@ def _draw_settings(layout, scene, is_free: bool) -> None:
 
 def _draw_start(layout, scene) -> None:
     """What a run will need, and how to start it."""
-    chosen = machine.preferences()
+    chosen = preferences.of_addon()
     if chosen is not None and not chosen.trainer_python:
         draw_sentence(layout, "Training needs a Python with PyTorch.", "INFO", WRAP)
-        layout.operator("preferences.addon_show", text="Set Up Trainer …").module = machine.ROOT_PACKAGE
+        layout.operator("preferences.addon_show", text="Set Up Trainer …").module = preferences.ROOT_PACKAGE
     if not scene.splat.capture.folder:
         draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO", WRAP)
     elif live_render.is_rendering():

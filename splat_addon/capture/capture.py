@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import CaptureError
-from . import colmap
 from .camera import Camera
-from .listing import read_listing
+from .formats import colmap
+from .formats.listing import read_listing
+from .formats.transforms import find_transforms
 from .points import Points
-from .transforms import find_transforms
 
 __all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 

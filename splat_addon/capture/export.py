@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, some_of
-from ..gaussians.ply import write_points
-from . import colmap
+from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
-from .colmap_model import ColmapModel, Observations
+from .formats import colmap
+from .formats.colmap.model import ColmapModel, Observations
+from .formats.transforms import FILE_NAME, find_transforms, relative_path, write_transforms
+from .photos.undistort import pinhole_within
 from .points import Points
-from .transforms import FILE_NAME, find_transforms, relative_path, write_transforms
-from .undistort import pinhole_within
 
 TRANSFORMS, COLMAP_BINARY, COLMAP_TEXT = "TRANSFORMS", "COLMAP_BINARY", "COLMAP_TEXT"
 POINTS_FILE = "points3d.ply"

@@ -57,7 +57,7 @@ def _package(requirement: str) -> Piece:
 
 
 def _cpu_kernels() -> Piece:
-    from .rasterize.kernel_cache import cache_folder
+    from .backend.cpu.kernel_cache import cache_folder
 
     is_built = (cache_folder() / "index.json").is_file()
     found = "built" if is_built else "not built yet"
@@ -71,7 +71,7 @@ def _for_nvidia() -> list[Piece]:
     card = _nvidia_card()
     if not torch.cuda.is_available() and card is None:
         return [Piece("NVIDIA card", "not found", True, False)]
-    from .rasterize import doctor
+    from .backend.cuda import doctor
 
     pieces = [Piece(piece.name, piece.found, piece.is_fine, False, piece.remedy) for piece in doctor.examine()]
     return ([Piece("NVIDIA card", card, True, False)] if card else []) + pieces
@@ -95,7 +95,7 @@ def verdict(pieces: list[Piece]) -> str:
     missing = [piece.name for piece in pieces if piece.is_required and not piece.is_fine]
     if missing:
         return f"Cannot train: {', '.join(missing)} missing"
-    from .rasterize import doctor
+    from .backend.cuda import doctor
 
     return "Trains on the NVIDIA card" if doctor.is_cuda_ready() else "Trains on the CPU"
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from ..run.events import Evaluated, ViewQuality
 from ..run.folder import RunFolder
-from .images import Photo, read_png, save_png
+from .backend import Rasterizer, Rendering
+from .backend.blend_space import straight_color
 from .metrics import psnr_db, ssim
 from .model import GaussianModel
 from .perceptual import load_lpips
-from .photos import Photos
-from .rasterize import Rasterizer, Rendering
-from .rasterize.blend_space import straight_color
+from .photos.photo import Photo, read_png, save_png
+from .photos.photos import Photos
 
 TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
 CAPTION_PX = 16

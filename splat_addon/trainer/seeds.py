@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..capture.capture import Capture
-from ..capture.seeds import chosen_points, first_gaussians
+from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.formats.splat_ply import read_splats
 from ..gaussians.harmonics import coefficient_count
-from ..gaussians.ply import read_splats
 from ..run.config import TrainConfig
 from ..run.events import Warned
 

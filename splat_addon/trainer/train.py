@@ -13,20 +13,21 @@ import numpy as np
 import torch
 
 from ..capture.capture import Capture, open_capture
-from ..capture.transforms import is_own_capture
+from ..capture.formats.transforms import is_own_capture
 from ..errors import RunError
-from ..gaussians.ply import write_splats
+from ..gaussians.formats.splat_ply import write_splats
 from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
 from . import schedules
+from .backend import Gaussians, choose
+from .backend.blend_space import BLENDER, DISPLAY
+from .backend.cuda import doctor
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
 from .model import GaussianModel
-from .photos import Photos, load_photos
-from .rasterize import Gaussians, choose, doctor
-from .rasterize.blend_space import BLENDER, DISPLAY
+from .photos.photos import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training

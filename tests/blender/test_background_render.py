@@ -15,7 +15,7 @@ from support.cube_scene import add_camera, prepare, select
 
 @pytest.fixture
 def live_render(extension):
-    module = extension.module("splat_addon.scene.live_render")
+    module = extension.module("splat_addon.scene.tasks.live_render")
     yield module
     if module.is_rendering():
         module.current().process.close()

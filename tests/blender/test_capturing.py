@@ -99,7 +99,9 @@ def test_images_are_the_srgb_encoding_of_the_standard_view(tmp_path):
 
 def test_splats_in_the_scene_are_not_photographed(extension, tmp_path):
     scene = prepare(tmp_path / "c")
-    splats, appearance = (extension.module(f"splat_addon.scene.{name}") for name in ("splats", "appearance"))
+    splats, appearance = (
+        extension.module(f"splat_addon.scene.{name}") for name in ("splats.data", "splats.appearance")
+    )
     cloud_module = extension.module("splat_addon.gaussians.cloud")
     cloud = cloud_module.GaussianCloud(
         np.zeros((1, 3)), np.full((1, 3), 2.0), np.array([[1.0, 0, 0, 0]]), np.array([9.0]), np.ones((1, 1, 3))
@@ -224,7 +226,7 @@ def test_transforms_json_has_what_other_trainers_read(tmp_path):
 
 def test_a_blender_without_denoiser_renders_without_and_says_so(extension, empty_file):
     """Cycles refuses to render with a denoiser that it was built without, as some Linux distributions' is."""
-    settings, scene = extension.module("splat_addon.scene.image_settings"), bpy.context.scene
+    settings, scene = extension.module("splat_addon.scene.rendering.image_settings"), bpy.context.scene
     assert settings.has_denoiser(), "the builds that tests run in have one"
     scene.render.engine, scene.cycles.use_denoising = "CYCLES", True
     assert settings.without_missing_denoiser(scene, True) == [] and scene.cycles.use_denoising

@@ -71,9 +71,9 @@ def test_flat_colours_come_back_within_two_parts_in_255(extension, patches, tmp_
     config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "c"), sh_degree=0)
     run = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", config)
     points = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "c", 0).points
-    seeds = extension.module("splat_addon.capture.seeds").gaussians_from_points(points, config)
+    seeds = extension.module("splat_addon.capture.seeds.first_gaussians").gaussians_from_points(points, config)
     opaque = replace(seeds, logit_opacities=np.full(len(seeds), 12.0), log_scales=seeds.log_scales + np.log(1.5))
-    extension.module("splat_addon.gaussians.ply").write_splats(run.splats_file, opaque)
+    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(run.splats_file, opaque)
     scene.splat.run_folder = str(run.path)
     assert bpy.ops.splat.import_result() == {"FINISHED"}
     for item in objects:

@@ -25,7 +25,7 @@ def test_the_whole_loop_from_the_command_line(extension, command, trainer_python
     assert command(["import", str(run), "--blend", str(blend), "--save", str(tmp_path / "with.blend")]) == 0
     assert command(["export", str(tmp_path / "a.ply"), "--run", str(run)]) == 0
     assert command(["export", str(tmp_path / "b.ply"), "--blend", str(tmp_path / "with.blend")]) == 0
-    ply = extension.module("splat_addon.gaussians.ply")
+    ply = extension.module("splat_addon.gaussians.formats.splat_ply")
     one, two = ply.read_splats(tmp_path / "a.ply"), ply.read_splats(tmp_path / "b.ply")
     assert len(one) == len(two) > 0 and np.array_equal(one.means, two.means)
     assert command(["train", "--resume", str(run), "--python", str(trainer_python)]) == 0, "nothing is left to do"
@@ -39,7 +39,7 @@ def test_scripts_can_wait_for_a_run(extension, trainer_python, tmp_path):
     with pytest.raises(RuntimeError, match="empty"):
         bpy.ops.splat.start_training(wait=True)
     chosen.trainer_python = ""
-    assert not extension.module("splat_addon.scene.live_run").is_training(), "it had failed before it returned"
+    assert not extension.module("splat_addon.scene.tasks.live_run").is_training(), "it had failed before it returned"
 
 
 @pytest.mark.parametrize(

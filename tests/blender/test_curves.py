@@ -30,11 +30,11 @@ def places_of(pixels: np.ndarray, color) -> np.ndarray:
 def painted(extension, run_path, size=SIZE):
     history = extension.module("splat_addon.run.history").History
     folder = extension.module("splat_addon.run.folder").RunFolder
-    return extension.module("splat_addon.scene.curves").paint(history(folder(run_path)).read_all(), size)
+    return extension.module("splat_addon.scene.review.curves").paint(history(folder(run_path)).read_all(), size)
 
 
 def test_loss_falls_above_and_quality_rises_below(extension, run_path):
-    curves = extension.module("splat_addon.scene.curves")
+    curves = extension.module("splat_addon.scene.review.curves")
     pixels = painted(extension, run_path)
     assert pixels.shape == (SIZE, SIZE, 3)
     loss, quality = places_of(pixels, curves.LOSS), places_of(pixels, curves.HELD_OUT)
@@ -47,7 +47,7 @@ def test_loss_falls_above_and_quality_rises_below(extension, run_path):
 
 
 def test_numbers_stand_at_the_axes_and_grow_with_the_screens_resolution(extension, run_path):
-    chart = extension.module("splat_addon.scene.chart")
+    chart = extension.module("splat_addon.scene.review.chart")
     for size in (SIZE, 3 * SIZE):
         pixels = painted(extension, run_path, size)
         dots = (np.abs(pixels.astype(int) - chart.WORDS).max(axis=2) < 2).sum()
@@ -60,7 +60,7 @@ def test_numbers_stand_at_the_axes_and_grow_with_the_screens_resolution(extensio
 
 @pytest.mark.parametrize(("low", "high"), [(0.0045, 0.0212), (0.06, 0.085), (18.7, 29.6), (0.9999, 1.0001), (-3, 70)])
 def test_the_scale_of_values_is_told_by_two_numbers_at_least(extension, low, high):
-    chart = extension.module("splat_addon.scene.chart")
+    chart = extension.module("splat_addon.scene.review.chart")
     for height in (60, 115, 230):
         ticks = chart._value_ticks(low, high, max(3, height // 35))
         words = [chart._number(tick, ticks) for tick in ticks]
@@ -69,7 +69,7 @@ def test_the_scale_of_values_is_told_by_two_numbers_at_least(extension, low, hig
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5, 0.5], [1e-9, 1e9]])
 def test_odd_curves_are_painted_without_complaint(extension, values):
-    chart = extension.module("splat_addon.scene.chart")
+    chart = extension.module("splat_addon.scene.review.chart")
     line = chart.Line(list(range(len(values))), values, (255, 0, 0), True)
     pixels = chart.draw_chart((200, 100), [line], len(values), "Loss")
     assert (len(places_of(pixels, (255, 0, 0))) > 0) == bool(values)
@@ -77,7 +77,7 @@ def test_odd_curves_are_painted_without_complaint(extension, values):
 
 
 def test_the_icon_holds_what_was_painted_and_changes_when_the_run_goes_on(extension, run_path):
-    curves = extension.module("splat_addon.scene.curves")
+    curves = extension.module("splat_addon.scene.review.curves")
     assert curves.icon_for(run_path, SIZE) is None, "nothing is painted while a panel is drawn"
     assert curves.repaint() is None
     icon = curves.icon_for(run_path, SIZE)
@@ -98,7 +98,7 @@ def test_the_icon_holds_what_was_painted_and_changes_when_the_run_goes_on(extens
 
 
 def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_milliseconds(extension, run_path):
-    panel, curves = extension.module("panels.curves"), extension.module("splat_addon.scene.curves")
+    panel, curves = extension.module("panels.curves"), extension.module("splat_addon.scene.review.curves")
     assert not panel.SPLAT_PT_curves.poll(bpy.context)
     bpy.context.scene.splat.run_folder = str(run_path)
     assert panel.SPLAT_PT_curves.poll(bpy.context)
@@ -140,7 +140,7 @@ def append(run_path, *events) -> None:
 
 
 def test_while_the_panel_is_shown_the_curves_have_the_news_as_soon_as_the_numbers(extension, run_path):
-    curves = extension.module("splat_addon.scene.curves")
+    curves = extension.module("splat_addon.scene.review.curves")
     curves.icon_for(run_path, SIZE)
     curves.repaint()
     bpy.app.timers.unregister(curves.repaint)  # as Blender does with a timer that has run
@@ -155,7 +155,7 @@ def test_while_the_panel_is_shown_the_curves_have_the_news_as_soon_as_the_number
 
 
 def test_following_takes_a_small_part_of_the_time(extension, run_path):
-    curves = extension.module("splat_addon.scene.curves")
+    curves = extension.module("splat_addon.scene.review.curves")
     curves.icon_for(run_path, SIZE)
     curves.repaint()
     assert curves._Curves.cost_s > 0

@@ -17,7 +17,7 @@ def runs(extension, tmp_path):
     made = []
     for capture, name in (("vase", "run_001"), ("vase", "run_002"), ("bowl", "run_003")):
         run = folder.create(tmp_path / f"{capture}_runs" / name, config(capture=str(tmp_path / capture)))
-        extension.module("splat_addon.gaussians.ply").write_splats(run.splats_file, cloud)
+        extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(run.splats_file, cloud)
         made.append(run)
     return made
 
@@ -82,7 +82,7 @@ def test_splats_that_lie_elsewhere_or_are_of_another_capture_stay(runs):
 
 def test_splats_that_became_the_artists_own_stay(extension, runs):
     first = bring_in(runs[0])
-    extension.module("splat_addon.scene.run_object").give_away(first)
+    extension.module("splat_addon.scene.runs.run_object").give_away(first)
     bring_in(runs[1])
     assert is_seen(first)
 

@@ -8,7 +8,7 @@ from mathutils import Matrix
 
 @pytest.fixture
 def sample(extension):
-    meshes = extension.module("splat_addon.scene.meshes")
+    meshes = extension.module("splat_addon.scene.seeds.surfaces")
     return lambda items, count=600: meshes.sample_surfaces(items, count, seed=0)
 
 

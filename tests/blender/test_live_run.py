@@ -14,7 +14,7 @@ PYTHON = Path(sys.executable)
 
 @pytest.fixture
 def live_run(extension):
-    module = extension.module("splat_addon.scene.live_run")
+    module = extension.module("splat_addon.scene.tasks.live_run")
     yield module
     if module.current() is not None and not module.current().is_over:
         module.current().process.close()
@@ -182,7 +182,7 @@ def test_blenders_own_python_says_that_torch_is_missing(extension, live_run, tmp
 
 
 def test_every_training_setting_survives_the_interface(extension, tmp_path):
-    settings = extension.module("splat_addon.scene.settings")
+    settings = extension.module("splat_addon.scene.settings.scene")
     config_module = extension.module("splat_addon.run.config")
     changed = {"capture": str(tmp_path)}
     for spec in settings.TRAINING_FIELDS:
@@ -207,7 +207,7 @@ def test_every_training_setting_survives_the_interface(extension, tmp_path):
 def test_a_path_beside_an_unsaved_file_is_said(extension):
     bpy.context.scene.splat.capture.folder = "//capture"
     with pytest.raises(extension.module("splat_addon.errors").RunError, match="Save the file, or choose a full path"):
-        extension.module("splat_addon.scene.settings").train_config(bpy.context.scene)
+        extension.module("splat_addon.scene.settings.scene").train_config(bpy.context.scene)
 
 
 def test_import_before_any_splats_says_why(extension, live_run, events, scripted):
@@ -249,7 +249,7 @@ def test_another_file_does_not_receive_the_run(live_run, events, scripted, tmp_p
 
 
 def test_paths_are_read_as_users_type_them(extension, tmp_path):
-    absolute = extension.module("splat_addon.scene.settings").absolute
+    absolute = extension.module("splat_addon.scene.settings.scene").absolute
     assert absolute("~/x") == Path.home() / "x"
     assert absolute("/a/b") == Path("/a/b")
     with pytest.raises(extension.module("splat_addon.errors").RunError, match="Save the file"):
@@ -293,7 +293,7 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     assert bpy.ops.splat.import_result() == {"FINISHED"}
     item = bpy.context.active_object
     assert np.allclose(np.array(item.matrix_world), np.eye(4)), "splats return at the identity"
-    splats = extension.module("splat_addon.scene.splats")
+    splats = extension.module("splat_addon.scene.splats.data")
     assert len(splats.splats_from_object(item)) == run.evaluations[-1].gaussian_count
 
     for other in meshes:

@@ -35,7 +35,7 @@ def encoded(linear):
 
 
 def test_points_are_spread_by_world_area(extension):
-    meshes = extension.module("splat_addon.scene.meshes")
+    meshes = extension.module("splat_addon.scene.seeds.surfaces")
     small, large = add_square("Small", 1.0), add_square("Large", 1.0, place=(10, 0, 0))
     large.scale = (3, 1, 1)
     points = meshes.sample_surfaces([small, large], 4000, seed=0)
@@ -51,13 +51,13 @@ def test_modifiers_count(extension):
     item = add_square("Square", 1.0)
     modifier = item.modifiers.new("Array", "ARRAY")
     modifier.count = 3
-    points = extension.module("splat_addon.scene.meshes").sample_surfaces([item], 300, seed=0)
+    points = extension.module("splat_addon.scene.seeds.surfaces").sample_surfaces([item], 300, seed=0)
     assert points.positions[:, 0].max() > 2.4
 
 
 def test_colours_follow_the_material_display_encoded(extension):
     item = add_square("Square", 1.0, material=plain((0.2, 0.5, 0.05)))
-    points = extension.module("splat_addon.scene.meshes").sample_surfaces([item], 10, seed=0)
+    points = extension.module("splat_addon.scene.seeds.surfaces").sample_surfaces([item], 10, seed=0)
     assert np.allclose(points.colors, encoded([0.2, 0.5, 0.05]), atol=1e-4)
 
 
@@ -69,7 +69,7 @@ def test_colours_follow_the_image(extension):
     texture.image = image
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     material.node_tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
-    points = extension.module("splat_addon.scene.meshes").sample_surfaces(
+    points = extension.module("splat_addon.scene.seeds.surfaces").sample_surfaces(
         [add_square("S", 1, material=material)], 40, 0
     )
     left = points.positions[:, 0] < 0
@@ -81,7 +81,7 @@ def test_colours_follow_a_colour_attribute_without_material(extension):
     item = add_square("Square", 1.0)
     attribute = item.data.color_attributes.new("Paint", "FLOAT_COLOR", "POINT")
     attribute.data.foreach_set("color", [0.2, 0.2, 0.2, 1, 0.6, 0.2, 0.2, 1, 0.6, 0.2, 0.2, 1, 0.2, 0.2, 0.2, 1])
-    points = extension.module("splat_addon.scene.meshes").sample_surfaces([item], 50, seed=0)
+    points = extension.module("splat_addon.scene.seeds.surfaces").sample_surfaces([item], 50, seed=0)
     expected = encoded(0.4 + 0.4 * points.positions[:, 0])
     assert np.abs(points.colors[:, 0] - expected).max() < 1e-3
     assert np.allclose(points.colors[:, 1], encoded(0.2), atol=1e-4)
@@ -89,7 +89,7 @@ def test_colours_follow_a_colour_attribute_without_material(extension):
 
 def test_the_same_seed_gives_the_same_points(extension):
     item = add_square("Square", 1.0)
-    sample = extension.module("splat_addon.scene.meshes").sample_surfaces
+    sample = extension.module("splat_addon.scene.seeds.surfaces").sample_surfaces
     assert np.array_equal(sample([item], 20, 5).positions, sample([item], 20, 5).positions)
     assert not np.array_equal(sample([item], 20, 5).positions, sample([item], 20, 6).positions)
 
@@ -98,4 +98,4 @@ def test_nothing_to_sample_is_said(extension):
     item = bpy.data.objects.new("Hollow", bpy.data.meshes.new("Hollow"))
     bpy.context.scene.collection.objects.link(item)
     with pytest.raises(extension.module("splat_addon.errors").CaptureError, match="'Hollow' has no surface"):
-        extension.module("splat_addon.scene.meshes").sample_surfaces([item], 10, seed=0)
+        extension.module("splat_addon.scene.seeds.surfaces").sample_surfaces([item], 10, seed=0)

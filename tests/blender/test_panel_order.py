@@ -35,7 +35,7 @@ def test_below_training_the_curves_stand_first(panels):
 
 
 def test_while_a_run_trains_its_settings_are_folded(extension, monkeypatch, tmp_path):
-    live_run, events = extension.module("splat_addon.scene.live_run"), extension.module("splat_addon.run.events")
+    live_run, events = extension.module("splat_addon.scene.tasks.live_run"), extension.module("splat_addon.run.events")
     folder = extension.module("splat_addon.run.folder").RunFolder(tmp_path)
     run = live_run.LiveRun(folder, None, bpy.context.scene.session_uid, 1000)
     run.apply(events.Started(events.PROTOCOL, "cuda", 1000, 7, 2, 50, 1))

@@ -24,13 +24,13 @@ def core(extension):
     class Core:
         camera = extension.module("splat_addon.capture.camera")
         capture = extension.module("splat_addon.capture.capture")
-        colmap = extension.module("splat_addon.capture.colmap")
-        model = extension.module("splat_addon.capture.colmap_model")
-        transforms = extension.module("splat_addon.capture.transforms")
-        ply = extension.module("splat_addon.gaussians.ply")
-        cameras = extension.module("splat_addon.scene.cameras")
-        photos = extension.module("splat_addon.scene.photo_capture")
-        looking = extension.module("splat_addon.scene.looking")
+        colmap = extension.module("splat_addon.capture.formats.colmap")
+        model = extension.module("splat_addon.capture.formats.colmap.model")
+        transforms = extension.module("splat_addon.capture.formats.transforms")
+        ply = extension.module("splat_addon.gaussians.formats.splat_ply")
+        cameras = extension.module("splat_addon.scene.cameras.conversion")
+        photos = extension.module("splat_addon.scene.photos.photo_capture")
+        looking = extension.module("splat_addon.scene.cameras.looking")
 
     return Core
 
@@ -143,7 +143,7 @@ def test_points_shine_in_their_colours(extension):
     points = extension.module("splat_addon.capture.capture").Points(
         np.array([[-1.0, 0, 0], [0, 0, 0], [1, 0, 0]]), colors
     )
-    module = extension.module("splat_addon.scene.point_object")
+    module = extension.module("splat_addon.scene.photos.points")
     item = module.points_to_object(points, "Points", 0.45, scene.collection)
     item.hide_render = False
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
@@ -175,7 +175,7 @@ def test_opening_can_be_undone(core, tmp_path):
 
 def test_the_opened_folder_is_what_training_starts_on(extension, core, tmp_path):
     open_folder(write_capture(core, tmp_path / "capture") / "sparse/0")
-    config = extension.module("splat_addon.scene.settings").train_config(bpy.context.scene)
+    config = extension.module("splat_addon.scene.settings.scene").train_config(bpy.context.scene)
     assert config.capture == str(tmp_path / "capture"), "the model's folder leads to its capture"
     assert len(core.capture.open_capture(Path(config.capture)).views) == 6
 
@@ -387,7 +387,7 @@ def make_run(extension, tmp_path: Path, capture: Path):
     cloud = cloud_module.GaussianCloud(
         np.ones((1, 3)), np.zeros((1, 3)), np.ones((1, 4)), np.zeros(1), np.zeros((1, 1, 3))
     )
-    extension.module("splat_addon.gaussians.ply").write_splats(folder.splats_file, cloud)
+    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(folder.splats_file, cloud)
     save_image(folder.renders_folder(5) / "photo_0.png", *SIZE)
     evaluated = events.Evaluated(5, 30.0, 0.9, 1, "held_out/step_000005", (events.ViewQuality("photo_0", 30.0, 0.9),))
     folder.events_file.write_text(events.encode_event(evaluated) + "\n")

@@ -8,8 +8,8 @@ import bpy
 import numpy as np
 import pytest
 
-from splat_addon.capture.transforms import write_transforms
-from splat_addon.gaussians.ply import write_points
+from splat_addon.capture.formats.transforms import write_transforms
+from splat_addon.gaussians.formats.splat_ply import write_points
 from support.recording_layout import drawn, texts
 from support.scenes import ring_of_cameras
 
@@ -23,8 +23,11 @@ def panel(extension):
 
 @pytest.fixture
 def preflight(extension):
-    module, speeds = extension.module("splat_addon.scene.preflight"), extension.module("splat_addon.scene.speeds")
-    extension.module("splat_addon.scene.machine").write_own("speeds.json", None)
+    module, speeds = (
+        extension.module("splat_addon.scene.tasks.preflight"),
+        extension.module("splat_addon.scene.tasks.speeds"),
+    )
+    extension.module("splat_addon.scene.settings.preferences").write_own("speeds.json", None)
     speeds.forget_read()
     module.forget()
     yield module
@@ -134,8 +137,11 @@ def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
 
 
 def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, preflight, capture, tmp_path):
-    live_run, events = extension.module("splat_addon.scene.live_run"), extension.module("splat_addon.run.events")
-    settings, speeds = extension.module("splat_addon.scene.settings"), extension.module("splat_addon.scene.speeds")
+    live_run, events = extension.module("splat_addon.scene.tasks.live_run"), extension.module("splat_addon.run.events")
+    settings, speeds = (
+        extension.module("splat_addon.scene.settings.scene"),
+        extension.module("splat_addon.scene.tasks.speeds"),
+    )
     scene = bpy.context.scene
     scene.splat.training.iterations = 1000
     count = known(preflight).needs.splats
@@ -175,7 +181,7 @@ def test_without_a_capture_the_panel_says_so(panel, preflight, preferences):
 
 
 def test_while_the_capture_is_rendered_the_panel_waits(extension, panel, preflight, preferences, capture, monkeypatch):
-    live_render = extension.module("splat_addon.scene.live_render")
+    live_render = extension.module("splat_addon.scene.tasks.live_render")
     render = live_render.LiveRender(capture, None, total=9)
     monkeypatch.setattr(live_render._Watched, "render", render)
     assert "The capture is being rendered: train when it is done." in texts(drawn(panel, bpy.context))
@@ -204,7 +210,7 @@ def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, pr
 
 
 def test_advanced_shows_every_other_setting_once_under_a_heading(extension, panel):
-    module, settings = extension.module("panels.training"), extension.module("splat_addon.scene.settings")
+    module, settings = extension.module("panels.training"), extension.module("splat_addon.scene.settings.scene")
     advanced = module.SPLAT_PT_training_advanced
     record = drawn(advanced, bpy.context)
     shown = [entry[1] for entry in record if entry[0] == "prop"]
@@ -220,7 +226,7 @@ def test_advanced_shows_every_other_setting_once_under_a_heading(extension, pane
 @pytest.fixture
 def run(extension, monkeypatch, tmp_path):
     """A run that the panel draws; its trainer is nobody."""
-    live_run = extension.module("splat_addon.scene.live_run")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
     folder = extension.module("splat_addon.run.folder").RunFolder(tmp_path / "run_001")
     run = live_run.LiveRun(folder, None, bpy.context.scene.session_uid, 1000)
     monkeypatch.setattr(live_run._Watched, "run", run)

@@ -38,7 +38,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def live_run(extension, monkeypatch):
-    module = extension.module("splat_addon.scene.live_run")
+    module = extension.module("splat_addon.scene.tasks.live_run")
     monkeypatch.setattr(module, "trainer_command", lambda *_, **__: [sys.executable, "-u", "-c", CHILD])
     yield module
     if module.is_training():
@@ -51,8 +51,8 @@ class Following:
 
     def __init__(self, extension, live_run, folder: Path):
         self.extension, self.live_run = extension, live_run
-        self.preview = extension.module("splat_addon.scene.preview")
-        self.run_object = extension.module("splat_addon.scene.run_object")
+        self.preview = extension.module("splat_addon.scene.runs.preview")
+        self.run_object = extension.module("splat_addon.scene.runs.run_object")
         config = extension.module("splat_addon.run.config").TrainConfig(capture=str(folder))
         self.run = live_run.start(bpy.context.scene, config, folder / "run_001", Path(sys.executable))
         self.sent = []
@@ -121,7 +121,7 @@ def write_splats(extension, path, count, height=0.0, degree=1):
         random.normal(size=count),
         random.normal(0, 0.3, size=(count, (degree + 1) ** 2, 3)),
     )
-    extension.module("splat_addon.gaussians.ply").write_splats(path, cloud)
+    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(path, cloud)
 
 
 def heights(item) -> np.ndarray:
@@ -151,7 +151,7 @@ def test_previews_fill_one_object_and_one_data_block_and_the_result_replaces_the
     following.until(lambda: following.run.is_over)
     bpy.context.scene.splat.run_folder = str(following.run.folder.path)
     assert bpy.ops.splat.import_result() == {"FINISHED"}
-    splats = following.extension.module("splat_addon.scene.splats")
+    splats = following.extension.module("splat_addon.scene.splats.data")
     found = [other for other in bpy.context.scene.objects if splats.is_splats(other)]
     assert found == [item] and item.session_uid == uid and len(heights(item)) == 50
     assert carriers(item) == ["run_001"], "no leftover"
@@ -328,7 +328,7 @@ def test_large_clouds_are_shown_in_part_and_that_is_said(following):
 
 
 def test_the_most_visible_are_kept_in_their_order(extension):
-    preview = extension.module("splat_addon.scene.preview")
+    preview = extension.module("splat_addon.scene.runs.preview")
     cloud = extension.module("splat_addon.gaussians.cloud").GaussianCloud(
         np.arange(15).reshape(5, 3),
         [[-9, -9, -9], [0, 0, -9], [-1, -1, -1], [-9, 2, -9], [0, 0, 0]],
@@ -357,7 +357,10 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
     extension, trainer_python, tmp_path, monkeypatch
 ):
     """Sample scene, capture, training through the operators, as the timer would do it."""
-    live_run, preview = extension.module("splat_addon.scene.live_run"), extension.module("splat_addon.scene.preview")
+    live_run, preview = (
+        extension.module("splat_addon.scene.tasks.live_run"),
+        extension.module("splat_addon.scene.runs.preview"),
+    )
     scene = bpy.context.scene
     bpy.context.preferences.addons[extension.name].preferences.trainer_python = str(trainer_python)
     bpy.ops.splat.add_sample_scene()
@@ -377,7 +380,7 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
                 shown.append(preview.current().shown)
         run, item = (
             live_run.current(),
-            extension.module("splat_addon.scene.run_object").find(scene, live_run.current().folder),
+            extension.module("splat_addon.scene.runs.run_object").find(scene, live_run.current().folder),
         )
         assert 0 < shown[0].step < shown[1].step < shown[2].step, "the viewport follows"
         assert len(heights(item)) == shown[-1].count == shown[-1].total
@@ -387,9 +390,9 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
             live_run.pump()
         assert run.state == "finished", run.message
         assert extension.module("operators.training")._import_result(run)
-        splats = extension.module("splat_addon.scene.splats")
+        splats = extension.module("splat_addon.scene.splats.data")
         assert [other for other in scene.objects if splats.is_splats(other)] == [item]
-        trained = extension.module("splat_addon.gaussians.ply").read_splats(run.folder.splats_file)
+        trained = extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(run.folder.splats_file)
         assert np.allclose(np.sort(heights(item)), np.sort(trained.means[:, 2]), atol=1e-6)
         assert not run.folder.preview_file.exists()
     finally:

@@ -12,11 +12,11 @@ from support.recording_layout import RecordingLayout
 def reviewed(extension, tmp_path):
     """A capture of two views and a run with one measured held-out view, made of files alone; returns the run folder."""
     camera_module = extension.module("splat_addon.capture.camera")
-    transforms = extension.module("splat_addon.capture.transforms")
+    transforms = extension.module("splat_addon.capture.formats.transforms")
     config_module = extension.module("splat_addon.run.config")
     folder_module = extension.module("splat_addon.run.folder")
     events = extension.module("splat_addon.run.events")
-    live_run = extension.module("splat_addon.scene.live_run")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
     cameras = {}
     for index in range(2):
         pose = np.eye(4)
@@ -47,11 +47,11 @@ def test_a_held_out_view_is_looked_through_with_its_images(extension, reviewed):
     scene = bpy.context.scene
     assert bpy.ops.splat.review_view() == {"FINISHED"}
     bpy.context.view_layer.update()
-    seen = extension.module("splat_addon.scene.cameras").camera_from_object(scene.camera, scene)
+    seen = extension.module("splat_addon.scene.cameras.conversion").camera_from_object(scene.camera, scene)
     assert (seen.width, seen.height) == (64, 32)
     assert np.allclose((seen.fx, seen.fy, seen.cx, seen.cy), (60, 50, 30, 17), atol=1e-3)
     assert np.allclose(seen.camera_from_world[2, 3], 4.0)
-    shown = extension.module("splat_addon.scene.review_overlay").shown()
+    shown = extension.module("splat_addon.scene.review.overlay").shown()
     assert (shown.name, shown.step) == ("v0", 5) and abs(shown.psnr_db - 31.5) < 1e-5
     assert shown.photo.path == reviewed.path.parent / "capture" / "images" / "v0.png"
     assert shown.trained.path == reviewed.renders_folder(5) / "v0.png"
@@ -101,20 +101,20 @@ def test_a_chosen_run_lists_its_views(reviewed, tmp_path):
 
 def test_a_second_import_replaces_the_first(extension, reviewed):
     cloud_module = extension.module("splat_addon.gaussians.cloud")
-    ply = extension.module("splat_addon.gaussians.ply")
+    ply = extension.module("splat_addon.gaussians.formats.splat_ply")
     for count in (3, 5):
         cloud = cloud_module.GaussianCloud(
             np.zeros((count, 3)), np.zeros((count, 3)), np.ones((count, 4)), np.zeros(count), np.zeros((count, 1, 3))
         )
         ply.write_splats(reviewed.splats_file, cloud)
         assert bpy.ops.splat.import_result() == {"FINISHED"}
-    splats = extension.module("splat_addon.scene.splats")
+    splats = extension.module("splat_addon.scene.splats.data")
     found = [item for item in bpy.context.scene.objects if splats.is_splats(item)]
     assert len(found) == 1 and len(splats.splats_from_object(found[0])) == 5
 
 
 def test_a_capture_is_read_once_and_a_lost_one_ends_the_review(extension, reviewed, tmp_path, monkeypatch):
-    review, scene = extension.module("splat_addon.scene.review"), bpy.context.scene
+    review, scene = extension.module("splat_addon.scene.review.held_out"), bpy.context.scene
     opened = []
     open_capture = review.open_capture
     monkeypatch.setattr(review, "open_capture", lambda *given: opened.append(given) or open_capture(*given))
@@ -158,7 +158,7 @@ def test_the_capture_panel_shows_dome_settings_for_domes_only(extension):
 
 @pytest.mark.parametrize("state", ["rendering", "finished", "stopped", "failed"])
 def test_the_capture_panel_follows_the_render(extension, monkeypatch, tmp_path, state):
-    live_render = extension.module("splat_addon.scene.live_render")
+    live_render = extension.module("splat_addon.scene.tasks.live_render")
     events = extension.module("splat_addon.run.events")
     render = live_render.LiveRender(tmp_path, None, total=40)
     render.apply(events.Started(events.PROTOCOL, "Cycles", 40, 35, 5, 0, 1))
@@ -214,7 +214,7 @@ def test_the_training_panel_offers_start_when_idle(extension):
     ],
 )
 def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, state, expected, absent):
-    live_run = extension.module("splat_addon.scene.live_run")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
     events = extension.module("splat_addon.run.events")
     run = live_run.LiveRun(None, None, 0, iterations=10)
     run.apply(events.Started(events.PROTOCOL, "cpu", 10, 7, 1, 100, 1))
@@ -250,7 +250,9 @@ def test_the_splats_panel_counts_the_active_splats(extension):
     cloud = extension.module("splat_addon.gaussians.cloud").GaussianCloud(
         np.zeros((3, 3)), np.zeros((3, 3)), np.ones((3, 4)), np.zeros(3), np.zeros((3, 1, 3))
     )
-    item = extension.module("splat_addon.scene.splats").splats_to_object(cloud, "Cloud", bpy.context.scene.collection)
+    item = extension.module("splat_addon.scene.splats.data").splats_to_object(
+        cloud, "Cloud", bpy.context.scene.collection
+    )
     bpy.context.view_layer.update()
     bpy.context.view_layer.objects.active = item
     assert ("label", "Cloud: 3 splats") in drawn(extension, "splats", "SPLAT_PT_splats")

@@ -14,8 +14,9 @@ SIZE = (48, 32)  # width and height of the test images
 def modules(extension):
     """The modules that draw."""
     return SimpleNamespace(
-        **{name: extension.module(f"splat_addon.scene.{name}") for name in ("pictures", "review_frame")},
-        shader=extension.module("splat_addon.scene.review_shader"),
+        pictures=extension.module("splat_addon.scene.review.pictures"),
+        review_frame=extension.module("splat_addon.scene.review.frame"),
+        shader=extension.module("splat_addon.scene.review.shader"),
         camera=extension.module("splat_addon.capture.camera"),
     )
 
@@ -268,7 +269,7 @@ def test_the_wipe_line_is_taken_near_it_and_stays_inside_the_frame(modules):
 
 
 def test_the_badge_says_which_view_and_what_is_seen(extension, modules):
-    overlay = extension.module("splat_addon.scene.review_overlay")
+    overlay = extension.module("splat_addon.scene.review.overlay")
     shown = overlay.Shown("left/v1", 0, None, None, None, 400, 26.059, 0.63651, "2 of 9, worst first")
     lines = overlay.badge_lines(shown, modules.shader.Look("DIFFERENCE", gain=4.0))
     assert lines == ("left/v1    PSNR 26.06 dB    SSIM 0.637", "Difference × 4, step 400    2 of 9, worst first")
@@ -277,7 +278,7 @@ def test_the_badge_says_which_view_and_what_is_seen(extension, modules):
 
 def test_the_badge_is_readable_on_a_white_photo(extension, graphics, modules):
     """White letters on a dark plate, as the viewport shows what is blended in its sRGB storage."""
-    overlay = extension.module("splat_addon.scene.review_overlay")
+    overlay = extension.module("splat_addon.scene.review.overlay")
     size = (220, 60)
     texture = graphics.types.GPUTexture(size, format="SRGB8_A8")
     framebuffer = graphics.types.GPUFrameBuffer(color_slots=texture)
@@ -302,7 +303,7 @@ def test_the_badge_is_readable_on_a_white_photo(extension, graphics, modules):
 
 
 def test_an_error_while_drawing_is_printed_once(extension, monkeypatch, capsys):
-    overlay = extension.module("splat_addon.scene.review_overlay")
+    overlay = extension.module("splat_addon.scene.review.overlay")
 
     def fail(*_):
         raise ZeroDivisionError("drawn wrongly")

@@ -20,7 +20,7 @@ def run(extension, tmp_path):
         cameras[f"images/v{index}.png"] = camera(64, 32, 60, 50, 30, 17, pose)
         save_image(tmp_path / "capture" / "images" / f"v{index}.png")
     held_out = {f"images/v{index}.png" for index in (0, 2, 4)}
-    transforms = extension.module("splat_addon.capture.transforms")
+    transforms = extension.module("splat_addon.capture.formats.transforms")
     transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, held_out, None, {})
     config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "capture"))
     folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", config)
@@ -49,7 +49,7 @@ def save_image(path) -> None:
 
 
 def shown(extension):
-    return extension.module("splat_addon.scene.review_overlay").shown()
+    return extension.module("splat_addon.scene.review.overlay").shown()
 
 
 def largest_viewport():
@@ -142,7 +142,7 @@ def test_the_camera_follows_splats_that_were_moved_turned_and_scaled(extension, 
     cloud = extension.module("splat_addon.gaussians.cloud").GaussianCloud(
         np.zeros((3, 3)), np.zeros((3, 3)), np.ones((3, 4)), np.zeros(3), np.zeros((3, 1, 3))
     )
-    extension.module("splat_addon.gaussians.ply").write_splats(run.splats_file, cloud)
+    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(run.splats_file, cloud)
     bpy.ops.splat.import_result()
     item = bpy.context.view_layer.objects.active
     item.matrix_world = Matrix.Translation((10, 0, 0)) @ Matrix.Rotation(np.pi / 2, 4, "X") @ Matrix.Scale(2, 4)
@@ -172,7 +172,7 @@ def test_a_newer_measurement_replaces_the_images(extension, run):
     measure(extension, run, 8, {"v0": 33.0, "v2": 34.0, "v4": 28.0})
     lines = [json.loads(line) for line in run.events_file.read_text().splitlines()]
     run.metrics_file.write_text(json.dumps(lines))  # as the trainer does, and what is looked at for news
-    extension.module("splat_addon.scene.review").follow(bpy.context)
+    extension.module("splat_addon.scene.review.held_out").follow(bpy.context)
     assert (shown(extension).name, shown(extension).step, round(shown(extension).psnr_db)) == ("v2", 8, 34)
     assert [view.name for view in bpy.context.scene.splat.held_out_views] == ["v4", "v0", "v2"]
 
@@ -182,7 +182,7 @@ def test_the_view_that_was_looked_through_stays_chosen_after_the_review(extensio
     bpy.ops.splat.leave_review()
     measure(extension, run, 8, {"v0": 33.0, "v2": 34.0, "v4": 28.0})
     scene = bpy.context.scene
-    extension.module("splat_addon.scene.live_run").list_views_of_run(scene)
+    extension.module("splat_addon.scene.tasks.live_run").list_views_of_run(scene)
     assert scene.splat.held_out_views[scene.splat.held_out_index].name == "v2"
 
 
@@ -200,7 +200,7 @@ def test_a_file_saved_during_a_review_goes_on_with_it_and_leaves_it_cleanly(exte
 
 
 def test_keys_and_handlers_are_there_once_and_go_with_the_extension(extension):
-    interface = extension.module("operators.review_interface")
+    interface = extension.module("operators.review_keys")
 
     def keys():
         keymap = bpy.context.window_manager.keyconfigs.addon.keymaps.get("3D View")
@@ -212,7 +212,7 @@ def test_keys_and_handlers_are_there_once_and_go_with_the_extension(extension):
         return [sum(each.__name__ == "follow_review" for each in handlers) for handlers in lists]
 
     assert keys() == [("PAGE_DOWN", 1), ("PAGE_UP", -1)] and handlers() == [1, 1, 1]
-    overlay = extension.module("splat_addon.scene.review_overlay")
+    overlay = extension.module("splat_addon.scene.review.overlay")
     overlay.to_front()
     interface.unregister()
     try:

@@ -35,7 +35,7 @@ def test_a_rig_stands_around_its_target_and_sees_all_of_it(extension, kind):
     distances = np.linalg.norm(found - (3, 1, 0.5), axis=1)
     assert np.ptp(distances) < 1e-4
     assert np.abs(np.sum(looks() * ((3, 1, 0.5) - found), axis=1) / distances - 1).max() < 1e-6
-    camera_from_object = extension.module("splat_addon.scene.cameras").camera_from_object
+    camera_from_object = extension.module("splat_addon.scene.cameras.conversion").camera_from_object
     scene = bpy.context.scene
     scene.render.resolution_x, scene.render.resolution_y = 800, 600  # what the capture renders
     corners = np.array([cube.matrix_world @ Vector(corner) for corner in cube.bound_box])
@@ -57,7 +57,7 @@ def test_orbits_have_rings_at_their_heights():
 
 
 def test_a_sphere_covers_all_directions_evenly(extension):
-    directions = extension.module("splat_addon.scene.rigs").spiral_directions(200, -0.98, 0.98)
+    directions = extension.module("splat_addon.scene.cameras.rigs").spiral_directions(200, -0.98, 0.98)
     nearest = np.degrees(np.arccos(np.clip(np.sort(directions @ directions.T, axis=1)[:, -2], -1, 1)))
     even_deg = math.degrees(math.sqrt(4 * math.pi / 200))
     assert nearest.min() > 0.5 * even_deg and nearest.max() < 1.2 * even_deg
@@ -158,7 +158,7 @@ def test_things_that_move_during_a_frame_range_are_named(extension, tmp_path):
         cube.keyframe_insert("location", frame=frame)
     select(cube)
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
-    said = extension.module("splat_addon.scene.live_render").current().warnings
+    said = extension.module("splat_addon.scene.tasks.live_render").current().warnings
     assert any(text.startswith("While the images are made, 'Cube' moved: splats hold still.") for text in said)
 
 
@@ -208,7 +208,7 @@ def test_marked_cameras_are_held_out_instead_of_every_eighth(extension, tmp_path
 
 def test_marks_survive_a_new_dome(tmp_path, extension):
     scene = prepare(tmp_path / "c")
-    rigs = extension.module("splat_addon.scene.rigs")
+    rigs = extension.module("splat_addon.scene.cameras.rigs")
     targets = np.array([[0.0, 0, 0], [1, 1, 1]])
     rigs.make_dome(scene, targets, 5, 50.0, 0.0)[3].splat.is_held_out = True
     marked = [item.name for item in rigs.make_dome(scene, targets, 8, 50.0, 0.0) if item.splat.is_held_out]

@@ -52,7 +52,7 @@ lock.release()
 
 @pytest.fixture
 def live_run(extension, monkeypatch):
-    module = extension.module("splat_addon.scene.live_run")
+    module = extension.module("splat_addon.scene.tasks.live_run")
 
     def command(python, folder, resume=False):
         return [str(PYTHON), "-u", "-c", TRAINER]
@@ -66,8 +66,8 @@ def live_run(extension, monkeypatch):
 
 @pytest.fixture
 def found_runs(extension):
-    module = extension.module("splat_addon.scene.found_runs")
-    extension.module("splat_addon.scene.machine").write_own("runs.json", [])  # other tests' runs
+    module = extension.module("splat_addon.scene.runs.found_runs")
+    extension.module("splat_addon.scene.settings.preferences").write_own("runs.json", [])  # other tests' runs
     yield module
     module.forget()
 
@@ -124,7 +124,7 @@ def test_the_preference_decides_what_quitting_does(extension, live_run, preferen
     lock = extension.module("splat_addon.run.lock")
     preferences.when_quitting = preference
     run = started(live_run)
-    machine = extension.module("splat_addon.scene.machine")
+    machine = extension.module("splat_addon.scene.settings.preferences")
     live_run.close(machine.outlives())  # as Blender does when it quits
     if preference == "STOP":
         wait_for(lambda: not lock.is_held(run.folder.lock_file))
@@ -402,7 +402,7 @@ chosen.trainer_python, chosen.when_quitting = python, preference
 scene = bpy.context.scene
 scene.splat.capture.folder, scene.splat.training.iterations, scene.splat.training.device = capture, 1_000_000, "CPU"
 assert bpy.ops.splat.start_training() == {{"FINISHED"}}
-live_run = extension.module("splat_addon.scene.live_run")
+live_run = extension.module("splat_addon.scene.tasks.live_run")
 run = live_run.current()
 while not (run.progress and run.progress.step > 0):
     live_run.pump()
@@ -445,8 +445,8 @@ def blender_in_training(ball: Path, trainer_python: Path, preference: str):
 @pytest.mark.parametrize("preference", ["STOP", "GO_ON"])
 def test_the_real_trainer_does_what_was_promised_when_blender_ends(extension, ball, trainer_python, preference, ending):
     lock = extension.module("splat_addon.run.lock")
-    ply = extension.module("splat_addon.gaussians.ply")
-    live_run = extension.module("splat_addon.scene.live_run")
+    ply = extension.module("splat_addon.gaussians.formats.splat_ply")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
     process, path = blender_in_training(ball, trainer_python, preference)
     folder = extension.module("splat_addon.run.folder").RunFolder(path)
     if ending == "quit":
@@ -477,7 +477,7 @@ def test_blender_and_the_trainer_both_killed_leave_a_run_that_is_found_and_can_b
     extension, ball, trainer_python, found_runs, preferences
 ):
     lock = extension.module("splat_addon.run.lock")
-    live_run = extension.module("splat_addon.scene.live_run")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
     process, path = blender_in_training(ball, trainer_python, "GO_ON")
     folder = extension.module("splat_addon.run.folder").RunFolder(path)
     process.kill()

@@ -23,7 +23,7 @@ def add_camera(name: str = "Camera") -> bpy.types.Object:
 
 @pytest.mark.parametrize(("fit", "shift", "aspect"), [*itertools.product(FITS[:2], SHIFTS, ASPECTS)])
 def test_a_capture_camera_applied_to_blender_is_read_back_the_same(extension, fit, shift, aspect):
-    cameras = extension.module("splat_addon.scene.cameras")
+    cameras = extension.module("splat_addon.scene.cameras.conversion")
     item, other = add_camera(), add_camera("Other")
     scene = bpy.context.scene
     item.data.sensor_fit, item.data.shift_x, item.data.shift_y = fit, *shift
@@ -45,7 +45,7 @@ def test_other_kinds_of_camera_are_refused_by_name(extension, kind, word):
     item.data.type = kind
     errors = extension.module("splat_addon.errors")
     with pytest.raises(errors.CameraError, match=rf"The camera 'Fancy' is {word}.*Set its Lens Type to Perspective"):
-        extension.module("splat_addon.scene.cameras").camera_from_object(item, bpy.context.scene)
+        extension.module("splat_addon.scene.cameras.conversion").camera_from_object(item, bpy.context.scene)
 
 
 def test_a_sheared_camera_is_refused_by_name(extension):
@@ -57,11 +57,11 @@ def test_a_sheared_camera_is_refused_by_name(extension):
     bpy.context.view_layer.update()
     errors = extension.module("splat_addon.errors")
     with pytest.raises(errors.CameraError, match="The camera 'Bent' is sheared by the scale of its parents"):
-        extension.module("splat_addon.scene.cameras").camera_from_object(item, bpy.context.scene)
+        extension.module("splat_addon.scene.cameras.conversion").camera_from_object(item, bpy.context.scene)
 
 
 def test_a_dome_keeps_its_targets_in_every_view_and_fills_one(extension):
-    cameras, rigs = (extension.module(f"splat_addon.scene.{name}") for name in ("cameras", "rigs"))
+    cameras, rigs = (extension.module(f"splat_addon.scene.{name}") for name in ("cameras.conversion", "cameras.rigs"))
     scene = bpy.context.scene
     scene.render.resolution_x, scene.render.resolution_y = 320, 200
     targets = np.random.default_rng(0).uniform((1, 2, 0), (3, 5, 1), size=(500, 3))
@@ -79,7 +79,7 @@ def test_a_dome_keeps_its_targets_in_every_view_and_fills_one(extension):
 
 
 def test_a_second_dome_replaces_the_first(extension):
-    rigs = extension.module("splat_addon.scene.rigs")
+    rigs = extension.module("splat_addon.scene.cameras.rigs")
     targets = np.array([[0.0, 0, 0], [1, 1, 1]])
     for count in (12, 5):
         rigs.make_dome(bpy.context.scene, targets, count=count, lens_mm=50.0, lowest_deg=0.0)
@@ -88,7 +88,7 @@ def test_a_second_dome_replaces_the_first(extension):
 
 
 def test_every_eighth_camera_of_a_dome_is_spread_over_it_too(extension):
-    directions = extension.module("splat_addon.scene.rigs").dome_directions(64, 0.0)
+    directions = extension.module("splat_addon.scene.cameras.rigs").dome_directions(64, 0.0)
     held_out = directions[::8]
     nearest = np.sort(held_out @ held_out.T, axis=1)[:, -2]
     assert math.degrees(np.arccos(nearest.max())) > 25, "no two held-out cameras stand side by side"

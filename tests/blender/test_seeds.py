@@ -38,7 +38,7 @@ def vertex_cloud(name="Cloud", count=30, attribute="Col", kind="FLOAT_COLOR") ->
 
 @pytest.fixture
 def clouds(extension):
-    return extension.module("splat_addon.scene.point_clouds")
+    return extension.module("splat_addon.scene.seeds.point_clouds")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def choose(folder, source: str, **training) -> None:
 
 
 def shown(extension):
-    seeds, splats = (extension.module(f"splat_addon.scene.{name}") for name in ("seeds", "splats"))
+    seeds, splats = (extension.module(f"splat_addon.scene.{name}") for name in ("seeds.showing", "splats.data"))
     return splats.splats_from_object(seeds.shown_seeds(bpy.context.scene))
 
 
@@ -134,7 +134,7 @@ TRAINERS_FIRST_CLOUD = """
 import sys
 from pathlib import Path
 from splat_addon.capture.capture import open_capture
-from splat_addon.gaussians.ply import write_splats
+from splat_addon.gaussians.formats.splat_ply import write_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.trainer.seeds import first_cloud
 
@@ -145,11 +145,11 @@ write_splats(Path(sys.argv[2]), cloud)
 
 
 def trainers_cloud(extension, trainer_python, folder: Path):
-    config = extension.module("splat_addon.scene.settings").train_config(bpy.context.scene)
+    config = extension.module("splat_addon.scene.settings.scene").train_config(bpy.context.scene)
     config.write(folder / "config.json")
     command = [str(trainer_python), "-c", TRAINERS_FIRST_CLOUD, str(folder / "config.json"), str(folder / "first.ply")]
     subprocess.run(command, check=True, cwd=ROOT, timeout=300)
-    return extension.module("splat_addon.gaussians.ply").read_splats(folder / "first.ply")
+    return extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(folder / "first.ply")
 
 
 @pytest.mark.parametrize("case", ["points", "points without colour", "few splats", "random", "nothing", "sky"])
@@ -192,7 +192,9 @@ def test_sampled_seeds_replace_those_of_a_captured_scene(extension, ball_capture
     choose(folder, "SURFACES")
     bpy.context.scene.splat.capture.seed_count = 60
     assert bpy.ops.splat.sample_seeds() == {"FINISHED"}
-    positions, _, normals = extension.module("splat_addon.gaussians.ply").read_points(folder / "points3d.ply")
+    positions, _, normals = extension.module("splat_addon.gaussians.formats.splat_ply").read_points(
+        folder / "points3d.ply"
+    )
     assert len(positions) == 60 and np.allclose(np.abs(positions).max(axis=1), 0.25, atol=1e-6)
     assert normals is not None and not (folder / "seeds.ply").exists()
 
@@ -211,7 +213,7 @@ def test_photo_captures_keep_their_points_and_can_go_back_to_them(extension, bal
     assert len(shown(extension)) == 300
     assert bpy.ops.splat.sample_seeds() == {"FINISHED"}
     assert (folder / "points3d.ply").read_bytes() == before
-    seeds = extension.module("splat_addon.scene.seeds")
+    seeds = extension.module("splat_addon.scene.seeds.showing")
     cloud, shown_item = shown(extension), seeds.shown_seeds(bpy.context.scene)
     assert len(cloud) == 50, "what is shown follows"
     bpy.context.view_layer.update()
@@ -244,7 +246,7 @@ def test_greyed_buttons_say_why(ball_capture, tmp_path):
 
 @pytest.mark.parametrize(("source", "seeds"), [("SURFACES", "points"), ("CAPTURE", "points"), ("RANDOM", "random")])
 def test_the_choice_reaches_the_run_and_comes_back(extension, tmp_path, source, seeds):
-    settings = extension.module("splat_addon.scene.settings")
+    settings = extension.module("splat_addon.scene.settings.scene")
     choose(tmp_path, source)
     config = settings.train_config(bpy.context.scene)
     assert config.seeds == seeds
@@ -264,4 +266,7 @@ def test_a_scene_is_captured_with_the_chosen_kind_of_points(extension, tmp_path)
     chosen.camera_count, chosen.width, chosen.height, chosen.samples = 2, 16, 12, 1
     chosen.engine = "CYCLES"
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
-    assert len(extension.module("splat_addon.gaussians.ply").read_points(tmp_path / "c" / "points3d.ply")[0]) == 40
+    assert (
+        len(extension.module("splat_addon.gaussians.formats.splat_ply").read_points(tmp_path / "c" / "points3d.ply")[0])
+        == 40
+    )

@@ -11,8 +11,8 @@ import pytest
 
 @pytest.fixture
 def trainer_setup(extension):
-    module = extension.module("splat_addon.scene.trainer_setup")
-    extension.module("splat_addon.scene.machine").write_own("trainer.json", None)
+    module = extension.module("splat_addon.scene.tasks.trainer_setup")
+    extension.module("splat_addon.scene.settings.preferences").write_own("trainer.json", None)
     module.close()
     yield module
     module.close()
@@ -150,7 +150,7 @@ def test_a_set_up_shows_how_far_it_is_and_its_python_trains_afterwards(
         bpy.ops.splat.set_up_trainer()
     monkeypatch.undo()  # the new Python is asked for real
     trainer_setup.current().child.let_go()
-    setup = extension.module("operators.setup")
+    setup = extension.module("operators.set_up")
     deadline = time.monotonic() + 60
     while not trainer_setup.current().python:
         assert time.monotonic() < deadline

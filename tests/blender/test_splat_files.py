@@ -18,12 +18,12 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared splat file
 
 @pytest.fixture
 def ply(extension):
-    return extension.module("splat_addon.gaussians.ply")
+    return extension.module("splat_addon.gaussians.formats.splat_ply")
 
 
 @pytest.fixture
 def splats(extension):
-    return extension.module("splat_addon.scene.splats")
+    return extension.module("splat_addon.scene.splats.data")
 
 
 def make_cloud(extension, count=40, degree=3, **changes):

@@ -19,7 +19,7 @@ def cloud(extension):
 
 @pytest.fixture
 def splats(extension):
-    return extension.module("splat_addon.scene.splats")
+    return extension.module("splat_addon.scene.splats.data")
 
 
 def make(splats, cloud):
@@ -80,7 +80,7 @@ def test_other_objects_are_no_splats(extension, splats):
 
 
 def test_two_splat_objects_share_their_nodes(extension, splats, cloud):
-    show = extension.module("splat_addon.scene.appearance").show_splats
+    show = extension.module("splat_addon.scene.splats.appearance").show_splats
     items = [make(splats, cloud) for _ in range(2)]
     for item in items:
         show(item, bpy.context.scene)

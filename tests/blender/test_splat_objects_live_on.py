@@ -9,12 +9,12 @@ from support import splat_renders
 
 @pytest.fixture
 def splats(extension):
-    return extension.module("splat_addon.scene.splats")
+    return extension.module("splat_addon.scene.splats.data")
 
 
 @pytest.fixture
 def viewport(extension):
-    return extension.module("splat_addon.scene.viewport")
+    return extension.module("splat_addon.scene.viewport.display")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def item(extension, tmp_path):
         logit_opacities=random.normal(size=40),
         sh=random.normal(size=(40, 16, 3)),
     )
-    extension.module("splat_addon.gaussians.ply").write_splats(tmp_path / "vase.ply", cloud, "blender")
+    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(tmp_path / "vase.ply", cloud, "blender")
     bpy.context.scene.splat.look = "TRAINER"
     bpy.context.scene.splat.viewport.show = True
     assert bpy.ops.splat.import_ply(filepath=str(tmp_path / "vase.ply")) == {"FINISHED"}

@@ -36,8 +36,10 @@ class Stage:
         self.cloud_type = extension.module("splat_addon.gaussians.cloud").GaussianCloud
 
     def add(self, cloud, name="Splats"):
-        item = self.extension.module("splat_addon.scene.splats").splats_to_object(cloud, name, self.scene.collection)
-        self.extension.module("splat_addon.scene.appearance").show_splats(item, self.scene)
+        item = self.extension.module("splat_addon.scene.splats.data").splats_to_object(
+            cloud, name, self.scene.collection
+        )
+        self.extension.module("splat_addon.scene.splats.appearance").show_splats(item, self.scene)
         return item
 
     def random_cloud(self, count=50, seed=1, degree=3, **changes):
@@ -57,7 +59,9 @@ class Stage:
         return self.cloud_type(np.array([[0.1, -0.2, 0.15]]), scales, turn, np.array([2.0]), sh)
 
     def camera(self):
-        return self.extension.module("splat_addon.scene.cameras").camera_from_object(self.scene.camera, self.scene)
+        return self.extension.module("splat_addon.scene.cameras.conversion").camera_from_object(
+            self.scene.camera, self.scene
+        )
 
     def render(self, look="SCENE", engine="CYCLES"):
         """The picture, display-encoded, over black."""
@@ -280,7 +284,7 @@ def test_quads_carry_only_what_the_material_reads(stage):
 
 def test_splats_cast_no_shadow_and_light_nothing_twice(extension, stage):
     item = stage.add(stage.random_cloud())
-    material = extension.module("splat_addon.scene.splat_material").splat_material()
+    material = extension.module("splat_addon.scene.splats.material").splat_material()
     assert not item.visible_shadow and material.cycles.emission_sampling == "NONE"
 
 
@@ -304,7 +308,7 @@ def test_eevee_shows_splats_as_trained(stage):
 def test_a_trained_scene_looks_as_trained(extension, stage):
     ply = DATA / "splats" / "opensplat_banana" / "banana_opensplat.ply"
     assert bpy.ops.splat.import_ply(filepath=str(ply)) == {"FINISHED"}
-    cloud = extension.module("splat_addon.gaussians.ply").read_splats(ply)
+    cloud = extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(ply)
     splat_renders.add_camera(stage.scene, np.median(cloud.means, axis=0) + [0.3, -0.2, -1.5],
                              target=np.median(cloud.means, axis=0), lens=35, size=(200, 133))  # fmt: skip
     for look, space in (("SCENE", "linear"), ("TRAINER", "display")):
@@ -313,7 +317,7 @@ def test_a_trained_scene_looks_as_trained(extension, stage):
 
 
 def test_non_uniform_scale_and_apply_are_warned_about(extension, stage):
-    problems = extension.module("splat_addon.scene.transforms").transform_problems
+    problems = extension.module("splat_addon.scene.splats.transforms").transform_problems
     item = stage.add(stage.random_cloud())
     item.matrix_world = Matrix.LocRotScale((5, -2, 1), Euler((0.4, -1.1, 2.0)), (2.5, 2.5, 2.5))
     bpy.context.view_layer.update()
@@ -335,7 +339,7 @@ def test_non_uniform_scale_and_apply_are_warned_about(extension, stage):
 
 
 def test_render_settings_are_set_told_and_given_back(extension, scene):
-    setup = extension.module("splat_addon.scene.render_setup")
+    setup = extension.module("splat_addon.scene.splats.render_setup")
     scene.view_settings.view_transform, scene.view_settings.exposure = "AgX", 0.5
     scene.cycles.samples, scene.render.dither_intensity = 77, 1.0
     scene.cycles.transparent_max_bounces = 8
@@ -395,7 +399,7 @@ def test_copies_links_appends_and_undo_keep_data_and_display(extension, stage, t
     splat_renders.add_camera(stage.scene, (3, -3, 2))
     assert stage.worst(cloud) < 0.1
     appended = next(entry for entry in stage.scene.objects if entry.type != "CAMERA")
-    again = extension.module("splat_addon.scene.splats").splats_from_object(appended)
+    again = extension.module("splat_addon.scene.splats.data").splats_from_object(appended)
     assert np.array_equal(again.sh, cloud.sh)
 
     bpy.ops.ed.undo_push(message="before")

@@ -10,7 +10,7 @@ LIMIT = 2 / 255
 
 @pytest.fixture
 def sample(extension):
-    meshes = extension.module("splat_addon.scene.meshes")
+    meshes = extension.module("splat_addon.scene.seeds.surfaces")
     return lambda item, count=200: meshes.sample_surfaces([item], count, seed=0)
 
 

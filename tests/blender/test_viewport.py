@@ -10,17 +10,17 @@ from support.recording_layout import drawn, texts
 
 @pytest.fixture
 def viewport(extension):
-    return extension.module("splat_addon.scene.viewport")
+    return extension.module("splat_addon.scene.viewport.display")
 
 
 @pytest.fixture
 def texels(extension):
-    return extension.module("splat_addon.scene.viewport_texels")
+    return extension.module("splat_addon.scene.viewport.texels")
 
 
 @pytest.fixture
 def ordering(extension):
-    return extension.module("splat_addon.scene.viewport_order")
+    return extension.module("splat_addon.scene.viewport.order")
 
 
 def make_cloud(extension, count=40, seed=0, degree=3):
@@ -36,7 +36,7 @@ def make_cloud(extension, count=40, seed=0, degree=3):
 
 def make_splats(extension, name="Splats", **options):
     cloud = make_cloud(extension, **options)
-    module = extension.module("splat_addon.scene.splats")
+    module = extension.module("splat_addon.scene.splats.data")
     item = module.splats_to_object(cloud, name, bpy.context.scene.collection)
     bpy.context.view_layer.update()
     return item, cloud
@@ -135,7 +135,9 @@ def test_fingerprints_tell_apart_what_looks_different(extension, texels):
 def test_splats_that_are_marked_as_hidden_are_not_drawn_and_a_change_of_that_is_noticed(extension, texels):
     item, _ = make_splats(extension)
     before = texels.fingerprint(item.data)
-    hidden = item.data.attributes.new(extension.module("splat_addon.scene.hiding").HIDDEN, "BOOLEAN", "POINT")
+    hidden = item.data.attributes.new(
+        extension.module("splat_addon.scene.splats.hidden_points").HIDDEN, "BOOLEAN", "POINT"
+    )
     hidden.data.foreach_set("value", [index % 2 == 0 for index in range(40)])
     packed = texels.pack(item.data, np.empty((40, 60), dtype=np.float32), 3)
     assert packed.is_shown.tolist() == [False, True] * 20
@@ -171,7 +173,7 @@ def test_a_few_outliers_do_not_take_the_whole_ramp(texels):
 
 
 def test_smaller_fractions_are_parts_of_larger_ones(extension):
-    part = extension.module("splat_addon.scene.viewport_picture").random_part
+    part = extension.module("splat_addon.scene.viewport.picture").random_part
     quarter, half = part(100_000, 0.25), part(100_000, 0.5)
     assert abs(quarter.mean() - 0.25) < 0.01 and abs(half.mean() - 0.5) < 0.01
     assert (half | ~quarter).all() and part(10, 1.0).all()
@@ -296,7 +298,7 @@ def test_an_error_while_drawing_is_said_once_and_stops_the_display(viewport, mon
 
 def test_while_splats_are_drawn_a_box_stands_for_their_object_in_the_viewport_alone(extension):
     item, cloud = make_splats(extension)
-    extension.module("splat_addon.scene.appearance").show_splats(item, bpy.context.scene)
+    extension.module("splat_addon.scene.splats.appearance").show_splats(item, bpy.context.scene)
     chosen = bpy.context.scene.splat.viewport
     chosen.show = False
     before = [(modifier.name, modifier.show_viewport) for modifier in item.modifiers]
@@ -328,7 +330,7 @@ def test_attribute_names_are_offered(extension):
     item, _ = make_splats(extension)
     item.data.attributes.new("floater_score", "FLOAT", "POINT")
     item.data.attributes.new("view_count", "INT", "POINT")
-    names = extension.module("splat_addon.scene.viewport_settings")._attribute_names
+    names = extension.module("splat_addon.scene.settings.viewport")._attribute_names
     chosen = bpy.context.scene.splat.viewport
     assert names(chosen, bpy.context, "") == ["floater_score", "view_count"]
     assert names(chosen, bpy.context, "FLOAT") == ["floater_score"]

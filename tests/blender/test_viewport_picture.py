@@ -30,7 +30,7 @@ def graphics():
 
 @pytest.fixture
 def drawing(extension):
-    module = extension.module("splat_addon.scene.viewport_picture")
+    module = extension.module("splat_addon.scene.viewport.picture")
     yield module
     module.forget_programs()
 
@@ -47,7 +47,7 @@ def make_cloud(extension, count, seed, log_scale=-2.0, degree=3):
 
 
 def add(extension, cloud, matrix=None):
-    item = extension.module("splat_addon.scene.splats").splats_to_object(cloud, "S", bpy.context.scene.collection)
+    item = extension.module("splat_addon.scene.splats.data").splats_to_object(cloud, "S", bpy.context.scene.collection)
     if matrix is not None:
         item.matrix_world = matrix
     bpy.context.view_layer.update()
@@ -233,7 +233,7 @@ def test_colors_by_attribute_run_from_purple_to_yellow(extension, drawing):
     seen = draw(drawing, [item], view, kind="POINTS", point_px=6.0, color_by="ATTRIBUTE", attribute="score")
     places = [(HEIGHT // 2, WIDTH // 2 + step) for step in (-20, 0, 20)]
     low, none, high = (seen[place][:3] for place in places)
-    ramp = extension.module("splat_addon.scene.viewport_shader").RAMP
+    ramp = extension.module("splat_addon.scene.viewport.shader").RAMP
     assert np.allclose(low, ramp[0], atol=0.02) and np.allclose(high, ramp[-1], atol=0.02)
     assert np.allclose(none, 0.35, atol=0.01), "grey where there is no number"
     seen = draw(drawing, [item], view, kind="POINTS", point_px=6.0, color_by="OPACITY")
@@ -308,7 +308,7 @@ def test_a_trained_scene_looks_as_the_textbook_draws_it(extension, drawing):
     files = sorted(path.glob("*.ply"))
     if not files:
         pytest.skip(f"the splats of others are not at {path}")
-    cloud = extension.module("splat_addon.gaussians.ply").read_splats(files[0])
+    cloud = extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(files[0])
     target = np.median(cloud.means, axis=0)
     camera = looking((0.2, -0.3, -1), 3) @ np.array(Matrix.Translation(-target))
     seen = draw(drawing, [add(extension, cloud)], view_of(drawing, camera))
@@ -323,7 +323,7 @@ def test_splats_of_a_file_of_the_oldest_blender_look_the_same_here(extension, dr
     if path is None:
         pytest.skip("needs the environment of Blender 4.2 beside this one")
     bpy.ops.wm.open_mainfile(filepath=str(path))
-    viewport = extension.module("splat_addon.scene.viewport")
+    viewport = extension.module("splat_addon.scene.viewport.display")
     (item,) = viewport.visible_splats(bpy.context.view_layer, None)
     assert isinstance(item.data, bpy.types.Mesh) and viewport.is_running()
     camera = looking((0.3, -1, 0.4))
@@ -340,7 +340,7 @@ def test_splats_that_are_all_hidden_give_an_empty_picture(extension, drawing):
 
 
 def test_splats_are_read_again_only_when_they_have_changed(extension, drawing):
-    viewport = extension.module("splat_addon.scene.viewport")
+    viewport = extension.module("splat_addon.scene.viewport.display")
     first, second = (add(extension, make_cloud(extension, 20, seed=seed)) for seed in (1, 2))
     atlas, blocks = viewport.current_atlas([first, second])
     assert set(atlas.first) == {first.data.session_uid, second.data.session_uid} and blocks[first.data.session_uid]

@@ -8,11 +8,11 @@ import numpy as np
 import pycolmap
 import pytest
 
-from splat_addon.capture import colmap
 from splat_addon.capture.capture import open_capture
 from splat_addon.capture.export import COLMAP_BINARY, COLMAP_TEXT, ExportOptions, export_capture
-from splat_addon.capture.transforms import write_transforms
-from splat_addon.gaussians.ply import write_points
+from splat_addon.capture.formats import colmap
+from splat_addon.capture.formats.transforms import write_transforms
+from splat_addon.gaussians.formats.splat_ply import write_points
 from support.scenes import ring_of_cameras
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -101,7 +101,7 @@ def test_models_as_colmap_4_writes_them_are_read(tmp_path, as_text):
 
 
 def test_numbers_of_camera_models_are_colmaps():
-    from splat_addon.capture.colmap_model import LENS_MODELS
+    from splat_addon.capture.formats.colmap.model import LENS_MODELS
 
     known = {int(model): name for name, model in pycolmap.CameraModelId.__members__.items() if int(model) >= 0}
     assert {number: name for number, (name, _) in LENS_MODELS.items()} == known

@@ -146,7 +146,7 @@ def settings_of(scene):
 def wipe_in(hand, scene):
     """What the test needs to judge a photograph of the wipe; the frame in pixels of the area."""
     region, area = hand.region("WINDOW"), hand.area
-    frame = module("scene.review_frame").frame_of(scene.camera, scene, region, area.spaces.active.region_3d)
+    frame = module("scene.review.frame").frame_of(scene.camera, scene, region, area.spaces.active.region_3d)
     left, bottom = region.x - area.x, region.y - area.y
     return {
         "wipe": scene.splat.review.wipe,
@@ -176,7 +176,7 @@ def path(result):
     scene.splat.training.iterations = 80
     result["settings before"] = settings_of(scene)
     yield from hand.click("splat.capture_scene")
-    live_render, live_run = module("scene.live_render"), module("scene.live_run")
+    live_render, live_run = module("scene.tasks.live_render"), module("scene.tasks.live_run")
     yield from until(live_render.is_rendering, "the capture is rendered")
     yield from until(lambda: not live_render.is_rendering(), "the capture is complete", 400)
     assert live_render.current().state == "finished", live_render.current().message
@@ -188,8 +188,8 @@ def path(result):
     yield from until(lambda: len(scene.splat.held_out_views), "the held-out views are listed")
     item = scene.objects[run.folder.path.name]
     yield from hand.click("splat.review_view")
-    yield from until(lambda: module("scene.review").is_reviewing(scene), "a held-out view is looked through")
-    shown = module("scene.review_overlay").shown()
+    yield from until(lambda: module("scene.review.held_out").is_reviewing(scene), "a held-out view is looked through")
+    shown = module("scene.review.overlay").shown()
     result["view"] = {"photo": str(shown.photo.path), "trained": str(shown.trained.path), "name": shown.name}
     yield from hand.photograph("wipe.png")
     result["wipe.png"] = wipe_in(hand, scene)
@@ -199,7 +199,7 @@ def path(result):
     yield from hand.photograph("dragged.png")
     result["dragged.png"] = wipe_in(hand, scene)
     yield from hand.click("splat.leave_review")
-    yield from until(lambda: not module("scene.review").is_reviewing(scene), "the review is left")
+    yield from until(lambda: not module("scene.review.held_out").is_reviewing(scene), "the review is left")
     result["settings after"] = settings_of(scene)
     result["perspective after"] = space.region_3d.view_perspective
     result["object"] = {

@@ -26,7 +26,7 @@ def test_the_installed_extension_trains_and_round_trips(extension, empty_file, t
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     scene.splat.training.iterations = 20
     assert bpy.ops.splat.start_training() == {"FINISHED"}
-    live_run = extension.module("splat_addon.scene.live_run")
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
     run, deadline = live_run.current(), time.monotonic() + 300
     while not run.is_over:
         assert time.monotonic() < deadline
@@ -34,12 +34,12 @@ def test_the_installed_extension_trains_and_round_trips(extension, empty_file, t
     assert run.state == "finished", run.message
     assert bpy.ops.splat.import_result() == {"FINISHED"}
     assert bpy.ops.splat.export_ply(filepath=str(tmp_path / "out.ply")) == {"FINISHED"}
-    ply = extension.module("splat_addon.gaussians.ply")
+    ply = extension.module("splat_addon.gaussians.formats.splat_ply")
     trained, exported = ply.read_splats(run.folder.splats_file), ply.read_splats(tmp_path / "out.ply")
     assert np.array_equal(exported.means, trained.means) and np.array_equal(exported.sh, trained.sh)
     assert np.allclose(exported.log_scales, trained.log_scales, atol=1e-5)
     assert np.allclose(exported.logit_opacities, trained.logit_opacities, atol=1e-4)
     assert bpy.ops.splat.review_view() == {"FINISHED"}
-    shown = extension.module("splat_addon.scene.review_overlay").shown()
+    shown = extension.module("splat_addon.scene.review.overlay").shown()
     assert (shown.photo.width, shown.photo.height) == (shown.trained.width, shown.trained.height) == (64, 48)
     assert bpy.ops.splat.save_report(wait=True) == {"FINISHED"} and run.folder.report_file.stat().st_size > 20_000

@@ -94,7 +94,7 @@ def worst_error_px(extension, item) -> float:
 
     scene = bpy.context.scene
     bpy.context.view_layer.update()
-    cameras = extension.module("splat_addon.scene.cameras")
+    cameras = extension.module("splat_addon.scene.cameras.conversion")
     camera = cameras.camera_from_object(item, scene)
     width, height = cameras.render_size(scene.render)
     left, top, _, _ = cameras.crop_of(scene.render)

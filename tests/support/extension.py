@@ -31,7 +31,7 @@ class Extension:
         self.name = name
 
     def module(self, path: str):
-        """One of its modules, as in `extension.module("splat_addon.scene.cameras")`."""
+        """One of its modules, as in `extension.module("splat_addon.scene.cameras.conversion")`."""
         return importlib.import_module(f"{self.name}.{path}")
 
 

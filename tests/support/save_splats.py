@@ -36,8 +36,8 @@ def main() -> None:
     values = np.load(sys.argv[1])
     cloud = extension.module("splat_addon.gaussians.cloud").GaussianCloud(**{name: values[name] for name in values})
     scene = bpy.context.scene
-    item = extension.module("splat_addon.scene.splats").splats_to_object(cloud, "Splats", scene.collection)
-    extension.module("splat_addon.scene.appearance").show_splats(item, scene)
+    item = extension.module("splat_addon.scene.splats.data").splats_to_object(cloud, "Splats", scene.collection)
+    extension.module("splat_addon.scene.splats.appearance").show_splats(item, scene)
     splat_renders.add_camera(scene, (3, -3, 2))
     bpy.ops.wm.save_as_mainfile(filepath=sys.argv[2])
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import held_out_indices
-from splat_addon.capture.transforms import SCENE_SOURCE, write_transforms
+from splat_addon.capture.formats.transforms import SCENE_SOURCE, write_transforms
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.gaussians.ply import write_points
+from splat_addon.gaussians.formats.splat_ply import write_points
 
 
 def looking_at(position, target=(0, 0, 0), width: int = 40, height: int = 30, focal_px: float = 40.0) -> Camera:

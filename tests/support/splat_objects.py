@@ -15,7 +15,7 @@ def make_splats(extension, points, name: str = "Splats"):
         logit_opacities=np.zeros(count),
         sh=np.zeros((count, 1, 3)),
     )
-    module = extension.module("splat_addon.scene.splats")
+    module = extension.module("splat_addon.scene.splats.data")
     item = module.splats_to_object(cloud, name, bpy.context.scene.collection)
     bpy.context.view_layer.update()
     return item

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splat_addon.gaussians.ply import read_splats, write_points
+from splat_addon.gaussians.formats.splat_ply import read_splats, write_points
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from splat_addon.run.folder import RunFolder

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from splat_addon.trainer.rasterize.kernel_cache import kernels
-from splat_addon.trainer.rasterize.layout import photometric_scratch
-from splat_addon.trainer.rasterize.photometric import photometric_loss
-from splat_addon.trainer.rasterize.threads import Crew
+from splat_addon.trainer.backend.cpu.kernel_cache import kernels
+from splat_addon.trainer.backend.cpu.kernels.layout import photometric_scratch
+from splat_addon.trainer.backend.cpu.photometric import photometric_loss
+from splat_addon.trainer.backend.cpu.threads import Crew
 
 
 def reference(image, target, weight_mask, ssim_lambda):

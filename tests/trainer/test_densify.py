@@ -8,13 +8,13 @@ import torch
 
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.forecast import target_count
+from splat_addon.trainer.backend import Gaussians, Rendering, quaternion_matrices
+from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.densify import CountCurve, ScreenGradients, make_densifier
 from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis
 from splat_addon.trainer.densify.default import DefaultDensifier
 from splat_addon.trainer.densify.mcmc import McmcDensifier, add_noise, share
 from splat_addon.trainer.model import GaussianModel
-from splat_addon.trainer.rasterize import Gaussians, Rendering, quaternion_matrices
-from splat_addon.trainer.rasterize.cpu import CpuRasterizer
 from support.scenes import looking_at, random_cloud
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from splat_addon.gaussians.ply import read_splats
+from splat_addon.gaussians.formats.splat_ply import read_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.detached import DetachedTrainer
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started

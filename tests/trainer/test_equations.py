@@ -17,8 +17,8 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.rasterize import ALPHA_CAP
-from splat_addon.trainer.rasterize import equations as eq
+from splat_addon.trainer.backend import ALPHA_CAP
+from splat_addon.trainer.backend.reference import equations as eq
 from support import autograd_rasterizer as witness
 
 AUTOGRAD_TOLERANCE = 1e-10

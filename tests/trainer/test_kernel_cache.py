@@ -7,8 +7,8 @@ import threading
 import pytest
 import torch
 
-from splat_addon.trainer import rasterize
-from splat_addon.trainer.rasterize import compile_kernels, kernel_cache
+from splat_addon.trainer import backend
+from splat_addon.trainer.backend.cpu import compile_kernels, kernel_cache
 
 KERNELS = [
     "project_forward", "project_backward", "sort_by_depth", "find_tiles", "place_lists", "fill_lists", "blend_forward",
@@ -46,7 +46,7 @@ def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkey
     before = folder()
     assert before.parent == tmp_path
     read_bytes = kernel_cache.Path.read_bytes
-    for changed in ("layout.py", "simd.py", "harmonics_kernels.py", "srgb_kernels.py", "srgb.py", "blend.py"):
+    for changed in ("layout.py", "simd.py", "harmonics.py", "srgb.py", "blend.py"):
         with monkeypatch.context() as patch:
             patch.setattr(
                 kernel_cache.Path,
@@ -58,14 +58,14 @@ def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkey
         patch.setattr(kernel_cache.importlib.metadata, "version", lambda name: "0.0")
         assert folder() != before
     with monkeypatch.context() as patch:
-        patch.setattr(rasterize, "ALPHA_CAP", 0.99)
+        patch.setattr(backend, "ALPHA_CAP", 0.99)
         assert folder() != before
     assert folder() == before
 
 
 def test_every_module_that_kernels_come_from_is_in_the_key():
     """What they import, and what that imports, but for packages: those are `camera` for types, and constants."""
-    here = kernel_cache.Path(kernel_cache.__file__).parent
+    here = kernel_cache.Path(kernel_cache.__file__).parent / "kernels"
     listed = {(here / f"{name}.py").resolve() for name in (*kernel_cache.KERNEL_MODULES, *kernel_cache._OTHER_SOURCES)}
     for path in listed:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -195,8 +195,8 @@ def test_one_processor_compiles_here(monkeypatch):
 def test_what_a_compiling_process_prints_besides_goes_to_the_log():
     """A share of one small module, as the process itself runs it, with a chatty numba before it."""
     chatty = (
-        "import sys; from splat_addon.trainer.rasterize import compile_kernels as c; here = c.compile_here; "
-        "c.compile_here = lambda share: print('numba says') or here(share); c.main(['adam_kernel'])"
+        "import sys; from splat_addon.trainer.backend.cpu import compile_kernels as c; here = c.compile_here; "
+        "c.compile_here = lambda share: print('numba says') or here(share); c.main(['adam'])"
     )
     worker = subprocess.run(
         [sys.executable, "-c", chatty],

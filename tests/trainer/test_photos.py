@@ -9,8 +9,8 @@ from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import View, open_capture
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
-from splat_addon.trainer.images import load_photo
-from splat_addon.trainer.photos import load_photos
+from splat_addon.trainer.photos.photo import load_photo
+from splat_addon.trainer.photos.photos import load_photos
 from support.scenes import write_ball_capture
 
 CAMERA = Camera(40, 30, 40, 40, 20, 15, np.eye(4))
@@ -40,7 +40,7 @@ def test_a_mask_is_found_by_its_photos_name(capture_folder, name):
 
 def test_masked_pixels_leave_the_loss(capture_folder):
     """What black covers may hold anything: the run comes out the same, bit for bit."""
-    from splat_addon.trainer.rasterize import choose
+    from splat_addon.trainer.backend import choose
 
     keep = np.ones((30, 40), dtype=bool)
     keep[10:20, 10:20] = False

@@ -16,7 +16,7 @@ from splat_addon.errors import RunError, SetupError
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.folder import RunFolder, write_json
-from splat_addon.trainer import report
+from splat_addon.trainer.report import write
 from support.scenes import write_ball_capture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def table(page: str, name: str) -> list[list[str]]:
 
 
 def test_the_numbers_are_those_of_metrics_json_the_worst_view_first(run):
-    page = report.save_report(run).read_text(encoding="utf-8")
+    page = write.save_report(run).read_text(encoding="utf-8")
     metrics = json.loads(run.metrics_file.read_text())
     steps = table(page, "steps")
     assert [row[0] for row in steps] == ["init only", "200"]
@@ -71,7 +71,7 @@ def test_the_numbers_are_those_of_metrics_json_the_worst_view_first(run):
 
 
 def test_images_are_in_the_page_and_show_photo_renders_and_difference(run):
-    page = report.save_report(run).read_text(encoding="utf-8")
+    page = write.save_report(run).read_text(encoding="utf-8")
     sources = re.findall(r'src="([^"]*)"', page)
     assert len(sources) == 8 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>|<rdf:RDF.*?</rdf:RDF>', "", page, flags=re.S)
@@ -86,7 +86,7 @@ def test_images_are_in_the_page_and_show_photo_renders_and_difference(run):
 
 
 def test_curves_are_drawn_and_the_page_says_how_far_the_run_is(run):
-    page = report.save_report(run).read_text(encoding="utf-8")
+    page = write.save_report(run).read_text(encoding="utf-8")
     assert page.count("<svg") == 3
     for title in ("Loss", "PSNR, dB", "Splats"):
         assert title in page
@@ -96,7 +96,7 @@ def test_curves_are_drawn_and_the_page_says_how_far_the_run_is(run):
 def test_a_run_whose_capture_is_gone_is_reported_without_photos(run):
     capture = Path(TrainConfig.read(run.config_file).capture)
     capture.rename(capture.with_name("moved"))
-    page = report.save_report(run).read_text(encoding="utf-8")
+    page = write.save_report(run).read_text(encoding="utf-8")
     assert "The photos are left out" in page and page.count("<img") == 4
 
 
@@ -110,13 +110,13 @@ def test_the_command_line_writes_where_it_is_told_and_says_what_is_wrong(run, tm
 
 
 def test_a_python_without_matplotlib_is_told_what_to_install(run, monkeypatch):
-    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else object())
+    monkeypatch.setattr(write.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else object())
     with pytest.raises(SetupError, match=r"lacks matplotlib, .*-m pip install matplotlib"):
-        report.save_report(run)
+        write.save_report(run)
     assert not run.report_file.exists()
 
 
 def test_a_run_that_has_recorded_nothing_says_so(tmp_path):
     folder = RunFolder.create(tmp_path / "run", TrainConfig(capture=str(tmp_path)))
     with pytest.raises(RunError, match="has recorded nothing yet"):
-        report.save_report(folder)
+        write.save_report(folder)

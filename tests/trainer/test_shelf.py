@@ -5,8 +5,8 @@ import gc
 import pytest
 import torch
 
-from splat_addon.trainer.rasterize.cpu import CpuRasterizer
-from splat_addon.trainer.rasterize.shelf import PATIENCE, SMALLEST, Shelf
+from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+from splat_addon.trainer.backend.cpu.shelf import PATIENCE, SMALLEST, Shelf
 from support.splat_scenes import camera, cloud
 
 COUNT = SMALLEST  # floats: four times the least that is kept

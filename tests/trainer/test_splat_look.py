@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.trainer import rasterize
-from splat_addon.trainer.rasterize import textbook
+from splat_addon.trainer import backend
+from splat_addon.trainer.backend.reference import textbook
 from support import ewa
 from support.splat_scenes import scenes, undecided_pixels
 
@@ -26,7 +26,7 @@ def test_the_judge_of_renders_agrees_with_the_textbook(name):
     seen = textbook.render(scene.gaussians, scene.camera, np.zeros(3), sh_degree=scene.sh_degree)
     image = ewa.render(cloud, scene.camera, "display")
     # In an opaque pixel the trainer leaves out the last gaussian; on the border of a footprint rounding decides.
-    goes_on = (image[..., 3] < 1 - rasterize.TRANSMITTANCE_STOP) & ~undecided_pixels(scene, margin=1e-4)
+    goes_on = (image[..., 3] < 1 - backend.TRANSMITTANCE_STOP) & ~undecided_pixels(scene, margin=1e-4)
     assert goes_on.mean() > 0.1
     assert np.abs(image[..., :3] - seen.image)[goes_on].max() < 3e-4
     assert np.abs(image[..., 3] - seen.alpha)[goes_on].max() < 3e-4
@@ -34,7 +34,7 @@ def test_the_judge_of_renders_agrees_with_the_textbook(name):
 
 def test_blenders_rules_are_the_trainers():
     """scene/ may not import the trainer: its constants are compared as they are written."""
-    text = (SCENE / "splat_nodes.py").read_text() + (SCENE / "splat_material.py").read_text()
+    text = (SCENE / "splats/quads.py").read_text() + (SCENE / "splats/material.py").read_text()
     for name in ("DILATION_PX2", "ALPHA_CUTOFF", "NEAR_PLANE", "FRUSTUM_MARGIN", "ALPHA_CAP"):
         written = re.search(rf"^{name} = ([\d./ ]+)", text, re.MULTILINE).group(1)
-        assert eval(written) == getattr(rasterize, name), name
+        assert eval(written) == getattr(backend, name), name

@@ -8,8 +8,9 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import SH_C0
-from splat_addon.trainer.rasterize import Gaussians, textbook
-from splat_addon.trainer.rasterize.textbook import Gradients, render, render_backward, sum_over_pixels
+from splat_addon.trainer.backend import Gaussians
+from splat_addon.trainer.backend.reference import textbook
+from splat_addon.trainer.backend.reference.textbook import Gradients, render, render_backward, sum_over_pixels
 from support import autograd_rasterizer as witness
 
 # Sums over some thousand terms with 1e-16 rounding each; divisions by small determinants amplify it. 1e-9 is still

@@ -8,8 +8,8 @@ import torch
 
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.rasterize import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians
-from splat_addon.trainer.rasterize.torch_tiles import TorchTilesRasterizer
+from splat_addon.trainer.backend import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians
+from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
 from support.scenes import looking_at, random_cloud
 
 CAMERA = looking_at((0.0, -4.0, 0.5), width=37, height=29, focal_px=45.0)

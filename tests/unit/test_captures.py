@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splat_addon.capture import colmap
 from splat_addon.capture.camera import OPENCV_FROM_OPENGL, Camera
 from splat_addon.capture.capture import held_out_indices, open_capture
-from splat_addon.capture.transforms import read_transforms, write_transforms
+from splat_addon.capture.formats import colmap
+from splat_addon.capture.formats.transforms import read_transforms, write_transforms
 from splat_addon.errors import CameraError, CaptureError
-from splat_addon.gaussians.ply import write_points
+from splat_addon.gaussians.formats.splat_ply import write_points
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared captures are not on this machine")

@@ -8,8 +8,8 @@ import pytest
 
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud
+from splat_addon.gaussians.formats.splat_ply import read_points, read_splats, write_points, write_splats
 from splat_addon.gaussians.harmonics import color_to_sh, harmonics, sh_to_color
-from splat_addon.gaussians.ply import read_points, read_splats, write_points, write_splats
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splat_addon.capture import colmap
 from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import capture_folder, open_capture
-from splat_addon.capture.colmap_model import LENS_MODELS, ColmapModel, Observations
+from splat_addon.capture.formats import colmap
+from splat_addon.capture.formats.colmap.model import LENS_MODELS, ColmapModel, Observations
 from splat_addon.capture.rotation import quaternion_from_rotation, rotation_from_quaternion
 from splat_addon.errors import CaptureError
 

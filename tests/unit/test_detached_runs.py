@@ -13,16 +13,7 @@ import pytest
 from splat_addon.errors import RunError
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.detached import DetachedTrainer
-from splat_addon.run.events import (
-    PROTOCOL,
-    Evaluated,
-    Failed,
-    Finished,
-    Progressed,
-    Started,
-    ViewQuality,
-    encode_event,
-)
+from splat_addon.run.events import PROTOCOL, Evaluated, Failed, Finished, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.find import delete_run, find_runs, is_run, look_at
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.inbox import Inbox

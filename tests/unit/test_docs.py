@@ -147,7 +147,7 @@ def names_in_the_interface() -> frozenset[str]:
     known = {label(spec) for spec in fields(TrainConfig)} | {name.title() for name in (*PRESETS, "custom")}
     known |= {choice_name(choice) for spec in fields(TrainConfig) for choice in spec.metadata["choices"]}
     for folder in INTERFACE:
-        for file in (ROOT / folder).glob("*.py"):
+        for file in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     known.add(node.value.strip())

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splat_addon.capture import colmap
 from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import Capture, open_capture
-from splat_addon.capture.colmap_model import ColmapModel, Observations
 from splat_addon.capture.export import COLMAP_BINARY, COLMAP_TEXT, TRANSFORMS, ExportOptions, export_capture
-from splat_addon.capture.transforms import is_own_capture, write_transforms
-from splat_addon.capture.undistort import pinhole_within, undistorted_photo
+from splat_addon.capture.formats import colmap
+from splat_addon.capture.formats.colmap.model import ColmapModel, Observations
+from splat_addon.capture.formats.transforms import is_own_capture, write_transforms
+from splat_addon.capture.photos.undistort import pinhole_within, undistorted_photo
 from splat_addon.errors import CaptureError
-from splat_addon.gaussians.ply import write_points
+from splat_addon.gaussians.formats.splat_ply import write_points
 from support.scenes import ring_of_cameras
 
 ALL = frozenset({TRANSFORMS, COLMAP_BINARY, COLMAP_TEXT})

@@ -5,7 +5,7 @@ import pytest
 
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.gaussians.ply import SplatPly, read_splats, write_splats
+from splat_addon.gaussians.formats.splat_ply import SplatPly, read_splats, write_splats
 
 NAMES = ("means", "log_scales", "quaternions", "logit_opacities", "sh")
 

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from splat_addon.capture.capture import Capture, Points, View
-from splat_addon.capture.photo_colors import Photo, color_points, is_seen, read_photos
-from splat_addon.capture.random_points import SKY_DISTANCE, depth_ranges, meeting_point, random_points, sky_points
-from splat_addon.capture.seeds import (
+from splat_addon.capture.seeds.first_gaussians import (
     SEEDS_FILE,
     THICKNESS,
     first_gaussians,
     gaussians_from_points,
     quaternions_to_normals,
 )
+from splat_addon.capture.seeds.photo_colors import Photo, color_points, is_seen, read_photos
+from splat_addon.capture.seeds.random_points import SKY_DISTANCE, depth_ranges, meeting_point, random_points, sky_points
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.blue_noise import candidate_count, spread_evenly
+from splat_addon.gaussians.formats.splat_ply import read_points, write_points
 from splat_addon.gaussians.neighbors import distinct_points, nearest_distances, point_spacing
-from splat_addon.gaussians.ply import read_points, write_points
 from splat_addon.run.config import TrainConfig
 from support.scenes import ball_color, ball_image, looking_at, ring_of_cameras
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splat_addon.capture import colmap
 from splat_addon.capture.camera import OPENCV_FROM_OPENGL, Camera
 from splat_addon.capture.capture import open_capture
-from splat_addon.capture.colmap_model import ColmapModel
-from splat_addon.capture.image_size import read_image_size
-from splat_addon.capture.transforms import read_transforms, write_transforms
+from splat_addon.capture.formats import colmap
+from splat_addon.capture.formats.colmap.model import ColmapModel
+from splat_addon.capture.formats.transforms import read_transforms, write_transforms
+from splat_addon.capture.photos.image_size import read_image_size
 from splat_addon.errors import CameraError, CaptureError
-from splat_addon.gaussians.ply import write_points
+from splat_addon.gaussians.formats.splat_ply import write_points
 from support.scenes import ring_of_cameras
 
 POSE = [[1.0, 0, 0, 1], [0, 1, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]]

@@ -12,8 +12,8 @@ from torch import Tensor
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
 from ...run.forecast import target_count, taught_count
+from ..backend import Gaussians, Rendering
 from ..model import GaussianModel
-from ..rasterize import Gaussians, Rendering
 
 DENSIFY_EVERY = 100  # steps
 GROWS_FROM, GROWS_UNTIL = 0.03, 0.57  # parts of the run between which a planned count rises

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
+from ..backend import Gaussians, Rendering, quaternion_matrices
 from ..model import GaussianModel
-from ..rasterize import Gaussians, Rendering, quaternion_matrices
 from . import DENSIFY_EVERY, GROWS_FROM, CountCurve, ScreenGradients, broken_or_faint, rows
 
 REPLACES_UNTIL = 0.9  # part of the run; until then whoever fades is replaced

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
+from ..backend import Gaussians, Rendering, quaternion_matrices
 from ..model import GaussianModel
-from ..rasterize import Gaussians, Rendering, quaternion_matrices
 from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
 
 DENSE_FRACTION = 0.01  # of the scene's extent: larger gaussians are split, smaller ones cloned

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
+from ..backend import Gaussians, Rendering, quaternion_matrices
 from ..model import GaussianModel
-from ..rasterize import Gaussians, Rendering, quaternion_matrices
 from . import DENSIFY_EVERY, CountCurve, rows
 
 RELOCATES_FROM, RELOCATES_UNTIL = 0.02, 0.83  # parts of the run

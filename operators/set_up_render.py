@@ -1,0 +1,57 @@
+"""Render settings for splats, and back."""
+
+import bpy
+
+from ..splat_addon.scene.splats import appearance, render_setup
+from ..splat_addon.scene.splats.transforms import transform_problems
+
+
+class SPLAT_OT_set_up_render(bpy.types.Operator):
+    """Set what Cycles, EEVEE and color management need to render splats in the chosen look"""
+
+    bl_idname = "splat.set_up_render"
+    bl_label = "Set Up Render for Splats"
+    bl_options = {"REGISTER", "UNDO"}
+
+    is_exact: bpy.props.BoolProperty(
+        name="Exactly as Trained",
+        description="One sample in the middle of each pixel, as trainers render; meshes then have jagged edges",
+        default=False,
+    )
+
+    def execute(self, context):
+        scene = context.scene
+        for item in appearance.splat_objects(scene):
+            appearance.show_splats(item, scene)
+            for problem in transform_problems(item):
+                self.report({"WARNING"}, f"{item.name}: {problem}")
+        if scene.camera is None:
+            self.report({"WARNING"}, "The scene has no camera: splats are drawn for the scene's camera. Add one.")
+        elif scene.camera.data.type == "PANO":
+            self.report({"WARNING"}, "Panoramic cameras show splats wrongly: make the camera perspective")
+        changes = render_setup.set_up(scene, self.is_exact)
+        self.report({"INFO"}, f"Set: {', '.join(changes)}" if changes else "Everything is set already")
+        return {"FINISHED"}
+
+
+class SPLAT_OT_put_back_render(bpy.types.Operator):
+    """Give back the render settings that were there before they were set up for splats"""
+
+    bl_idname = "splat.put_back_render"
+    bl_label = "Put Back Render Settings"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if not render_setup.is_set_up(context.scene):
+            cls.poll_message_set("Nothing was set up for splats in this scene")
+            return False
+        return True
+
+    def execute(self, context):
+        changes = render_setup.put_back(context.scene)
+        self.report({"INFO"}, f"Put back: {', '.join(changes)}")
+        return {"FINISHED"}
+
+
+CLASSES = (SPLAT_OT_set_up_render, SPLAT_OT_put_back_render)

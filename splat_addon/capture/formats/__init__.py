@@ -1,0 +1,1 @@
+"""Files that list a capture's cameras, photos and points."""

@@ -1,0 +1,306 @@
+"""`transforms.json` as nerfstudio, instant-ngp and the NeRF scenes write it: OpenGL camera-to-world matrices.
+
+What is read: intrinsics at the top or per frame, as focal lengths (`fl_x`, `fl_y`) or angles (`camera_angle_x`,
+`camera_angle_y`; `x_fov`, `y_fov` in degrees); sizes that are not given come from the photos; the principal point is
+the middle unless given. What is not: `aabb_scale`, `scale` and `offset` of instant-ngp say where in its own unit cube
+that program puts the world, and `orientation_override` how nerfstudio turns it, so they change no geometry.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import CaptureError
+from ..camera import OPENCV_FROM_OPENGL, Camera
+from ..photos.image_size import read_image_size
+from ..rotation import nearest_rotation
+
+FILE_NAME = "transforms.json"
+SPLIT_NAMES = ("transforms_train.json", "transforms_test.json", "transforms_val.json")  # the NeRF scenes' way
+SCENE_SOURCE = "blender-scene"  # who wrote a capture that was rendered from a scene
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+_MODELS = {"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV"}
+_INTRINSICS = {"w": "width", "h": "height", "fl_x": "fx", "fl_y": "fy", "cx": "cx", "cy": "cy"}
+_DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+_FOCAL = ("fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """What the file lists. `photos` has a path for each frame, by the frame's `file_path`; cameras as well, but for
+    frames whose size is neither given nor, since the photo is missing, to be found; masks for frames with a `mask_path`
+    that is there. `held_out` is None when the file
+    does not say. `world_from_original` (3, 4) is nerfstudio's `applied_transform`, with `applied_scale` in it."""
+
+    photos: dict[str, Path]
+    cameras: dict[str, Camera]
+    held_out: set[str] | None
+    points_file: str | None
+    world_from_original: np.ndarray
+    masks: dict[str, Path]
+
+
+def find_transforms(folder: Path) -> Path | None:
+    """`transforms.json` in `folder`, else the first file of a NeRF scene's split."""
+    for name in (FILE_NAME, *SPLIT_NAMES):
+        if (Path(folder) / name).is_file():
+            return Path(folder) / name
+    return None
+
+
+def read_transforms(path: Path) -> Transforms:
+    """Read the file; of a NeRF scene, its training frames together with its held-out ones.
+
+    In captures of a scene the split is a choice of training, not of the capture, and so counts as not said, unless the
+    artist has marked cameras.
+    Raises CaptureError when the file is no capture, lists a photo twice, or has a camera that cannot be expressed.
+    """
+    path = Path(path)
+    document = _read_document(path)
+    held_out = None
+    is_said = document.get("source") != SCENE_SOURCE or document.get("held_out_by") == "mark"
+    if path.name in SPLIT_NAMES:
+        document, held_out = _with_held_out_split(path, document)
+    elif is_said and ("val_filenames" in document or "test_filenames" in document):
+        held_out = {*(document.get("val_filenames") or []), *(document.get("test_filenames") or [])}
+    photos: dict[str, Path] = {}
+    cameras: dict[str, Camera] = {}
+    masks: dict[str, Path] = {}
+    known: set[Path] = set()
+    for frame in document["frames"]:
+        name = frame.get("file_path") if isinstance(frame, dict) else None
+        if not isinstance(name, str) or not name:
+            raise CaptureError(f"A frame in {path} has no file_path.", "Name its photo, or remove the frame.")
+        photo = find_photo(path.parent, name)
+        if name in photos or photo in known:
+            raise CaptureError(f"{path} lists the photo {name} twice.", "Remove one of the two frames.")
+        photos[name] = photo
+        known.add(photo)
+        if isinstance(frame.get("mask_path"), str) and (path.parent / frame["mask_path"]).is_file():
+            masks[name] = path.parent / frame["mask_path"]
+        try:
+            camera = _camera(_values_of(document, frame), photo)
+        except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+            raise CaptureError(
+                f"{name} in {path} has no complete camera ({_said(error)}).",
+                "Each frame needs file_path, transform_matrix and, unless they stand at the top, fl_x or"
+                " camera_angle_x.",
+            ) from error
+        if camera is not None:
+            cameras[name] = camera
+    points_file = document.get("ply_file_path")
+    return Transforms(
+        photos,
+        cameras,
+        held_out,
+        points_file if isinstance(points_file, str) else None,
+        _applied(document),
+        masks,
+    )
+
+
+def find_photo(folder: Path, name: str) -> Path:
+    """Where a frame's photo is: some writers leave out the suffix or `images/`, or use backslashes. A photo that
+    is nowhere is said to be where the file says."""
+    named = folder / name
+    for place in dict.fromkeys((named, folder / name.replace("\\", "/"), folder / "images" / name)):
+        if place.is_file():
+            return place
+        if place.suffix.lower() not in IMAGE_SUFFIXES:
+            for suffix in (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES)):
+                if (candidate := place.with_name(place.name + suffix)).is_file():
+                    return candidate
+    return named
+
+
+def write_transforms(
+    path: Path,
+    cameras: dict[str, Camera],
+    held_out: Iterable[str],
+    points_file: str | None,
+    extra: dict,
+    masks: dict[str, str] | None = None,
+    frame_extra: dict[str, dict] | None = None,
+) -> None:
+    """Write cameras by photo path. Intrinsics that all frames share stand once at the top; `extra` is added there, and
+    `frame_extra` to the frames, by photo path.
+    `masks` are paths by photo path; they are only named when each photo has one, since nerfstudio takes no others."""
+    masks = masks if masks and masks.keys() >= cameras.keys() else {}
+    held_out = set(held_out)
+    used = _used_distortion(cameras.values())
+    frames: list[dict] = []
+    for name, camera in cameras.items():
+        matrix = camera.world_from_camera @ OPENCV_FROM_OPENGL
+        more = {**({"mask_path": masks[name]} if masks else {}), **(frame_extra or {}).get(name, {})}
+        frames.append({"file_path": name, **more, **_intrinsics(camera, used), "transform_matrix": matrix.tolist()})
+    shared = {key: frames[0][key] for key in (*_INTRINSICS, *used) if len({frame[key] for frame in frames}) == 1}
+    for frame in frames:
+        for key in shared:
+            del frame[key]
+    document = {"camera_model": "FULL_OPENCV" if "k4" in used else "OPENCV", **shared, **extra}
+    if points_file:
+        document["ply_file_path"] = points_file
+    document["train_filenames"] = [name for name in cameras if name not in held_out]
+    document["val_filenames"] = document["test_filenames"] = [name for name in cameras if name in held_out]
+    document["frames"] = frames
+    path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def is_own_capture(folder: Path) -> bool:
+    """Whether the capture in `folder` was rendered from a scene, and so can be made again."""
+    try:
+        return json.loads((folder / FILE_NAME).read_text(encoding="utf-8")).get("source") == SCENE_SOURCE
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _read_document(path: Path) -> dict:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CaptureError(f"{path} cannot be read as JSON ({error}).", "Export the capture again.") from error
+    frames = document.get("frames") if isinstance(document, dict) else None
+    if not isinstance(frames, list):
+        raise CaptureError(f"{path} is no capture: it has no list of frames.", "Choose a nerfstudio transforms.json.")
+    if not frames:
+        raise CaptureError(f"{path} has no frames.", "Capture at least two views first.")
+    return document
+
+
+def _with_held_out_split(path: Path, training: dict) -> tuple[dict, set[str]]:
+    """The frames of `transforms_train.json` with those of the test (else validation) file, which are held out."""
+    frames, held_out = (
+        [{**_shared(training), **frame} for frame in training["frames"] if isinstance(frame, dict)],
+        set(),
+    )
+    for name in SPLIT_NAMES[1:] if path.name == SPLIT_NAMES[0] else ():
+        if (path.parent / name).is_file():
+            other = _read_document(path.parent / name)
+            known = {frame.get("file_path") for frame in frames}
+            new = [
+                frame for frame in other["frames"] if isinstance(frame, dict) and frame.get("file_path") not in known
+            ]
+            frames += [{**_shared(other), **frame} for frame in new]
+            held_out = {frame["file_path"] for frame in new if isinstance(frame.get("file_path"), str)}
+            break
+    return {**training, "frames": frames}, held_out
+
+
+def _shared(document: dict) -> dict:
+    return {key: value for key, value in document.items() if key in (*_FOCAL, *_INTRINSICS, *_DISTORTION)}
+
+
+def _values_of(document: dict, frame: dict) -> dict:
+    """The frame's own values over the shared ones; a focal length of its own, in whatever form, replaces the shared."""
+    has_own_focal = any(key in frame for key in _FOCAL)
+    shared = {key: value for key, value in document.items() if not (has_own_focal and key in _FOCAL)}
+    return {**shared, **frame}
+
+
+def _said(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _applied(document: dict) -> np.ndarray:
+    try:
+        matrix = np.array(document.get("applied_transform", np.eye(3, 4)), dtype=np.float64)[:3] * float(
+            document.get("applied_scale", 1.0)
+        )
+    except (TypeError, ValueError):
+        return np.eye(3, 4)
+    return matrix if matrix.shape == (3, 4) and np.isfinite(matrix).all() else np.eye(3, 4)
+
+
+def _used_distortion(cameras: Iterable[Camera]) -> tuple[str, ...]:
+    """The coefficients to write: none, the four that every program knows, those with k3, or all of OpenCV's."""
+    places = [place for camera in cameras for place, value in enumerate(camera.distortion, start=1) if value]
+    last = max(places, default=0)
+    return _DISTORTION[: 0 if last == 0 else 4 if last <= 4 else 5 if last == 5 else 8]
+
+
+def _intrinsics(camera: Camera, distortion_keys: tuple[str, ...]) -> dict[str, float]:
+    distortion = dict(zip(_DISTORTION, (*camera.distortion, *[0.0] * 8), strict=False))
+    return {
+        **{key: getattr(camera, field) for key, field in _INTRINSICS.items()},
+        **{key: distortion[key] for key in distortion_keys},
+    }
+
+
+def _camera(values: dict, photo: Path) -> Camera | None:
+    model = str(values.get("camera_model") or "").upper()
+    if values.get("is_fisheye"):
+        model = "fisheye"
+    if model not in _MODELS:
+        raise CaptureError(
+            f"The camera model {model} of {photo.name} is not supported.",
+            "Undistort the photos first (ns-process-data, or 'colmap image_undistorter').",
+        )
+    pose = _pose(values["transform_matrix"])
+    width, height = values.get("w"), values.get("h")
+    if width is None or height is None:
+        if not photo.is_file():
+            return None
+        width, height = read_image_size(photo)
+    width, height = int(width), int(height)
+    focals = _focal(values, "x", width), _focal(values, "y", height)
+    known = [focal for focal in focals if focal is not None]
+    if not known:
+        raise KeyError("fl_x")
+    distortion = tuple(float(values.get(key) or 0.0) for key in _DISTORTION)
+    if distortion[5] and not any(distortion[6:]) and model != "FULL_OPENCV":
+        raise CaptureError(
+            f"The lens of {photo.name} has a k4 without k5 and k6, whose meaning differs between programs.",
+            "Undistort the photos first, or calibrate with the OPENCV model.",
+        )
+    return Camera(
+        width,
+        height,
+        known[0],
+        known[-1],
+        float(values.get("cx", width / 2)),
+        float(values.get("cy", height / 2)),
+        pose,
+        distortion if any(distortion) else (),
+    )
+
+
+def _focal(values: dict, axis: str, size_px: int) -> float | None:
+    """Focal length in pixels along one axis; None when nothing is said about it."""
+    if f"fl_{axis}" in values:
+        return float(values[f"fl_{axis}"])
+    angle = values.get(f"camera_angle_{axis}")
+    if angle is None and f"{axis}_fov" in values:
+        angle = math.radians(values[f"{axis}_fov"])
+    return None if angle is None else 0.5 * size_px / math.tan(0.5 * float(angle))
+
+
+def _pose(rows) -> np.ndarray:
+    """(4, 4) camera from world, OpenCV axes, from OpenGL's world from camera. What is no rotation stays none, so that
+    the check of the camera names it; one that is rounded becomes exact."""
+    matrix = np.array(rows, dtype=np.float64)
+    if matrix.shape == (3, 4):
+        matrix = np.vstack([matrix, [0, 0, 0, 1]])
+    if matrix.shape != (4, 4):
+        raise ValueError(f"transform_matrix is {' x '.join(map(str, matrix.shape))}")
+    if not np.isfinite(matrix).all():
+        return matrix
+    turn = matrix[:3, :3]
+    if np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0:
+        matrix[:3, :3] = nearest_rotation(turn)
+        inverse = np.eye(4)
+        inverse[:3, :3], inverse[:3, 3] = matrix[:3, :3].T, -matrix[:3, :3].T @ matrix[:3, 3]
+        return OPENCV_FROM_OPENGL @ inverse
+    return OPENCV_FROM_OPENGL @ matrix
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """`path` as a frame of a file in `folder` names it: relative, with forward slashes; whole on another drive."""
+    try:
+        return os.path.relpath(path, folder).replace(os.sep, "/")
+    except ValueError:
+        return path.as_posix()

@@ -1,0 +1,1 @@
+"""What is known of photo files without decoding them, and taking lens distortion out."""

@@ -1,0 +1,1 @@
+"""Where gaussians start: points of the capture, at random, and their colors."""

@@ -1,0 +1,149 @@
+"""Where the gaussians start. The trainer and Blender's "Show Seeds" both ask here, and so see the same."""
+
+import math
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ...errors import CaptureError
+from ...gaussians.cloud import GaussianCloud
+from ...gaussians.formats.splat_ply import read_points
+from ...gaussians.harmonics import coefficient_count, color_to_sh
+from ...gaussians.neighbors import distinct_points
+from ..capture import Capture, Points
+from .photo_colors import ReadPixels, color_points, read_photos
+from .random_points import random_points, sky_points
+
+SEEDS_FILE = "seeds.ply"  # in a capture's folder: chosen instead of the points that it came with
+THICKNESS = 0.1  # of the tangential size; thinner than that, gradients across the surface vanish
+SURFACE_OPACITY = 0.5  # at least, where a surface was measured; a lone point may be wrong and starts fainter
+RANDOM_COUNT = 30_000
+SKY_SHARE = 0.1  # of the other seeds
+SKY_COUNTS = (2_000, 50_000)  # at least, at most
+
+
+class SeedSettings(Protocol):
+    """What of a `TrainConfig` decides the seeds."""
+
+    @property
+    def seeds(self) -> str: ...
+    @property
+    def sky_seeds(self) -> bool: ...
+    @property
+    def seed_count(self) -> int: ...
+    @property
+    def max_gaussians(self) -> int: ...
+    @property
+    def seed_opacity(self) -> float: ...
+    @property
+    def sh_degree(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def first_gaussians(
+    capture: Capture, settings: SeedSettings, read_pixels: ReadPixels
+) -> tuple[GaussianCloud, list[tuple[str, str]]]:
+    """The gaussians that training on `capture` starts from, and what the user should know (sentence, remedy).
+
+    Photos are decoded by `read_pixels` only when colours are wanted from them.
+    """
+    notes = []
+    points = None if settings.seeds == "random" else chosen_points(capture)
+    if points is None and settings.seeds != "random":
+        notes.append(
+            (
+                "The capture has no points: training starts from random places that the cameras see.",
+                "Points of the surfaces make a better start: sample seeds from meshes, or add points3d.ply.",
+            )
+        )
+    wants_photos = points is None or settings.sky_seeds or bool(np.isnan(points.colors).any())
+    photos = read_photos(capture.training_views, read_pixels) if wants_photos else []
+    if points is None:
+        count = min(settings.max_gaussians, settings.seed_count or RANDOM_COUNT)
+        points = random_points(capture, photos, count, settings.seed)
+    if wants_photos:
+        points = Points(points.positions, color_points(points, photos), points.normals)
+    if settings.sky_seeds:
+        least, most = SKY_COUNTS
+        count = round(SKY_SHARE * min(len(points.positions), settings.max_gaussians))
+        sky = sky_points(capture, points, photos, min(max(count, least), most))
+        points = joined([points, sky])
+        if len(sky.positions) == 0:
+            notes.append(("No sky is seen in the photos, and no sky was added.", "Switch Sky Seeds off."))
+    return gaussians_from_points(points, settings), notes
+
+
+def gaussians_from_points(points: Points, settings: SeedSettings) -> GaussianCloud:
+    """One gaussian per point, without doubled points, as many as `settings` allow. Raises CaptureError: no points."""
+    count_limit = min(settings.max_gaussians, settings.seed_count or settings.max_gaussians)
+    points, spacing = thin_out(points, count_limit, settings.seed)
+    return gaussians_at(points, spacing, settings.seed_opacity, settings.sh_degree)
+
+
+def chosen_points(capture: Capture) -> Points | None:
+    """The seeds that were chosen for this capture, else the points that it came with; None when it has neither."""
+    file = Path(capture.folder) / SEEDS_FILE
+    points = Points(*read_points(file)) if file.is_file() else capture.points
+    return points if points is not None and len(points.positions) else None
+
+
+def joined(parts: list[Points]) -> Points:
+    """All points in one; normals are zero where a part has none."""
+    normals = None
+    if any(part.normals is not None for part in parts):
+        normals = np.concatenate(
+            [np.zeros_like(part.positions) if part.normals is None else part.normals for part in parts]
+        )
+    return Points(
+        np.concatenate([part.positions for part in parts]), np.concatenate([part.colors for part in parts]), normals
+    )
+
+
+def thin_out(points: Points, count_limit: int, seed: int) -> tuple[Points, np.ndarray]:
+    """The points without doubled ones, at most `count_limit` of them, and their spacing (P,).
+
+    Doubled points go before spacing is measured, since between them there is none.
+    Raises CaptureError when no point is left.
+    """
+    kept, spacing = distinct_points(points.positions)
+    if len(kept) == 0:
+        raise CaptureError("The capture has no points to start from.", "Capture a scene with surfaces in it.")
+    if len(kept) > count_limit:
+        kept = np.sort(np.random.default_rng(seed).choice(kept, count_limit, replace=False))
+        again, spacing = distinct_points(points.positions[kept])
+        kept = kept[again]
+    normals = None if points.normals is None else points.normals[kept]
+    return Points(points.positions[kept], points.colors[kept], normals), spacing
+
+
+def gaussians_at(points: Points, spacing: np.ndarray, opacity: float, sh_degree: int) -> GaussianCloud:
+    """One gaussian at each point, sized by its `spacing` (P,).
+
+    Points with normals become discs of `THICKNESS` in their surface (as surfels, Pfister et al. 2000), others spheres
+    (Kerbl et al. 2023, section 5). Colours that are not known become mid grey.
+    """
+    positions = np.asarray(points.positions, dtype=np.float64)
+    count = len(positions)
+    log_scales = np.repeat(np.log(spacing)[:, None], 3, axis=1)
+    quaternions = np.tile([1.0, 0.0, 0.0, 0.0], (count, 1))
+    opacities = np.full(count, opacity)
+    if points.normals is not None:
+        normals = np.asarray(points.normals, dtype=np.float64)
+        is_surface = np.any(normals, axis=1)
+        log_scales[is_surface, 2] += math.log(THICKNESS)
+        opacities[is_surface] = max(opacity, SURFACE_OPACITY)
+        quaternions[is_surface] = quaternions_to_normals(normals[is_surface])
+    colors = np.asarray(points.colors, dtype=np.float64)
+    sh = np.zeros((count, coefficient_count(sh_degree), 3))
+    sh[:, 0] = color_to_sh(np.where(np.isfinite(colors), colors, 0.5))
+    return GaussianCloud(positions, log_scales, quaternions, np.log(opacities / (1 - opacities)), sh)
+
+
+def quaternions_to_normals(normals: np.ndarray) -> np.ndarray:
+    """(P, 4) unit quaternions w, x, y, z that turn the +z axis to unit `normals` (P, 3) on the shortest way."""
+    quaternions = np.stack([1 + normals[:, 2], -normals[:, 1], normals[:, 0], np.zeros(len(normals))], axis=1)
+    opposite = quaternions[:, 0] < 1e-9
+    quaternions[opposite] = (0.0, 1.0, 0.0, 0.0)
+    return quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)

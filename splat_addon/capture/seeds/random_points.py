@@ -1,0 +1,169 @@
+"""Points at random where the cameras look, for captures without measured points, and on a far shell for the sky."""
+
+import math
+
+import numpy as np
+
+from ..camera import Camera
+from ..capture import Capture, Points
+from .photo_colors import Photo, color_points, is_seen, look_through
+
+CANDIDATES = 4  # for each point that is wanted
+MOST_CANDIDATES = 40  # where the photos show much of the space to be empty
+RARELY = 0.01
+ENOUGH_VIEWS = 3  # that see a point: fewer cannot tell its place
+SKY_DISTANCE = 10.0  # of the sky's shell, in radii of cameras and points
+LEAST_SKY = 0.05  # of the shell that is seen past everything else: less is gaps between points
+_PARALLEL = 0.02  # mean squared sine between the views below which they look the same way
+
+
+def random_points(capture: Capture, photos: list[Photo], count: int, seed: int) -> Points:
+    """At most `count` points that training views see, without normals; colours are the mean over the photos.
+
+    Even over the images and over the logarithm of depth. Of `CANDIDATES` times as many, those stay that no photo shows
+    to be empty and that the most views see, up to `ENOUGH_VIEWS`. Fewer than `count` only where nearly all is empty.
+    """
+    random = np.random.default_rng(seed)
+    cameras = [view.camera for view in capture.training_views]
+    ranges = depth_ranges(cameras, capture.points)
+    positions, seen_by, colors = np.empty((0, 3)), np.empty(0), np.empty((0, 3))
+    amount = CANDIDATES * count
+    for _ in range(2):  # the second time as many more as the first has shown to be needed
+        drawn = _in_frusta(cameras, ranges, amount, random)
+        left, seen, mean = look_through(drawn, photos)
+        positions, seen_by = np.concatenate([positions, drawn[left]]), np.concatenate([seen_by, seen])
+        colors = np.concatenate([colors, mean])
+        good = int((seen >= min(ENOUGH_VIEWS, len(photos))).sum())
+        if good < RARELY * amount:  # views that hardly overlap
+            good = len(left)
+        missing = count - good
+        if missing <= 0:
+            break
+        amount = min(math.ceil(1.2 * missing * amount / max(good, 1)), MOST_CANDIDATES * count)
+    shuffled = random.permutation(len(positions))  # so that no camera's points come first among equals
+    best = shuffled[np.argsort(-np.minimum(seen_by[shuffled], ENOUGH_VIEWS), kind="stable")][:count]
+    return Points(positions[best], colors[best])
+
+
+def _in_frusta(cameras, ranges, count: int, random: np.random.Generator) -> np.ndarray:
+    """(count, 3) places, of which each camera sees its share between its two depths."""
+    shares = np.diff(np.arange(len(cameras) + 1) * count // len(cameras))
+    places = [
+        _in_frustum(camera, near, far, int(share), random)
+        for camera, (near, far), share in zip(cameras, ranges, shares, strict=True)
+        if share
+    ]
+    return np.concatenate(places)
+
+
+def _in_frustum(camera: Camera, near: float, far: float, count: int, random: np.random.Generator) -> np.ndarray:
+    """(count, 3) places that the camera sees between two depths; candidates that the lens bends out are drawn anew."""
+    found: list[np.ndarray] = []
+    missing = count
+    for _ in range(20):
+        pixels = random.random((missing, 2)) * (camera.width, camera.height)
+        depths = near * (far / near) ** random.random(missing)
+        slopes = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+        in_camera = np.concatenate([slopes, np.ones((missing, 1))], axis=1) * depths[:, None]
+        places = in_camera @ camera.camera_from_world[:3, :3] + camera.position
+        found.append(places[is_seen(camera, places)])
+        missing = count - sum(map(len, found))
+        if missing <= 0:
+            break
+    places = np.concatenate(found)
+    return np.resize(places, (count, 3)) if len(places) else np.tile(camera.position, (count, 1))
+
+
+def depth_ranges(cameras: list[Camera], points: Points | None) -> list[tuple[float, float]]:
+    """Nearest and farthest depth of what each camera looks at: from the points if there are some, else guessed from how
+    the cameras stand.
+
+    Cameras around an object: their axes meet at it. Otherwise (they look the same way, or outwards) depth is known only
+    in terms of how far apart they stand.
+    """
+    if points is not None and len(points.positions) >= 10:
+        sample = points.positions[:: -(-len(points.positions) // 20_000)]
+        depths = [camera.project(sample)[1][is_seen(camera, sample)] for camera in cameras]
+        known = [each for each in depths if len(each) >= 10]
+        if known:
+            together = np.concatenate(known)
+            return [_spread(each if len(each) >= 10 else together) for each in depths]
+    focus = meeting_point(cameras)
+    if focus is not None:
+        ahead = np.array([camera.project(focus[None])[1][0] for camera in cameras])
+        ahead = np.where(ahead > 0, ahead, np.median(ahead))
+        return [(0.3 * float(depth), 2.5 * float(depth)) for depth in ahead]
+    radius = _radius(np.stack([camera.position for camera in cameras]))
+    return [(0.2 * radius, 20.0 * radius)] * len(cameras)
+
+
+def _spread(depths: np.ndarray) -> tuple[float, float]:
+    near, far = np.percentile(depths, (2, 98))
+    return 0.9 * float(near), 1.1 * float(far)
+
+
+def meeting_point(cameras: list[Camera]) -> np.ndarray | None:
+    """(3,) the place nearest to all optical axes; None when it is not in front of most cameras, or they do not meet."""
+    positions = np.stack([camera.position for camera in cameras])
+    forward = np.stack([camera.camera_from_world[2, :3] for camera in cameras])
+    across = np.eye(3) - forward[:, :, None] * forward[:, None, :]
+    matrix = across.mean(axis=0)
+    if np.linalg.eigvalsh(matrix)[0] < _PARALLEL:
+        return None
+    focus = np.linalg.solve(matrix, np.einsum("cij,cj->i", across, positions) / len(cameras))
+    offset = focus - positions
+    ahead = (offset * forward).sum(axis=1)
+    beside = np.linalg.norm(offset - ahead[:, None] * forward, axis=1)
+    meets = (ahead > 0).mean() > 0.8 and np.median(beside) < 0.5 * np.median(ahead)
+    return focus if meets else None
+
+
+def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int) -> Points:
+    """About `count` points on a far sphere around cameras and points, where training views see it past everything
+    else. Fewer, or none, where the photos are transparent or full."""
+    cameras = [view.camera for view in capture.training_views]
+    center = np.mean([camera.position for camera in cameras], axis=0)
+    radius = SKY_DISTANCE * sky_radius_unit(cameras, points, center)
+    directions = _even_directions(4096)
+    share = max(_seen(cameras, center + radius * directions).mean(), 1e-3)
+    shell = center + radius * _even_directions(min(int(count / share), 100 * count))
+    shell = shell[_seen(cameras, shell)]
+    everything = Points(
+        np.concatenate([points.positions, shell]),
+        np.concatenate([np.zeros((len(points.positions), 3)), np.full((len(shell), 3), np.nan)]),
+    )
+    colors = color_points(everything, photos)[len(points.positions) :]
+    is_visible = np.isfinite(colors).all(axis=1)
+    if is_visible.mean() < LEAST_SKY:
+        is_visible[:] = False
+    return Points(shell[is_visible], colors[is_visible])
+
+
+def sky_radius_unit(cameras: list[Camera], points: Points, center: np.ndarray) -> float:
+    """How far cameras and (nearly all) points reach from `center`."""
+    reach = _radius(np.stack([camera.position for camera in cameras]))
+    if len(points.positions):
+        reach = max(reach, float(np.percentile(np.linalg.norm(points.positions - center, axis=1), 98)))
+    return reach
+
+
+def _radius(positions: np.ndarray) -> float:
+    """The largest distance from the middle; 1 for cameras at one place, which give no scale."""
+    radius = float(np.linalg.norm(positions - positions.mean(axis=0), axis=1).max())
+    return radius if radius > 1e-6 else 1.0
+
+
+def _seen(cameras: list[Camera], positions: np.ndarray) -> np.ndarray:
+    result = np.zeros(len(positions), dtype=bool)
+    for camera in cameras:
+        result |= is_seen(camera, positions)
+    return result
+
+
+def _even_directions(count: int) -> np.ndarray:
+    """(count, 3) unit vectors spread evenly (spherical Fibonacci points, Keinert et al. 2015)."""
+    index = np.arange(count) + 0.5
+    height = 1 - 2 * index / count
+    turn = np.pi * (1 + 5**0.5) * index
+    radius = np.sqrt(1 - height**2)
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn), height], axis=1)

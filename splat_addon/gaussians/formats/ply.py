@@ -1,0 +1,218 @@
+"""The PLY format itself: header, and records in blocks, of any scalar types in any order, binary or text.
+
+Elements before the one that is read are skipped, bytes behind it are ignored.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ...errors import SplatFileError
+
+BLOCK_ROWS = 4096  # a block of splats with all harmonics, 1 MB, stays in the processor's cache
+_NUMPY_TYPES = {
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
+    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
+    "double": "f8", "float64": "f8",
+}  # fmt: skip
+_PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
+_BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
+_LONGEST_HEADER = 1 << 20
+
+
+@dataclass(frozen=True)
+class PlyElement:
+    """One kind of record: how many, and their columns by name. `dtype` is None when it holds lists."""
+
+    name: str
+    count: int
+    dtype: np.dtype | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in the order of the file."""
+        return (self.dtype.names or ()) if self.dtype is not None else ()
+
+
+@dataclass(frozen=True)
+class PlyFile:
+    """An opened header. The records are read when they are asked for."""
+
+    path: Path
+    is_text: bool
+    elements: tuple[PlyElement, ...]
+    body: int  # where the first record begins, bytes
+    comments: tuple[str, ...] = ()
+
+    def element(self, name: str) -> PlyElement | None:
+        """The element of that name, if there is one."""
+        return next((element for element in self.elements if element.name == name), None)
+
+    def blocks(self, name: str, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
+        """The records of an element as structured arrays of at most `rows`. Raises SplatFileError when cut short."""
+        element = self.element(name)
+        if element is None or element.dtype is None:
+            raise SplatFileError(
+                f"{self.path.name} holds no readable '{name}' records.", "Export it again as a plain vertex PLY."
+            )
+        done = 0
+        try:
+            with open(self.path, "rb") as file:
+                self._skip_to(file, name)
+                while done < element.count:
+                    wanted = min(rows, element.count - done)
+                    block = _text_block(file, element.dtype, wanted) if self.is_text else _block(file, element, wanted)
+                    done += len(block)
+                    if len(block):
+                        yield block
+                    if len(block) < wanted:
+                        break
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        if done < element.count:
+            what = "points" if name == "vertex" else f"'{name}' records"
+            raise SplatFileError(
+                f"{self.path.name} promises {element.count} {what} and holds {done}.",
+                "It was cut short: copy or export it again.",
+            )
+
+    def read(self, name: str) -> np.ndarray:
+        """All records of an element."""
+        element = self.element(name)
+        found = list(self.blocks(name))
+        return np.concatenate(found) if found else np.empty(0, element.dtype if element else None)
+
+    def _skip_to(self, file: BinaryIO, name: str) -> None:
+        file.seek(self.body)
+        for element in self.elements:
+            if element.name == name:
+                return
+            if self.is_text:
+                for _ in islice(file, element.count):
+                    pass
+            elif element.dtype is None:
+                raise SplatFileError(
+                    f"{self.path.name} has lists before its '{name}' records.",
+                    "Export it again as a plain vertex PLY.",
+                )
+            else:
+                file.seek(element.count * element.dtype.itemsize, os.SEEK_CUR)
+
+
+def open_ply(path: Path) -> PlyFile:
+    """Read the header. Raises SplatFileError when the file is no PLY or its header makes no sense."""
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_LONGEST_HEADER)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    end = start.find(b"end_header")
+    newline = start.find(b"\n", end)
+    if not start.startswith(b"ply") or end < 0:
+        raise SplatFileError(f"{path.name} is no PLY file.", "Choose a file that begins with 'ply'.")
+    body = newline + 1 if newline >= 0 else len(start)
+    lines = start[:end].decode("ascii", "replace").splitlines()[1:]
+    try:
+        order, elements = _parse(lines)
+    except (ValueError, KeyError, IndexError) as error:
+        raise SplatFileError(
+            f"The header of {path.name} is not one this add-on reads.", "Export it again as a plain vertex PLY."
+        ) from error
+    comments = tuple(line.strip()[len("comment ") :] for line in lines if line.strip().startswith("comment "))
+    return PlyFile(path, order == "=", elements, body, comments)
+
+
+def _parse(lines: list[str]) -> tuple[str, tuple[PlyElement, ...]]:
+    """Byte order and elements of a header; ValueError, KeyError or IndexError when it makes no sense."""
+    order = ""
+    found: list[tuple[str, int, list[tuple[str, str]], list[bool]]] = []
+    for line in lines:
+        words = line.split()
+        if not words or words[0] in ("comment", "obj_info"):
+            continue
+        if words[0] == "format":
+            order = _BYTE_ORDERS[words[1]]
+        elif words[0] == "element":
+            found.append((words[1], int(words[2]), [], []))
+        elif words[0] == "property" and words[1] == "list":
+            found[-1][3].append(True)
+        elif words[0] == "property":
+            found[-1][2].append((words[2], _NUMPY_TYPES[words[1]]))
+    if not order or any(count < 0 for _, count, _, _ in found):
+        raise ValueError("no format or a negative count")
+    elements = []
+    for name, count, fields, lists in found:
+        dtype = None if lists or not fields else np.dtype([(field, order + kind) for field, kind in fields])
+        elements.append(PlyElement(name, count, dtype))
+    return order, tuple(elements)
+
+
+def _block(file: BinaryIO, element: PlyElement, rows: int) -> np.ndarray:
+    assert element.dtype is not None
+    return np.fromfile(file, element.dtype, rows)
+
+
+def _text_block(file: BinaryIO, dtype: np.dtype, rows: int) -> np.ndarray:
+    names = dtype.names or ()
+    values = []
+    for line in islice(file, rows):
+        words = line.split()[: len(names)]
+        if len(words) < len(names):
+            break
+        values.append(words)
+    block = np.empty(len(values), dtype)
+    try:
+        table = np.array(values).reshape(len(values), len(names)).astype(np.float64)
+    except ValueError:  # what is no number ends the file
+        return block[:0]
+    for index, name in enumerate(names):
+        block[name] = table[:, index]
+    return block
+
+
+def as_matrix(block: np.ndarray) -> np.ndarray:
+    """A block of records as (rows, columns) float32; no copy where the file holds just that."""
+    dtype = block.dtype
+    kinds = {dtype[name] for name in dtype.names or ()}
+    if len(kinds) == 1:
+        return block.view(kinds.pop()).reshape(len(block), -1).astype(np.float32, copy=False)
+    matrix = np.empty((len(block), len(dtype.names or ())), np.float32)
+    for index, name in enumerate(dtype.names or ()):
+        matrix[:, index] = block[name]
+    return matrix
+
+
+def write_ply(
+    path: Path, dtype: np.dtype, count: int, blocks: Iterator[np.ndarray], comments: Sequence[str] = ()
+) -> None:
+    """Write `count` vertices, binary: aside first and then moved into place, so that no reader sees half a file.
+
+    Raises SplatFileError when the place cannot be written; what was there before then stays.
+    """
+    path = Path(path)
+    header = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
+    header.append(f"element vertex {count}")
+    header += [f"property {_PLY_TYPES[dtype[name].str]} {name}" for name in dtype.names or ()]
+    aside = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(aside, "wb") as file:
+            file.write(("\n".join(header) + "\nend_header\n").encode("ascii"))
+            for block in blocks:
+                file.write(np.ascontiguousarray(block).view(np.uint8).data)
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise SplatFileError(
+            f"{path} cannot be written ({error.strerror}).", "Choose a folder that can be written and has space."
+        ) from error
+
+
+def _unreadable(path: Path, error: OSError) -> SplatFileError:
+    return SplatFileError(f"{path} cannot be read ({error.strerror}).", "Choose a PLY file that exists.")

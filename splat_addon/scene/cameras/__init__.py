@@ -1,0 +1,1 @@
+"""Blender's cameras and the capture's: conversion, rigs, shots, looking through one."""

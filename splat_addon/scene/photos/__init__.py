@@ -1,0 +1,1 @@
+"""A photo capture in the scene: cameras with their photos, and sparse points."""

@@ -1,0 +1,299 @@
+"""The process that renders a capture: another Blender with a copy of the .blend, started by `launch.py`.
+
+Standard output carries events, standard input commands (see `run/events.py`). An image is written aside and then moved
+into place, so that this process may end at any moment, and what is finished can be kept.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...capture.camera import Camera
+from ...capture.capture import held_out_indices
+from ...capture.formats.transforms import FILE_NAME, SCENE_SOURCE, write_transforms
+from ...errors import CaptureError, SplatError
+from ...run.events import PROTOCOL, Event, Failed, Finished, Progressed, Started, Warned
+from ...run.folder import write_json
+from ...run.render_folder import PARTIAL, RenderFolder, RenderPlan, Shot
+from ...run.wire import Wire, take_standard_output
+from ..cameras.shots import export_cameras, set_frame
+from ..seeds.surfaces import SURFACE_TYPES
+from . import image_settings, passes
+from .fingerprint import scene_fingerprint
+
+POINTS_FILE = "points3d.ply"
+
+
+def main(capture: str) -> int:
+    """0 when the capture is complete, 1 when it failed; the last event says how."""
+    events_to = take_standard_output()
+    folder = RenderFolder(Path(capture))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
+    render = CaptureRender(folder)
+    with render.lock:  # a command may be waiting already
+        render.wire = Wire(folder, events_to, sys.stdin, render.obey)
+    last = render.run()
+    with render.lock:
+        render.wire.send(last)
+    return 1 if isinstance(last, Failed) else 0
+
+
+class CaptureRender:
+    """One capture being rendered. `lock` is held while an event is sent or files that belong together are moved."""
+
+    wire: Wire
+
+    def __init__(self, folder: RenderFolder):
+        self.folder = folder
+        self.lock = threading.Lock()
+        self.done = 0
+        self._has_started = self._is_complete = False
+        self._began = time.monotonic()
+
+    def obey(self, command: str) -> None:
+        """Called in the listening thread, also when the parent is gone: nothing is lost by ending at once."""
+        if command == "stop":
+            with self.lock:
+                if self._is_complete:
+                    return
+                if not self._has_started:
+                    self.wire.send(Started(PROTOCOL, "", 0, 0, 0, 0, os.getpid()))
+                self.wire.send(Finished(self.done, True, 0, time.monotonic() - self._began))
+                os._exit(0)
+
+    def run(self) -> Event:
+        """Render, and return the last event, whatever happens."""
+        try:
+            return self._capture()
+        except SplatError as error:
+            return Failed(error.message, f"{error.remedy} {self.folder.what_is_left()}")
+        except OSError as error:
+            traceback.print_exc()
+            return Failed(
+                f"The capture folder {self.folder.capture} cannot be written ({error.strerror}).",
+                f"Choose a folder that can be written and has space. {self.folder.what_is_left()}",
+            )
+        except Exception as error:
+            traceback.print_exc()
+            return Failed(
+                f"Rendering met an error it did not expect ({type(error).__name__}: {error}).",
+                f"{self.folder.what_is_left()} Please report it with {self.folder.log_file}.",
+            )
+
+    def _capture(self) -> Event:
+        folder = self.folder
+        plan = RenderPlan.read(folder.plan_file)
+        scene = open_scene(folder, plan)
+        objects = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
+        used = [objects[name] for name in dict.fromkeys(shot.camera for shot in plan.shots) if name in objects]
+        notes = image_settings.set_up(scene, plan, used)
+        cameras = export_cameras(scene, plan.shots)
+        held_out = held_out_photos(plan)
+        kept = self._keep_finished(scene, plan, cameras, {item.name_full for item in used})
+        training = len(plan.shots) - len(held_out)
+        self._send(Started(PROTOCOL, engine_name(scene), len(plan.shots), training, len(held_out), 0, os.getpid()))
+        for note in (*notes, *notes_on_motion(scene, plan)):
+            self._send(Warned(note))
+        if kept:
+            self._send(Warned(f"{len(kept)} finished images of the interrupted capture are kept."))
+        wanted = [shot for shot in plan.shots if shot.photo not in kept]
+        self.done = len(kept)
+        writer = passes.PassWriter(scene, plan, folder.path) if plan.depth or plan.normals else None
+        began = time.monotonic()
+        for index, shot in enumerate(wanted):
+            self._tell_progress(len(plan.shots), index, time.monotonic() - began)
+            set_frame(scene, shot.frame)
+            scene.camera = objects[shot.camera]
+            render_still(scene, shot, folder.path, writer)
+            self.done += 1
+        require_something_visible([folder.path / shot.photo for shot in plan.shots])
+        with self.lock:
+            write_models(folder, plan, cameras, held_out)
+            move_into_place(folder)
+            folder.remove()
+            self._is_complete = True
+        return Finished(len(plan.shots), False, 0, time.monotonic() - self._began)
+
+    def _keep_finished(self, scene, plan: RenderPlan, cameras: dict[str, Camera], without: set[str]) -> set[str]:
+        """The photos that an interrupted capture has left and that would be the same; all others are deleted."""
+        path = self.folder.path
+        set_frame(scene, plan.shots[0].frame)
+        scene_state = scene_fingerprint(without)
+        shots = {shot.photo: [shot.frame, camera_text(cameras[shot.photo])] for shot in plan.shots}
+        try:
+            before = json.loads(self.folder.state_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = {}
+        kept = set()
+        if before.get("scene") == scene_state:
+            wanted = [name for name, is_wanted in (("depths", plan.depth), ("normals", plan.normals)) if is_wanted]
+            for photo, camera in shots.items():
+                others = [path / name / passes.pass_name(photo) for name in wanted]
+                is_whole = all(file.is_file() for file in (path / photo, *others))
+                if is_whole and before.get("cameras", {}).get(photo) == camera:
+                    kept.add(photo)
+        for file in (path / "images").glob("*"):
+            if f"images/{file.name}" not in kept:
+                file.unlink()
+        write_json(self.folder.state_file, {"scene": scene_state, "cameras": shots})
+        for name in ("images", "depths", "normals"):
+            (path / name).mkdir(exist_ok=True)
+        return kept
+
+    def _tell_progress(self, total: int, rendered: int, seconds: float) -> None:
+        rate = rendered / seconds if rendered and seconds > 0 else math.nan
+        left = (total - self.done) / rate
+        self._send(Progressed(self.done, math.nan, 0, rate, left, "rendering", self.done / total))
+
+    def _send(self, event: Event) -> None:
+        with self.lock:
+            self._has_started = True
+            self.wire.send(event)
+
+
+def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
+    """Open the copy, with the pixels that were not saved in it, and make the plan's scene the context's."""
+    if not hasattr(bpy.types.Scene, "cycles"):
+        with suppress(RuntimeError):
+            bpy.ops.preferences.addon_enable(module="cycles")
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(folder.blend_file), load_ui=False, use_scripts=plan.use_scripts)
+    except RuntimeError as error:
+        raise CaptureError(
+            f"The copy of the scene cannot be opened ({error}).", "Save the file and try again."
+        ) from error
+    scene = next((scene for scene in bpy.data.scenes if scene.name_full == plan.scene), None)
+    if scene is None:
+        raise CaptureError(f"The scene '{plan.scene}' is not in the copy.", "Capture again.")
+    window = bpy.context.window_manager.windows[0] if len(bpy.context.window_manager.windows) else None
+    if window is not None and window.scene != scene:
+        window.scene = scene
+    for name, file in plan.unsaved_images:
+        image = next((image for image in bpy.data.images if image.name_full == name), None)
+        if image is not None:
+            image.source = "FILE"
+            image.filepath = str(folder.path / file)
+            image.reload()
+    return scene
+
+
+def engine_name(scene: bpy.types.Scene) -> str:
+    """The name of the render engine as users know it."""
+    engine = scene.render.engine
+    return {"CYCLES": "Cycles", "BLENDER_WORKBENCH": "Workbench"}.get(
+        engine, "EEVEE" if engine.startswith("BLENDER_EEVEE") else engine
+    )
+
+
+def notes_on_motion(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
+    """A sentence about things that move between the first, the middle and the last image."""
+    frames = [shot.frame for shot in plan.shots]
+    moving: set[str] = set()
+    before: dict[str, Any] = {}
+    for frame in dict.fromkeys((frames[0], frames[len(frames) // 2], frames[-1])):
+        set_frame(scene, frame)
+        now = {item.name: item.matrix_world.copy() for item in scene.objects if item.type in (*SURFACE_TYPES, "LIGHT")}
+        moving |= {name for name, matrix in before.items() if now[name] != matrix}
+        before = now
+    if not moving:
+        return []
+    names = image_settings.some(sorted(moving))
+    return [f"While the images are made, {names} moved: splats hold still. Capture at one frame, or stop the motion."]
+
+
+def held_out_photos(plan: RenderPlan) -> set[str]:
+    """The photos that are marked; when none is, every n-th by name."""
+    marked = {shot.photo for shot in plan.shots if shot.is_held_out}
+    if marked:
+        return marked
+    names = sorted(shot.photo for shot in plan.shots)
+    return {names[index] for index in held_out_indices(len(names), plan.hold_out_every)}
+
+
+def camera_text(camera: Camera) -> str:
+    """The numbers of a camera, for comparison."""
+    numbers = [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, *camera.camera_from_world.flat]
+    return " ".join(f"{number:.9g}" for number in numbers)
+
+
+def render_still(scene: bpy.types.Scene, shot: Shot, work: Path, writer: "passes.PassWriter | None") -> None:
+    """Render the scene's camera into `work`, aside first. Raises CaptureError."""
+    target = work / shot.photo
+    aside = target.with_name(target.stem + PARTIAL)
+    scene.render.filepath = str(aside)
+    remedy = "Render this camera with F12 to see what is wrong."
+    try:
+        if writer is not None:
+            writer.prepare()
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        said = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
+        raise CaptureError(f"Rendering '{shot.camera}' failed: {said}.", remedy) from error
+    if not aside.is_file():
+        raise CaptureError(f"Rendering '{shot.camera}' made no image.", remedy)
+    if writer is not None:
+        writer.collect(shot.photo)
+    try:
+        os.replace(aside, target)
+    except OSError as error:
+        raise CaptureError(f"The image of '{shot.camera}' cannot be saved ({error.strerror}).", remedy) from error
+
+
+def require_something_visible(images: list[Path]) -> None:
+    """A capture of nothing would train without complaint: look at some of its images."""
+    for path in images[:: max(1, len(images) // 6)]:
+        image = bpy.data.images.load(str(path))
+        pixels = np.empty(image.size[0] * image.size[1] * 4, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+        bpy.data.images.remove(image)
+        if pixels[3::4].any():
+            return
+    raise CaptureError(
+        "Nothing of the scene is visible in these views.",
+        "Check that the objects are enabled in renders, not tiny, and within the cameras' clipping range.",
+    )
+
+
+def write_models(folder: RenderFolder, plan: RenderPlan, cameras: dict[str, Camera], held_out: set[str]) -> None:
+    """`transforms.json` in the work folder."""
+    extra = {"view_transform": image_settings.VIEW_TRANSFORM, "color_space": "sRGB", "source": SCENE_SOURCE}
+    if any(shot.is_held_out for shot in plan.shots):
+        extra["held_out_by"] = "mark"
+    files = {
+        photo: {
+            key: f"{name}/{passes.pass_name(photo)}"
+            for key, name, is_wanted in (
+                ("depth_file_path", "depths", plan.depth),
+                ("normal_file_path", "normals", plan.normals),
+            )
+            if is_wanted
+        }
+        for photo in cameras
+    }
+    ordered = {name: cameras[name] for name in sorted(cameras)}
+    points = POINTS_FILE if (folder.path / POINTS_FILE).is_file() else None
+    write_transforms(folder.path / FILE_NAME, ordered, held_out, points, extra, frame_extra=files)
+
+
+def move_into_place(folder: RenderFolder) -> None:
+    """Swap the finished capture in, the list of cameras last; other files of the capture folder are left alone."""
+    work, capture = folder.path, folder.capture
+    for name in ("images", "depths", "normals"):
+        if (capture / name).exists():
+            os.replace(capture / name, work / f"{name}.old")
+        if (work / name).is_dir() and any((work / name).iterdir()):
+            os.replace(work / name, capture / name)
+    for name in (POINTS_FILE, FILE_NAME):
+        if (work / name).is_file():
+            os.replace(work / name, capture / name)

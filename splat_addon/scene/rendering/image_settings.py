@@ -1,0 +1,169 @@
+"""How training images are made: the settings of the copy that is rendered, and sentences about what was switched off.
+
+Nothing here is given back: it runs on the copy, in the process that renders (see `child.py`).
+"""
+
+from typing import Any
+
+import bpy
+
+from ...run.render_folder import RenderPlan
+from ..splats.data import is_splats
+
+VIEW_TRANSFORM = "Standard"
+
+
+def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Object]) -> list[str]:
+    """Make `scene` render what training needs; return a sentence for everything of the artist's that is left out.
+
+    Images become RGBA, 8 bit, the sRGB encoding of the Standard view over a transparent film, sharp everywhere.
+    """
+    notes = [*_lens_notes(scene, cameras), *_image_notes(scene, plan)]
+    for item in cameras:
+        item.data.dof.use_dof = False
+    for marker in scene.timeline_markers:
+        marker.camera = None  # else the scene's camera changes with the frame
+    for item in scene.objects:
+        if is_splats(item):
+            item.hide_render = True
+    _set_up_film(scene, plan)
+    _set_up_samples(scene, plan)
+    notes += without_missing_denoiser(scene, has_denoiser())
+    assign(
+        scene.render.image_settings,
+        media_type="IMAGE",
+        file_format="PNG",
+        color_mode="RGBA",
+        color_depth="8",
+        compression=15,
+        color_management="FOLLOW_SCENE",
+    )
+    assign(scene.display_settings, display_device="sRGB")
+    assign(
+        scene.view_settings,
+        view_transform=VIEW_TRANSFORM,
+        look="None",
+        exposure=0.0,
+        gamma=1.0,
+        use_curve_mapping=False,
+        use_white_balance=False,
+    )
+    return notes
+
+
+def has_denoiser() -> bool:
+    """Whether this Blender's Cycles was built with a denoiser for every machine; some distributions' is not."""
+    try:
+        import _cycles
+    except ImportError:
+        return False
+    return bool(getattr(_cycles, "with_openimagedenoise", True))
+
+
+def without_missing_denoiser(scene: bpy.types.Scene, is_there: bool) -> list[str]:
+    """Switch denoising off where Cycles would refuse to render with it, and say so."""
+    if is_there or scene.render.engine != "CYCLES" or not scene.cycles.use_denoising:
+        return []
+    scene.cycles.use_denoising = False
+    return ["Denoising was switched off: this Blender was built without it. More samples make up for it."]
+
+
+def assign(owner: Any, **values: Any) -> None:
+    """Set attributes of a Blender struct, in order; those that this version of Blender lacks are left out."""
+    for name, value in values.items():
+        if hasattr(owner, name):
+            setattr(owner, name, value)
+
+
+def _lens_notes(scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> list[str]:
+    notes = []
+    blurred = [item.name for item in cameras if item.data.dof.use_dof]
+    if blurred:
+        notes.append(f"Depth of field of {some(blurred)} was switched off: splats need sharp photos.")
+    if scene.render.use_motion_blur:
+        notes.append("Motion blur was switched off: splats need sharp photos.")
+    if scene.render.use_multiview:
+        notes.append("Stereoscopy was switched off: each image has one camera.")
+    return notes
+
+
+def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
+    render, view = scene.render, scene.view_settings
+    notes = []
+    is_whole = plan.resolution is not None
+    if render.use_border and (is_whole or not render.use_crop_to_border):
+        notes.append("The render region was switched off: the whole image is rendered.")
+    if render.use_compositing and _has_compositing(scene):
+        notes.append("Compositing was switched off: it may differ between views.")
+    if render.use_sequencer and scene.sequence_editor is not None and _has_strips(scene.sequence_editor):
+        notes.append("The sequencer was switched off: its strips are no view of the scene.")
+    if render.use_stamp:
+        notes.append("Metadata is not burned into the images.")
+    view_is_plain = (view.view_transform, view.look, view.exposure, view.gamma) == (VIEW_TRANSFORM, "None", 0.0, 1.0)
+    if not view_is_plain or view.use_curve_mapping or getattr(view, "use_white_balance", False):
+        notes.append(
+            f"The view transform {view.view_transform} was replaced by {VIEW_TRANSFORM}: "
+            "splats come back in the scene's own colours."
+        )
+    layers = [layer.name for layer in scene.view_layers if layer.use]
+    if len(layers) > 1:
+        notes.append(f"Of several view layers only {some(layers[:1])} is seen.")
+    return notes
+
+
+def some(names: list[str]) -> str:
+    """The first names of a list, for a sentence."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"'{name}'" for name in names[:3]) + more
+
+
+def _has_compositing(scene: bpy.types.Scene) -> bool:
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group is not None
+    return scene.use_nodes and scene.node_tree is not None
+
+
+def _has_strips(editor: bpy.types.SequenceEditor) -> bool:
+    strips: Any = getattr(editor, "strips", None) or getattr(editor, "sequences", None)
+    return bool(strips)
+
+
+def _set_up_film(scene: bpy.types.Scene, plan: RenderPlan) -> None:
+    render: Any = scene.render
+    if plan.engine:
+        render.engine = plan.engine
+    if plan.resolution is not None:
+        render.resolution_x, render.resolution_y = plan.resolution
+        render.resolution_percentage = 100
+    keeps_crop = plan.resolution is None and render.use_border and render.use_crop_to_border
+    first_used = next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+    for layer in scene.view_layers:
+        layer.use = layer == first_used
+    assign(
+        render,
+        film_transparent=True,
+        use_border=keeps_crop,
+        use_compositing=False,
+        use_sequencer=False,
+        use_motion_blur=False,
+        use_multiview=False,
+        use_stamp=False,
+        dither_intensity=0.0,
+        use_overwrite=True,
+        use_placeholder=False,
+        use_file_extension=True,
+        use_persistent_data=True,
+    )
+
+
+def _set_up_samples(scene: bpy.types.Scene, plan: RenderPlan) -> None:
+    engine = scene.render.engine
+    if engine == "CYCLES":
+        scene.cycles.film_transparent_glass = False
+        if plan.samples:
+            assign(
+                scene.cycles, samples=plan.samples, use_denoising=plan.use_denoising, use_adaptive_sampling=True,
+                time_limit=0.0,
+            )  # fmt: skip
+    elif engine.startswith("BLENDER_EEVEE") and plan.samples:
+        scene.eevee.taa_render_samples = plan.samples

@@ -1,0 +1,114 @@
+"""Starting the render of a scene into a capture folder: the copy of the .blend, the plan, and the process."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...capture.capture import Points
+from ...capture.formats.transforms import FILE_NAME, is_own_capture
+from ...errors import CaptureError
+from ...gaussians.formats.splat_ply import write_points
+from ...run.process import ChildProcess, clean_environment
+from ...run.render_folder import RenderFolder, RenderPlan
+
+POINTS_FILE = "points3d.ply"
+START_LIMIT_S = 1800.0  # opening a heavy file takes its time
+_PACKAGE_ROOT = Path(__file__).resolve().parents[3]
+
+
+def start_render(plan: RenderPlan, points: Points, capture: Path) -> ChildProcess:
+    """Save a copy of the open file below `capture` and let another Blender render `plan` from it.
+
+    An earlier capture stays until the new one is complete, and images of an interrupted one are kept if they would be
+    the same. Raises CaptureError; then nothing was started.
+    """
+    folder = RenderFolder(Path(capture))
+    require_own_place(folder.capture)
+    try:
+        (folder.path / "images").mkdir(parents=True, exist_ok=True)
+        folder.events_file.unlink(missing_ok=True)
+        folder.log_file.unlink(missing_ok=True)
+        write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
+        unsaved = _save_painted_images(folder.path)
+        RenderPlan(**{**vars(plan), "unsaved_images": unsaved}).write(folder.plan_file)
+        _save_copy(folder.blend_file)
+    except OSError as error:
+        raise CaptureError(
+            f"The capture folder {capture} cannot be written ({error.strerror}).",
+            "Choose a folder that can be written and has space.",
+        ) from error
+    return ChildProcess(
+        render_command(folder),
+        folder,
+        clean_environment(),
+        START_LIMIT_S,
+        "The Blender that renders",
+        "Restart Blender and capture again",
+    )
+
+
+def render_command(folder: RenderFolder) -> list[str]:
+    """The command line that renders `folder`: this Blender without a window, or its Python where it is a module.
+
+    The extension is not installed there under a name to rely on, so it is imported by its place under a private one.
+    """
+    package = "splat_training_render"
+    code = (
+        f"import sys, types; package = types.ModuleType({package!r}); package.__path__ = [{str(_PACKAGE_ROOT)!r}]; "
+        f"sys.modules[{package!r}] = package; import bpy; "
+        f"from {package}.splat_addon.scene.rendering.child import main; sys.exit(main({str(folder.capture.resolve())!r}))"
+    )
+    if bpy.app.binary_path:
+        return [bpy.app.binary_path, "--background", "--python-exit-code", "1", "--python-expr", code]
+    return [sys.executable, "-u", "-c", code]
+
+
+def require_own_place(folder: Path) -> None:
+    """Raise CaptureError rather than write over photos that were not rendered here."""
+    if is_own_capture(folder):
+        return
+    names = ("images", "depths", "normals", FILE_NAME, "sparse", POINTS_FILE)
+    foreign = [name for name in names if (folder / name).exists()]
+    if foreign:
+        raise CaptureError(
+            f"{folder} already holds {' and '.join(foreign)} that no capture of a scene has made.",
+            "Choose an empty folder; nothing was changed.",
+        )
+
+
+def _save_copy(path: Path) -> None:
+    """Save the open file as it is now, with paths that hold from there; the open file keeps its name and its state."""
+    try:
+        bpy.ops.wm.save_as_mainfile(
+            filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
+        )
+    except RuntimeError as error:
+        said = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
+        raise CaptureError(f"A copy of the file cannot be saved ({said}).", "Make room on that disk.") from error
+
+
+def _save_painted_images(work: Path) -> tuple[tuple[str, str], ...]:
+    """Write the pixels of images that were painted and not saved, which a copy of the file would lack."""
+    folder = work / "painted"
+    shutil.rmtree(folder, ignore_errors=True)
+    saved: list[tuple[str, str]] = []
+    for image in list(bpy.data.images):
+        if not image.is_dirty or image.source not in ("FILE", "GENERATED") or not image.has_data:
+            continue
+        folder.mkdir(exist_ok=True)
+        name = f"painted/{len(saved):03d}.{'exr' if image.is_float else 'png'}"
+        pixels = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+        rgba = np.ones((len(pixels) // image.channels, 4), dtype=np.float32)
+        rgba[:, : image.channels] = pixels.reshape(-1, image.channels)
+        # Through an image of its own: saving the artist's would give it another file.
+        copy = bpy.data.images.new("Splat Copy", *image.size, alpha=True, float_buffer=image.is_float)
+        copy.pixels.foreach_set(rgba.ravel())
+        copy.filepath_raw, copy.file_format = str(work / name), "OPEN_EXR" if image.is_float else "PNG"
+        copy.save()
+        bpy.data.images.remove(copy)
+        saved.append((image.name_full, name))
+    return tuple(saved)

@@ -1,0 +1,134 @@
+"""Loss and held-out PSNR of a run as one image, which a panel shows as an icon.
+
+A panel must draw in a millisecond: it only asks for the icon. Reading and painting are done by `follow` together with
+the numbers beside the curves, or by a timer at most once a second; where no timers tick (background mode), scripts and
+tests call `repaint`.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import bpy
+import bpy.utils.previews
+import numpy as np
+
+from ...run.folder import RunFolder
+from ...run.history import Curve, History
+from ..settings.review import redraw_viewports
+from .chart import GROUND, Line, draw_chart
+
+LOSS, FAINT_LOSS, HELD_OUT, TRAINED = (240, 160, 70), (112, 78, 40), (95, 175, 255), (110, 118, 130)
+EVERY_S = 1.0
+LARGEST_SHARE = 0.05  # of the time, that following a run may take
+_SMOOTHED_PARTS = 40  # the loss of single views jumps: it is averaged over this part of the run
+_ICON = "curves"
+
+
+class _Curves:
+    """The one chart: its run, icon and size."""
+
+    previews: Any = None
+    history: History | None = None
+    size_px = 0
+    painted_at = 0.0
+    cost_s = 0.0  # of reading and painting, the last time
+    painted: tuple = ()
+
+
+def icon_for(path: Path, size_px: int) -> int | None:
+    """The icon of the run in `path`, `size_px` wide and high, as last painted; it is brought up to date soon.
+
+    None before it was painted for the first time. Icons have the number 0 in background mode.
+    """
+    if _Curves.history is None or _Curves.history.folder.path != path:
+        _Curves.history, _Curves.painted = History(RunFolder(path)), ()
+    _Curves.size_px = size_px
+    if not bpy.app.timers.is_registered(repaint):
+        wait = max(0.0, _Curves.painted_at + EVERY_S - time.monotonic()) if _Curves.painted else 0.0
+        bpy.app.timers.register(repaint, first_interval=wait)
+    return _Curves.previews[_ICON].icon_id if _Curves.previews and _Curves.painted else None
+
+
+def history() -> History | None:
+    """What is known about the run that is drawn."""
+    return _Curves.history
+
+
+def follow() -> None:
+    """The watched run has news: paint them now, so that the curves keep up with the numbers, if a panel shows them."""
+    is_shown = bpy.app.timers.is_registered(repaint)  # drawing the panel has asked for it
+    if is_shown and time.monotonic() > _Curves.painted_at + _Curves.cost_s / LARGEST_SHARE:
+        bpy.app.timers.unregister(repaint)
+        again_s = repaint()
+        if again_s is not None:
+            bpy.app.timers.register(repaint, first_interval=again_s)
+
+
+def repaint() -> float | None:
+    """Read a piece of the run's record; once it is all read and has news, paint. Returns when to come again."""
+    known, size = _Curves.history, _Curves.size_px
+    if known is None:
+        return None
+    began = time.monotonic()
+    known.advance()
+    if not known.is_complete:
+        return 0.02  # a long record is read in pieces, so that nothing stutters
+    state = (known.folder.path, len(known.loss.steps), len(known.held_out_db.steps), known.loss.steps[-1:], size)
+    if state != _Curves.painted and size > 0:
+        _set_icon(paint(known, size))
+        _Curves.painted, _Curves.painted_at = state, time.monotonic()
+        _Curves.cost_s = _Curves.painted_at - began
+        redraw_viewports()
+    return None  # drawing the panel asks again
+
+
+def paint(known: History, size: int) -> np.ndarray:
+    """(size, size, 3) uint8, top row first: the loss above, held-out PSNR below."""
+    dot = max(1, round(size / 300))
+    end = max([known.iterations if not known.is_timed else 0, *known.loss.steps[-1:], *known.held_out_db.steps[-1:]])
+    smooth = Curve(known.loss.steps, _smoothed(known.loss.values))
+    loss = [Line(known.loss.steps, known.loss.values, FAINT_LOSS), Line(smooth.steps, smooth.values, LOSS)]
+    quality = [
+        Line(known.train_db.steps, known.train_db.values, TRAINED, True),
+        Line(known.held_out_db.steps, known.held_out_db.values, HELD_OUT, True),
+    ]
+    gap = np.full((4 * dot, size, 3), GROUND, dtype=np.uint8)
+    upper = (size - len(gap)) // 2
+    above = draw_chart((size, upper), loss, end, "Loss", dot)
+    below = draw_chart((size, size - len(gap) - upper), quality, end, "PSNR dB", dot)
+    return np.concatenate([above, gap, below])
+
+
+def open_previews() -> None:
+    """When the add-on starts."""
+    _Curves.previews = bpy.utils.previews.new()
+    _Curves.previews.new(_ICON)
+
+
+def close_previews() -> None:
+    """Before the add-on goes."""
+    if bpy.app.timers.is_registered(repaint):
+        bpy.app.timers.unregister(repaint)
+    if _Curves.previews is not None:
+        bpy.utils.previews.remove(_Curves.previews)
+    _Curves.previews, _Curves.history, _Curves.painted = None, None, ()
+
+
+def _smoothed(values: list[float]) -> list[float]:
+    """The mean of each value and those just before it."""
+    reach = max(1, len(values) // _SMOOTHED_PARTS)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - reach)
+    return ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+
+
+def _set_icon(pixels: np.ndarray) -> None:
+    height, width = pixels.shape[:2]
+    full = np.full((height, width, 4), 255, dtype=np.uint8)
+    full[..., :3] = pixels[::-1]
+    preview = _Curves.previews[_ICON]
+    if tuple(preview.image_size) != (width, height):
+        preview.image_size = (width, height)
+    preview.image_pixels.foreach_set(full.view(np.int32).ravel())

@@ -1,0 +1,1 @@
+"""Where gaussians start: points on surfaces, point clouds, and showing what training starts from."""

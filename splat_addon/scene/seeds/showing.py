@@ -1,0 +1,158 @@
+"""What training starts from: put into a capture, and shown as splats."""
+
+import contextlib
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...capture.capture import Points, open_capture
+from ...capture.formats import colmap
+from ...capture.formats.transforms import FILE_NAME, is_own_capture
+from ...capture.seeds.first_gaussians import SEEDS_FILE, first_gaussians, gaussians_from_points
+from ...errors import CaptureError, RunError
+from ...gaussians.cloud import GaussianCloud
+from ...gaussians.formats.splat_ply import write_points
+from ...gaussians.srgb import encode_srgb
+from ...run.config import TrainConfig
+from ..rendering.launch import POINTS_FILE
+from ..settings.scene import absolute
+from ..splats.appearance import show_splats
+from ..splats.data import is_splats, replace_splats, splats_to_object
+from ..viewport.box_modifier import hand_over
+
+SEEDS_KEY = "splat_seeds"  # on the object that shows them
+ROOT_KEY = "splat_capture"  # on the empty that carries a photo capture: its folder
+OBJECT_NAME = "Seeds"
+COLLECTION = "Splats"
+
+
+def is_capture(folder: Path) -> bool:
+    """Whether a folder looks like a capture, without reading it."""
+    return folder.is_dir() and ((folder / FILE_NAME).is_file() or colmap.find_model(folder) is not None)
+
+
+def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:
+    """Let training on the capture in `folder` start from `points` (world frame); returns the file.
+
+    A capture of a scene has its points replaced; what photos came with stays, and `seeds.ply` is put beside it.
+    """
+    if not is_capture(folder):
+        raise CaptureError(f"{folder} holds no capture yet.", "Capture the scene first.")
+    points = _in_capture(points, root_of(scene, folder))
+    path = folder / (POINTS_FILE if is_own_capture(folder) else SEEDS_FILE)
+    write_points(path, points.positions, points.colors, points.normals)
+    return path
+
+
+def has_chosen_seeds(folder: Path) -> bool:
+    """Whether seeds were put beside the points that a capture came with."""
+    return (folder / SEEDS_FILE).is_file()
+
+
+def forget(folder: Path) -> None:
+    """Let training start from the capture's own points again."""
+    try:
+        (folder / SEEDS_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise CaptureError(
+            f"{folder / SEEDS_FILE} cannot be removed ({error.strerror}).", "Make the folder writable for you."
+        ) from error
+
+
+def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
+    """The splats that training with `config` starts from, in the capture's frame, and sentences for the user."""
+    if config.init_splats:
+        raise RunError(
+            f"Training goes on from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds."
+        )
+    capture = open_capture(Path(config.capture), config.hold_out_every)
+    cloud, notes = first_gaussians(capture, config, read_pixels)
+    return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]
+
+
+def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
+    """The splats that training would start from if `points` were captured now. Photos cannot be asked yet."""
+    cloud = _without_harmonics(gaussians_from_points(points, config))
+    if not np.isnan(points.colors).any():
+        return cloud, []
+    return cloud, ["Where only photos can tell the colour, seeds are grey until the scene is captured."]
+
+
+def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> bpy.types.Object:
+    """Show seeds as the scene's one object for them, below the root of the photo capture in `folder` if it is open."""
+    item = shown_seeds(scene)
+    if item is None:
+        item = splats_to_object(cloud, OBJECT_NAME, _collection(scene))
+        item[SEEDS_KEY] = True
+    else:
+        replace_splats(item, cloud)
+    item.parent = root_of(scene, folder) if folder is not None else None
+    show_splats(item, scene)
+    hand_over(scene)
+    return item
+
+
+def shown_seeds(scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The object that shows seeds, if there is one."""
+    return next((item for item in scene.objects if item.get(SEEDS_KEY) and is_splats(item)), None)
+
+
+def root_of(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
+    """The empty that carries the photo capture in `folder`, if it is open in this scene."""
+    for item in scene.objects:
+        path = item.get(ROOT_KEY)
+        with contextlib.suppress(RunError):
+            if path and absolute(str(path)).resolve() == Path(folder).resolve():
+                return item
+    return None
+
+
+def read_pixels(path: Path) -> np.ndarray | None:
+    """(H, W, 4) bytes of a photo with straight alpha, first row on top; None when it cannot be read."""
+    try:
+        image = bpy.data.images.load(str(path), check_existing=False)
+    except RuntimeError:
+        return None
+    try:
+        width, height = image.size
+        if not width or not height:
+            return None
+        image.alpha_mode = "STRAIGHT"
+        values = np.empty(width * height * image.channels, dtype=np.float32)
+        image.pixels.foreach_get(values)
+        values = values.reshape(height, width, image.channels)[::-1]
+        if image.is_float:  # 16 bits: Blender has decoded it
+            values = np.concatenate([encode_srgb(values[..., :3]), values[..., 3:]], axis=2)
+        if values.shape[2] < 3:
+            values = np.repeat(values[..., :1], 3, axis=2)
+        if values.shape[2] == 3:
+            values = np.concatenate([values, np.ones((height, width, 1), dtype=np.float32)], axis=2)
+        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    finally:
+        bpy.data.images.remove(image)
+
+
+def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:
+    """World points in the frame of the capture below `root`."""
+    if root is None:
+        return points
+    matrix = np.array(root.matrix_world.inverted(), dtype=np.float64)
+    normals = points.normals
+    if normals is not None:
+        normals = normals @ np.linalg.inv(matrix[:3, :3])
+        normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    return Points(points.positions @ matrix[:3, :3].T + matrix[:3, 3], points.colors, normals)
+
+
+def _without_harmonics(cloud: GaussianCloud) -> GaussianCloud:
+    """Only the base colour: all else is zero in seeds."""
+    return GaussianCloud(cloud.means, cloud.log_scales, cloud.quaternions, cloud.logit_opacities, cloud.sh[:, :1])
+
+
+def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    found = scene.collection.children.get(COLLECTION)
+    if found is None:
+        found = bpy.data.collections.new(COLLECTION)
+        scene.collection.children.link(found)
+    return found

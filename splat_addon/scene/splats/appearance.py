@@ -1,0 +1,64 @@
+"""How splat objects are drawn: native splats draw themselves, all others get camera quads from geometry nodes."""
+
+from typing import Any
+
+import bpy
+
+from .data import has_native_splats, is_splats
+from .quads import DISPLAY_SPACE, GROUP_NAME, splat_quads
+
+BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender", how its splats were trained
+_FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
+LOOKS = [
+    ("SCENE", "Scene Light", "Blend splats in linear light, as everything else in the scene: the view is Standard"),
+    (
+        "TRAINER",
+        "Trainer Look",
+        "Blend display colors as most trainers do, for a layer of splats alone: the view is Raw",
+    ),
+]
+
+
+def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
+    """Give a splat object its display in the look of `scene`. Native splats draw themselves and get none."""
+    former = item.modifiers.get(_FORMER_MODIFIER)
+    if former is not None:
+        item.modifiers.remove(former)
+    if is_native(item):
+        return
+    modifier = quads_of(item) or item.modifiers.new(GROUP_NAME, "NODES")
+    modifier.node_group = splat_quads()
+    item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
+    set_look(item, scene.splat.look)
+
+
+def is_native(item: bpy.types.Object) -> bool:
+    """Whether Blender draws the object's splats itself (5.3)."""
+    return has_native_splats() and getattr(item.data, "type", "") == "GAUSSIAN_SPLAT"
+
+
+def quads_of(item: bpy.types.Object) -> Any:
+    """The modifier that draws an object's splats; None when it has none."""
+    for modifier in item.modifiers:
+        group = getattr(modifier, "node_group", None)
+        if group is not None and DISPLAY_SPACE in group.interface.items_tree:
+            return modifier
+    return None
+
+
+def set_look(item: bpy.types.Object, look: str) -> None:
+    """Draw an object's splats in "SCENE" or "TRAINER" look. Native splats have the scene's only."""
+    modifier = quads_of(item)
+    if modifier is None:
+        return
+    identifier = modifier.node_group.interface.items_tree[DISPLAY_SPACE].identifier
+    if hasattr(modifier, "properties"):  # 5.2
+        getattr(modifier.properties.inputs, identifier).value = look == "TRAINER"
+    else:
+        modifier[identifier] = look == "TRAINER"
+    item.update_tag()
+
+
+def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The splat objects of a scene."""
+    return [item for item in scene.objects if is_splats(item)]

@@ -1,0 +1,217 @@
+"""Splat objects: gaussians as point attributes, with the names of Blender's native splats on every version.
+
+Attributes (all on points): position, `scale` (linear sigma), `rotation` (unit quaternion w x y z), `radiance:base` (the
+raw base coefficients of red, green, blue, and the opacity 0..1), `radiance:sh_0` … (higher coefficients, rgb each).
+Two more keep what these cannot, for an exact way back: `file:opacity` (the logit), `file:quaternion_length`.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import bpy
+import numpy as np
+
+from ...errors import SplatFileError
+from ...gaussians.cloud import GaussianCloud, empty_cloud, opacities_of
+from ...gaussians.formats.ply import BLOCK_ROWS
+from ...gaussians.harmonics import MAX_DEGREE, coefficient_count
+from .transforms import remember_places
+
+BASE = "radiance:base"
+HIGHER = "radiance:sh_"
+FROM_FILE = "file:"  # begins the names of attributes that only an export reads
+STORED_OPACITY = f"{FROM_FILE}opacity"
+STORED_LENGTH = f"{FROM_FILE}quaternion_length"
+_SMALLEST_SCALE = 1e-9  # a scale of 0 would ruin the precision of native splats
+_SAME_OPACITY = 2e-7  # nearer to what the file says than 32 bits can tell: it was not edited
+_EXTREME_OPACITY = 1e-7  # opacities this near 0 or 1 have no finite logit in 32 bits
+
+
+def has_native_splats() -> bool:
+    """Whether this Blender has splats of its own (5.3), found by feature."""
+    kind = bpy.types.PointCloud.bl_rna.properties.get("type")
+    return kind is not None and "GAUSSIAN_SPLAT" in kind.enum_items
+
+
+def has_resizable_point_clouds() -> bool:
+    """Whether point clouds can be made from Python (5.1)."""
+    return "resize" in bpy.types.PointCloud.bl_rna.functions
+
+
+def is_splats(item: bpy.types.Object) -> bool:
+    """Whether an object holds gaussians."""
+    attributes = getattr(item.data, "attributes", None)
+    return attributes is not None and BASE in attributes and "rotation" in attributes
+
+
+def splat_count(item: bpy.types.Object) -> int:
+    """How many splats an object holds; in edit mode, how many it held before."""
+    data: Any = item.data
+    return len(data.vertices if isinstance(data, bpy.types.Mesh) else data.points)
+
+
+def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
+    """A new object at the identity that holds `cloud`, in the carrier that this Blender allows."""
+    item = bpy.data.objects.new(name, splats_to_data(cloud, name))
+    collection.objects.link(item)
+    return item
+
+
+def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:
+    """Give an object other gaussians; its former data goes when nothing else uses it."""
+    former: Any = item.data
+    item.data = cast(Any, splats_to_data(cloud, former.name))
+    if former.users == 0:
+        remove_data(former)
+
+
+def remove_data(data: Any) -> None:
+    """Remove a carrier that nothing uses."""
+    collection: Any = bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.pointclouds
+    collection.remove(data)
+
+
+def splats_to_data(cloud: GaussianCloud, name: str) -> bpy.types.ID:
+    """The data-block of `cloud`: native splats (5.3), a point cloud (5.1 and 5.2) or mesh vertices (before).
+
+    Gaussians with a number that is not finite are left out, since one of them spoils the whole display.
+    """
+    blocks = (cloud.select(slice(start, start + BLOCK_ROWS)) for start in range(0, len(cloud), BLOCK_ROWS))
+    return splat_blocks_to_data(len(cloud), cloud.sh_degree, blocks, name)
+
+
+def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCloud], name: str) -> bpy.types.ID:
+    """The data-block of the `count` gaussians that come in `blocks`, as `splats_to_data` makes it.
+
+    Twice the data is the most memory this takes: what Blender keeps, and as much again while it is filled.
+    """
+    harmonics = coefficient_count(sh_degree) - 1
+    kinds = {"position": ("FLOAT_VECTOR", 3), "scale": ("FLOAT_VECTOR", 3), "rotation": ("QUATERNION", 4)}
+    kinds |= {BASE: (_base_type(), 4), STORED_OPACITY: ("FLOAT", 1), STORED_LENGTH: ("FLOAT", 1)}
+    kinds |= {f"{HIGHER}{k}": ("FLOAT_VECTOR", 3) for k in range(harmonics)}
+    staged = {attribute: np.empty((count, width), np.float32) for attribute, (_, width) in kinds.items()}
+    done = 0
+    for block in blocks:
+        if not (is_finite := block.finite()).all():
+            block = block.select(is_finite)
+        rows = slice(done, done + len(block))
+        staged["position"][rows] = block.means
+        np.maximum(block.scales, _SMALLEST_SCALE, out=staged["scale"][rows])
+        staged["rotation"][rows] = block.rotations
+        staged[STORED_LENGTH][rows, 0] = block.quaternion_lengths
+        staged[STORED_OPACITY][rows, 0] = block.logit_opacities
+        staged[BASE][rows, 3] = block.opacities
+        for k, attribute in enumerate([BASE, *(f"{HIGHER}{k}" for k in range(harmonics))]):
+            for channel in range(3):  # long strides one by one are faster than short rows together
+                staged[attribute][rows, channel] = block.sh[:, k, channel]
+        done = rows.stop
+    data = _carrier(name, done)
+    for attribute, (kind, _) in kinds.items():  # all are made before any is written: making one moves the others
+        if attribute != "position":
+            data.attributes.new(attribute, kind, "POINT")
+    for attribute in kinds if done else ():  # empty carriers have no positions
+        _write(data, attribute, staged.pop(attribute)[:done])
+    remember_places(data)
+    data.update_tag()
+    return data
+
+
+def _carrier(name: str, count: int) -> bpy.types.ID:
+    if not has_resizable_point_clouds():
+        mesh = bpy.data.meshes.new(name)
+        mesh.vertices.add(count)
+        return mesh
+    points = bpy.data.pointclouds.new(name)
+    if has_native_splats():
+        points.type = "GAUSSIAN_SPLAT"
+    points.resize(count)
+    return points
+
+
+def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
+    """The gaussians of a splat object in its own frame. Raises SplatFileError when it holds none."""
+    reader = SplatReader(item)
+    cloud = empty_cloud(reader.count, reader.sh_degree)
+    done = 0
+    for block in reader.blocks():
+        cloud.put(done, block)
+        done += len(block)
+    return cloud
+
+
+class SplatReader:
+    """What a splat object holds, in its own frame, a few thousand gaussians at a time.
+
+    Opacities and the lengths of quaternions are those of the file it came from, where they still belong to what is
+    shown: near 0 and 1 the opacity that Blender keeps says little about the file's. Raises SplatFileError when the
+    object holds no splats.
+    """
+
+    def __init__(self, item: bpy.types.Object):
+        if not is_splats(item):
+            raise SplatFileError(f"'{item.name}' holds no splats.", "Select an object that was imported as splats.")
+        if item.mode != "OBJECT":
+            raise SplatFileError(f"'{item.name}' is being edited.", "Switch to Object Mode first.")
+        self._data = item.data
+        self.count = splat_count(item)
+        harmonics = 0
+        while f"{HIGHER}{harmonics}" in self._data.attributes:
+            harmonics += 1
+        self.sh_degree = max(degree for degree in range(MAX_DEGREE + 1) if coefficient_count(degree) <= 1 + harmonics)
+
+    def blocks(self) -> Iterator[GaussianCloud]:
+        """The gaussians in the object's order."""
+        higher = [f"{HIGHER}{k}" for k in range(coefficient_count(self.sh_degree) - 1)]
+        values = {name: self._read(name, 3) for name in ("position", "scale", *higher)}
+        values |= {"rotation": self._read("rotation", 4), BASE: self._read(BASE, 4)}
+        stored = {name: self._read(name, 1) for name in (STORED_OPACITY, STORED_LENGTH) if self._has(name)}
+        for start in range(0, self.count, BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            opacities, quaternions = values[BASE][rows, 3], values["rotation"][rows]
+            logits = _logits(opacities)
+            if STORED_OPACITY in stored:
+                logit = stored[STORED_OPACITY][rows, 0]
+                logits = np.where(np.abs(opacities_of(logit) - opacities) < _SAME_OPACITY, logit, logits)
+            if STORED_LENGTH in stored:
+                quaternions = quaternions * stored[STORED_LENGTH][rows]
+            yield GaussianCloud(
+                means=values["position"][rows],
+                log_scales=np.log(np.maximum(values["scale"][rows], _SMALLEST_SCALE)),
+                quaternions=quaternions,
+                logit_opacities=logits,
+                sh=np.stack([values[BASE][rows, :3], *(values[name][rows] for name in higher)], axis=1),
+            )
+
+    def _has(self, name: str) -> bool:
+        attribute = self._data.attributes.get(name)
+        return attribute is not None and attribute.data_type == "FLOAT" and len(attribute.data) == self.count
+
+    def _read(self, name: str, width: int) -> np.ndarray:
+        return _read(self._data, name, width, self.count)
+
+
+def _logits(opacities: np.ndarray) -> np.ndarray:
+    inside = np.clip(opacities.astype(np.float64), _EXTREME_OPACITY, 1 - _EXTREME_OPACITY)
+    return np.log(inside / (1 - inside))
+
+
+def _base_type() -> str:
+    """FLOAT4 where Blender has it (5.2), the equally large colour type before."""
+    kinds = bpy.types.Attribute.bl_rna.properties["data_type"].enum_items
+    return "FLOAT4" if "FLOAT4" in kinds else "FLOAT_COLOR"
+
+
+def _key(attribute: bpy.types.Attribute) -> str:
+    return {"FLOAT_COLOR": "color", "QUATERNION": "value", "FLOAT": "value"}.get(attribute.data_type, "vector")
+
+
+def _write(data: bpy.types.ID, name: str, values: np.ndarray) -> None:
+    attribute = data.attributes[name]
+    attribute.data.foreach_set(_key(attribute), np.ascontiguousarray(values, dtype=np.float32).ravel())
+
+
+def _read(data: bpy.types.ID, name: str, width: int, count: int) -> np.ndarray:
+    attribute = data.attributes[name]
+    values = np.empty(count * width, dtype=np.float32)
+    attribute.data.foreach_get(_key(attribute), values)
+    return values.reshape(count, width)

@@ -1,0 +1,57 @@
+"""Splat files in and out of the scene."""
+
+import math
+from pathlib import Path
+
+import bpy
+
+from ...errors import SplatFileError
+from ...gaussians.formats.splat_ply import SplatPly, write_splat_blocks
+from ..viewport.box_modifier import hand_over
+from . import appearance
+from .data import SplatReader, remove_data, splat_blocks_to_data, splat_count
+
+AXES = [
+    ("STORED", "As Stored", "Leave the splats in the axes of the file"),
+    ("Y_DOWN", "Y Down to Z Up", "Stand captures up that COLMAP-based trainers wrote: y points down in the file"),
+    ("Y_UP", "Y Up to Z Up", "Stand files up that viewers and game engines wrote: y points up in the file"),
+]
+_TURN_X_DEG = {"STORED": 0.0, "Y_DOWN": -90.0, "Y_UP": 90.0}
+
+
+def import_splats(path: Path, axes: str, scene: bpy.types.Scene, collection: bpy.types.Collection):
+    """The splats of a file as a new object in `collection`, and sentences about what was left out.
+
+    `axes` turn the object; the data stays as it is in the file, so that an export gives the file back.
+    Raises SplatFileError when it is no splat file, is cut short, or holds nothing to show.
+    """
+    file = SplatPly(path)
+    data = splat_blocks_to_data(file.count, file.sh_degree, file.blocks(), path.stem)
+    item = bpy.data.objects.new(path.stem, data)
+    count = splat_count(item)
+    if count == 0:
+        bpy.data.objects.remove(item)
+        remove_data(data)
+        raise SplatFileError(f"{path.name} holds no splats.", "Export it again from the tool that wrote it.")
+    collection.objects.link(item)
+    item.rotation_euler.x = math.radians(_TURN_X_DEG[axes])
+    item[appearance.BLEND_SPACE_KEY] = file.blend_space
+    appearance.show_splats(item, scene)
+    hand_over(scene)
+    notes = []
+    if count < file.count:
+        notes.append(f"{file.count - count} splats with numbers that are not finite were left out.")
+    if file.stored_degree > file.sh_degree:
+        notes.append(f"Harmonics above degree {file.sh_degree} were left out.")
+    return item, notes
+
+
+def export_splats(path: Path, item: bpy.types.Object) -> int:
+    """Write an object's splats, in its own frame, as a PLY that trainers and viewers read; return how many.
+
+    Raises SplatFileError when the object holds no splats or the place cannot be written.
+    """
+    reader = SplatReader(item)
+    blend_space = str(item.get(appearance.BLEND_SPACE_KEY, "display"))
+    write_splat_blocks(path, reader.count, reader.sh_degree, reader.blocks(), blend_space)
+    return reader.count

@@ -1,0 +1,270 @@
+"""The training run this Blender watches. Never saved: what was chosen is in the scene, what was made in its folder.
+
+`pump` is called by a timer in the interface and directly by scripts and tests; it never waits. `wait` is for scripts.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import bpy
+
+from ...errors import RunError
+from ...run.config import TrainConfig
+from ...run.detached import DetachedTrainer
+from ...run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
+from ...run.folder import RunFolder
+from ...run.lock import is_held
+from ...run.process import TrainerProcess, trainer_command
+from ..settings.scene import absolute, remember_run, run_path
+
+
+@dataclass
+class LiveRun:
+    """What is known about a run. `state` is starting, training, evaluating, paused, stopping, finished or failed."""
+
+    folder: RunFolder
+    process: TrainerProcess | DetachedTrainer
+    scene_uid: int
+    iterations: int
+    is_own: bool = True  # started by this Blender, not only watched
+    file_and_scene: tuple[str, str] = (
+        "",
+        "",
+    )  # where it was started, to find the scene again when the file is reverted
+    state: str = "starting"
+    backend: str = ""
+    progress: Progressed | None = None
+    evaluations: list[Evaluated] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    message: str = ""
+    splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("finished", "failed")
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done, 0..1."""
+        return self.progress.fraction if self.progress else 0.0
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        if isinstance(event, Started):
+            self.state, self.backend, self.iterations = "training", event.backend, event.iterations
+            self.message = ""
+        elif isinstance(event, Progressed):
+            self.progress = event
+            if self.state != "stopping":
+                self.state = event.state
+        elif isinstance(event, Evaluated):
+            self.evaluations = [earlier for earlier in self.evaluations if earlier.step < event.step] + [event]
+        elif isinstance(event, SnapshotSaved):
+            self.splats = event
+        elif isinstance(event, Warned):
+            self.warnings.append(f"{event.message} {event.remedy}".strip())
+        elif isinstance(event, Failed):
+            self.state, self.message = "failed", f"{event.message} {event.remedy}"
+        elif isinstance(event, Finished):
+            self.state = "finished"
+            self.message = f"{'Stopped' if event.stopped else 'Finished'} after {event.step} steps."
+
+
+class _Watched:
+    """Holds the one run that is watched."""
+
+    run: LiveRun | None = None
+
+
+def current() -> LiveRun | None:
+    """The run that is watched, also when it is over; None when none was started since Blender or the add-on started."""
+    return _Watched.run
+
+
+def is_training() -> bool:
+    """Whether a trainer is at work for this Blender."""
+    return _Watched.run is not None and not _Watched.run.is_over
+
+
+def start(scene: bpy.types.Scene, config: TrainConfig, path: Path, python: Path, outlives: bool = False) -> LiveRun:
+    """Start training in a new run folder. With `outlives`, it goes on when Blender quits or crashes.
+
+    Raises RunError or SetupError; then nothing was started.
+    """
+    _require_none_training()
+    command = trainer_command(python, RunFolder(path))
+    folder = RunFolder.create(path, config)
+    return _watch_child(scene, folder, config, command, outlives)
+
+
+def resume(scene: bpy.types.Scene, path: Path, python: Path, outlives: bool = False) -> LiveRun:
+    """Go on with a run from its checkpoint. Raises RunError or SetupError; then nothing was started."""
+    _require_none_training()
+    folder = RunFolder(path.resolve())
+    recorded = TrainConfig.read(folder.config_file)
+    config = _where_the_capture_is_now(recorded, scene)
+    if is_held(folder.lock_file):
+        raise RunError(f"{folder.path} is training already.", "Watch it in the list of runs.")
+    command = trainer_command(python, folder, resume=True)
+    if config != recorded:
+        config.write(folder.config_file)
+    run = _watch_child(scene, folder, config, command, outlives)
+    run.evaluations = [event for event in folder.events() if isinstance(event, Evaluated)]
+    return run
+
+
+def watch(scene: bpy.types.Scene, path: Path) -> LiveRun:
+    """Watch a run that is training without this Blender, from its first event on. Raises RunError."""
+    _require_none_training()
+    folder = RunFolder(path.resolve())
+    config = TrainConfig.read(folder.config_file)
+    _Watched.run = LiveRun(
+        folder, DetachedTrainer.watch(folder), scene.session_uid, config.iterations, False, _home(scene)
+    )
+    remember_run(scene, folder.path)
+    return _Watched.run
+
+
+def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda event: None) -> LiveRun:
+    """Block until the watched run is over or `limit_s` has passed; `tell` gets every event. For scripts.
+
+    Raises RunError when no run is watched.
+    """
+    run, deadline = _Watched.run, time.monotonic() + limit_s
+    if run is None:
+        raise RunError("No run is training.", "Start one first.")
+    while not run.is_over and time.monotonic() < deadline:
+        for event in _take_in(run, run.process.wait(min(1.0, deadline - time.monotonic()))):
+            tell(event)
+    return run
+
+
+def outlive(is_wanted: bool) -> None:
+    """Decide anew whether the run that this Blender started goes on without it."""
+    run = _Watched.run
+    if run is not None and run.is_own and not run.is_over:
+        run.process.send("outlive" if is_wanted else "follow")
+
+
+def _require_none_training() -> None:
+    if is_training():
+        raise RunError("A run is training already.", "Stop it first, or wait until it is finished.")
+
+
+def _watch_child(
+    scene: bpy.types.Scene, folder: RunFolder, config: TrainConfig, command: list[str], outlives: bool
+) -> LiveRun:
+    process = DetachedTrainer.start(command, folder) if outlives else TrainerProcess(command, folder)
+    _Watched.run = LiveRun(folder, process, scene.session_uid, config.iterations, True, _home(scene))
+    return _Watched.run
+
+
+def _where_the_capture_is_now(config: TrainConfig, scene: bpy.types.Scene) -> TrainConfig:
+    """A project that has moved: the scene knows where the capture is; the trainer checks that it is the same one."""
+    if Path(config.capture).is_dir() or not scene.splat.capture.folder:
+        return config
+    moved = absolute(scene.splat.capture.folder)
+    return replace(config, capture=str(moved)) if moved.is_dir() else config
+
+
+def _home(scene: bpy.types.Scene) -> tuple[str, str]:
+    return bpy.data.filepath, scene.name
+
+
+def scene_of(run: LiveRun) -> bpy.types.Scene | None:
+    """The scene that a run belongs to: the one it was started from, or one that remembers it (after a reload).
+
+    Scenes of linked libraries only mirror another file; nothing is brought into them.
+    """
+    scenes = [scene for scene in bpy.data.scenes if scene.library is None]
+    for scene in scenes:
+        if scene.session_uid == run.scene_uid:
+            return scene
+    for scene in scenes:
+        if run_path(scene) == run.folder.path:
+            return scene
+    return None
+
+
+def find_scene_again() -> None:
+    """After a file was loaded: the file that the run was started from, in a state that does not know it yet."""
+    run = _Watched.run
+    if run is None or scene_of(run) is not None:
+        return
+    path, name = run.file_and_scene
+    scene = bpy.data.scenes.get((name, None))
+    if path and path == bpy.data.filepath and scene is not None:
+        run.scene_uid = scene.session_uid
+        if run.backend:
+            remember_run(scene, run.folder.path)
+
+
+def send(command: str) -> None:
+    """Tell the trainer to stop, pause, resume or snapshot."""
+    run = _Watched.run
+    if run is None or run.is_over:
+        raise RunError("No run is training.", "Start one first.")
+    run.process.send(command)
+    if command == "stop":
+        run.state = "stopping"
+
+
+def pump() -> list[Event]:
+    """Take in what the trainer said since the last call; returns those events."""
+    run = _Watched.run
+    return [] if run is None or run.is_over else _take_in(run, run.process.poll())
+
+
+def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
+    scene = scene_of(run) if events else None
+    measured = None
+    for event in events:
+        run.apply(event)
+        if scene is not None and isinstance(event, Started | Evaluated | Finished):
+            remember_run(scene, run.folder.path)  # only now: a run that never starts must not hide an earlier one
+        measured = event if isinstance(event, Evaluated) else measured
+    if scene is not None and measured is not None:
+        list_held_out_views(scene, measured)
+    return events
+
+
+def list_views_of_run(scene: bpy.types.Scene) -> None:
+    """Fill the list from what the scene's run last measured; empty when it measured nothing."""
+    path = run_path(scene)
+    evaluated = RunFolder(path).latest_evaluation() if path else None
+    if evaluated is None:
+        scene.splat.held_out_views.clear()
+    else:
+        list_held_out_views(scene, evaluated)
+
+
+def list_held_out_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:
+    """Fill the scene's list of held-out views, the worst first. The view that the artist chose stays chosen; where
+    none was chosen, or it is not measured any more, it is the worst."""
+    views, chosen = scene.splat.held_out_views, scene.splat.held_out_choice
+    views.clear()
+    for quality in sorted(evaluated.views, key=lambda quality: quality.psnr_db):
+        entry = views.add()
+        entry.name, entry.psnr_db, entry.ssim = quality.name, quality.psnr_db, quality.ssim
+    names = [entry.name for entry in views]
+    place = names.index(chosen) if chosen in names else 0
+    if scene.splat.held_out_index != place:  # writing it shows the view, which lists the views, and is no choice
+        scene.splat.held_out_index = place
+        scene.splat.held_out_choice = chosen
+
+
+def close(outlives: bool = False) -> None:
+    """Let go of the run when the add-on or Blender ends: the trainer saves its result and ends, or goes on.
+
+    A run that was only watched is left alone.
+    """
+    run = _Watched.run
+    if run is not None and not run.is_over:
+        if run.is_own:
+            with contextlib.suppress(RunError):  # its folder is gone: it will end by itself
+                run.process.send("outlive" if outlives else "stop")
+        run.process.let_go()
+    _Watched.run = None

@@ -1,0 +1,251 @@
+"""What a run will need and whether it fits, said before it is started.
+
+Panels ask `look` at each drawing, which compares what was chosen with what is known, and draws nothing else. Captures
+are read in a thread, which never touches Blender; a timer draws the panels anew when it is done.
+"""
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ...capture.capture import Capture, open_capture
+from ...capture.photos.image_size import read_image_size
+from ...errors import CaptureError, RunError, SplatError
+from ...run.config import TrainConfig
+from ...run.forecast import Forecast, PhotoSizes, forecast
+from ...run.resources import free_disk_bytes, free_memory_bytes
+from ...run.wording import counted, in_bytes, in_time, processor, rounded
+from ..settings.scene import train_config
+from . import speeds
+from .live_run import LiveRun
+
+LASTS_S = 10.0  # after that, a capture on disk may have changed, and the disk have filled
+TICK_S = 0.1
+TELLING_PART = 0.5  # of a run: before, steps are cheaper, with smaller photos and fewer splats
+_SPARE_BYTES = 2**30  # memory that Blender and the system need beside the trainer
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A capture as far as a forecast needs it."""
+
+    stamp: tuple
+    photos: PhotoSizes
+    trained_size: tuple[int, int]  # of the largest photo, pixels
+    original_size: tuple[int, int]
+    seed_count: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What is known about a run that was not started: `rows` of a name and what is known, `problems` to solve first,
+    and in `hint` what is to be done before anything can be known."""
+
+    rows: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+    needs: Forecast | None = None
+    hint: str = ""
+
+
+class _Known:
+    """The last answer: what was asked, what was found, and when (s). Replaced as a whole, so that no lock is needed."""
+
+    answer: tuple[TrainConfig, Preflight, float] | None = None
+    listing: tuple[tuple, Listing] | None = None  # what it was made for, and it
+    thread: threading.Thread | None = None
+
+
+def look(scene: bpy.types.Scene) -> Preflight | None:
+    """What is known about the run that the scene's settings describe; None while nobody knows.
+
+    Costs microseconds. When what is known is old or about something else, the answer is looked for in a thread.
+    """
+    try:
+        config = train_config(scene)
+    except RunError as error:
+        return Preflight(problems=(f"{error.message} {error.remedy}",))
+    asked, answer, answered_at = _Known.answer or (None, None, 0.0)
+    if asked != config or time.monotonic() - answered_at > LASTS_S:
+        _search(config)
+    return answer if asked == config else None
+
+
+def wait() -> None:
+    """Until the thread has answered. For scripts and tests."""
+    if _Known.thread is not None:
+        _Known.thread.join()
+
+
+def forget() -> None:
+    """Before the add-on goes, and when something is known that changes the answer."""
+    _Known.answer = _Known.listing = None
+    if bpy.app.timers.is_registered(_draw_when_known):
+        bpy.app.timers.unregister(_draw_when_known)
+
+
+def _search(config: TrainConfig) -> None:
+    if _Known.thread is not None and _Known.thread.is_alive():
+        return  # when it is done, panels are drawn and ask again
+    known = speeds.of_device(config.device)
+    _Known.thread = threading.Thread(target=_answer, args=(config, known), name="splat preflight", daemon=True)
+    _Known.thread.start()
+    if not bpy.app.background and not bpy.app.timers.is_registered(_draw_when_known):
+        bpy.app.timers.register(_draw_when_known, first_interval=TICK_S)
+
+
+def _answer(config: TrainConfig, known: speeds.KnownSpeeds) -> None:
+    """The thread."""
+    _Known.answer = config, examine(config, known), time.monotonic()
+
+
+def _draw_when_known() -> float | None:
+    if _Known.thread is not None and _Known.thread.is_alive():
+        return TICK_S
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+    return None
+
+
+def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
+    """What `config` will need, read from the capture's files and the heads of its photos."""
+    if _is_empty(Path(config.capture)):
+        return Preflight(hint=f"Nothing is captured in {Path(config.capture).name} yet: capture the scene first.")
+    try:
+        listing = listing_of(config)
+    except SplatError as error:
+        return Preflight(problems=(f"{error.message} {error.remedy}",))
+    except OSError as error:
+        return Preflight(problems=(f"The capture {config.capture} cannot be read ({error.strerror or error}).",))
+    needs = forecast(config, listing.photos, listing.seed_count, known.speeds)
+    capture = Path(config.capture)
+    free_disk = free_disk_bytes(capture.parent)
+    free_memory = free_memory_bytes()
+    photos = listing.photos
+    rows = [("Photos", f"{counted(photos.training)}, {counted(photos.held_out)} held out")]
+    rows += _size_rows(listing)
+    # Transparent and masked pixels ask for no splats, and nobody has read them yet.
+    about = "up to" if photos.bytes_per_pixel > 3 else "about"
+    rows.append(("Splats", f"{about} {rounded(needs.splats)}"))
+    rows.append(("Memory", in_bytes(needs.memory_bytes)))
+    rows.append(("Disk", in_bytes(needs.disk_bytes) + (f" of {in_bytes(free_disk)}" if free_disk is not None else "")))
+    rows.append(("Time", _time(needs, about, known.backend)))
+    problems = []
+    if free_memory is not None and needs.memory_bytes > free_memory - _SPARE_BYTES:
+        problems.append(
+            f"It needs about {in_bytes(needs.memory_bytes)} of memory; {in_bytes(free_memory)} are free."
+            " Lower Max Splats, Max Resolution or Photo Memory MB."
+        )
+    if free_disk is not None and needs.disk_bytes > free_disk:
+        problems.append(
+            f"It needs about {in_bytes(needs.disk_bytes)} beside {capture.name}; {in_bytes(free_disk)} are free."
+            " Free some, or raise Save Every."
+        )
+    if listing.missing:
+        problems.append(f"Photos that the capture lists and nobody finds: {listing.missing}. Their views are left out.")
+    if not photos.held_out:
+        problems.append("No view is held out: the quality will not be measured.")
+    if not listing.seed_count:
+        problems.append("The capture has no points to start from. Capture again, or add points3d.ply.")
+    return Preflight(tuple(rows), tuple(problems), needs)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder is not there, or holds nothing but what is hidden, as a capture that is being rendered."""
+    with contextlib.suppress(OSError):
+        return not folder.exists() or (folder.is_dir() and all(file.name[:1] == "." for file in folder.iterdir()))
+    return False
+
+
+def listing_of(config: TrainConfig) -> Listing:
+    """The capture as `config` trains it; read again only when its files have changed. Raises CaptureError."""
+    asked, stamp = _asked(config), _stamp(Path(config.capture))
+    if _Known.listing is not None and _Known.listing[0] == asked and _Known.listing[1].stamp == stamp:
+        return _Known.listing[1]
+    if not config.capture or config.capture == ".":
+        raise CaptureError("No capture was chosen.", "Capture the scene, or choose the folder of a capture.")
+    listing = _listed(open_capture(Path(config.capture), config.hold_out_every), config, stamp)
+    _Known.listing = asked, listing
+    return listing
+
+
+def _asked(config: TrainConfig) -> tuple:
+    """The settings that decide what `listing_of` gives."""
+    return config.capture, config.hold_out_every, config.max_resolution, config.init_splats
+
+
+def _listed(capture: Capture, config: TrainConfig, stamp: tuple) -> Listing:
+    pixels, largest, original, is_masked, may_be_transparent = {True: 0, False: 0}, (0, 0), (0, 0), False, False
+    for view in capture.views:
+        size = view.camera.width, view.camera.height
+        with contextlib.suppress(CaptureError):  # the trainer leaves it out, and says so
+            size = read_image_size(view.image_path)
+        reduction = max(1.0, max(size) / config.max_resolution)
+        trained = round(size[0] / reduction), round(size[1] / reduction)
+        pixels[view.is_held_out] += trained[0] * trained[1]
+        largest, original = max(largest, trained), max(original, size)
+        is_masked |= view.mask_path is not None
+        may_be_transparent |= view.image_path.suffix.lower() in (".png", ".webp", ".tif", ".tiff")
+    sizes = PhotoSizes(
+        len(capture.training_views),
+        len(capture.held_out_views),
+        pixels[False],
+        pixels[True],
+        3 + is_masked + may_be_transparent,
+    )
+    seed_count = len(capture.points.positions) if capture.points is not None else 0
+    if config.init_splats:
+        seed_count = _count_in_ply(Path(config.init_splats))
+    return Listing(stamp, sizes, largest, original, seed_count, len(capture.missing))
+
+
+def _count_in_ply(path: Path) -> int:
+    """How many vertices the head of a PLY promises. Raises CaptureError."""
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
+        for line in file.read(10_000).split(b"end_header")[0].splitlines():
+            if line.startswith(b"element vertex"):
+                return int(line.split()[2])
+    raise CaptureError(f"The splats to go on from cannot be read ({path}).", "Choose a PLY, or empty Init Splats.")
+
+
+def _stamp(folder: Path) -> tuple:
+    """Changes when a capture's files do."""
+    names = ("", "transforms.json", "points3d.ply", "images", "sparse", "sparse/0", "sparse/0/images.bin")
+    found = []
+    for name in names:
+        try:
+            found.append((folder / name).stat().st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return tuple(found)
+
+
+def _size_rows(listing: Listing) -> list[tuple[str, str]]:
+    (width, height), original = listing.trained_size, listing.original_size
+    rows = [("Size", f"{width} × {height} px")]
+    return rows if listing.trained_size == original else [*rows, ("Reduced", f"from {original[0]} × {original[1]}")]
+
+
+def _time(needs: Forecast, about: str, backend: str) -> str:
+    if needs.seconds is None:
+        return "known after a run"
+    return f"{about} {in_time(needs.seconds)}{' on ' + processor(backend) if backend else ''}"
+
+
+def remember_speed(run: LiveRun) -> None:
+    """Keep how fast a run was, for the forecast of the next, if it came far enough and its photos are known."""
+    progress, known = run.progress, _Known.listing
+    if progress is None or progress.fraction < TELLING_PART or not progress.steps_per_s > 0 or known is None:
+        return
+    with contextlib.suppress(RunError):
+        config = TrainConfig.read(run.folder.config_file)
+        if known[0] == _asked(config):
+            pixels, seconds = known[1].photos.pixels, 1 / progress.steps_per_s
+            speeds.remember(config.device, run.backend, seconds, pixels, progress.gaussian_count)
+            _Known.answer = None

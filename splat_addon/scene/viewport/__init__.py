@@ -1,0 +1,1 @@
+"""Drawing splats in viewports."""

@@ -1,0 +1,104 @@
+"""Compiling the kernels: each share of them in a process of its own, at the same time, or here where that fails.
+
+`python -m splat_addon.trainer.backend.cpu.compile_kernels MODULE …` prints the kernels of these modules, as
+`kernel_cache.packed` makes them. What comes back is as if compiled here; only numba and its memory stay outside.
+"""
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from .kernel_cache import SHARES, declared, packed, target_machine, unpacked
+
+TIME_LIMIT_S = 300.0  # a process that takes longer is given up; a share takes some five seconds
+_LIBRARY_CALLS = {"memset", "memcpy", "memmove"}  # all that object code may ask of its surroundings
+
+
+def compile_shares() -> list[dict]:
+    """All kernels, each with its object code, in the order of the shares."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = [_start(share) if available > 1 else None for share in SHARES]
+    try:
+        compiled = [_result(worker) for worker in workers]
+    finally:
+        for worker in filter(None, workers):
+            with worker:  # closes its pipe and waits
+                worker.kill()  # nothing where it has ended
+    index: list[dict] = []
+    for share, entries in zip(SHARES, compiled, strict=True):
+        index += compile_here(share) if entries is None else entries
+    return index
+
+
+def compile_here(modules: Sequence[str]) -> list[dict]:
+    """The kernels of some modules, compiled in this process."""
+    import llvmlite.binding as llvm
+    import numba
+
+    machine = target_machine(llvm)
+    index = []
+    for module_name in modules:
+        kernels = importlib.import_module(f".kernels.{module_name}", __package__)
+        for name, function in declared.items():
+            if function.__module__ != kernels.__name__:
+                continue
+            arguments = list(function.__annotations__.values())
+            compiled = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(
+                function
+            )
+            compiled.compile(tuple(_numba_type(numba.types, kind) for kind in arguments))
+            (result,) = compiled.overloads.values()
+            module = llvm.parse_assembly(result.library.get_llvm_str())
+            outside = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
+            assert outside <= _LIBRARY_CALLS, f"{name} calls {sorted(outside)}"
+            symbol, code = result.fndesc.llvm_func_name, machine.emit_object(module)
+            index.append({"name": name, "symbol": symbol, "arguments": arguments, "code": code})
+    return index
+
+
+def _numba_type(types, kind: str):
+    return types.CPointer(getattr(types, kind[:-1])) if kind.endswith("*") else getattr(types, kind)
+
+
+def _command(share: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", __name__, *share]
+
+
+def _start(share: Sequence[str]) -> subprocess.Popen | None:
+    """A process that compiles a share, with this one's import path; None where none can be started."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    try:
+        return subprocess.Popen(
+            _command(share),
+            stdin=subprocess.DEVNULL,  # this one's carries the user's commands
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _result(worker: subprocess.Popen | None) -> list[dict] | None:
+    """The kernels that a process has compiled; None where it has failed."""
+    if worker is None:
+        return None
+    try:
+        output, _ = worker.communicate(timeout=TIME_LIMIT_S)
+        return unpacked(output) if worker.returncode == 0 else None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def main(modules: Sequence[str]) -> None:
+    """Compile, and print the kernels; whatever else is printed goes to the log."""
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    results.write(packed(compile_here(modules)))
+    results.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

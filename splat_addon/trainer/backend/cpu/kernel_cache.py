@@ -1,0 +1,216 @@
+"""Compiled kernels: how they are declared, kept and called.
+
+A kernel is a Python function on numbers and memory addresses; numba compiles it (compile_kernels.py, in processes of
+their own), and what is kept is the object code. Loading that takes llvmlite alone: no numba is imported here, which
+saves half a second and 70 MB. The folder is outside the package, and its name holds a hash of all sources, of the
+package's constants, of the versions and of the processor: an edited kernel, helper or constant finds an empty folder
+instead of stale code. All code is in one file, moved into place whole: two trainers that start at once do no harm.
+"""
+
+import base64
+import contextlib
+import ctypes
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from .kernels.lanes.width import wide_lanes
+
+CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
+# Modules with kernels, in two shares that take about as long to compile.
+SHARES = (
+    ("project", "project_backward"),
+    ("bin", "blend", "blend_backward", "photometric", "adam", "over"),
+)
+KERNEL_MODULES = tuple(name for share in SHARES for name in share)
+_OTHER_SOURCES = (
+    "layout", "lanes/width", "lanes/simd", "lanes/simd_math", "lanes/blocks", "harmonics", "srgb", "parts",
+    "../../../../gaussians/srgb", "../kernel_cache", "../compile_kernels",
+)  # fmt: skip
+
+# The annotations of a kernel's arguments.
+INT, REAL, FLOAT = "int64", "float64", "float32"
+INTS, INTS32, BITS32, FLOATS, DOUBLES = "int64*", "int32*", "uint32*", "float32*", "float64*"
+_CTYPES = {INT: ctypes.c_int64, REAL: ctypes.c_double, FLOAT: ctypes.c_float}
+_DTYPES = {
+    INTS: torch.int64, INTS32: torch.int32, BITS32: torch.int32, FLOATS: torch.float32, DOUBLES: torch.float64,
+}  # fmt: skip
+
+declared: dict[str, Callable] = {}  # kernels by name, as far as their modules are imported
+_lock = threading.Lock()
+
+
+def kernel(function: Callable) -> Callable:
+    """Declare a kernel: its arguments are annotated with the names above, and it returns nothing."""
+    declared[function.__name__] = function
+    return function
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Where the object code of exactly these sources for exactly this machine is kept."""
+    return _cache_root() / _key()
+
+
+def _key() -> str:
+    """What object code depends on, as it is now."""
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256()
+    for name in (*KERNEL_MODULES, *_OTHER_SOURCES):
+        digest.update(name.encode() + (Path(__file__).parent / "kernels" / f"{name}.py").read_bytes())
+    package = vars(sys.modules[__package__.rpartition(".")[0]])
+    digest.update(repr(sorted((name, value) for name, value in package.items() if name.isupper())).encode())
+    versions = *(importlib.metadata.version(name) for name in ("numba", "llvmlite")), sys.version, platform.machine()
+    target = llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    digest.update(repr((versions, target, wide_lanes())).encode())
+    return digest.hexdigest()[:24]
+
+
+def _cache_root() -> Path:
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "splat_training" / "kernels"
+
+
+_loaded: list[SimpleNamespace] = []
+
+
+def kernels(on_compile: Callable[[], None] | None = None) -> SimpleNamespace:
+    """All kernels, ready to be called, by name; the first time from the cache, or else compiled.
+
+    `on_compile` is called before compiling, which takes seconds and happens once for each version of the kernels.
+    """
+    with _lock:
+        if not _loaded:
+            index = _read(cache_folder())
+            if index is None:
+                if on_compile is not None:
+                    on_compile()
+                key = _key()
+                index = _compile()
+                if _key() == key:  # an update may have come in between
+                    _keep(cache_folder(), index)
+            _loaded.append(_load(index))
+    return _loaded[0]
+
+
+def _compile() -> list[dict]:
+    from .compile_kernels import compile_shares
+
+    return compile_shares()
+
+
+def _read(folder: Path) -> list[dict] | None:
+    """What the cache holds: every kernel with its object code; None if anything is missing or damaged."""
+    try:
+        return unpacked((folder / "kernels.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(folder: Path, index: list[dict]) -> None:
+    """Write the cache, aside and then into place. Where that is impossible it costs time at the next start, no more."""
+    aside = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(packed(index))
+        os.replace(aside, folder / "kernels.json")
+    except OSError:
+        if aside is not None:
+            with contextlib.suppress(OSError):
+                os.remove(aside)
+
+
+def packed(index: list[dict]) -> bytes:
+    """Kernels as one line of JSON, which `unpacked` reads."""
+    entries = [{**entry, "code": base64.b64encode(entry["code"]).decode()} for entry in index]
+    text = json.dumps(entries)
+    return json.dumps([hashlib.sha256(text.encode()).hexdigest(), text]).encode()
+
+
+def unpacked(line: bytes) -> list[dict]:
+    """The kernels of `packed`. Raises ValueError when they are not whole."""
+    try:
+        digest, text = json.loads(line)
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise ValueError("the digest is another one")
+        return [{**entry, "code": base64.b64decode(entry["code"])} for entry in json.loads(text)]
+    except (AttributeError, TypeError, KeyError) as error:
+        raise ValueError("these are no kernels") from error
+
+
+def target_machine(llvm):
+    """This processor, as LLVM compiles for it and loads for it."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(
+        opt=3,
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        reloc="static" if target.name.startswith("x86") else "default",
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+def _load(index: list[dict]) -> SimpleNamespace:
+    """Link object code into this process."""
+    import llvmlite.binding as llvm
+
+    machine = target_machine(llvm)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    for entry in index:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(entry["code"]))
+    engine.finalize_object()
+    loaded = SimpleNamespace(engine=engine)
+    for entry in index:
+        address = engine.get_function_address(entry["symbol"])
+        setattr(loaded, entry["name"], Kernel(entry["name"], address, entry["arguments"]))
+    return loaded
+
+
+class Kernel:
+    """A compiled function. Called with numbers and contiguous tensors; it runs without the interpreter's lock."""
+
+    def __init__(self, name: str, address: int, arguments: list[str]):
+        self.name = name
+        self._dtypes = [_DTYPES.get(kind) for kind in arguments]
+        # Numba's calling convention: places for a result and an exception, of which kernels have none, come first.
+        kinds: list[Any] = [_CTYPES.get(kind, ctypes.c_void_p) for kind in arguments]
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)(address)
+        self._places = (ctypes.c_void_p * 2)()
+
+    def __call__(self, *arguments) -> None:
+        values = []
+        for argument, dtype in zip(arguments, self._dtypes, strict=True):
+            if dtype is None:
+                values.append(argument)
+            elif argument.dtype is dtype and argument.is_contiguous() and argument.is_cpu:
+                values.append(argument.data_ptr())
+            else:
+                raise TypeError(f"{self.name} needs contiguous {dtype} on the CPU, not a {argument.type()}")
+        places = ctypes.addressof(self._places)
+        self._function(places, places + 8, *values)

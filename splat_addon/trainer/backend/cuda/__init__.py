@@ -1,0 +1,1 @@
+"""The CUDA backend: gsplat, and what it needs on this machine."""

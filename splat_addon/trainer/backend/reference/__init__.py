@@ -1,0 +1,1 @@
+"""What judges the other backends: equations, textbook, plain PyTorch. Not shipped."""

@@ -1,0 +1,1 @@
+"""Photos as training sees them: one, and all of a run."""

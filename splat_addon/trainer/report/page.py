@@ -1,0 +1,202 @@
+"""The HTML of a run's report: numbers from metrics.json, curves from events.jsonl, images from the run and its capture.
+
+Everything is inside the page: plots as SVG, images as JPEG in data addresses.
+"""
+
+import base64
+import html
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...capture.capture import open_capture
+from ...errors import RunError, SplatError
+from ...run.config import TrainConfig, label
+from ...run.events import Evaluated, ViewQuality
+from ...run.folder import RunFolder
+from ...run.history import History
+from ...run.wording import counted, processor
+from .plots import plots
+
+CELL_PX = 480  # longest side of an image in the page
+DIFFERENCE_GAIN = 4
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1500px; margin: 2em auto; padding: 0 1.5em; }
+h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.2em; margin-top: 2em; }
+p.lead { color: #666; margin-top: .2em; } .plots { display: flex; flex-wrap: wrap; gap: 1em; }
+.plots svg { width: 470px; height: auto; }
+table { border-collapse: collapse; } th, td { padding: .3em .9em; text-align: left; border-bottom: 1px solid #e4e4e4; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+.views td { vertical-align: top; padding: .3em; } .views img { display: block; max-width: 330px; }
+.views td.number { padding-top: .8em; } details { margin-top: 1em; }
+"""
+
+
+def page(folder: RunFolder) -> str:
+    """The whole page. Raises RunError when nothing was measured yet."""
+    config = TrainConfig.read(folder.config_file)
+    evaluations = folder.evaluations()
+    history = History(folder).read_all()
+    if not evaluations and not history.loss.values:
+        raise RunError(f"The run in {folder.path} has recorded nothing yet.", "Try again when it has begun.")
+    name = f"{Path(config.capture).name} · {folder.path.name}"
+    parts = [
+        f"<h1>{_text(name)}</h1>",
+        f'<p class="lead">{_text(_state(folder, history))}</p>',
+        f'<div class="plots">{"".join(plots(history))}</div>',
+        "<h2>Held-out quality</h2>",
+        "<p>Mean over views that the training never saw. <i>Init only</i> is what the seeds show before training.</p>",
+        _steps_table(evaluations),
+    ]
+    if evaluations and evaluations[-1].views:
+        parts += ["<h2>Held-out views, the worst first</h2>", _views_table(folder, config, evaluations)]
+    parts += [_settings(config), _about(folder)]
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(name)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    )
+
+
+def _state(folder: RunFolder, history: History) -> str:
+    """One line: how far the run is and what it holds."""
+    step = max([0, *history.loss.steps[-1:], *history.held_out_db.steps[-1:]])
+    parts = [f"step {step} of {history.iterations}" if history.iterations and not history.is_timed else f"step {step}"]
+    if history.gaussians.values:
+        parts.append(f"{counted(round(history.gaussians.values[-1]))} splats")
+    summary = _json(folder.summary_file)
+    if summary.get("train_seconds"):
+        parts.append(f"{summary['train_seconds']:.0f} s of training on {processor(summary.get('backend', '?'))}")
+    return " · ".join(parts)
+
+
+def _steps_table(evaluations: list[Evaluated]) -> str:
+    if not evaluations:
+        return "<p>No view was held out, so nothing was measured.</p>"
+    has_training = any(math.isfinite(getattr(entry, "train_psnr_db", math.nan)) for entry in evaluations)
+    head = ["Step", "PSNR dB", "SSIM", *(["Training views, PSNR dB"] if has_training else []), "Splats"]
+    rows = []
+    for entry in evaluations:
+        training = [_number(getattr(entry, "train_psnr_db", math.nan), 2)] if has_training else []
+        step = "init only" if entry.step == 0 else str(entry.step)
+        rows.append([step, _number(entry.psnr_db, 2), _number(entry.ssim, 4), *training, str(entry.gaussian_count)])
+    return _table("steps", head, rows)
+
+
+def _views_table(folder: RunFolder, config: TrainConfig, evaluations: list[Evaluated]) -> str:
+    """One row per view: its numbers, photo, before training, now, and the difference."""
+    last = evaluations[-1]
+    first = next((entry for entry in evaluations if entry.step == 0), None)
+    photos, note = _photos(config)
+    head = ["View", "PSNR dB", "SSIM", "Photo", "Init only", f"Step {last.step}", f"Difference × {DIFFERENCE_GAIN}"]
+    rows = []
+    for quality in sorted(last.views, key=_worst_first):
+        photo = photos(quality.name)
+        seeds = _read(folder.path / first.folder / f"{quality.name}.png") if first else None
+        result = _read(folder.path / last.folder / f"{quality.name}.png")
+        difference = None
+        if photo is not None and result is not None and photo.size == result.size:
+            numbers = np.abs(np.asarray(photo, dtype=np.int16) - np.asarray(result, dtype=np.int16))
+            difference = Image.fromarray(np.minimum(DIFFERENCE_GAIN * numbers, 255).astype(np.uint8))
+        cells = [_image(each, f"{quality.name}, {what}") for each, what in
+                 ((photo, "photo"), (seeds, "init only"), (result, "result"), (difference, "difference"))]  # fmt: skip
+        rows.append([_text(quality.name), _number(quality.psnr_db, 2), _number(quality.ssim, 4), *cells])
+    return (f"<p>{_text(note)}</p>" if note else "") + _table("views", head, rows)
+
+
+def _worst_first(quality: ViewQuality) -> float:
+    return quality.psnr_db if math.isfinite(quality.psnr_db) else -math.inf
+
+
+def _photos(config: TrainConfig):
+    """A function from view name to the photo as it was compared (None where it cannot be had), and a note."""
+    from ..photos.photo import load_photo
+
+    try:
+        views = {view.name: view for view in open_capture(Path(config.capture), config.hold_out_every).views}
+    except (SplatError, OSError) as error:
+        return lambda name: None, f"The photos are left out: {error}"
+
+    def photo(name: str) -> Image.Image | None:
+        try:
+            found = load_photo(views[name], config.max_resolution)
+        except (SplatError, OSError, KeyError):
+            return None
+        pixels = found.rgb.numpy().astype(np.float32)
+        if found.alpha is not None:
+            alpha = found.alpha.numpy()[..., None].astype(np.float32) / 255
+            pixels = pixels * alpha + 255 * (1 - alpha)
+        return Image.fromarray(np.round(pixels).astype(np.uint8))
+
+    return photo, ""
+
+
+def _read(path: Path) -> Image.Image | None:
+    """An image over white, or None."""
+    try:
+        with Image.open(path) as file:
+            pixels = file.convert("RGBA")
+    except OSError:
+        return None
+    ground = Image.new("RGBA", pixels.size, "white")
+    return Image.alpha_composite(ground, pixels).convert("RGB")
+
+
+def _image(image: Image.Image | None, what: str) -> str:
+    if image is None:
+        return "–"
+    image = image.copy()
+    image.thumbnail((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=90)
+    data = base64.b64encode(content.getvalue()).decode()
+    return f'<img alt="{_text(what)}" src="data:image/jpeg;base64,{data}">'
+
+
+def _settings(config: TrainConfig) -> str:
+    from dataclasses import fields
+
+    rows = [[_text(label(spec)), _text(str(getattr(config, spec.name)))] for spec in fields(config)]
+    return f"<details><summary>Settings</summary>{_table('settings', ['Setting', 'Value'], rows)}</details>"
+
+
+def _about(folder: RunFolder) -> str:
+    rows = [
+        [_text(key.replace("_", " ")), _text(", ".join(map(str, value)) if isinstance(value, list) else str(value))]
+        for key, value in _json(folder.about_file).items()
+    ]
+    return f"<details><summary>About this run</summary>{_table('about', ['', ''], rows)}</details>" if rows else ""
+
+
+def _table(name: str, head: list[str], rows: list[list[str]]) -> str:
+    """Cells are HTML already; those that are numbers stand right."""
+
+    def is_number(text: str) -> bool:
+        return text.replace(".", "").replace("-", "").isdigit()
+
+    def cell(tag: str, text: str, is_right: bool) -> str:
+        return f'<{tag} class="number">{text}</{tag}>' if is_right else f"<{tag}>{text}</{tag}>"
+
+    right = [bool(rows) and is_number(rows[-1][column]) for column in range(len(head))]
+    lines = ["<tr>" + "".join(cell("th", _text(text), side) for text, side in zip(head, right)) + "</tr>"]
+    lines += ["<tr>" + "".join(cell("td", text, is_number(text)) for text in row) + "</tr>" for row in rows]
+    return f'<table class="{name}">\n' + "\n".join(lines) + "\n</table>"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _json(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _text(text: str) -> str:
+    return html.escape(text)
