@@ -59,7 +59,8 @@ def render_command(folder: RenderFolder) -> list[str]:
     code = (
         f"import sys, types; package = types.ModuleType({package!r}); package.__path__ = [{str(_PACKAGE_ROOT)!r}]; "
         f"sys.modules[{package!r}] = package; import bpy; "
-        f"from {package}.splat_addon.scene.rendering.child import main; sys.exit(main({str(folder.capture.resolve())!r}))"
+        f"from {package}.splat_addon.scene.rendering.child import main; "
+        f"sys.exit(main({str(folder.capture.resolve())!r}))"
     )
     if bpy.app.binary_path:
         return [bpy.app.binary_path, "--background", "--python-exit-code", "1", "--python-expr", code]
