@@ -1,80 +1,62 @@
-"""Splat Training: train and inspect 3D gaussian splats inside Blender. Nothing is imported before `register()`."""
+"""Splat Training: train and inspect 3D gaussian splats inside Blender. Nothing is imported before `register()`.
+
+A module that has something for Blender declares it: `CLASSES`, `HANDLERS` (by the name of their list in
+`bpy.app.handlers`), `MENUS` (functions that draw, by menu), `ON_CHANGE` (functions by the name of a settings hook), and
+`register`. What is started then ends with the session: only the order is known here.
+"""
 
 
-def _classes():
-    """Everything that Blender knows by class, in order: properties, preferences, operators, panels."""
+def _features():
+    """All modules that declare something, in the order of registration."""
     from . import operators, panels
+    from .operators import command_line, review_keys
+    from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
+    from .splat_addon.scene.splats import appearance, hidden_points
+    from .splat_addon.scene.tasks import preview, watching
+    from .splat_addon.scene.viewport import display
 
-    return (*scene.CLASSES, *operators.classes(), *panels.classes())
-
-
-def _handlers():
-    """What Blender calls by itself: (name of the list in bpy.app.handlers, function)."""
-    from .operators import training
-    from .splat_addon.scene.splats import hidden_points
-
-    return (*training.HANDLERS.items(), *hidden_points.HANDLERS.items())
+    rooms = (scene, appearance, hidden_points, display, curves, views, held_out, preview, watching)
+    return (*rooms, *operators.modules(), *panels.modules(), command_line, review_keys)
 
 
-def _menus():
-    """Entries in Blender's own menus: (menu, what draws them)."""
-    from .operators import photos, splat_files
-
-    return (*photos.MENUS.items(), *splat_files.MENUS.items())
+def _declared(name):
+    """What the features declare under `name`, in order: members of tuples, or items of mappings."""
+    for feature in _features():
+        found = getattr(feature, name, ())
+        yield from found.items() if isinstance(found, dict) else found
 
 
 def register():
     import bpy
 
-    from .operators import command_line, review_keys
-    from .operators.training import look_for_runs
-    from .splat_addon.scene.settings.scene import SPLAT_PG_object, SPLAT_PG_scene
-    from .splat_addon.scene.viewport import display
+    from .splat_addon.scene import session
+    from .splat_addon.scene.settings import hooks
 
-    for cls in _classes():
+    session.begin()
+    hooks.bind(dict(_declared("ON_CHANGE")))
+    for cls in _declared("CLASSES"):
         bpy.utils.register_class(cls)
-    bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
-    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)
-    for name, handler in _handlers():
+    for feature in _features():
+        if hasattr(feature, "register"):
+            feature.register()
+    for name, handler in _declared("HANDLERS"):
         getattr(bpy.app.handlers, name).append(handler)
-    for menu, draw in _menus():
+    for menu, draw in _declared("MENUS"):
         getattr(bpy.types, menu).append(draw)
-    review_keys.register()
-    command_line.register()
-    if not bpy.app.background:  # while an add-on is registered there is no file yet
-        bpy.app.timers.register(look_for_runs, first_interval=0.5)
-    display.register()
 
 
 def unregister():
     import bpy
 
-    from .operators import capture, command_line, review_keys, set_up
-    from .operators.training import look_for_runs, stop_ticking
-    from .splat_addon.scene.runs import found_runs
-    from .splat_addon.scene.settings import preferences
-    from .splat_addon.scene.tasks import live_render, live_run, preflight, trainer_setup
-    from .splat_addon.scene.viewport import display
+    from .splat_addon.scene import session
+    from .splat_addon.scene.settings import scene
 
-    display.unregister()
-    review_keys.unregister()
-    for menu, draw in _menus():
+    for menu, draw in _declared("MENUS"):
         getattr(bpy.types, menu).remove(draw)
-    for name, handler in _handlers():
+    for name, handler in _declared("HANDLERS"):
         getattr(bpy.app.handlers, name).remove(handler)
-    if bpy.app.timers.is_registered(look_for_runs):
-        bpy.app.timers.unregister(look_for_runs)
-    stop_ticking()
-    set_up.stop_ticking()
-    capture.stop_ticking()
-    live_run.close(preferences.outlives())
-    live_render.close()
-    trainer_setup.close()
-    found_runs.forget()
-    preflight.forget()
-    command_line.unregister()
-    del bpy.types.Object.splat
-    del bpy.types.Scene.splat
-    for cls in reversed(_classes()):
+    session.end()
+    scene.unregister()
+    for cls in reversed(list(_declared("CLASSES"))):
         bpy.utils.unregister_class(cls)

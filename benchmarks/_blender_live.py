@@ -89,7 +89,7 @@ def _watch(extension, name: str, outlives: bool) -> list[Figure]:
     module = extension.module
     live_run, preview, ply = (
         module(f"splat_addon.{name}")
-        for name in ("scene.tasks.live_run", "scene.runs.preview", "gaussians.formats.splat_ply")
+        for name in ("scene.tasks.live_run", "scene.tasks.preview", "gaussians.formats.splat_ply")
     )
     preview.LARGEST_SHARE = 1.0
     bpy.context.scene.splat.follow_every_s = 2

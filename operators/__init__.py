@@ -1,8 +1,8 @@
 """Verbs that the user can invoke, one file per noun. Each gathers its inputs, makes one core call and reports."""
 
 
-def classes():
-    """All operator classes, in order of registration."""
+def modules():
+    """All modules with operators, in order of registration."""
     from . import (
         capture,
         hide_source,
@@ -22,22 +22,7 @@ def classes():
         viewport,
     )
 
-    modules = (
-        *(
-            sample,
-            rigs,
-            capture,
-            photos,
-            seeds,
-            training,
-            runs,
-            set_up,
-            splats,
-            splat_files,
-            hide_source,
-            viewport,
-            set_up_render,
-        ),
-        *(review, review_wipe, save_report),
+    return (
+        *(sample, rigs, capture, photos, seeds, training, runs, set_up, splats, splat_files),
+        *(hide_source, viewport, set_up_render, review, review_wipe, save_report),
     )
-    return tuple(cls for module in modules for cls in module.CLASSES)

@@ -8,12 +8,10 @@ from ..splat_addon.run.render_folder import RenderPlan, Shot
 from ..splat_addon.scene.cameras import rigs, shots
 from ..splat_addon.scene.seeds import point_clouds
 from ..splat_addon.scene.seeds import surfaces as meshes
-from ..splat_addon.scene.settings.scene import absolute
+from ..splat_addon.scene.settings.paths import absolute
 from ..splat_addon.scene.splats import hidden_source as source
-from ..splat_addon.scene.tasks import live_render, preflight
+from ..splat_addon.scene.tasks import live_render
 from .reporting import reports_errors
-
-TICK_S = 0.25
 
 
 def surfaces_to_capture(context) -> list[bpy.types.Object]:
@@ -127,7 +125,7 @@ class SPLAT_OT_capture_scene(bpy.types.Operator):
     @reports_errors
     def _start_in_background(self, context):
         render = _start(context)
-        start_ticking()
+        live_render.begin_watching()
         self.report({"INFO"}, f"Rendering {render.total} views in the background")
         return {"FINISHED"}
 
@@ -188,31 +186,6 @@ def _shots(context) -> list[Shot]:
         "ALL": lambda: scene.objects,
     }[chosen.source]()
     return shots.shots_of_cameras(_cameras(objects), scene)
-
-
-def start_ticking() -> None:
-    """Let Blender's timer watch the render. Timers do not tick in background mode; scripts wait."""
-    if not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=TICK_S, persistent=True)
-
-
-def stop_ticking() -> None:
-    """Before the add-on goes."""
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-
-
-def _tick() -> float | None:
-    events = live_render.pump()
-    is_last = not events and not live_render.is_rendering()
-    if is_last:
-        preflight.forget()  # what was known was about no capture, or another one
-    if events or is_last:  # once more after the end: only then panels have moved to their places
-        for window in bpy.context.window_manager.windows:
-            for area in window.screen.areas:
-                if area.type == "VIEW_3D":
-                    area.tag_redraw()
-    return None if is_last else TICK_S
 
 
 CLASSES = (SPLAT_OT_capture_scene, SPLAT_OT_cancel_capture)

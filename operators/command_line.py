@@ -25,8 +25,11 @@ from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Sta
 from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.run.wording import counted, processor
 from ..splat_addon.scene.runs import found_runs
+from ..splat_addon.scene.runs.run_object import bring_in
+from ..splat_addon.scene.session import part
 from ..splat_addon.scene.settings import preferences
-from ..splat_addon.scene.settings.scene import remember_run, train_config
+from ..splat_addon.scene.settings.paths import remember_run
+from ..splat_addon.scene.settings.training import train_config
 from ..splat_addon.scene.splats import data as splats
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .capture import surfaces_to_capture
@@ -36,20 +39,21 @@ NAME = "splat"
 _POLL = re.compile(r"^Operator bpy\.ops\.\S+\.poll\(\) ")  # what Blender puts before an operator's own sentence
 
 
-class _Registered:
-    handle = None
+class Command:
+    """What Blender knows the command by."""
+
+    def __init__(self) -> None:
+        self.handle = None
+
+    def close(self) -> None:
+        """Take the command back."""
+        if self.handle is not None:
+            bpy.utils.unregister_cli_command(self.handle)
 
 
 def register() -> None:
     """Make the command known to Blender (4.2 and newer have commands)."""
-    _Registered.handle = bpy.utils.register_cli_command(NAME, main)
-
-
-def unregister() -> None:
-    """Before the add-on goes."""
-    if _Registered.handle is not None:
-        bpy.utils.unregister_cli_command(_Registered.handle)
-        _Registered.handle = None
+    part(Command).handle = bpy.utils.register_cli_command(NAME, main)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -175,8 +179,10 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
-    remember_run(bpy.context.scene, options.run.resolve())
-    bpy.ops.splat.import_result()
+    scene, run = bpy.context.scene, RunFolder(options.run.resolve())
+    brought = bring_in(scene, bpy.context.view_layer, run)
+    remember_run(scene, run.path)
+    _say(f"Imported {counted(brought.count)} splats from {brought.file_name}")
     bpy.ops.wm.save_as_mainfile(filepath=str(options.save.resolve()), check_existing=False)
     _say(f"Saved {options.save}")
 

@@ -11,7 +11,7 @@ from ..splat_addon.errors import CaptureError, SplatError, some_of
 from ..splat_addon.scene.cameras import looking
 from ..splat_addon.scene.photos import photo_capture, pixels
 from ..splat_addon.scene.review import held_out
-from ..splat_addon.scene.settings.scene import absolute
+from ..splat_addon.scene.settings.paths import absolute
 from .reporting import reports_errors
 
 DISTANCE_M = 4.0

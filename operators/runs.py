@@ -6,12 +6,15 @@ import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.find import delete_run, is_run
+from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.scene.runs import found_runs
+from ..splat_addon.scene.runs.run_object import bring_in
 from ..splat_addon.scene.settings import preferences
-from ..splat_addon.scene.settings.scene import remember_run
-from ..splat_addon.scene.tasks import live_run
+from ..splat_addon.scene.settings.paths import remember_run
+from ..splat_addon.scene.tasks import live_run, watching
 from .reporting import reports_errors
-from .training import has_trainer, look_for_runs, start_ticking, trainer_python
+from .splats import report_brought_in
+from .training import has_trainer, trainer_python
 
 
 class _OfOneRun:
@@ -41,7 +44,7 @@ class SPLAT_OT_watch_run(_OfOneRun, bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         run = live_run.watch(context.scene, self.folder())
-        start_ticking()
+        watching.begin()
         self.report({"INFO"}, f"Watching {run.folder.path}")
         return {"FINISHED"}
 
@@ -62,7 +65,7 @@ class SPLAT_OT_resume_run(_OfOneRun, bpy.types.Operator):
         folder = self.folder()
         live_run.resume(context.scene, folder, trainer_python(context), preferences.outlives())
         remember_run(context.scene, folder)
-        start_ticking()
+        watching.begin()
         self.report({"INFO"}, f"Going on in {folder}")
         return {"FINISHED"}
 
@@ -83,8 +86,11 @@ class SPLAT_OT_import_run(_OfOneRun, bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        remember_run(context.scene, self.folder())
-        return bpy.ops.splat.import_result()
+        folder = RunFolder(self.folder().resolve())
+        brought = bring_in(context.scene, context.view_layer, folder)
+        remember_run(context.scene, folder.path)
+        report_brought_in(self, brought)
+        return {"FINISHED"}
 
 
 class SPLAT_OT_delete_run(_OfOneRun, bpy.types.Operator):
@@ -111,7 +117,7 @@ class SPLAT_OT_delete_run(_OfOneRun, bpy.types.Operator):
         if watched is not None and watched.folder.path == folder.resolve() and not watched.is_over:
             raise RunError(f"{folder.name} is training.", "Stop it first; nothing was deleted.")
         left = delete_run(folder)
-        look_for_runs()
+        found_runs.look_again()
         if left:
             self.report({"WARNING"}, f"Deleted the run; other files stay in {folder}: {', '.join(left[:5])}")
         else:
@@ -129,7 +135,7 @@ class SPLAT_OT_find_runs(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        look_for_runs()
+        found_runs.look_again()
         if bpy.app.background:
             self.report({"INFO"}, f"Found {len(found_runs.runs())} runs")
         return {"FINISHED"}

@@ -5,13 +5,10 @@ import bpy
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.scene.review import held_out
-from ..splat_addon.scene.settings.review import redraw_viewports
-from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import report_writer
 from .reporting import reports_errors
 from .training import trainer_python
-
-LOOK_EVERY_S = 0.3
 
 
 class SPLAT_OT_save_report(bpy.types.Operator):
@@ -42,8 +39,8 @@ class SPLAT_OT_save_report(bpy.types.Operator):
         if self.wait:
             report_writer.wait()
             self.report({"INFO"}, f"Saved {folder.report_file}")
-        elif not bpy.app.timers.is_registered(_look):
-            bpy.app.timers.register(_look, first_interval=LOOK_EVERY_S, persistent=True)
+        else:
+            report_writer.begin_watching()
         return {"FINISHED"}
 
 
@@ -68,20 +65,6 @@ class SPLAT_OT_open_report(bpy.types.Operator):
         if bpy.ops.wm.url_open(url=page.as_uri()) != {"FINISHED"}:
             raise RunError("No browser could be opened.", f"Open {page} yourself.")
         return {"FINISHED"}
-
-
-def stop_looking() -> None:
-    """Before the add-on goes."""
-    if bpy.app.timers.is_registered(_look):
-        bpy.app.timers.unregister(_look)
-    report_writer.close()
-
-
-def _look() -> float | None:
-    if not report_writer.poll():
-        return LOOK_EVERY_S
-    redraw_viewports()
-    return None
 
 
 CLASSES = (SPLAT_OT_save_report, SPLAT_OT_open_report)

@@ -7,7 +7,8 @@ import bpy
 from ..splat_addon.errors import CaptureError, SplatError
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.seeds import showing
-from ..splat_addon.scene.settings.scene import absolute, train_config
+from ..splat_addon.scene.settings.paths import absolute
+from ..splat_addon.scene.settings.training import train_config
 from .capture import seeds_to_capture, why_no_seeds
 from .reporting import reports_errors
 

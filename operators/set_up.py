@@ -9,7 +9,6 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.tasks import trainer_setup
 from .reporting import reports_errors
 
-TICK_S = 0.25
 _WAIT = bpy.props.BoolProperty(
     name="Wait",
     description="For scripts: return only when it is over; it is an error when it failed",
@@ -45,12 +44,12 @@ class SPLAT_OT_set_up_trainer(bpy.types.Operator):
         folder = Path(bpy.path.abspath(chosen.setup_folder)).expanduser()
         set_up = trainer_setup.start(folder, chosen.setup_device.lower())
         if not self.wait:
-            start_ticking()
+            trainer_setup.begin_watching()
             return {"FINISHED"}
         trainer_setup.wait()
         if not set_up.python:
             raise SetupError(set_up.message, "")
-        _use(set_up)
+        trainer_setup.use(set_up)
         trainer_setup.wait()
         self.report({"INFO"}, f"The trainer is set up: {set_up.python}")
         return {"FINISHED"}
@@ -99,7 +98,7 @@ class SPLAT_OT_examine_trainer(bpy.types.Operator):
         if self.wait:
             trainer_setup.wait()
         else:
-            start_ticking()
+            trainer_setup.begin_watching()
         return {"FINISHED"}
 
 
@@ -122,40 +121,6 @@ class SPLAT_OT_copy_text(bpy.types.Operator):
 def python_of(chosen) -> str:
     """The trainer Python of the preferences as a full path; "" when none is chosen."""
     return str(Path(bpy.path.abspath(chosen.trainer_python)).expanduser()) if chosen.trainer_python else ""
-
-
-def start_ticking() -> None:
-    """Let Blender's timer follow the children."""
-    if not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=TICK_S, persistent=True)
-
-
-def stop_ticking() -> None:
-    """Before the add-on goes."""
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-
-
-def _tick() -> float | None:
-    was_setting_up = trainer_setup.is_setting_up()
-    goes_on = trainer_setup.pump()
-    set_up = trainer_setup.current()
-    if was_setting_up and set_up is not None and set_up.python:
-        _use(set_up)
-        goes_on = True
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in ("PREFERENCES", "VIEW_3D"):
-                area.tag_redraw()
-    return TICK_S if goes_on else None
-
-
-def _use(set_up: trainer_setup.SetUp) -> None:
-    """The new environment trains from now on."""
-    chosen = preferences.of_addon()
-    chosen.trainer_python = set_up.python
-    bpy.context.preferences.is_dirty = True
-    trainer_setup.examine(set_up.python)
 
 
 CLASSES = (SPLAT_OT_set_up_trainer, SPLAT_OT_cancel_set_up, SPLAT_OT_examine_trainer, SPLAT_OT_copy_text)

@@ -5,7 +5,7 @@ import math
 import bpy
 
 from ..splat_addon.scene.review import curves
-from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 

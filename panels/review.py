@@ -8,7 +8,7 @@ from ..operators.review import SPLAT_OT_leave_review, SPLAT_OT_review_view, SPLA
 from ..operators.save_report import SPLAT_OT_open_report, SPLAT_OT_save_report
 from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.scene.review import held_out
-from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import report_writer
 from .capture import SidebarPanel
 

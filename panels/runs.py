@@ -12,7 +12,7 @@ from ..operators.runs import (
 from ..splat_addon.run.find import FoundRun
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.runs import found_runs
-from ..splat_addon.scene.settings.scene import run_path
+from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 from .wrap import WRAP, draw_sentence

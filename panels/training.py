@@ -6,20 +6,19 @@ import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
 from ..splat_addon.run.wording import counted, in_time, ordinal, processor
-from ..splat_addon.scene.runs import preview
 from ..splat_addon.scene.settings import preferences
-from ..splat_addon.scene.settings.scene import TRAINING_FIELDS
-from ..splat_addon.scene.tasks import live_render, live_run, preflight
+from ..splat_addon.scene.settings.training import TRAINING_FIELDS
+from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview
+from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
 from .hide_source import draw_source
 from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
-OBSTACLES = {
-    "deleted": "The preview was deleted. To see it again, switch Follow Training off and on.",
-    "edited": "The splats in the scene were edited, and are left as they are. Follow Training off and on gives the run"
-    " an object of its own.",
-}
+EDITED = (
+    "The run's splats in the scene were edited, and are left as they are. Follow Training off and on gives the run an"
+    " object of its own."
+)
 
 
 class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
@@ -180,16 +179,17 @@ def _draw_follow(layout, context) -> None:
     if follower is None or follower.run.is_over or not chosen.follow_training:
         return
     if follower.obstacle:
-        draw_sentence(layout, OBSTACLES[follower.obstacle], "INFO", WRAP)
+        draw_sentence(layout, EDITED, "INFO", WRAP)
     elif follower.shown is not None:
         shown = follower.shown
         column = layout.column(align=True)
         draw_fact(column, "Shown", f"step {counted(shown.step)}")
         if shown.count < shown.total:
             draw_fact(column, "", f"{counted(shown.count)} of {counted(shown.total)}")
-        if shown.hidden:
-            names = ", ".join(shown.hidden)
-            draw_sentence(column, f"Hidden, since it lies in the same place: {names}", "INFO", WRAP)
+        replaced = display.replaced_by_preview(context.scene)
+        if replaced:
+            names = ", ".join(replaced)
+            draw_sentence(column, f"Not drawn meanwhile, in the same place: {names}", "INFO", WRAP)
         draw_source(layout, context)
 
 

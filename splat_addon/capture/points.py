@@ -6,6 +6,8 @@ import numpy as np
 
 from .camera import Camera
 
+POINTS_FILE = "points3d.ply"  # in the folder of a capture of a scene
+
 
 @dataclass(frozen=True)
 class Points:

@@ -207,7 +207,7 @@ def test_every_training_setting_survives_the_interface(extension, tmp_path):
 def test_a_path_beside_an_unsaved_file_is_said(extension):
     bpy.context.scene.splat.capture.folder = "//capture"
     with pytest.raises(extension.module("splat_addon.errors").RunError, match="Save the file, or choose a full path"):
-        extension.module("splat_addon.scene.settings.scene").train_config(bpy.context.scene)
+        extension.module("splat_addon.scene.settings.training").train_config(bpy.context.scene)
 
 
 def test_import_before_any_splats_says_why(extension, live_run, events, scripted):
@@ -249,7 +249,7 @@ def test_another_file_does_not_receive_the_run(live_run, events, scripted, tmp_p
 
 
 def test_paths_are_read_as_users_type_them(extension, tmp_path):
-    absolute = extension.module("splat_addon.scene.settings.scene").absolute
+    absolute = extension.module("splat_addon.scene.settings.paths").absolute
     assert absolute("~/x") == Path.home() / "x"
     assert absolute("/a/b") == Path("/a/b")
     with pytest.raises(extension.module("splat_addon.errors").RunError, match="Save the file"):

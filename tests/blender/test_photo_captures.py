@@ -175,7 +175,7 @@ def test_opening_can_be_undone(core, tmp_path):
 
 def test_the_opened_folder_is_what_training_starts_on(extension, core, tmp_path):
     open_folder(write_capture(core, tmp_path / "capture") / "sparse/0")
-    config = extension.module("splat_addon.scene.settings.scene").train_config(bpy.context.scene)
+    config = extension.module("splat_addon.scene.settings.training").train_config(bpy.context.scene)
     assert config.capture == str(tmp_path / "capture"), "the model's folder leads to its capture"
     assert len(core.capture.open_capture(Path(config.capture)).views) == 6
 

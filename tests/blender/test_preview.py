@@ -51,7 +51,7 @@ class Following:
 
     def __init__(self, extension, live_run, folder: Path):
         self.extension, self.live_run = extension, live_run
-        self.preview = extension.module("splat_addon.scene.runs.preview")
+        self.preview = extension.module("splat_addon.scene.tasks.preview")
         self.run_object = extension.module("splat_addon.scene.runs.run_object")
         config = extension.module("splat_addon.run.config").TrainConfig(capture=str(folder))
         self.run = live_run.start(bpy.context.scene, config, folder / "run_001", Path(sys.executable))
@@ -328,7 +328,7 @@ def test_large_clouds_are_shown_in_part_and_that_is_said(following):
 
 
 def test_the_most_visible_are_kept_in_their_order(extension):
-    preview = extension.module("splat_addon.scene.runs.preview")
+    preview = extension.module("splat_addon.scene.tasks.preview")
     cloud = extension.module("splat_addon.gaussians.cloud").GaussianCloud(
         np.arange(15).reshape(5, 3),
         [[-9, -9, -9], [0, 0, -9], [-1, -1, -1], [-9, 2, -9], [0, 0, 0]],
@@ -359,7 +359,7 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
     """Sample scene, capture, training through the operators, as the timer would do it."""
     live_run, preview = (
         extension.module("splat_addon.scene.tasks.live_run"),
-        extension.module("splat_addon.scene.runs.preview"),
+        extension.module("splat_addon.scene.tasks.preview"),
     )
     scene = bpy.context.scene
     bpy.context.preferences.addons[extension.name].preferences.trainer_python = str(trainer_python)

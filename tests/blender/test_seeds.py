@@ -145,7 +145,7 @@ write_splats(Path(sys.argv[2]), cloud)
 
 
 def trainers_cloud(extension, trainer_python, folder: Path):
-    config = extension.module("splat_addon.scene.settings.scene").train_config(bpy.context.scene)
+    config = extension.module("splat_addon.scene.settings.training").train_config(bpy.context.scene)
     config.write(folder / "config.json")
     command = [str(trainer_python), "-c", TRAINERS_FIRST_CLOUD, str(folder / "config.json"), str(folder / "first.ply")]
     subprocess.run(command, check=True, cwd=ROOT, timeout=300)

@@ -19,7 +19,7 @@ def boxed(extension, points):
     """A splat object with gaussians at `points` whose splats the viewport draws."""
     item = make_splats(extension, points)
     extension.module("splat_addon.scene.splats.appearance").show_splats(item, bpy.context.scene)
-    extension.module("splat_addon.scene.viewport.box_modifier").hand_over(bpy.context.scene)
+    extension.module("splat_addon.scene.splats.box_modifier").hand_over(bpy.context.scene)
     bpy.context.view_layer.update()
     return item
 
@@ -62,7 +62,7 @@ def test_a_file_with_the_former_box_gets_the_new_one(extension):
     item = make_splats(extension, np.zeros((3, 3)))
     former = item.modifiers.new("Splat Bounds", "NODES")
     former.node_group = bpy.data.node_groups.new("Splat Bounds", "GeometryNodeTree")
-    bounds = extension.module("splat_addon.scene.viewport.box_modifier")
+    bounds = extension.module("splat_addon.scene.splats.box_modifier")
     bounds.show_box(item)
     assert [modifier.name for modifier in item.modifiers] == ["Splat Box"]
     assert "Splat Bounds" not in bpy.data.node_groups

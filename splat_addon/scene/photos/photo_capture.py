@@ -18,7 +18,7 @@ from ...capture.upright import middle, upright_from_world
 from ...errors import CaptureError, RunError, some_of
 from ..cameras import looking
 from ..cameras.conversion import pose_matrix, set_lens, set_picture
-from ..settings.scene import absolute
+from ..settings.paths import absolute, path_text
 from .points import points_to_object
 
 ROOT_KEY = "splat_capture"  # on the root: the capture's folder
@@ -104,14 +104,6 @@ def root_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
 def folder_of(root: bpy.types.Object) -> Path:
     """The folder of the capture below a root. Raises RunError when it is relative to a file that has no place."""
     return absolute(root[ROOT_KEY])
-
-
-def path_text(path: Path) -> str:
-    """A path as it is kept in the .blend: beside it where possible, so that a project can be moved."""
-    if bpy.data.filepath:
-        with contextlib.suppress(ValueError):  # another drive on Windows
-            return bpy.path.relpath(str(path))
-    return str(path)
 
 
 def photo_cameras(root: bpy.types.Object) -> list[bpy.types.Object]:

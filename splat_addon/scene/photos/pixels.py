@@ -9,6 +9,7 @@ import numpy as np
 from ...capture.camera import Camera
 from ...capture.photos.undistort import undistorted_photo
 from ...errors import CaptureError
+from ...gaussians.srgb import encode_srgb
 
 _FORMATS = {
     ".jpg": "JPEG",
@@ -43,5 +44,30 @@ def write_undistorted(photo: Path, camera: Camera, pinhole: Camera, target: Path
             image.save(filepath=str(target), quality=_QUALITY)
         except RuntimeError as error:
             raise CaptureError(f"{target} cannot be written.", "Choose a folder with space.") from error
+    finally:
+        bpy.data.images.remove(image)
+
+
+def read_pixels(path: Path) -> np.ndarray | None:
+    """(H, W, 4) bytes of a photo with straight alpha, first row on top; None when it cannot be read."""
+    try:
+        image = bpy.data.images.load(str(path), check_existing=False)
+    except RuntimeError:
+        return None
+    try:
+        width, height = image.size
+        if not width or not height:
+            return None
+        image.alpha_mode = "STRAIGHT"
+        values = np.empty(width * height * image.channels, dtype=np.float32)
+        image.pixels.foreach_get(values)
+        values = values.reshape(height, width, image.channels)[::-1]
+        if image.is_float:  # 16 bits: Blender has decoded it
+            values = np.concatenate([encode_srgb(values[..., :3]), values[..., 3:]], axis=2)
+        if values.shape[2] < 3:
+            values = np.repeat(values[..., :1], 3, axis=2)
+        if values.shape[2] == 3:
+            values = np.concatenate([values, np.ones((height, width, 1), dtype=np.float32)], axis=2)
+        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     finally:
         bpy.data.images.remove(image)

@@ -9,8 +9,8 @@ import bpy
 import numpy as np
 
 from ...capture.capture import Points
-from ..seeds.surfaces import decode_srgb
-from ..splats.data import has_resizable_point_clouds
+from ...gaussians.srgb import decode_srgb
+from ..settings.capabilities import has_resizable_point_clouds
 
 COLOR = "Col"
 _NAME = "Splat Point Colors"

@@ -9,12 +9,12 @@ import numpy as np
 
 from ...capture.capture import Points
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
+from ...capture.points import POINTS_FILE
 from ...errors import CaptureError
 from ...gaussians.formats.splat_ply import write_points
 from ...run.process import ChildProcess, clean_environment
 from ...run.render_folder import RenderFolder, RenderPlan
 
-POINTS_FILE = "points3d.ply"
 START_LIMIT_S = 1800.0  # opening a heavy file takes its time
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 

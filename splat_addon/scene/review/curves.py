@@ -15,7 +15,8 @@ import numpy as np
 
 from ...run.folder import RunFolder
 from ...run.history import Curve, History
-from ..settings.review import redraw_viewports
+from ..session import part, timer
+from ..session.redraw import redraw
 from .chart import GROUND, Line, draw_chart
 
 LOSS, FAINT_LOSS, HELD_OUT, TRAINED = (240, 160, 70), (112, 78, 40), (95, 175, 255), (110, 118, 130)
@@ -25,15 +26,25 @@ _SMOOTHED_PARTS = 40  # the loss of single views jumps: it is averaged over this
 _ICON = "curves"
 
 
-class _Curves:
+class Curves:
     """The one chart: its run, icon and size."""
 
-    previews: Any = None
-    history: History | None = None
-    size_px = 0
-    painted_at = 0.0
-    cost_s = 0.0  # of reading and painting, the last time
-    painted: tuple = ()
+    def __init__(self) -> None:
+        self.previews: Any = None
+        self.history: History | None = None
+        self.size_px = 0
+        self.painted_at = 0.0
+        self.cost_s = 0.0  # of reading and painting, the last time
+        self.painted: tuple = ()
+
+    def close(self) -> None:
+        """Give the icon back."""
+        if self.previews is not None:
+            bpy.utils.previews.remove(self.previews)
+
+
+def _curves() -> Curves:
+    return part(Curves)
 
 
 def icon_for(path: Path, size_px: int) -> int | None:
@@ -41,33 +52,32 @@ def icon_for(path: Path, size_px: int) -> int | None:
 
     None before it was painted for the first time. Icons have the number 0 in background mode.
     """
-    if _Curves.history is None or _Curves.history.folder.path != path:
-        _Curves.history, _Curves.painted = History(RunFolder(path)), ()
-    _Curves.size_px = size_px
-    if not bpy.app.timers.is_registered(repaint):
-        wait = max(0.0, _Curves.painted_at + EVERY_S - time.monotonic()) if _Curves.painted else 0.0
-        bpy.app.timers.register(repaint, first_interval=wait)
-    return _Curves.previews[_ICON].icon_id if _Curves.previews and _Curves.painted else None
+    if _curves().history is None or _curves().history.folder.path != path:
+        _curves().history, _curves().painted = History(RunFolder(path)), ()
+    _curves().size_px = size_px
+    if not timer.is_running(repaint):
+        timer.start(repaint, max(0.0, _curves().painted_at + EVERY_S - time.monotonic()) if _curves().painted else 0.0)
+    return _curves().previews[_ICON].icon_id if _curves().previews and _curves().painted else None
 
 
 def history() -> History | None:
     """What is known about the run that is drawn."""
-    return _Curves.history
+    return _curves().history
 
 
 def follow() -> None:
     """The watched run has news: paint them now, so that the curves keep up with the numbers, if a panel shows them."""
-    is_shown = bpy.app.timers.is_registered(repaint)  # drawing the panel has asked for it
-    if is_shown and time.monotonic() > _Curves.painted_at + _Curves.cost_s / LARGEST_SHARE:
-        bpy.app.timers.unregister(repaint)
+    is_shown = timer.is_running(repaint)  # drawing the panel has asked for it
+    if is_shown and time.monotonic() > _curves().painted_at + _curves().cost_s / LARGEST_SHARE:
+        timer.stop(repaint)
         again_s = repaint()
         if again_s is not None:
-            bpy.app.timers.register(repaint, first_interval=again_s)
+            timer.start(repaint, again_s)
 
 
 def repaint() -> float | None:
     """Read a piece of the run's record; once it is all read and has news, paint. Returns when to come again."""
-    known, size = _Curves.history, _Curves.size_px
+    known, size = _curves().history, _curves().size_px
     if known is None:
         return None
     began = time.monotonic()
@@ -75,11 +85,11 @@ def repaint() -> float | None:
     if not known.is_complete:
         return 0.02  # a long record is read in pieces, so that nothing stutters
     state = (known.folder.path, len(known.loss.steps), len(known.held_out_db.steps), known.loss.steps[-1:], size)
-    if state != _Curves.painted and size > 0:
+    if state != _curves().painted and size > 0:
         _set_icon(paint(known, size))
-        _Curves.painted, _Curves.painted_at = state, time.monotonic()
-        _Curves.cost_s = _Curves.painted_at - began
-        redraw_viewports()
+        _curves().painted, _curves().painted_at = state, time.monotonic()
+        _curves().cost_s = _curves().painted_at - began
+        redraw()
     return None  # drawing the panel asks again
 
 
@@ -100,19 +110,10 @@ def paint(known: History, size: int) -> np.ndarray:
     return np.concatenate([above, gap, below])
 
 
-def open_previews() -> None:
-    """When the add-on starts."""
-    _Curves.previews = bpy.utils.previews.new()
-    _Curves.previews.new(_ICON)
-
-
-def close_previews() -> None:
-    """Before the add-on goes."""
-    if bpy.app.timers.is_registered(repaint):
-        bpy.app.timers.unregister(repaint)
-    if _Curves.previews is not None:
-        bpy.utils.previews.remove(_Curves.previews)
-    _Curves.previews, _Curves.history, _Curves.painted = None, None, ()
+def register() -> None:
+    """Make the icon."""
+    _curves().previews = bpy.utils.previews.new()
+    _curves().previews.new(_ICON)
 
 
 def _smoothed(values: list[float]) -> list[float]:
@@ -128,7 +129,7 @@ def _set_icon(pixels: np.ndarray) -> None:
     height, width = pixels.shape[:2]
     full = np.full((height, width, 4), 255, dtype=np.uint8)
     full[..., :3] = pixels[::-1]
-    preview = _Curves.previews[_ICON]
+    preview = _curves().previews[_ICON]
     if tuple(preview.image_size) != (width, height):
         preview.image_size = (width, height)
     preview.image_pixels.foreach_set(full.view(np.int32).ravel())

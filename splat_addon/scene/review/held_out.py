@@ -19,13 +19,15 @@ from ...run.events import Evaluated
 from ...run.folder import RunFolder
 from ..cameras import looking
 from ..cameras.conversion import apply_camera
-from ..photos import photo_capture
-from ..runs.run_object import RUN_KEY
-from ..settings.scene import absolute, run_path
-from ..tasks.live_run import list_held_out_views
+from ..runs.run_object import world_from_run
+from ..session import timer
+from ..settings.paths import absolute, run_path
 from . import overlay
 from .overlay import CAMERA_NAME, Shown
 from .pictures import read_picture
+from .views import list_views
+
+LOOK_EVERY_S = 1.0
 
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
@@ -40,7 +42,7 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     evaluated = folder.latest_evaluation()
     if evaluated is None or not evaluated.views:
         raise RunError("This scene has no run with held-out views.", "Train first, holding out at least one view.")
-    list_held_out_views(scene, evaluated)
+    list_views(scene, evaluated)
     views = scene.splat.held_out_views
     place = min(max(scene.splat.held_out_index, 0), len(views) - 1)
     capture = _capture_of(scene, folder)
@@ -49,7 +51,7 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     looking.begin(scene)
     camera_object = _review_camera(scene)
     apply_camera(camera_object, view.camera.without_distortion(), scene.render)
-    size = _put_where_the_splats_are(camera_object, world_from_run(scene, folder.path, capture))
+    size = _put_where_the_splats_are(camera_object, world_from_run(scene, folder, capture))
     lens: Any = camera_object.data
     lens.clip_start, lens.clip_end = 1e-3 * extent * size, 1e3 * extent * size
     looking.look_through(context, scene, camera_object)
@@ -90,14 +92,24 @@ def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
     overlay.show(None)
 
 
+def choose(scene: bpy.types.Scene) -> None:
+    """The choice in the list is kept by name, since the order changes. While a held-out view is shown, it shows the
+    chosen one."""
+    chosen = scene.splat
+    if 0 <= chosen.held_out_index < len(chosen.held_out_views):
+        chosen.held_out_choice = chosen.held_out_views[chosen.held_out_index].name
+    refresh(bpy.context)
+
+
 def refresh(context: bpy.types.Context) -> None:
     """Show the choice that was just made, if a view is shown now."""
     scene = context.scene
     if is_reviewing(scene) and 0 <= scene.splat.held_out_index < len(scene.splat.held_out_views):
         try:
             show(context, scene)
-        except (SplatError, OSError):
-            leave(context, scene)
+        except (SplatError, OSError):  # called from handlers, too, where no data-block may be removed
+            looking.end(context, scene)
+            overlay.show(None)
 
 
 def follow(context: bpy.types.Context) -> None:
@@ -113,16 +125,6 @@ def follow(context: bpy.types.Context) -> None:
     latest = _latest_step(run_path(scene))
     if not is_current or (shown is not None and latest not in (0, shown.step)):
         refresh(context)
-
-
-def world_from_run(scene: bpy.types.Scene, path: Path, capture: Path) -> Matrix:
-    """Where the capture's world lies in the scene: where the run's splats are, whatever the artist did with them, else
-    where the capture's own root is, else at the origin."""
-    for item in scene.objects:
-        if item.get(RUN_KEY) == str(path):
-            return item.matrix_world.copy()
-    root = photo_capture.find_root(scene, capture)
-    return root.matrix_world.copy() if root is not None else Matrix.Identity(4)
 
 
 def _latest_step(path: Path | None) -> int:
@@ -198,3 +200,25 @@ def _put_where_the_splats_are(camera_object: bpy.types.Object, world_from_captur
     turned = rotation.to_matrix() @ pose.to_3x3()
     camera_object.matrix_world = Matrix.Translation(world_from_capture @ pose.translation) @ turned.to_4x4()
     return abs(scale.x * scale.y * scale.z) ** (1 / 3)
+
+
+@bpy.app.handlers.persistent
+def _follow_file(*_) -> None:
+    """The images follow undo, redo and a loaded file."""
+    follow(bpy.context)
+
+
+def _look_at_run() -> float:
+    """A newer measurement of the run replaces the images that are shown. Rests unless a view is shown."""
+    if bpy.context.window_manager.windows and is_reviewing(bpy.context.scene):
+        follow(bpy.context)
+    return LOOK_EVERY_S
+
+
+def register() -> None:
+    """Follow the run."""
+    timer.start(_look_at_run, LOOK_EVERY_S)
+
+
+ON_CHANGE = {"held_out_index": choose}
+HANDLERS = {"undo_post": _follow_file, "redo_post": _follow_file, "load_post": _follow_file}

@@ -13,6 +13,7 @@ import gpu
 from gpu_extras.batch import batch_for_shader
 
 from ...capture.camera import Camera
+from ..session import part
 from .frame import Frame, frame_of
 from .pictures import Picture
 from .shader import Look, draw_images, forget_shader
@@ -38,50 +39,53 @@ class Shown:
     place: str = ""  # "2 of 14, worst first"
 
 
-class _Overlay:
+class Overlay:
     """The one overlay: what it shows, its handler, and whether drawing has failed for this view."""
 
-    shown: Shown | None = None
-    handler = None
-    has_failed = False
-    is_line_hot = False
+    def __init__(self) -> None:
+        self.shown: Shown | None = None
+        self.handler: object | None = None
+        self.has_failed = False
+        self.is_line_hot = False
+
+    def close(self) -> None:
+        """A view that is shown stays looked through until the review is left."""
+        self.remove_handler()
+        forget_shader()
+
+    def remove_handler(self) -> None:
+        """Draw nothing any more."""
+        if self.handler is not None:
+            bpy.types.SpaceView3D.draw_handler_remove(self.handler, "WINDOW")
+            self.handler = None
+
+
+def _overlay() -> Overlay:
+    return part(Overlay)
 
 
 def show(shown: Shown | None) -> None:
     """Show a view, or nothing, from the next drawing on."""
-    _Overlay.shown, _Overlay.has_failed = shown, False
+    overlay = _overlay()
+    overlay.shown, overlay.has_failed = shown, False
     if shown is not None:
         to_front()
 
 
 def shown() -> Shown | None:
     """The view whose images are loaded."""
-    return _Overlay.shown
+    return _overlay().shown
 
 
 def to_front() -> None:
     """Draw after all other handlers: those that draw splats must not paint over the images."""
-    remove_handler()
-    _Overlay.handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
-
-
-def remove_handler() -> None:
-    """Draw nothing any more."""
-    if _Overlay.handler is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_Overlay.handler, "WINDOW")
-        _Overlay.handler = None
-
-
-def close() -> None:
-    """Before the add-on goes."""
-    remove_handler()
-    forget_shader()
-    _Overlay.shown = None
+    _overlay().remove_handler()
+    _overlay().handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
 
 
 def set_line_hot(is_hot: bool) -> None:
     """Whether the mouse could take, or holds, the wipe line."""
-    _Overlay.is_line_hot = is_hot
+    _overlay().is_line_hot = is_hot
 
 
 def frame_in_view(context: bpy.types.Context) -> Frame | None:
@@ -111,12 +115,12 @@ def badge_lines(shown: Shown, look: Look) -> tuple[str, str]:
 
 def _draw() -> None:
     """Blender calls this for every viewport. An error is printed once per view, not sixty times a second."""
-    if _Overlay.shown is None or _Overlay.has_failed:
+    if _overlay().shown is None or _overlay().has_failed:
         return
     try:
-        _draw_view(bpy.context, _Overlay.shown)
+        _draw_view(bpy.context, _overlay().shown)
     except Exception:
-        _Overlay.has_failed = True
+        _overlay().has_failed = True
         traceback.print_exc()
 
 
@@ -151,9 +155,9 @@ def _visible(area: bpy.types.Area, region: bpy.types.Region, frame: Frame) -> Fr
 
 def _draw_line(frame: Frame, x: float, scale: float) -> None:
     half, grip = 0.75 * scale, 3.0 * scale
-    if _Overlay.is_line_hot:
+    if _overlay().is_line_hot:
         half, grip = 1.25 * scale, 4.0 * scale
-    color = _HOT if _Overlay.is_line_hot else _LINE
+    color = _HOT if _overlay().is_line_hot else _LINE
     middle, reach = (frame.bottom + frame.top) / 2, min(16.0 * scale, frame.height / 4)
     _rectangle(Frame(x - half - 1, frame.bottom, x + half + 1, frame.top), _DARK)
     _rectangle(Frame(x - grip - 1, middle - reach - 1, x + grip + 1, middle + reach + 1), _DARK)

@@ -10,48 +10,71 @@ import bpy
 
 from ...errors import RunError
 from ...run.find import FoundRun, find_runs
+from ..session import part, timer
+from ..session.redraw import redraw
 from ..settings import preferences
-from ..settings.scene import absolute, run_path
+from ..settings.paths import absolute, run_path
 
 _MEMORY = "runs.json"
+LOOK_EVERY_S = 0.25
 _REMEMBERED = 50  # how many folders of earlier runs are kept in mind
 
 
-class _Found:
+class Found:
     """The last answer. The list is replaced as a whole, so that drawing needs no lock."""
 
-    runs: list[FoundRun] = []
-    missing: frozenset[Path] = frozenset()
-    search: threading.Thread | None = None
-    is_wanted_again = False
+    def __init__(self) -> None:
+        self.runs: list[FoundRun] = []
+        self.missing: frozenset[Path] = frozenset()
+        self.search: threading.Thread | None = None
+        self.is_wanted_again = False
+
+
+def found() -> Found:
+    """The session's own."""
+    return part(Found)
 
 
 def runs() -> list[FoundRun]:
     """What was found last: runs that are training first, then the newest."""
-    return _Found.runs
+    return found().runs
 
 
 def is_missing(path: Path) -> bool:
     """Whether the folder of a scene's run was not there when it was looked for."""
-    return path in _Found.missing
+    return path in found().missing
 
 
 def is_searching() -> bool:
     """Whether an answer is on its way."""
-    return _Found.search is not None and _Found.search.is_alive()
+    return found().search is not None and found().search.is_alive()
+
+
+def look_again() -> None:
+    """Look for runs in a thread and show them when they are found; at once where no timer ticks."""
+    search(wait=bpy.app.background)
+    if not bpy.app.background:
+        timer.start(_show, LOOK_EVERY_S)
+
+
+def _show() -> float | None:
+    if not take_up():
+        return LOOK_EVERY_S
+    redraw()
+    return None
 
 
 def search(wait: bool = False) -> None:
     """Look again, in a thread; with `wait`, until it is done."""
     if is_searching():
-        _Found.is_wanted_again = True
+        found().is_wanted_again = True
     else:
-        _Found.search = threading.Thread(
-            target=_search, args=(places(), runs_of_scenes()), name="splat runs", daemon=True
+        found().search = threading.Thread(
+            target=_search, args=(found(), places(), runs_of_scenes()), name="splat runs", daemon=True
         )
-        _Found.search.start()
-    if wait and _Found.search is not None:
-        _Found.search.join()
+        found().search.start()
+    if wait and found().search is not None:
+        found().search.join()
         take_up()
 
 
@@ -59,16 +82,11 @@ def take_up() -> bool:
     """Whether the last search is over; one that was asked for meanwhile is begun."""
     if is_searching():
         return False
-    if _Found.is_wanted_again:
-        _Found.is_wanted_again = False
+    if found().is_wanted_again:
+        found().is_wanted_again = False
         search()
         return False
     return True
-
-
-def forget() -> None:
-    """Before the add-on goes."""
-    _Found.runs, _Found.missing, _Found.is_wanted_again = [], frozenset(), False
 
 
 def remember(path: Path) -> None:
@@ -79,20 +97,20 @@ def remember(path: Path) -> None:
 
 def places() -> list[Path]:
     """Where runs may lie."""
-    chosen, found = preferences.of_addon(), []
+    chosen, where = preferences.of_addon(), []
     for scene in bpy.data.scenes:
         try:
             capture = absolute(scene.splat.capture.folder) if scene.splat.capture.folder else None
         except RunError:  # beside a file that was not saved
             capture = None
         if capture is not None:
-            found.append(capture.with_name(capture.name + "_runs"))
+            where.append(capture.with_name(capture.name + "_runs"))
     for run in runs_of_scenes():
-        found += [run, run.parent] if run.parent.name.endswith("_runs") else [run]
+        where += [run, run.parent] if run.parent.name.endswith("_runs") else [run]
     if chosen is not None and chosen.runs_folder:
-        found.append(Path(bpy.path.abspath(chosen.runs_folder)).expanduser())
-    found += [Path(text) for text in _remembered()]
-    return list(dict.fromkeys(found))
+        where.append(Path(bpy.path.abspath(chosen.runs_folder)).expanduser())
+    where += [Path(text) for text in _remembered()]
+    return list(dict.fromkeys(where))
 
 
 def runs_of_scenes() -> list[Path]:
@@ -105,8 +123,8 @@ def _remembered() -> list[str]:
     return [text for text in known if isinstance(text, str)] if isinstance(known, list) else []
 
 
-def _search(where: list[Path], of_scenes: list[Path]) -> None:
+def _search(answer: Found, where: list[Path], of_scenes: list[Path]) -> None:
     """The thread. It touches nothing but the disk and the answer."""
-    found = find_runs(where)
-    missing = frozenset(path for path in of_scenes if not path.is_dir())
-    _Found.runs, _Found.missing = found, missing
+    runs = find_runs(where)
+    answer.missing = frozenset(path for path in of_scenes if not path.is_dir())
+    answer.runs = runs

@@ -2,6 +2,7 @@
 
 import contextlib
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ from mathutils import Matrix
 
 from ...errors import RunError
 from ...gaussians.cloud import GaussianCloud
+from ...gaussians.formats.splat_ply import read_splats
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
 from ..splats import appearance, data as splat_data
 from ..photos import photo_capture
-from ..viewport.box_modifier import hand_over
+from ..splats.box_modifier import hand_over
 
-COLLECTION = "Splats"
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
 _HIDDEN_KEY = "splat_hidden_for"  # of the object: the run folder whose splats lie in its place, while it is hidden
 _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was written
@@ -33,7 +34,7 @@ def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.
     """Show `cloud` as the splats of a run: what its object held before is replaced; without one, it is made."""
     item = find(scene, folder)
     if item is None:
-        item = splat_data.splats_to_object(cloud, folder.path.name, splat_collection(scene))
+        item = splat_data.splats_to_object(cloud, folder.path.name, splat_data.splat_collection(scene))
         item[RUN_KEY] = str(folder.path)
         appearance.show_splats(item, scene)
         hand_over(scene)
@@ -47,9 +48,41 @@ def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.
     return item
 
 
+@dataclass(frozen=True)
+class BroughtIn:
+    """What `bring_in` has brought, and the names of other runs' objects that are hidden for it."""
+
+    item: bpy.types.Object
+    count: int
+    file_name: str
+    hidden: list[str]
+
+
+def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: RunFolder) -> BroughtIn:
+    """Bring the newest splats of a run into the scene, at the place of what was captured, as the active object.
+
+    Nothing is selected afterwards: thousands of outlines would hide the splats. Raises RunError when the run has saved
+    none, SplatFileError when they cannot be read; then nothing was changed.
+    """
+    path = folder.result_file()
+    if path is None:
+        raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
+    cloud = read_splats(path)
+    item = put(scene, folder, cloud)
+    follow_capture(scene, item, folder)
+    unhide(scene, item)
+    hidden = hide_others(scene, folder)
+    view_layer.update()
+    for other in list(view_layer.objects.selected):
+        other.select_set(False, view_layer=view_layer)
+    if item.name in view_layer.objects:
+        view_layer.objects.active = item
+    return BroughtIn(item, len(cloud), path.name, hidden)
+
+
 def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
     """Hide the splats of other runs of the same capture that lie where those of `folder` do. Returns the names of all
-    that were hidden for this run, now or by its previews.
+    that are hidden for this run.
 
     Nothing of them is changed otherwise. Hidden is the viewport and the render: two results in one place show neither.
     """
@@ -106,15 +139,6 @@ def give_away(item: bpy.types.Object) -> None:
     item.pop(RUN_KEY, None)
 
 
-def splat_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
-    """Where splats are put in a scene, made when it is missing."""
-    found = scene.collection.children.get(COLLECTION)
-    if found is None:
-        found = bpy.data.collections.new(COLLECTION)
-        scene.collection.children.link(found)
-    return found
-
-
 def _digest(item: bpy.types.Object) -> str:
     """Changes when a splat is added, deleted, moved, or changed in its base colour or opacity. About 3 ms for 100 000
     splats."""
@@ -133,3 +157,14 @@ def follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunFo
         capture = capture_of(folder)
         if capture is not None:
             item.parent = photo_capture.find_root(scene, capture)
+
+
+def world_from_run(scene: bpy.types.Scene, folder: RunFolder, capture: Path | None = None) -> Matrix:
+    """Where the world of a run's capture lies in the scene: where the run's splats are, whatever the artist did with
+    them, else where the capture's own root is, else at the origin. `capture` is where it is now, if it has moved."""
+    item = find(scene, folder)
+    if item is not None:
+        return item.matrix_world.copy()
+    capture = capture or capture_of(folder)
+    root = photo_capture.find_root(scene, capture) if capture is not None else None
+    return root.matrix_world.copy() if root is not None else Matrix.Identity(4)

@@ -1,6 +1,5 @@
 """What training starts from: put into a capture, and shown as splats."""
 
-import contextlib
 from pathlib import Path
 
 import bpy
@@ -9,22 +8,20 @@ import numpy as np
 from ...capture.capture import Points, open_capture
 from ...capture.formats import colmap
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
+from ...capture.points import POINTS_FILE
 from ...capture.seeds.first_gaussians import SEEDS_FILE, first_gaussians, gaussians_from_points
 from ...errors import CaptureError, RunError
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import write_points
-from ...gaussians.srgb import encode_srgb
 from ...run.config import TrainConfig
-from ..rendering.launch import POINTS_FILE
-from ..settings.scene import absolute
+from ..photos.photo_capture import find_root
+from ..photos.pixels import read_pixels
 from ..splats.appearance import show_splats
-from ..splats.data import is_splats, replace_splats, splats_to_object
-from ..viewport.box_modifier import hand_over
+from ..splats.box_modifier import hand_over
+from ..splats.data import is_splats, replace_splats, splat_collection, splats_to_object
 
 SEEDS_KEY = "splat_seeds"  # on the object that shows them
-ROOT_KEY = "splat_capture"  # on the empty that carries a photo capture: its folder
 OBJECT_NAME = "Seeds"
-COLLECTION = "Splats"
 
 
 def is_capture(folder: Path) -> bool:
@@ -39,7 +36,7 @@ def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:
     """
     if not is_capture(folder):
         raise CaptureError(f"{folder} holds no capture yet.", "Capture the scene first.")
-    points = _in_capture(points, root_of(scene, folder))
+    points = _in_capture(points, find_root(scene, folder))
     path = folder / (POINTS_FILE if is_own_capture(folder) else SEEDS_FILE)
     write_points(path, points.positions, points.colors, points.normals)
     return path
@@ -83,11 +80,11 @@ def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> b
     """Show seeds as the scene's one object for them, below the root of the photo capture in `folder` if it is open."""
     item = shown_seeds(scene)
     if item is None:
-        item = splats_to_object(cloud, OBJECT_NAME, _collection(scene))
+        item = splats_to_object(cloud, OBJECT_NAME, splat_collection(scene))
         item[SEEDS_KEY] = True
     else:
         replace_splats(item, cloud)
-    item.parent = root_of(scene, folder) if folder is not None else None
+    item.parent = find_root(scene, folder) if folder is not None else None
     show_splats(item, scene)
     hand_over(scene)
     return item
@@ -96,41 +93,6 @@ def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> b
 def shown_seeds(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The object that shows seeds, if there is one."""
     return next((item for item in scene.objects if item.get(SEEDS_KEY) and is_splats(item)), None)
-
-
-def root_of(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
-    """The empty that carries the photo capture in `folder`, if it is open in this scene."""
-    for item in scene.objects:
-        path = item.get(ROOT_KEY)
-        with contextlib.suppress(RunError):
-            if path and absolute(str(path)).resolve() == Path(folder).resolve():
-                return item
-    return None
-
-
-def read_pixels(path: Path) -> np.ndarray | None:
-    """(H, W, 4) bytes of a photo with straight alpha, first row on top; None when it cannot be read."""
-    try:
-        image = bpy.data.images.load(str(path), check_existing=False)
-    except RuntimeError:
-        return None
-    try:
-        width, height = image.size
-        if not width or not height:
-            return None
-        image.alpha_mode = "STRAIGHT"
-        values = np.empty(width * height * image.channels, dtype=np.float32)
-        image.pixels.foreach_get(values)
-        values = values.reshape(height, width, image.channels)[::-1]
-        if image.is_float:  # 16 bits: Blender has decoded it
-            values = np.concatenate([encode_srgb(values[..., :3]), values[..., 3:]], axis=2)
-        if values.shape[2] < 3:
-            values = np.repeat(values[..., :1], 3, axis=2)
-        if values.shape[2] == 3:
-            values = np.concatenate([values, np.ones((height, width, 1), dtype=np.float32)], axis=2)
-        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    finally:
-        bpy.data.images.remove(image)
 
 
 def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:
@@ -148,11 +110,3 @@ def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:
 def _without_harmonics(cloud: GaussianCloud) -> GaussianCloud:
     """Only the base colour: all else is zero in seeds."""
     return GaussianCloud(cloud.means, cloud.log_scales, cloud.quaternions, cloud.logit_opacities, cloud.sh[:, :1])
-
-
-def _collection(scene: bpy.types.Scene) -> bpy.types.Collection:
-    found = scene.collection.children.get(COLLECTION)
-    if found is None:
-        found = bpy.data.collections.new(COLLECTION)
-        scene.collection.children.link(found)
-    return found

@@ -9,10 +9,8 @@ import numpy as np
 from ...capture.capture import Points
 from ...errors import CaptureError
 from ...gaussians.blue_noise import candidate_count, spread_evenly
-from ...gaussians.srgb import decode_srgb, encode_srgb
+from ...gaussians.srgb import encode_srgb
 from .materials import surface_colors
-
-__all__ = ["SURFACE_TYPES", "decode_srgb", "encode_srgb", "has_surface", "sample_surfaces"]
 
 SURFACE_TYPES = ("MESH", "CURVE", "SURFACE", "META", "FONT")
 _AREAS_AT_ONCE = 4_000_000  # triangles, times instances

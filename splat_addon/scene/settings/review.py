@@ -2,6 +2,8 @@
 
 import bpy
 
+from ..session.redraw import redraw
+
 
 class SPLAT_PG_held_out_view(bpy.types.PropertyGroup):
     """One held-out view with its measured quality. Filled from the run; `name` is the view's."""
@@ -24,7 +26,7 @@ class SPLAT_PG_review(bpy.types.PropertyGroup):
             ("NONE", "None", "Nothing: the viewport itself, through this camera"),
         ],
         default="WIPE",
-        update=lambda self, context: redraw_viewports(),
+        update=lambda self, context: redraw(),
     )
     wipe: bpy.props.FloatProperty(
         name="Wipe",
@@ -33,7 +35,7 @@ class SPLAT_PG_review(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         subtype="FACTOR",
-        update=lambda self, context: redraw_viewports(),
+        update=lambda self, context: redraw(),
     )
     gain: bpy.props.FloatProperty(
         name="Brighten",
@@ -42,28 +44,20 @@ class SPLAT_PG_review(bpy.types.PropertyGroup):
         min=1.0,
         soft_max=32.0,
         max=255.0,
-        update=lambda self, context: redraw_viewports(),
+        update=lambda self, context: redraw(),
     )
     use_ramp: bpy.props.BoolProperty(
         name="Heat Colors",
         description="Show the mean difference of red, green and blue from black over red to yellow, not as a color",
         default=False,
-        update=lambda self, context: redraw_viewports(),
+        update=lambda self, context: redraw(),
     )
     show_badge: bpy.props.BoolProperty(
         name="Badge",
         description="Write the view's name, PSNR and SSIM into the frame",
         default=True,
-        update=lambda self, context: redraw_viewports(),
+        update=lambda self, context: redraw(),
     )
-
-
-def redraw_viewports() -> None:
-    """Draw all 3D views of all windows again, their sidebars included."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
 
 
 CLASSES = (SPLAT_PG_held_out_view, SPLAT_PG_review)

@@ -2,27 +2,8 @@
 
 import bpy
 
-from ..splats.data import has_native_splats, is_splats
-from ..viewport.texels import float_attributes
-
-
-def _on_change(self, context) -> None:
-    from ..viewport import display
-
-    display.start_anew()
-
-
-def _on_show(self, context) -> None:
-    from ..viewport import box_modifier, display
-
-    box_modifier.hand_over(self.id_data)
-    display.start_anew()
-
-
-def _attribute_names(self, context, typed: str) -> list[str]:
-    """Names of attributes, of any splat object of the scene, that are one number per splat."""
-    found = {name for item in self.id_data.objects if is_splats(item) for name in float_attributes(item.data)}
-    return sorted(name for name in found if typed.lower() in name.lower())
+from .capabilities import has_native_splats
+from .hooks import on_change, on_search
 
 
 class SPLAT_PG_viewport(bpy.types.PropertyGroup):
@@ -32,7 +13,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         name="Show Splats in Viewport",
         description="Draw the splats themselves in all viewports, as they were trained, in place of their objects",
         default=not has_native_splats(),
-        update=_on_show,
+        update=on_change("viewport.show"),
     )
     kind: bpy.props.EnumProperty(
         name="Display",
@@ -43,7 +24,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
             ("POINTS", "Points", "Centres alone: the fastest"),
         ],
         default="SPLATS",
-        update=_on_change,
+        update=on_change("viewport"),
     )
     color_by: bpy.props.EnumProperty(
         name="Color By",
@@ -55,13 +36,13 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
             ("ATTRIBUTE", "Attribute", "Any stored attribute that is one number per splat"),
         ],
         default="RADIANCE",
-        update=_on_change,
+        update=on_change("viewport"),
     )
     attribute: bpy.props.StringProperty(
         name="Attribute",
         description="Which attribute colours the splats; its range is found, without the outermost hundredths",
-        search=_attribute_names,
-        update=_on_change,
+        search=on_search("viewport.attributes"),
+        update=on_change("viewport"),
     )
     fraction: bpy.props.FloatProperty(
         name="Fraction",
@@ -70,7 +51,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         min=0.001,
         max=1.0,
         subtype="FACTOR",
-        update=_on_change,
+        update=on_change("viewport"),
     )
     sh_degree: bpy.props.IntProperty(
         name="SH Degree",
@@ -78,7 +59,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         default=3,
         min=0,
         max=3,
-        update=_on_change,
+        update=on_change("viewport"),
     )
     blending: bpy.props.EnumProperty(
         name="Blending",
@@ -89,13 +70,13 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
             ("LINEAR", "Scene Light", "Mix linear light, as Blender does"),
         ],
         default="TRAINED",
-        update=_on_change,
+        update=on_change("viewport"),
     )
     is_hidden_by_meshes: bpy.props.BoolProperty(
         name="Hide Behind Meshes",
         description="Nearer objects cover the splats; switch it off to see the splats through everything",
         default=True,
-        update=_on_change,
+        update=on_change("viewport"),
     )
     reach_sigma: bpy.props.FloatProperty(
         name="Ellipsoid Sigma",
@@ -104,7 +85,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         min=0.05,
         soft_max=3.0,
         max=10.0,
-        update=_on_change,
+        update=on_change("viewport"),
     )
     point_px: bpy.props.FloatProperty(
         name="Point Size",
@@ -113,5 +94,8 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         min=1.0,
         max=50.0,
         subtype="PIXEL",
-        update=_on_change,
+        update=on_change("viewport"),
     )
+
+
+CLASSES = (SPLAT_PG_viewport,)

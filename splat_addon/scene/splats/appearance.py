@@ -4,19 +4,11 @@ from typing import Any
 
 import bpy
 
-from .data import has_native_splats, is_splats
+from ..settings.capabilities import has_native_splats
+from .data import is_splats
 from .quads import DISPLAY_SPACE, GROUP_NAME, splat_quads
 
-BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender", how its splats were trained
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
-LOOKS = [
-    ("SCENE", "Scene Light", "Blend splats in linear light, as everything else in the scene: the view is Standard"),
-    (
-        "TRAINER",
-        "Trainer Look",
-        "Blend display colors as most trainers do, for a layer of splats alone: the view is Raw",
-    ),
-]
 
 
 def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
@@ -62,3 +54,12 @@ def set_look(item: bpy.types.Object, look: str) -> None:
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The splat objects of a scene."""
     return [item for item in scene.objects if is_splats(item)]
+
+
+def give_look_to_all(scene: bpy.types.Scene) -> None:
+    """All splats of a scene have one look."""
+    for item in splat_objects(scene):
+        set_look(item, scene.splat.look)
+
+
+ON_CHANGE = {"look": give_look_to_all}

@@ -15,8 +15,11 @@ from ...errors import SplatFileError
 from ...gaussians.cloud import GaussianCloud, empty_cloud, opacities_of
 from ...gaussians.formats.ply import BLOCK_ROWS
 from ...gaussians.harmonics import MAX_DEGREE, coefficient_count
+from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
 from .transforms import remember_places
 
+BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender", how its splats were trained
+COLLECTION = "Splats"
 BASE = "radiance:base"
 HIGHER = "radiance:sh_"
 FROM_FILE = "file:"  # begins the names of attributes that only an export reads
@@ -25,17 +28,6 @@ STORED_LENGTH = f"{FROM_FILE}quaternion_length"
 _SMALLEST_SCALE = 1e-9  # a scale of 0 would ruin the precision of native splats
 _SAME_OPACITY = 2e-7  # nearer to what the file says than 32 bits can tell: it was not edited
 _EXTREME_OPACITY = 1e-7  # opacities this near 0 or 1 have no finite logit in 32 bits
-
-
-def has_native_splats() -> bool:
-    """Whether this Blender has splats of its own (5.3), found by feature."""
-    kind = bpy.types.PointCloud.bl_rna.properties.get("type")
-    return kind is not None and "GAUSSIAN_SPLAT" in kind.enum_items
-
-
-def has_resizable_point_clouds() -> bool:
-    """Whether point clouds can be made from Python (5.1)."""
-    return "resize" in bpy.types.PointCloud.bl_rna.functions
 
 
 def is_splats(item: bpy.types.Object) -> bool:
@@ -53,14 +45,25 @@ def splat_count(item: bpy.types.Object) -> int:
 def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
     """A new object at the identity that holds `cloud`, in the carrier that this Blender allows."""
     item = bpy.data.objects.new(name, splats_to_data(cloud, name))
+    item[BLEND_SPACE_KEY] = cloud.blend_space
     collection.objects.link(item)
     return item
+
+
+def splat_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    """Where splats are put in a scene, made when it is missing."""
+    found = scene.collection.children.get(COLLECTION)
+    if found is None:
+        found = bpy.data.collections.new(COLLECTION)
+        scene.collection.children.link(found)
+    return found
 
 
 def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:
     """Give an object other gaussians; its former data goes when nothing else uses it."""
     former: Any = item.data
     item.data = cast(Any, splats_to_data(cloud, former.name))
+    item[BLEND_SPACE_KEY] = cloud.blend_space
     if former.users == 0:
         remove_data(former)
 

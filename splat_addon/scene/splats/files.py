@@ -7,9 +7,9 @@ import bpy
 
 from ...errors import SplatFileError
 from ...gaussians.formats.splat_ply import SplatPly, write_splat_blocks
-from ..viewport.box_modifier import hand_over
 from . import appearance
-from .data import SplatReader, remove_data, splat_blocks_to_data, splat_count
+from .box_modifier import hand_over
+from .data import BLEND_SPACE_KEY, SplatReader, remove_data, splat_blocks_to_data, splat_count
 
 AXES = [
     ("STORED", "As Stored", "Leave the splats in the axes of the file"),
@@ -35,7 +35,7 @@ def import_splats(path: Path, axes: str, scene: bpy.types.Scene, collection: bpy
         raise SplatFileError(f"{path.name} holds no splats.", "Export it again from the tool that wrote it.")
     collection.objects.link(item)
     item.rotation_euler.x = math.radians(_TURN_X_DEG[axes])
-    item[appearance.BLEND_SPACE_KEY] = file.blend_space
+    item[BLEND_SPACE_KEY] = file.blend_space
     appearance.show_splats(item, scene)
     hand_over(scene)
     notes = []
@@ -52,6 +52,6 @@ def export_splats(path: Path, item: bpy.types.Object) -> int:
     Raises SplatFileError when the object holds no splats or the place cannot be written.
     """
     reader = SplatReader(item)
-    blend_space = str(item.get(appearance.BLEND_SPACE_KEY, "display"))
+    blend_space = str(item.get(BLEND_SPACE_KEY, "display"))
     write_splat_blocks(path, reader.count, reader.sh_degree, reader.blocks(), blend_space)
     return reader.count

@@ -6,16 +6,10 @@ hidden is remembered in the scene, object by object, so that what the artist had
 
 import bpy
 
+from ..settings.scene import SPLAT_PG_hidden_source
 from .data import is_splats
 
 _SURFACES = ("MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "CURVES", "POINTCLOUD", "GPENCIL", "GREASEPENCIL")
-
-
-class SPLAT_PG_hidden_source(bpy.types.PropertyGroup):
-    """One object that `hide` has hidden, and the view layer it did that in."""
-
-    item: bpy.props.PointerProperty(type=bpy.types.Object)
-    layer: bpy.props.StringProperty()
 
 
 def objects_of(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
@@ -83,6 +77,3 @@ def _rendered(top: bpy.types.LayerCollection) -> set[bpy.types.Object]:
     if top.exclude or top.collection.hide_render:
         return set()
     return set(top.collection.objects).union(*map(_rendered, top.children))
-
-
-CLASSES = (SPLAT_PG_hidden_source,)

@@ -12,6 +12,11 @@ from ...run.events import Event, Failed, Finished, Progressed, Started, Warned
 from ...run.process import ChildProcess
 from ...run.render_folder import RenderPlan
 from ..rendering import launch
+from ..session import part, timer
+from ..session.redraw import redraw
+from . import preflight
+
+TICK_S = 0.25
 
 
 @dataclass
@@ -54,20 +59,31 @@ class LiveRender:
             self.message = f"Captured {event.step} views in {event.train_seconds:.0f} s."
 
 
-class _Watched:
-    """Holds the one render that is watched."""
+class Rendered:
+    """The one render that is watched."""
 
-    render: LiveRender | None = None
+    def __init__(self) -> None:
+        self.render: LiveRender | None = None
+
+    def close(self) -> None:
+        """The render stops, and finished images are kept."""
+        render, self.render = self.render, None
+        if render is not None and not render.is_over:
+            render.process.let_go()
+
+
+def _watched() -> Rendered:
+    return part(Rendered)
 
 
 def current() -> LiveRender | None:
     """The render that is watched, also when it is over; None when none was started."""
-    return _Watched.render
+    return _watched().render
 
 
 def is_rendering() -> bool:
     """Whether a capture is being rendered for this Blender."""
-    return _Watched.render is not None and not _Watched.render.is_over
+    return _watched().render is not None and not _watched().render.is_over
 
 
 def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
@@ -75,22 +91,22 @@ def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
     if is_rendering():
         raise CaptureError("A capture is being rendered already.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
-    _Watched.render = LiveRender(Path(capture), process, len(plan.shots))
-    return _Watched.render
+    _watched().render = LiveRender(Path(capture), process, len(plan.shots))
+    return _watched().render
 
 
 def cancel() -> None:
     """End the render; finished images are kept. Raises CaptureError when there is none."""
     if not is_rendering():
         raise CaptureError("No capture is being rendered.", "Start one first.")
-    assert _Watched.render is not None
-    _Watched.render.process.send("stop")
-    _Watched.render.state = "stopping"
+    assert _watched().render is not None
+    _watched().render.process.send("stop")
+    _watched().render.state = "stopping"
 
 
 def pump() -> list[Event]:
     """Take in what the render said since the last call; returns those events."""
-    render = _Watched.render
+    render = _watched().render
     if render is None or render.is_over:
         return []
     events = render.process.poll()
@@ -101,7 +117,7 @@ def pump() -> list[Event]:
 
 def wait(tell_progress=lambda done: None) -> LiveRender:
     """Block until the render is over, for scripts. Raises CaptureError when it failed."""
-    render = _Watched.render
+    render = _watched().render
     assert render is not None
     while not render.is_over:
         for event in render.process.wait(limit_s=1.0):
@@ -113,9 +129,16 @@ def wait(tell_progress=lambda done: None) -> LiveRender:
     return render
 
 
-def close() -> None:
-    """Let go of the render when the add-on or Blender ends: it stops, and finished images are kept."""
-    if is_rendering():
-        assert _Watched.render is not None
-        _Watched.render.process.let_go()
-    _Watched.render = None
+def begin_watching() -> None:
+    """Let the timer watch the render. It does not tick in background mode; scripts wait."""
+    timer.start(_watch, TICK_S)
+
+
+def _watch() -> float | None:
+    events = pump()
+    is_last = not events and not is_rendering()
+    if is_last:
+        preflight.forget()  # what was known was about no capture, or another one
+    if events or is_last:  # once more after the end: only then panels have moved to their places
+        redraw()
+    return None if is_last else TICK_S

@@ -18,7 +18,10 @@ from ...run.events import Evaluated, Event, Failed, Finished, Progressed, Snapsh
 from ...run.folder import RunFolder
 from ...run.lock import is_held
 from ...run.process import TrainerProcess, trainer_command
-from ..settings.scene import absolute, remember_run, run_path
+from ..review.views import list_views
+from ..session import part
+from ..settings import preferences
+from ..settings.paths import absolute, remember_run, run_path
 
 
 @dataclass
@@ -41,6 +44,7 @@ class LiveRun:
     warnings: list[str] = field(default_factory=list)
     message: str = ""
     splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
+    is_settled: bool = False  # over, and nothing is left to do for it
 
     @property
     def is_over(self) -> bool:
@@ -73,20 +77,36 @@ class LiveRun:
             self.message = f"{'Stopped' if event.stopped else 'Finished'} after {event.step} steps."
 
 
-class _Watched:
-    """Holds the one run that is watched."""
+class Watched:
+    """The one run that is watched."""
 
-    run: LiveRun | None = None
+    def __init__(self) -> None:
+        self.run: LiveRun | None = None
+
+    def close(self) -> None:
+        """The trainer of a run that was started here saves its result and ends, or goes on, as the preferences say. A
+        run that was only watched is left alone."""
+        run, self.run = self.run, None
+        if run is not None and not run.is_over:
+            if run.is_own:
+                with contextlib.suppress(RunError):  # its folder is gone: it will end by itself
+                    run.process.send("outlive" if preferences.outlives() else "stop")
+            run.process.let_go()
+
+
+def watched() -> Watched:
+    """The session's own."""
+    return part(Watched)
 
 
 def current() -> LiveRun | None:
     """The run that is watched, also when it is over; None when none was started since Blender or the add-on started."""
-    return _Watched.run
+    return watched().run
 
 
 def is_training() -> bool:
     """Whether a trainer is at work for this Blender."""
-    return _Watched.run is not None and not _Watched.run.is_over
+    return watched().run is not None and not watched().run.is_over
 
 
 def start(scene: bpy.types.Scene, config: TrainConfig, path: Path, python: Path, outlives: bool = False) -> LiveRun:
@@ -121,11 +141,11 @@ def watch(scene: bpy.types.Scene, path: Path) -> LiveRun:
     _require_none_training()
     folder = RunFolder(path.resolve())
     config = TrainConfig.read(folder.config_file)
-    _Watched.run = LiveRun(
+    watched().run = LiveRun(
         folder, DetachedTrainer.watch(folder), scene.session_uid, config.iterations, False, _home(scene)
     )
     remember_run(scene, folder.path)
-    return _Watched.run
+    return watched().run
 
 
 def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda event: None) -> LiveRun:
@@ -133,7 +153,7 @@ def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda e
 
     Raises RunError when no run is watched.
     """
-    run, deadline = _Watched.run, time.monotonic() + limit_s
+    run, deadline = watched().run, time.monotonic() + limit_s
     if run is None:
         raise RunError("No run is training.", "Start one first.")
     while not run.is_over and time.monotonic() < deadline:
@@ -144,7 +164,7 @@ def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda e
 
 def outlive(is_wanted: bool) -> None:
     """Decide anew whether the run that this Blender started goes on without it."""
-    run = _Watched.run
+    run = watched().run
     if run is not None and run.is_own and not run.is_over:
         run.process.send("outlive" if is_wanted else "follow")
 
@@ -158,8 +178,8 @@ def _watch_child(
     scene: bpy.types.Scene, folder: RunFolder, config: TrainConfig, command: list[str], outlives: bool
 ) -> LiveRun:
     process = DetachedTrainer.start(command, folder) if outlives else TrainerProcess(command, folder)
-    _Watched.run = LiveRun(folder, process, scene.session_uid, config.iterations, True, _home(scene))
-    return _Watched.run
+    watched().run = LiveRun(folder, process, scene.session_uid, config.iterations, True, _home(scene))
+    return watched().run
 
 
 def _where_the_capture_is_now(config: TrainConfig, scene: bpy.types.Scene) -> TrainConfig:
@@ -191,7 +211,7 @@ def scene_of(run: LiveRun) -> bpy.types.Scene | None:
 
 def find_scene_again() -> None:
     """After a file was loaded: the file that the run was started from, in a state that does not know it yet."""
-    run = _Watched.run
+    run = watched().run
     if run is None or scene_of(run) is not None:
         return
     path, name = run.file_and_scene
@@ -204,7 +224,7 @@ def find_scene_again() -> None:
 
 def send(command: str) -> None:
     """Tell the trainer to stop, pause, resume or snapshot."""
-    run = _Watched.run
+    run = watched().run
     if run is None or run.is_over:
         raise RunError("No run is training.", "Start one first.")
     run.process.send(command)
@@ -214,7 +234,7 @@ def send(command: str) -> None:
 
 def pump() -> list[Event]:
     """Take in what the trainer said since the last call; returns those events."""
-    run = _Watched.run
+    run = watched().run
     return [] if run is None or run.is_over else _take_in(run, run.process.poll())
 
 
@@ -223,48 +243,19 @@ def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
     measured = None
     for event in events:
         run.apply(event)
-        if scene is not None and isinstance(event, Started | Evaluated | Finished):
+        if scene is not None and isinstance(event, Started):
             remember_run(scene, run.folder.path)  # only now: a run that never starts must not hide an earlier one
         measured = event if isinstance(event, Evaluated) else measured
-    if scene is not None and measured is not None:
-        list_held_out_views(scene, measured)
+    if scene is not None and measured is not None and is_shown(run, scene):
+        list_views(scene, measured)
     return events
 
 
-def list_views_of_run(scene: bpy.types.Scene) -> None:
-    """Fill the list from what the scene's run last measured; empty when it measured nothing."""
-    path = run_path(scene)
-    evaluated = RunFolder(path).latest_evaluation() if path else None
-    if evaluated is None:
-        scene.splat.held_out_views.clear()
-    else:
-        list_held_out_views(scene, evaluated)
+def is_shown(run: LiveRun, scene: bpy.types.Scene) -> bool:
+    """Whether a run is the one that its scene shows: the artist may have chosen to look at another meanwhile."""
+    return run_path(scene) == run.folder.path
 
 
-def list_held_out_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:
-    """Fill the scene's list of held-out views, the worst first. The view that the artist chose stays chosen; where
-    none was chosen, or it is not measured any more, it is the worst."""
-    views, chosen = scene.splat.held_out_views, scene.splat.held_out_choice
-    views.clear()
-    for quality in sorted(evaluated.views, key=lambda quality: quality.psnr_db):
-        entry = views.add()
-        entry.name, entry.psnr_db, entry.ssim = quality.name, quality.psnr_db, quality.ssim
-    names = [entry.name for entry in views]
-    place = names.index(chosen) if chosen in names else 0
-    if scene.splat.held_out_index != place:  # writing it shows the view, which lists the views, and is no choice
-        scene.splat.held_out_index = place
-        scene.splat.held_out_choice = chosen
-
-
-def close(outlives: bool = False) -> None:
-    """Let go of the run when the add-on or Blender ends: the trainer saves its result and ends, or goes on.
-
-    A run that was only watched is left alone.
-    """
-    run = _Watched.run
-    if run is not None and not run.is_over:
-        if run.is_own:
-            with contextlib.suppress(RunError):  # its folder is gone: it will end by itself
-                run.process.send("outlive" if outlives else "stop")
-        run.process.let_go()
-    _Watched.run = None
+def close() -> None:
+    """Let go of the run that is watched."""
+    watched().close()

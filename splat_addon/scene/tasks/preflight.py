@@ -19,7 +19,9 @@ from ...run.config import TrainConfig
 from ...run.forecast import Forecast, PhotoSizes, forecast
 from ...run.resources import free_disk_bytes, free_memory_bytes
 from ...run.wording import counted, in_bytes, in_time, processor, rounded
-from ..settings.scene import train_config
+from ..session import part, timer
+from ..session.redraw import redraw
+from ..settings.training import train_config
 from . import speeds
 from .live_run import LiveRun
 
@@ -52,12 +54,17 @@ class Preflight:
     hint: str = ""
 
 
-class _Known:
+class Known:
     """The last answer: what was asked, what was found, and when (s). Replaced as a whole, so that no lock is needed."""
 
-    answer: tuple[TrainConfig, Preflight, float] | None = None
-    listing: tuple[tuple, Listing] | None = None  # what it was made for, and it
-    thread: threading.Thread | None = None
+    def __init__(self) -> None:
+        self.answer: tuple[TrainConfig, Preflight, float] | None = None
+        self.listing: tuple[tuple, Listing] | None = None  # what it was made for, and it
+        self.thread: threading.Thread | None = None
+
+
+def _known() -> Known:
+    return part(Known)
 
 
 def look(scene: bpy.types.Scene) -> Preflight | None:
@@ -69,7 +76,7 @@ def look(scene: bpy.types.Scene) -> Preflight | None:
         config = train_config(scene)
     except RunError as error:
         return Preflight(problems=(f"{error.message} {error.remedy}",))
-    asked, answer, answered_at = _Known.answer or (None, None, 0.0)
+    asked, answer, answered_at = _known().answer or (None, None, 0.0)
     if asked != config or time.monotonic() - answered_at > LASTS_S:
         _search(config)
     return answer if asked == config else None
@@ -77,48 +84,47 @@ def look(scene: bpy.types.Scene) -> Preflight | None:
 
 def wait() -> None:
     """Until the thread has answered. For scripts and tests."""
-    if _Known.thread is not None:
-        _Known.thread.join()
+    if _known().thread is not None:
+        _known().thread.join()
 
 
 def forget() -> None:
-    """Before the add-on goes, and when something is known that changes the answer."""
-    _Known.answer = _Known.listing = None
-    if bpy.app.timers.is_registered(_draw_when_known):
-        bpy.app.timers.unregister(_draw_when_known)
+    """When something is known that changes the answer."""
+    _known().answer = _known().listing = None
 
 
 def _search(config: TrainConfig) -> None:
-    if _Known.thread is not None and _Known.thread.is_alive():
+    if _known().thread is not None and _known().thread.is_alive():
         return  # when it is done, panels are drawn and ask again
     known = speeds.of_device(config.device)
-    _Known.thread = threading.Thread(target=_answer, args=(config, known), name="splat preflight", daemon=True)
-    _Known.thread.start()
-    if not bpy.app.background and not bpy.app.timers.is_registered(_draw_when_known):
-        bpy.app.timers.register(_draw_when_known, first_interval=TICK_S)
+    _known().thread = threading.Thread(
+        target=_answer, args=(_known(), config, known), name="splat preflight", daemon=True
+    )
+    _known().thread.start()
+    if not bpy.app.background:
+        timer.start(_draw_when_known, TICK_S)
 
 
-def _answer(config: TrainConfig, known: speeds.KnownSpeeds) -> None:
-    """The thread."""
-    _Known.answer = config, examine(config, known), time.monotonic()
+def _answer(known: Known, config: TrainConfig, speeds_known: speeds.KnownSpeeds) -> None:
+    """The thread. The session may end meanwhile."""
+    known.answer = config, examine(config, speeds_known, known), time.monotonic()
 
 
 def _draw_when_known() -> float | None:
-    if _Known.thread is not None and _Known.thread.is_alive():
+    thread = _known().thread
+    if thread is not None and thread.is_alive():
         return TICK_S
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+    redraw()
     return None
 
 
-def examine(config: TrainConfig, known: speeds.KnownSpeeds) -> Preflight:
-    """What `config` will need, read from the capture's files and the heads of its photos."""
+def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None = None) -> Preflight:
+    """What `config` will need, read from the capture's files and the heads of its photos. `kept` is where a listing is
+    kept, and used again: the session's own, if None."""
     if _is_empty(Path(config.capture)):
         return Preflight(hint=f"Nothing is captured in {Path(config.capture).name} yet: capture the scene first.")
     try:
-        listing = listing_of(config)
+        listing = listing_of(config, kept)
     except SplatError as error:
         return Preflight(problems=(f"{error.message} {error.remedy}",))
     except OSError as error:
@@ -163,15 +169,16 @@ def _is_empty(folder: Path) -> bool:
     return False
 
 
-def listing_of(config: TrainConfig) -> Listing:
+def listing_of(config: TrainConfig, kept: Known | None = None) -> Listing:
     """The capture as `config` trains it; read again only when its files have changed. Raises CaptureError."""
+    kept = kept or _known()
     asked, stamp = _asked(config), _stamp(Path(config.capture))
-    if _Known.listing is not None and _Known.listing[0] == asked and _Known.listing[1].stamp == stamp:
-        return _Known.listing[1]
+    if kept.listing is not None and kept.listing[0] == asked and kept.listing[1].stamp == stamp:
+        return kept.listing[1]
     if not config.capture or config.capture == ".":
         raise CaptureError("No capture was chosen.", "Capture the scene, or choose the folder of a capture.")
     listing = _listed(open_capture(Path(config.capture), config.hold_out_every), config, stamp)
-    _Known.listing = asked, listing
+    kept.listing = asked, listing
     return listing
 
 
@@ -240,7 +247,7 @@ def _time(needs: Forecast, about: str, backend: str) -> str:
 
 def remember_speed(run: LiveRun) -> None:
     """Keep how fast a run was, for the forecast of the next, if it came far enough and its photos are known."""
-    progress, known = run.progress, _Known.listing
+    progress, known = run.progress, _known().listing
     if progress is None or progress.fraction < TELLING_PART or not progress.steps_per_s > 0 or known is None:
         return
     with contextlib.suppress(RunError):
@@ -248,4 +255,4 @@ def remember_speed(run: LiveRun) -> None:
         if known[0] == _asked(config):
             pixels, seconds = known[1].photos.pixels, 1 / progress.steps_per_s
             speeds.remember(config.device, run.backend, seconds, pixels, progress.gaussian_count)
-            _Known.answer = None
+            _known().answer = None

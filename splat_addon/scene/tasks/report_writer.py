@@ -7,16 +7,30 @@ from pathlib import Path
 from ...errors import RunError
 from ...run.folder import RunFolder
 from ...run.process import trainer_command, trainer_environment
+from ..session import part, timer
+from ..session.redraw import redraw
 
 LIMIT_S = 600.0
+LOOK_EVERY_S = 0.5
 
 
-class _Writing:
+class Writing:
     """The one report that is being written, and how the last one ended."""
 
-    child: subprocess.Popen | None = None
-    folder: RunFolder | None = None
-    failure = ""
+    def __init__(self) -> None:
+        self.child: subprocess.Popen | None = None
+        self.folder: RunFolder | None = None
+        self.failure = ""
+
+    def close(self) -> None:
+        """What is not written yet is given up."""
+        if self.child is not None:
+            self.child.kill()
+            self.child.communicate()
+
+
+def _writing() -> Writing:
+    return part(Writing)
 
 
 def start(folder: RunFolder, python: Path) -> None:
@@ -24,9 +38,9 @@ def start(folder: RunFolder, python: Path) -> None:
     interpreter = trainer_command(python, folder)[0]  # complains about a Python that is not there
     if is_writing():
         raise RunError("A report is being written already.", "Wait until it is done.")
-    _Writing.folder, _Writing.failure = folder, ""
+    _writing().folder, _writing().failure = folder, ""
     try:
-        _Writing.child = subprocess.Popen(
+        _writing().child = subprocess.Popen(
             [interpreter, "-m", "splat_addon.trainer.report", str(folder.path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -44,17 +58,17 @@ def start(folder: RunFolder, python: Path) -> None:
 
 def is_writing() -> bool:
     """Whether a report is being written."""
-    return _Writing.child is not None
+    return _writing().child is not None
 
 
 def failure_of(path: Path) -> str:
     """Why the last report of the run in `path` was not written; empty when it was."""
-    return _Writing.failure if _Writing.folder is not None and _Writing.folder.path == path else ""
+    return _writing().failure if _writing().folder is not None and _writing().folder.path == path else ""
 
 
 def poll() -> bool:
     """Whether it is over. Never waits. Afterwards the page is there, or `failure_of` says why not."""
-    child = _Writing.child
+    child = _writing().child
     if child is None:
         return True
     if child.poll() is None:
@@ -65,19 +79,23 @@ def poll() -> bool:
 
 def wait() -> None:
     """Until the page is written; for scripts. Raises RunError when it was not."""
-    child = _Writing.child
+    child = _writing().child
     if child is not None:
         _end(child)
-    if _Writing.failure:
-        raise RunError(_Writing.failure, "")
+    if _writing().failure:
+        raise RunError(_writing().failure, "")
 
 
-def close() -> None:
-    """Before the add-on goes: what is not written yet is given up."""
-    if _Writing.child is not None:
-        _Writing.child.kill()
-        _Writing.child.communicate()
-    _Writing.child, _Writing.folder, _Writing.failure = None, None, ""
+def begin_watching() -> None:
+    """Let the timer look whether the page is written."""
+    timer.start(_watch, LOOK_EVERY_S)
+
+
+def _watch() -> float | None:
+    if not poll():
+        return LOOK_EVERY_S
+    redraw()
+    return None
 
 
 def _end(child: subprocess.Popen) -> None:
@@ -88,6 +106,6 @@ def _end(child: subprocess.Popen) -> None:
         _, said = child.communicate()
         said += f"\nThe report took longer than {LIMIT_S:.0f} s.".encode()
     lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    _Writing.child = None
+    _writing().child = None
     if child.returncode:
-        _Writing.failure = lines[-1] if lines else f"The report ended with code {child.returncode}."
+        _writing().failure = lines[-1] if lines else f"The report ended with code {child.returncode}."

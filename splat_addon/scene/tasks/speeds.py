@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from ...run.forecast import Speed
+from ..session import part
 from ..settings import preferences
 
 _MEMORY = "speeds.json"
@@ -17,8 +18,11 @@ class KnownSpeeds:
     speeds: tuple[Speed, ...] = ()
 
 
-class _Kept:
-    values: dict | None = None  # the file, once it was read
+class Kept:
+    """The file, once it was read."""
+
+    def __init__(self) -> None:
+        self.values: dict | None = None
 
 
 def of_device(device: str) -> KnownSpeeds:
@@ -38,14 +42,15 @@ def remember(device: str, backend: str, seconds_per_step: float, pixels: float, 
 
 def forget_read() -> None:
     """The file may have changed: read it again."""
-    _Kept.values = None
+    part(Kept).values = None
 
 
 def _read() -> dict:
-    if _Kept.values is None:
+    kept = part(Kept)
+    if kept.values is None:
         values = preferences.read_own(_MEMORY)
         try:
-            _Kept.values = {
+            kept.values = {
                 "backends": {str(device): str(backend) for device, backend in values["backends"].items()},
                 "runs": [
                     Speed(str(run["backend"]), float(run["seconds_per_step"]), float(run["pixels"]), int(run["splats"]))
@@ -53,5 +58,5 @@ def _read() -> dict:
                 ],
             }
         except (TypeError, KeyError, ValueError, AttributeError):
-            _Kept.values = {"backends": {}, "runs": []}
-    return _Kept.values
+            kept.values = {"backends": {}, "runs": []}
+    return kept.values

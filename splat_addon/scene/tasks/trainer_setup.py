@@ -8,11 +8,17 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import bpy
+
 from ...environment.child import JsonChild
 from ...environment.place import choose_place
 from ...environment.requirements import read_requirements
 from ...errors import SetupError
+from ..session import part, timer
+from ..session.redraw import redraw
 from ..settings import preferences
+
+TICK_S = 0.25
 
 _KEPT = "trainer.json"
 
@@ -43,20 +49,34 @@ class Examination:
     message: str = ""
 
 
-class _Current:
-    set_up: SetUp | None = None
-    examination: Examination | None = None
-    is_kept_read = False
+class Children:
+    """The set-up and the examination that go on, or the last ones."""
+
+    def __init__(self) -> None:
+        self.set_up: SetUp | None = None
+        self.examination: Examination | None = None
+        self.is_kept_read = False
+
+    def close(self) -> None:
+        """A set-up ends itself when its input is closed."""
+        if self.set_up is not None:
+            self.set_up.child.let_go()
+        if self.examination is not None and self.examination.child is not None:
+            self.examination.child.kill()
+
+
+def _children() -> Children:
+    return part(Children)
 
 
 def current() -> SetUp | None:
     """The set-up that goes on, or the last one; None when there was none."""
-    return _Current.set_up
+    return _children().set_up
 
 
 def is_setting_up() -> bool:
     """Whether a set-up is at work."""
-    return _Current.set_up is not None and not _Current.set_up.is_over
+    return _children().set_up is not None and not _children().set_up.is_over
 
 
 def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
@@ -67,32 +87,32 @@ def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
     command = [_own_python(), "-u", "-m", "splat_addon.environment.install", str(folder), "--device", device]
     if requirements is not None:
         command += ["--requirements", str(requirements)]
-    _Current.set_up = SetUp(JsonChild(command))
-    return _Current.set_up
+    _children().set_up = SetUp(JsonChild(command))
+    return _children().set_up
 
 
 def cancel() -> None:
     """End the set-up; what was downloaded is kept by pip."""
-    if is_setting_up() and _Current.set_up is not None:
-        _Current.set_up.text = "Cancelling"
-        _Current.set_up.child.let_go()
+    if is_setting_up() and _children().set_up is not None:
+        _children().set_up.text = "Cancelling"
+        _children().set_up.child.let_go()
 
 
 def dismiss() -> None:
     """Forget how the last set-up ended."""
     if not is_setting_up():
-        _Current.set_up = None
+        _children().set_up = None
 
 
 def examination(python: str) -> Examination | None:
     """What is known about an interpreter, without asking it; None when nothing is."""
     key = _key(python)
-    if not _Current.is_kept_read:
-        _Current.is_kept_read = True
+    if not _children().is_kept_read:
+        _children().is_kept_read = True
         kept = preferences.read_own(_KEPT)
         if isinstance(kept, dict) and {"key", "verdict", "findings"} <= set(kept):
-            _Current.examination = Examination(kept["key"], None, kept["verdict"], kept["findings"])
-    known = _Current.examination
+            _children().examination = Examination(kept["key"], None, kept["verdict"], kept["findings"])
+    known = _children().examination
     return known if known is not None and known.key == key else None
 
 
@@ -100,38 +120,52 @@ def examine(python: str) -> Examination:
     """Ask an interpreter what it has, in a child. Raises SetupError when there is no such interpreter."""
     if not python or not Path(python).is_file():
         raise SetupError(f"The trainer Python {python or '(none)'} does not exist.", "Choose another, or set one up.")
-    known = _Current.examination
+    known = _children().examination
     if known is not None and known.child is not None:
         known.child.kill()
     child = JsonChild([python, "-u", "-m", "splat_addon.trainer.doctor", "--json"])
-    _Current.examination, _Current.is_kept_read = Examination(_key(python), child), True
-    return _Current.examination
+    _children().examination, _children().is_kept_read = Examination(_key(python), child), True
+    return _children().examination
 
 
 def pump() -> bool:
     """Take in what the children said; whether any is still at work. Never waits."""
     _pump_set_up()
     _pump_examination()
-    known = _Current.examination
+    known = _children().examination
     return is_setting_up() or (known is not None and known.child is not None)
 
 
 def wait() -> None:
     """Block until the children have ended. For scripts."""
-    known = _Current.examination
+    known = _children().examination
     while pump():
-        for child in (_Current.set_up and _Current.set_up.child, known and known.child):
+        for child in (_children().set_up and _children().set_up.child, known and known.child):
             if child is not None and not child.is_over:
                 child.join(0.2)
 
 
-def close() -> None:
-    """Before the add-on goes: a set-up ends itself when its input is closed."""
-    if _Current.set_up is not None:
-        _Current.set_up.child.let_go()
-    if _Current.examination is not None and _Current.examination.child is not None:
-        _Current.examination.child.kill()
-    _Current.set_up, _Current.examination, _Current.is_kept_read = None, None, False
+def begin_watching() -> None:
+    """Let the timer follow the children."""
+    timer.start(_watch, TICK_S)
+
+
+def _watch() -> float | None:
+    was_setting_up = is_setting_up()
+    goes_on = pump()
+    set_up = current()
+    if was_setting_up and set_up is not None and set_up.python:
+        use(set_up)
+        goes_on = True
+    redraw("PREFERENCES", "VIEW_3D")
+    return TICK_S if goes_on else None
+
+
+def use(set_up: SetUp) -> None:
+    """The new environment trains from now on."""
+    preferences.of_addon().trainer_python = set_up.python
+    bpy.context.preferences.is_dirty = True
+    examine(set_up.python)
 
 
 def needed_gb(device: str) -> float:
@@ -140,7 +174,7 @@ def needed_gb(device: str) -> float:
 
 
 def _pump_set_up() -> None:
-    set_up = _Current.set_up
+    set_up = _children().set_up
     if set_up is None or set_up.is_over:
         return
     for said in set_up.child.poll():
@@ -155,7 +189,7 @@ def _pump_set_up() -> None:
 
 
 def _pump_examination() -> None:
-    known = _Current.examination
+    known = _children().examination
     if known is None or known.child is None:
         return
     for said in known.child.poll():

@@ -1,14 +1,15 @@
 """Splats in the viewports: which are shown, when they are read again, and how the display starts and ends.
 
 While any scene shows splats, one draw handler paints them after Blender has drawn everything else, in every viewport
-and shading mode. What it keeps is in `_Display`, never saved, and gone when the display is switched off. Nothing there
+and shading mode. What it keeps is in `Display`, never saved, and gone when the display is switched off. Nothing there
 is a reference to Blender's data: objects are found again by name and `session_uid`.
 
 Their objects' own geometry is switched off meanwhile: see `box_modifier.py`.
 """
 
 import traceback
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import bpy
 import gpu
@@ -16,54 +17,104 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ...errors import SplatError
-from ..splats.appearance import BLEND_SPACE_KEY
-from ..splats.data import is_splats
+from ..session import part, timer
+from ..session.redraw import redraw
+from ..splats.box_modifier import hand_over
+from ..splats.data import BLEND_SPACE_KEY, is_splats
 from . import selection_boxes
 from .picture import Atlas, Look, Picture, Placed, View, forget_programs
-from .texels import fingerprint
+from .texels import CloudSplats, Splats, fingerprint, float_attributes
 
 _MOST_PICTURES = 16
 
 
-class _Display:
+class Preview(Protocol):
+    """Splats that are drawn although no object holds them: those of a run while it trains."""
+
+    splats: CloudSplats
+    scene_uid: int  # of the scene they are drawn in
+    place: np.ndarray | None  # (4, 4) world from splats; None while they are not to be seen
+
+    def replaces(self, item: bpy.types.Object) -> bool:
+        """Whether an object is not drawn meanwhile, since it shows the same in the same place."""
+
+
+class Display:
     """What the display remembers between redraws."""
 
-    handle: object | None = None  # of the draw handler, while the display runs
-    listed: list[tuple[tuple[str, str | None], int]] | None = None  # names and uids of splat objects; None: look again
-    changed: set[int] = set()  # uids of data-blocks that were updated since they were read
-    is_all_changed = False
-    atlas: Atlas | None = None
-    pictures: dict[int, Picture] = {}  # by region
-    problem = ""
-    has_depth = True
-    ramp_ends: tuple[float, float] | None = None
+    def __init__(self) -> None:
+        self.handle: object | None = None  # of the draw handler, while the display runs
+        self.preview: Preview | None = None
+        self.listed: list[tuple[tuple[str, str | None], int]] | None = None  # names and uids; None: look again
+        self.changed: set[int] = set()  # uids of data-blocks that were updated since they were read
+        self.is_all_changed = False
+        self.atlas: Atlas | None = None
+        self.pictures: dict[int, Picture] = {}  # by region
+        self.problem = ""
+        self.has_depth = True
+        self.ramp_ends: tuple[float, float] | None = None
+
+    def close(self) -> None:
+        """Let go of everything: the draw handler, what was read, textures, shaders."""
+        if self.handle is not None:
+            bpy.types.SpaceView3D.draw_handler_remove(self.handle, "WINDOW")
+            self.handle = None
+        self.forget_data()
+        forget_programs()
+
+    def forget_data(self) -> None:
+        """Let go of what was read from the file."""
+        self.atlas = None
+        self.pictures.clear()
+        self.changed.clear()
+        self.listed = None
+        self.problem = ""
+
+
+def state() -> Display:
+    """The session's own."""
+    return part(Display)
+
+
+def set_preview(preview: Preview | None) -> None:
+    """Draw a preview in the viewports, or none any more."""
+    state().preview = preview
+    start_anew()
+
+
+def replaced_by_preview(scene: bpy.types.Scene) -> list[str]:
+    """The names of objects that are not drawn in a scene, since a preview shows the same in the same place."""
+    preview = state().preview
+    if preview is None or preview.scene_uid != scene.session_uid or preview.place is None:
+        return []
+    return [item.name for item in _splat_objects() if item.name in scene.objects and preview.replaces(item)]
 
 
 def problem() -> str:
     """Why nothing is drawn, in a sentence for the user; empty when all is well."""
-    return _Display.problem
+    return state().problem
 
 
 def lacks_depth() -> bool:
     """Whether the last viewport drawn kept no depth, so that nothing could hide splats."""
-    return not _Display.has_depth
+    return not state().has_depth
 
 
 def ramp_ends() -> tuple[float, float] | None:
     """The numbers that the ends of the colour ramp stand for; None while colours are radiance."""
-    return _Display.ramp_ends
+    return state().ramp_ends
 
 
 def is_running() -> bool:
     """Whether the draw handler is there."""
-    return _Display.handle is not None
+    return state().handle is not None
 
 
 # --- What is shown -------------------------------------------------------------------------------------------------
 
 
-def look_of(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> Look:
-    """The scene's settings, for the objects that are shown."""
+def look_of(scene: bpy.types.Scene, blend_spaces: Iterable[str]) -> Look:
+    """The scene's settings, for splats that were trained in these blend spaces."""
     chosen = scene.splat.viewport
     return Look(
         kind=chosen.kind,
@@ -71,16 +122,16 @@ def look_of(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> Look:
         attribute=chosen.attribute if chosen.color_by == "ATTRIBUTE" else "",
         fraction=chosen.fraction,
         sh_degree=chosen.sh_degree,
-        is_linear=chosen.kind == "SPLATS" and _blends_linearly(chosen.blending, items),
+        is_linear=chosen.kind == "SPLATS" and _blends_linearly(chosen.blending, list(blend_spaces)),
         reach_sigma=chosen.reach_sigma,
         point_px=chosen.point_px,
     )
 
 
-def _blends_linearly(blending: str, items: list[bpy.types.Object]) -> bool:
+def _blends_linearly(blending: str, blend_spaces: list[str]) -> bool:
     """One picture has one blend space: linear only when all that is shown was trained so."""
     if blending == "TRAINED":
-        return bool(items) and all(item.get(BLEND_SPACE_KEY) == "blender" for item in items)
+        return bool(blend_spaces) and all(blend_space == "blender" for blend_space in blend_spaces)
     return blending == "LINEAR"
 
 
@@ -92,38 +143,47 @@ def visible_splats(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D
 
 def _splat_objects() -> list[bpy.types.Object]:
     """All splat objects of the file. Thousands of other objects are looked through only after changes."""
-    if _Display.listed is not None:
-        found = [bpy.data.objects.get(key) for key, _ in _Display.listed]
-        if all(item is not None and item.session_uid == uid for item, (_, uid) in zip(found, _Display.listed)):
+    if state().listed is not None:
+        found = [bpy.data.objects.get(key) for key, _ in state().listed]
+        if all(item is not None and item.session_uid == uid for item, (_, uid) in zip(found, state().listed)):
             return [item for item in found if item is not None]
     items = [item for item in bpy.data.objects if item.type in ("MESH", "POINTCLOUD") and is_splats(item)]
-    _Display.listed = [
+    state().listed = [
         ((item.name, item.library.filepath if item.library else None), item.session_uid) for item in items
     ]
     return items
 
 
-def current_atlas(items: list[bpy.types.Object]) -> tuple[Atlas, dict[int, bpy.types.ID]]:
-    """The atlas with the data-blocks of `items`, and those by uid. Read anew only when some are new, gone or changed.
+def current_atlas(items: list[bpy.types.Object], preview: Preview | None = None) -> tuple[Atlas, dict[int, Splats]]:
+    """The atlas with the data of `items` and of `preview`, and those by uid. Read anew only when some are new, gone or
+    changed.
 
     Data-blocks that were shown before and are hidden now stay in it, so that showing them again costs nothing.
     """
-    existing: dict[int, Any] = {item.data.session_uid: item.data for item in _splat_objects()}
-    needed = {item.data.session_uid for item in items}
-    atlas = _Display.atlas
+    display = state()
+    existing: dict[int, Splats] = {}
+    for item in _splat_objects():
+        if preview is None or not preview.replaces(item):
+            data: Any = item.data
+            existing[data.session_uid] = data
+    needed: set[int] = {item.data.session_uid for item in items}
+    if preview is not None:
+        existing[preview.splats.session_uid] = preview.splats
+        needed.add(preview.splats.session_uid)
+    atlas = display.atlas
     kept = needed | (set(atlas.first) & set(existing) if atlas else set())
     if atlas is None or kept != set(atlas.first) or any(_has_changed(atlas, existing[uid]) for uid in kept):
-        _Display.atlas = atlas = None  # its textures go before the new ones come
-        atlas = _Display.atlas = Atlas({uid: existing[uid] for uid in sorted(kept)})
-        for picture in _Display.pictures.values():
+        display.atlas = atlas = None  # its textures go before the new ones come
+        atlas = display.atlas = Atlas({uid: existing[uid] for uid in sorted(kept)})
+        for picture in display.pictures.values():
             picture.forget_order()
-    _Display.changed.clear()
-    _Display.is_all_changed = False
+    display.changed.clear()
+    display.is_all_changed = False
     return atlas, existing
 
 
-def _has_changed(atlas: Atlas, data: bpy.types.ID) -> bool:
-    if not _Display.is_all_changed and data.session_uid not in _Display.changed:
+def _has_changed(atlas: Atlas, data: Any) -> bool:
+    if not state().is_all_changed and data.session_uid not in state().changed:
         return False
     if getattr(data, "is_editmode", False):
         return False  # its points are out of reach until edit mode is left
@@ -135,7 +195,7 @@ def _has_changed(atlas: Atlas, data: bpy.types.ID) -> bool:
 
 def _draw() -> None:
     """Called by Blender at the end of each redraw of each viewport."""
-    if _Display.problem:
+    if state().problem:
         return
     try:
         _draw_region(bpy.context)
@@ -147,26 +207,35 @@ def _draw() -> None:
 
 
 def _stop_drawing(sentence: str) -> None:
-    _Display.problem = sentence
-    _Display.atlas = None
-    _Display.pictures.clear()
+    state().problem = sentence
+    state().atlas = None
+    state().pictures.clear()
 
 
 def _draw_region(context: Any) -> None:
-    scene, region, region_3d = context.scene, context.region, context.region_data
-    if region_3d is None or not scene.splat.viewport.show:
+    display, scene, region, region_3d = state(), context.scene, context.region, context.region_data
+    preview = display.preview
+    if preview is not None and (preview.scene_uid != scene.session_uid or preview.place is None):
+        preview = None
+    if region_3d is None or not (scene.splat.viewport.show or preview is not None):
         return
-    items = visible_splats(context.view_layer, context.space_data)
-    if not items:
+    items = visible_splats(context.view_layer, context.space_data) if scene.splat.viewport.show else []
+    if preview is not None:
+        items = [item for item in items if not preview.replaces(item)]
+    elif not items:
         if not _splat_objects():
-            _Display.atlas = None
+            display.atlas = None
         return
-    look = look_of(scene, items)
-    atlas, blocks = current_atlas(items)
-    state: Any = gpu.state
-    x, y, width, height = state.viewport_get()
-    view = View(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
     placed = [Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]
+    blend_spaces = [str(item.get(BLEND_SPACE_KEY, "")) for item in items]
+    if preview is not None and preview.place is not None:
+        placed.append(Placed(preview.splats.session_uid, preview.place))
+        blend_spaces.append(preview.splats.blend_space)
+    look = look_of(scene, blend_spaces)
+    atlas, blocks = current_atlas(items, preview)
+    gpu_state: Any = gpu.state
+    x, y, width, height = gpu_state.viewport_get()
+    view = View(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
     depth = None
     if scene.splat.viewport.is_hidden_by_meshes:
         depth = _read_depth(x, y, width, height)
@@ -174,66 +243,58 @@ def _draw_region(context: Any) -> None:
     picture.paint(atlas, blocks, placed, view, look, depth)
     picture.lay_over(look.is_linear, (x, y))
     selection_boxes.draw(context, items)
-    _Display.ramp_ends = None if look.color_by == "RADIANCE" else atlas.ramp(blocks, look.color_by, look.attribute)[1]
+    is_radiance = look.color_by == "RADIANCE"
+    display.ramp_ends = None if is_radiance else atlas.ramp(blocks, look.color_by, look.attribute)[1]
 
 
 def _read_depth(x: int, y: int, width: int, height: int) -> gpu.types.GPUTexture:
     """The depth of what Blender has drawn. EEVEE leaves it at 0 while overlays are off."""
-    state: Any = gpu.state
+    gpu_state: Any = gpu.state
     types: Any = gpu.types
-    values = state.active_framebuffer_get().read_depth(x, y, width, height)
-    _Display.has_depth = bool(np.asarray(values, dtype=np.float32).any())
+    values = gpu_state.active_framebuffer_get().read_depth(x, y, width, height)
+    state().has_depth = bool(np.asarray(values, dtype=np.float32).any())
     return types.GPUTexture((width, height), format="R32F", data=values)
 
 
 def _picture_of(region: int, windows: bpy.types.WindowManager) -> Picture:
-    if region not in _Display.pictures:
+    if region not in state().pictures:
         present = {r.as_pointer() for w in windows.windows for area in w.screen.areas for r in area.regions}
-        kept = [key for key in _Display.pictures if key in present][-_MOST_PICTURES:]
-        _Display.pictures = {key: _Display.pictures[key] for key in kept}
-        _Display.pictures[region] = Picture()
-    return _Display.pictures[region]
+        kept = [key for key in state().pictures if key in present][-_MOST_PICTURES:]
+        state().pictures = {key: state().pictures[key] for key in kept}
+        state().pictures[region] = Picture()
+    return state().pictures[region]
 
 
 # --- Start and end -------------------------------------------------------------------------------------------------
 
 
-def start_anew() -> None:
+def start_anew(*_) -> None:
     """Start or end the display as the scenes say, try again after a problem, and redraw."""
-    _Display.problem = ""
-    _Display.ramp_ends = None
-    if any(scene.splat.viewport.show for scene in bpy.data.scenes):
-        if _Display.handle is None:
-            _Display.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+    display = state()
+    display.problem = ""
+    display.ramp_ends = None
+    if display.preview is not None or any(scene.splat.viewport.show for scene in bpy.data.scenes):
+        if display.handle is None:
+            display.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
     else:
         end()
-    _redraw()
+    redraw()
 
 
 def end() -> None:
     """Let go of everything: the draw handler, textures, shaders."""
-    if _Display.handle is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_Display.handle, "WINDOW")
-        _Display.handle = None
-    forget_data()
-    forget_programs()
+    state().close()
 
 
-def forget_data() -> None:
-    """Let go of what was read from the file."""
-    _Display.atlas = None
-    _Display.pictures.clear()
-    _Display.changed.clear()
-    _Display.listed = None
-    _Display.problem = ""
+def _on_show(scene: bpy.types.Scene) -> None:
+    hand_over(scene)
+    start_anew()
 
 
-def _redraw() -> None:
-    for manager in bpy.data.window_managers:
-        for window in manager.windows:
-            for area in window.screen.areas:
-                if area.type == "VIEW_3D":
-                    area.tag_redraw()
+def _attribute_names(scene: bpy.types.Scene, typed: str) -> list[str]:
+    """Names of attributes, of any splat object of the scene, that are one number per splat."""
+    found = {name for item in scene.objects if is_splats(item) for name in float_attributes(item.data)}
+    return sorted(name for name in found if typed.lower() in name.lower())
 
 
 @persistent
@@ -241,27 +302,27 @@ def _on_update(scene, depsgraph) -> None:
     for update in depsgraph.updates:
         block = update.id.original
         if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud):
-            _Display.changed.add(block.session_uid)
-            _Display.listed = None
+            state().changed.add(block.session_uid)
+            state().listed = None
         elif not isinstance(block, bpy.types.Object) or update.is_updated_geometry:
-            _Display.listed = None
+            state().listed = None
 
 
 @persistent
 def _on_undo(*_) -> None:
-    _Display.is_all_changed = True
-    _Display.listed = None
+    state().is_all_changed = True
+    state().listed = None
     start_anew()
 
 
 @persistent
 def _on_load_pre(*_) -> None:
-    forget_data()
+    state().forget_data()
 
 
 @persistent
 def _on_load(*_) -> None:
-    forget_data()
+    state().forget_data()
     start_anew()
 
 
@@ -272,19 +333,9 @@ HANDLERS = {
     "load_pre": _on_load_pre,
     "load_post": _on_load,
 }
+ON_CHANGE = {"viewport": start_anew, "viewport.show": _on_show, "viewport.attributes": _attribute_names}
 
 
 def register() -> None:
-    """Follow the file. The display itself starts as soon as Blender lets scenes be read, which is after this."""
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
-    bpy.app.timers.register(start_anew, first_interval=0.0)
-
-
-def unregister() -> None:
-    """Leave nothing behind."""
-    for name, handler in HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
-    if bpy.app.timers.is_registered(start_anew):
-        bpy.app.timers.unregister(start_anew)
-    end()
+    """The display itself starts as soon as Blender lets scenes be read, which is after this."""
+    timer.start(start_anew)

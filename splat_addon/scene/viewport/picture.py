@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bpy
 import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...errors import SplatError
+from ..session import part
 from . import order as ordering
-from . import texels as texels
+from . import texels
 from .shader import OBJECT_TEXELS, make_overlay_shader, make_shader
 
 DILATION_PX2 = 0.3  # these four as in training: splat_addon.trainer.backend
@@ -63,7 +63,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Placed:
-    """One splat object: which data-block of the atlas (by `session_uid`), and where it stands in the world, (4, 4)."""
+    """Splats in the world: which data of the atlas (by `session_uid`), and where they stand, (4, 4)."""
 
     data_uid: int
     world_from_object: np.ndarray
@@ -72,7 +72,7 @@ class Placed:
 class Atlas:
     """The splats of several data-blocks in one texture. Attributes for colour ramps are read when first wanted."""
 
-    def __init__(self, blocks: Mapping[int, bpy.types.ID]):
+    def __init__(self, blocks: Mapping[int, texels.Splats]):
         counts = {uid: texels.count_of(data) for uid, data in blocks.items()}
         self.fingerprints = {uid: texels.fingerprint(data) for uid, data in blocks.items()}
         self.degree = max((texels.degree_in(data) for data in blocks.values()), default=0)
@@ -114,7 +114,7 @@ class Atlas:
         return self._kept[uid, fraction]
 
     def ramp(
-        self, blocks: Mapping[int, bpy.types.ID], what: str, attribute: str
+        self, blocks: Mapping[int, texels.Splats], what: str, attribute: str
     ) -> tuple[gpu.types.GPUTexture, tuple[float, float]]:
         """The texture of places on the colour ramp, and the numbers that its ends stand for."""
         if (what, attribute) not in self._ramps:
@@ -152,7 +152,7 @@ class Picture:
     def paint(
         self,
         atlas: Atlas,
-        blocks: Mapping[int, bpy.types.ID],
+        blocks: Mapping[int, texels.Splats],
         placed: Sequence[Placed],
         view: View,
         look: Look,
@@ -309,18 +309,23 @@ def _view_numbers(atlas: Atlas, objects: int, order_width: int, view: View, look
     return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
 
 
-_programs: dict[str, tuple[gpu.types.GPUShader, gpu.types.GPUBatch]] = {}
+class Programs:
+    """The shaders that were compiled, each with the quad it is drawn with, by kind."""
+
+    def __init__(self) -> None:
+        self.compiled: dict[str, tuple[gpu.types.GPUShader, gpu.types.GPUBatch]] = {}
 
 
 def _program(kind: str) -> tuple[gpu.types.GPUShader, gpu.types.GPUBatch]:
     """The shader of a kind, compiled once, and the quad it is drawn with."""
-    if kind not in _programs:
+    programs = part(Programs).compiled
+    if kind not in programs:
         shader = make_overlay_shader() if kind == "OVERLAY" else make_shader(kind)
         corners = [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)]
-        _programs[kind] = shader, batch_for_shader(shader, "TRI_STRIP", {"corner": corners})
-    return _programs[kind]
+        programs[kind] = shader, batch_for_shader(shader, "TRI_STRIP", {"corner": corners})
+    return programs[kind]
 
 
 def forget_programs() -> None:
     """Let go of all shaders."""
-    _programs.clear()
+    part(Programs).compiled.clear()

@@ -5,6 +5,7 @@ spare place; base colour; then the higher coefficients one after the other. The 
 for its blue, which takes the spare place.
 """
 
+import itertools
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ...gaussians.cloud import GaussianCloud
 from ...gaussians.harmonics import coefficient_count, degree_of
 from ..splats.data import BASE, FROM_FILE, HIGHER
 from ..splats.hidden_points import HIDDEN
@@ -33,13 +35,48 @@ class PackedSplats:
     degree: int
 
 
-def count_of(data: bpy.types.ID) -> int:
+class CloudSplats:
+    """A cloud as the viewport reads it, without any data-block: it has the attributes that one would have."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, cloud: GaussianCloud):
+        self.blend_space = cloud.blend_space
+        self.count = len(cloud)
+        self.session_uid = -next(self._numbers)  # those of data-blocks are positive
+        values = {
+            "position": ("FLOAT_VECTOR", cloud.means),
+            "scale": ("FLOAT_VECTOR", cloud.scales),
+            "rotation": ("QUATERNION", cloud.rotations),
+            BASE: ("FLOAT_COLOR", np.concatenate([cloud.sh[:, 0], cloud.opacities[:, None]], axis=1)),
+        }
+        values |= {f"{HIGHER}{k - 1}": ("FLOAT_VECTOR", cloud.sh[:, k]) for k in range(1, cloud.sh.shape[1])}
+        self.attributes = {
+            name: CloudAttribute(name, kind, np.ascontiguousarray(data, dtype=np.float32))
+            for name, (kind, data) in values.items()
+        }
+
+
+@dataclass(frozen=True)
+class CloudAttribute:
+    """One attribute of `CloudSplats`; `data` is (N, width) float32."""
+
+    name: str
+    data_type: str
+    data: np.ndarray
+    domain: str = "POINT"
+
+
+Splats = bpy.types.ID | CloudSplats
+
+
+def count_of(data: Splats) -> int:
     """How many points a data-block has; 0 while a mesh is edited, since its points are elsewhere then."""
     attribute = _attributes(data).get("position")
     return len(attribute.data) if attribute is not None else 0
 
 
-def degree_in(data: bpy.types.ID) -> int:
+def degree_in(data: Splats) -> int:
     """The highest degree, 0 to 3, whose harmonics are all there."""
     attributes = _attributes(data)
     stored = 0
@@ -54,7 +91,7 @@ def texture_shape(count: int, degree: int, largest: int) -> tuple[int, int, int]
     return per_row, per_row * TEXELS[degree], max(1, -(-count // per_row))
 
 
-def pack(data: bpy.types.ID, numbers: np.ndarray, degree: int) -> PackedSplats:
+def pack(data: Splats, numbers: np.ndarray, degree: int) -> PackedSplats:
     """Write the splats of `data` into `numbers` (N, 4 * TEXELS[degree]) float32; harmonics it lacks are zero."""
     count = len(numbers)
     positions = read(data, "position", 3)
@@ -88,7 +125,7 @@ def _fill(numbers: np.ndarray, columns: list[tuple[int, np.ndarray]]) -> None:
             block[:, first : first + values.shape[1]] = values[rows]
 
 
-def fingerprint(data: bpy.types.ID) -> tuple[int, ...]:
+def fingerprint(data: Splats) -> tuple[int, ...]:
     """Differs when the splats differ: undo and updates of other things must not pack a million splats again."""
     names = ["position", "rotation", "scale", BASE, f"{HIGHER}0", *_HIDING]
     attributes = _attributes(data)
@@ -96,22 +133,22 @@ def fingerprint(data: bpy.types.ID) -> tuple[int, ...]:
     return (count_of(data), len(attributes), *found)
 
 
-def _checksum(attribute: bpy.types.Attribute) -> int:
+def _checksum(attribute: bpy.types.Attribute | CloudAttribute) -> int:
     return zlib.crc32(_read(attribute).data.cast("B"))
 
 
-def float_attributes(data: bpy.types.ID) -> list[str]:
+def float_attributes(data: Splats) -> list[str]:
     """Names of stored attributes that are one number per splat."""
     return sorted(
         attribute.name
-        for attribute in _attributes(data)
+        for attribute in _attributes(data).values()
         if attribute.domain == "POINT"
         and attribute.data_type in _READABLE
         and not attribute.name.startswith((".", FROM_FILE))
     )
 
 
-def numbers_for_ramp(data: bpy.types.ID, what: str, attribute_name: str) -> np.ndarray:
+def numbers_for_ramp(data: Splats, what: str, attribute_name: str) -> np.ndarray:
     """(N,) float32 that OPACITY, SIZE or ATTRIBUTE colours by; not a number where there is none.
 
     The size is the decimal logarithm of the largest sigma, since sizes differ by orders of magnitude.
@@ -147,12 +184,14 @@ def ramp_places(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.where(np.isfinite(values), places, -1.0).astype(np.float32)
 
 
-def read(data: bpy.types.ID, name: str, width: int) -> np.ndarray:
+def read(data: Splats, name: str, width: int) -> np.ndarray:
     """(N, width) values of an attribute."""
     return _read(_attributes(data)[name]).reshape(-1, width)
 
 
-def _read(attribute: bpy.types.Attribute) -> np.ndarray:
+def _read(attribute: bpy.types.Attribute | CloudAttribute) -> np.ndarray:
+    if isinstance(attribute, CloudAttribute):
+        return attribute.data.reshape(-1)
     key, width = {
         "FLOAT_VECTOR": ("vector", 3),
         "FLOAT4": ("vector", 4),
@@ -164,7 +203,7 @@ def _read(attribute: bpy.types.Attribute) -> np.ndarray:
     return values
 
 
-def _shown(data: bpy.types.ID, count: int) -> np.ndarray | None:
+def _shown(data: Splats, count: int) -> np.ndarray | None:
     hidden = np.zeros(count, dtype=bool)
     for name in _HIDING:
         attribute = _attributes(data).get(name)
@@ -173,5 +212,5 @@ def _shown(data: bpy.types.ID, count: int) -> np.ndarray | None:
     return ~hidden if hidden.any() else None
 
 
-def _attributes(data: bpy.types.ID) -> Any:
+def _attributes(data: Splats) -> Any:
     return getattr(data, "attributes", {})

@@ -9,9 +9,9 @@ Display as bounds would not do: EEVEE draws the points of a point cloud neverthe
 
 import bpy
 
-from ..splats import appearance
-from ..splats.data import is_splats
-from ..splats.node_math import NodeTree, Scalar, Vector
+from . import appearance
+from .data import is_splats
+from .node_math import NodeTree, Scalar, Vector
 
 NAME = "Splat Box"
 _FORMER_NAME = "Splat Bounds"  # files of earlier versions: its edges were always drawn

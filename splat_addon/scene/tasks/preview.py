@@ -1,7 +1,9 @@
 """The splats in the viewport follow the training.
 
-The trainer is asked for a preview; it is read in a thread and shown as the run's object when that disturbs nobody, and
-only then the next one is asked for. Nothing here makes undo steps; the import of the result replaces what was shown.
+The trainer is asked for a preview; it is read in a thread and drawn when that disturbs nobody, and only then the next
+one is asked for. A preview is no object and no data-block: the viewport draws it as it is. So it makes no undo step,
+undo and redo have nothing of it to restore or to free, and a saved file holds results alone.
+
 `tick` is called by the timer that watches the run, and directly by scripts and tests.
 """
 
@@ -9,6 +11,7 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -17,12 +20,14 @@ from ...errors import SplatError
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import read_splats
 from ...run.events import SnapshotSaved
-from ..tasks import live_run
-from . import run_object
-from ..splats import data as splat_data
-from ..splats.quads import splat_quads
+from ...run.folder import RunFolder
+from ..runs import run_object
+from ..session import part
+from ..viewport import display
+from ..viewport.texels import CloudSplats
+from . import live_run
 
-MOST_SPLATS = 100_000  # shown in a preview; the main thread is held about 1 ms for 1000
+MOST_SPLATS = 100_000  # shown in a preview; drawing it for the first time holds the main thread for some 30 ms
 FEWEST_SPLATS = 20_000
 LONGEST_HOLD_S = 0.15  # where showing takes longer, fewer splats are shown
 LARGEST_SHARE = 0.05  # of the time, that previews may take from this Blender and from the trainer
@@ -37,90 +42,112 @@ class Shown:
     step: int
     count: int
     total: int
-    hidden: tuple[str, ...] = ()  # earlier runs' objects that were hidden for it, by name
 
 
 @dataclass(frozen=True)
 class _Read:
-    """What the thread made of a file; `cloud` is None when it could not be read."""
+    """What the thread made of a file; `splats` is None when it could not be read."""
 
     event: SnapshotSaved
-    cloud: GaussianCloud | None
+    splats: CloudSplats | None
     total: int = 0
     seconds: float = 0.0
 
 
+class RunPreview:
+    """The splats of a run while it trains, for the viewport to draw (a `display.Preview`).
+
+    Drawing asks for `place` at each redraw: it is brought up to date by `refresh`, a few times a second.
+    """
+
+    def __init__(self, run: live_run.LiveRun, splats: CloudSplats):
+        self.splats = splats
+        self.scene_uid = 0  # the scene it is drawn in
+        self.place: np.ndarray | None = None  # (4, 4), where the result will lie; None while it is not to be seen
+        self._run = run
+        self._capture = run_object.capture_of(run.folder)
+        self._are_alike: dict[str, bool] = {}  # run folders: were they trained on the same capture?
+
+    def refresh(self, scene: bpy.types.Scene) -> bool:
+        """Follow what the artist does with the run's object, or with the root of its capture; whether it changed."""
+        former = self.scene_uid, self.place
+        item = run_object.find(scene, self._run.folder)
+        is_hidden = item is not None and not any(item.visible_get(view_layer=layer) for layer in scene.view_layers)
+        place = np.array(run_object.world_from_run(scene, self._run.folder, self._capture))
+        self.scene_uid, self.place = scene.session_uid, None if is_hidden else place
+        return former[0] != self.scene_uid or not np.array_equal(former[1], self.place)
+
+    def replaces(self, item: bpy.types.Object) -> bool:
+        """Whether an object shows the same capture in the same place: what this run, or an earlier one, was before."""
+        path = item.get(run_object.RUN_KEY)
+        if path is None or self.place is None:
+            return False
+        if path not in self._are_alike:
+            capture = run_object.capture_of(RunFolder(Path(path)))
+            self._are_alike[path] = capture is not None and capture == self._capture
+        return self._are_alike[path] and np.allclose(np.array(item.matrix_world), self.place, atol=1e-6)
+
+
 class Follower:
-    """Follows one run. `obstacle` is why it does not: "" or "deleted" or "edited"."""
+    """Follows one run. `obstacle` is why it does not: "", or "edited" when the artist has changed the run's object."""
 
     def __init__(self, run: live_run.LiveRun):
         self.run = run
         self.obstacle = ""
         self.shown: Shown | None = None
-        self.hidden: tuple[str, ...] = ()  # objects of earlier runs that were hidden for it, by name
         self.limit = MOST_SPLATS
+        self._preview: RunPreview | None = None
         self._is_asked = False
         self._taken: SnapshotSaved | None = None  # the newest that was given to the thread
         self._thread: threading.Thread | None = None
         self._read: _Read | None = None
         self._next_at = 0.0  # when the next preview may be asked for, s
-        self._object: tuple[str, int] | None = None  # name and session_uid of what was shown; None: look again
         self._cost_s = 0.0  # of the last preview
         self._left_at: float | None = None  # when it had just been shown, s
 
     def tick(self, now: float, interval_s: float) -> bool:
         """Do what is due, `interval_s` after the last time if nothing held Blender up; True when something changed."""
-        self._measure_delay(now, interval_s)
+        self._measure_drawing(now, interval_s)
         scene = live_run.scene_of(self.run)
         if self.run.is_over or scene is None or not scene.splat.follow_training:
             return False
-        former = self.obstacle
-        self.look_after_object(scene)
+        if not live_run.is_shown(self.run, scene):  # the artist looks at another one
+            return self._preview is not None and self.hide()
+        has_moved = self._preview is not None and self._preview.refresh(scene)
         if self.obstacle:
-            return self.obstacle != former
+            return has_moved
         self._take_up_newest(now)
         if is_disturbing(scene):
-            return False
+            return has_moved
         if self._read is not None:
             read, self._read = self._read, None
-            return read.cloud is not None and self._show(scene, read)
+            return (read.splats is not None and self._show(scene, read, read.splats)) or has_moved
         if self._is_worth_asking(scene, now):
             self._ask(now, scene)
-        return False
-
-    def forget_object(self, now: float) -> None:
-        """After undo, redo or loading a file: the object may be gone or hold older splats, by nobody's wish."""
-        self._object, self.shown, self._next_at = None, None, min(self._next_at, now)
-        scene = live_run.scene_of(self.run)
-        if scene is not None and self.obstacle == "deleted" and run_object.find(scene, self.run.folder) is not None:
-            self.obstacle = ""
+        return has_moved
 
     def begin_again(self, scene: bpy.types.Scene) -> None:
         """Follow, whatever the obstacle was. Splats that the artist edited become the artist's own."""
         item = run_object.find(scene, self.run.folder)
-        if self.obstacle == "edited" and item is not None:
+        if item is not None and not run_object.is_untouched(item):
             run_object.give_away(item)
-        self.obstacle, self._object, self._next_at = "", None, 0.0
+        self.obstacle, self._next_at = "", 0.0
 
-    def _measure_delay(self, now: float, interval_s: float) -> None:
+    def hide(self) -> bool:
+        """Draw no preview any more; the next one is shown again. Always True: something is to be drawn anew."""
+        self.shown = self._preview = None
+        display.set_preview(None)
+        return True
+
+    def _measure_drawing(self, now: float, interval_s: float) -> None:
         """What Blender did since the last preview beyond waiting, mostly drawing it, is part of what it costs."""
-        if self._left_at is not None:
-            self._cost_s += max(0.0, now - self._left_at - interval_s)
-            self._next_at = max(self._next_at, self._left_at + self._cost_s / LARGEST_SHARE)
-            self._left_at = None
-
-    def look_after_object(self, scene: bpy.types.Scene) -> None:
-        """Notice that the object is gone: then the artist has deleted it, since undo makes `_object` None."""
-        if self._object is None:
+        if self._left_at is None or self.shown is None:
             return
-        name, uid = self._object
-        item = scene.objects.get(name)
-        if item is None or item.session_uid != uid:  # renamed, or gone
-            item = next((item for item in scene.objects if item.session_uid == uid), None)
-        if item is None:
-            self.obstacle, self._object, self.shown, self._read = "deleted", None, None, None
-        else:
-            self._object = item.name, uid
+        held_s = max(0.0, now - self._left_at - interval_s)
+        self._cost_s += held_s
+        self._next_at = max(self._next_at, self._left_at + self._cost_s / LARGEST_SHARE)
+        self.limit = _fitting(self.limit, self.shown.count, held_s)
+        self._left_at = None
 
     def _take_up_newest(self, now: float) -> None:
         """Read what was saved last, unless that is done; what was not asked for, only when a preview is due anyway."""
@@ -141,45 +168,33 @@ class Follower:
         began = time.perf_counter()
         try:
             cloud = read_splats(self.run.folder.path / event.path)
-            cloud, total = most_visible(cloud.select(cloud.finite()), limit), len(cloud)
-            self._read = _Read(event, cloud, total, time.perf_counter() - began)
+            splats, total = CloudSplats(most_visible(cloud.select(cloud.finite()), limit)), len(cloud)
+            self._read = _Read(event, splats, total, time.perf_counter() - began)
         except (SplatError, OSError, ValueError, MemoryError):  # it was replaced or removed meanwhile: the next one
             self._read = _Read(event, None)
 
-    def _show(self, scene: bpy.types.Scene, read: _Read) -> bool:
-        began, folder = time.perf_counter(), self.run.folder
-        item = run_object.find(scene, folder)
+    def _show(self, scene: bpy.types.Scene, read: _Read, splats: CloudSplats) -> bool:
+        item = run_object.find(scene, self.run.folder)
         if item is not None and not run_object.is_untouched(item):
+            self.hide()
             self.obstacle = "edited"
             return True
-        assert read.cloud is not None
-        is_first = item is None
-        item = run_object.put(scene, folder, read.cloud)
-        if is_first:
-            self.hidden = tuple(run_object.hide_others(scene, folder))
-        _evaluate(scene)
-        self._left_at, hold_s = time.monotonic(), time.perf_counter() - began
-        if not is_first:  # making the object is dearer, whatever the count
-            self.limit = _fitting(self.limit, len(read.cloud), hold_s)
-        self._object = item.name, item.session_uid
-        self.shown = Shown(read.event.step, len(read.cloud), read.total, self.hidden)
-        self._cost_s = hold_s + read.seconds  # reading takes about as long as the trainer took for writing
+        self._preview = RunPreview(self.run, splats)
+        self._preview.refresh(scene)
+        display.set_preview(self._preview)
+        self.shown = Shown(read.event.step, splats.count, read.total)
+        self._left_at = time.monotonic()
+        self._cost_s = read.seconds  # which is about as long as the trainer took for writing
         self._next_at = self._left_at + max(float(scene.splat.follow_every_s), self._cost_s / LARGEST_SHARE)
         return True
 
     def _is_worth_asking(self, scene: bpy.types.Scene, now: float) -> bool:
         progress, shown = self.run.progress, self.shown
-        if (
-            self._is_asked
-            or self._is_reading()
-            or now < self._next_at
-            or self.run.state != "training"
-            or progress is None
-        ):
+        if self._is_asked or self._is_reading() or now < self._next_at:
             return False
-        if progress.step <= (shown.step if shown else 0):
+        if self.run.state != "training" or progress is None or progress.step <= (shown.step if shown else 0):
             return False
-        item = scene.objects.get(self._object[0]) if self._object else None
+        item = run_object.find(scene, self.run.folder)
         return item is None or any(item.visible_get(view_layer=layer) for layer in scene.view_layers)
 
     def _ask(self, now: float, scene: bpy.types.Scene) -> None:
@@ -189,10 +204,11 @@ class Follower:
             self._is_asked = True
 
 
-class _Followed:
-    """Holds who follows the run that is watched."""
+class Followed:
+    """Who follows the run that is watched."""
 
-    follower: Follower | None = None
+    def __init__(self) -> None:
+        self.follower: Follower | None = None
 
 
 def tick(interval_s: float = 0.0) -> bool:
@@ -204,44 +220,31 @@ def tick(interval_s: float = 0.0) -> bool:
 
 def current() -> Follower | None:
     """Who follows the watched run; None when no run is watched."""
-    run = live_run.current()
-    if run is None:
-        _Followed.follower = None
-    elif _Followed.follower is None or _Followed.follower.run is not run:
-        _Followed.follower = Follower(run)
-    return _Followed.follower
+    run, followed = live_run.current(), part(Followed)
+    if followed.follower is not None and followed.follower.run is not run:
+        followed.follower.hide()
+        followed.follower = None
+    if run is not None and followed.follower is None:
+        followed.follower = Follower(run)
+    return followed.follower
 
 
-def is_unwanted(run: live_run.LiveRun, scene: bpy.types.Scene) -> bool:
-    """Whether the artist deleted or edited the splats of this run, so that its result must not come by itself."""
-    item = run_object.find(scene, run.folder)
-    if item is not None:
-        return not run_object.is_untouched(item)
-    follower = current()
-    if follower is None or follower.run is not run:
-        return False
-    follower.look_after_object(scene)
-    return follower.obstacle == "deleted"
-
-
-def prepare() -> None:
-    """Make what displays splats, which takes a quarter of a second in a file that has none: at a click, not later."""
-    if not splat_data.has_native_splats():
-        splat_quads()
-
-
-def forget_object() -> None:
-    """After undo, redo or loading a file."""
+def end() -> None:
+    """The run is over, and its result is there or waits in its folder: no preview stands in for it any more."""
     follower = current()
     if follower is not None:
-        follower.forget_object(time.monotonic())
+        follower.hide()
 
 
-def begin_again(scene: bpy.types.Scene) -> None:
-    """The artist wants to see the splats of the watched run, if it is this scene's."""
+def follow_or_not(scene: bpy.types.Scene) -> None:
+    """The artist wants to see the splats of the watched run, or not, if it is this scene's."""
     follower = current()
-    if follower is not None and live_run.scene_of(follower.run) == scene:
+    if follower is None or live_run.scene_of(follower.run) != scene:
+        return
+    if scene.splat.follow_training:
         follower.begin_again(scene)
+    else:
+        follower.hide()
 
 
 def is_disturbing(scene: bpy.types.Scene) -> bool:
@@ -278,8 +281,4 @@ def _fitting(limit: int, count: int, hold_s: float) -> int:
     return limit
 
 
-def _evaluate(scene: bpy.types.Scene) -> None:
-    """Let Blender take in the change now, which belongs to what showing costs."""
-    for window in bpy.context.window_manager.windows:
-        if window.scene == scene:
-            window.view_layer.update()
+ON_CHANGE = {"follow_training": follow_or_not}

@@ -1,0 +1,52 @@
+"""Paths as the artist types them and as a .blend keeps them."""
+
+import contextlib
+from pathlib import Path
+
+import bpy
+
+from ...errors import RunError
+
+# Newer Blenders want to be told that a path may begin with "//"
+_IS_ASKED = "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
+MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
+
+
+def absolute(path: str) -> Path:
+    """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths lie beside the .blend.
+
+    Raises RunError when the .blend has no place yet.
+    """
+    if not path:
+        return Path()
+    is_beside = path.startswith("//") or not (path.startswith("~") or Path(path).is_absolute())
+    if is_beside and not bpy.data.filepath:
+        raise RunError(
+            f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path."
+        )
+    if not is_beside:
+        return Path(path).expanduser()
+    return (Path(bpy.data.filepath).parent / path.removeprefix("//")).resolve()
+
+
+def run_path(scene: bpy.types.Scene) -> Path | None:
+    """The folder of the scene's run; None when it has none or its place cannot be told."""
+    try:
+        return absolute(scene.splat.run_folder) if scene.splat.run_folder else None
+    except RunError:
+        return None
+
+
+def path_text(path: Path) -> str:
+    """A path as it is kept in the .blend: beside it where possible, so that a project can be moved."""
+    if bpy.data.filepath:
+        with contextlib.suppress(ValueError):  # another drive on Windows
+            return bpy.path.relpath(str(path))
+    return str(path)
+
+
+def remember_run(scene: bpy.types.Scene, path: Path) -> None:
+    """Make a run the scene's: beside the .blend where possible, so that a project can be moved."""
+    text = path_text(path)
+    if scene.splat.run_folder != text:
+        scene.splat.run_folder = text

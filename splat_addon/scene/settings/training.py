@@ -1,0 +1,103 @@
+"""How a run is trained, kept in the .blend as `Scene.splat.training`: one property for each field of `TrainConfig`."""
+
+from dataclasses import fields, replace
+
+import bpy
+import numpy as np
+
+from ...errors import RunError
+from ...run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
+from .paths import absolute
+
+
+def _property_of(spec):
+    """The Blender property for one field of `TrainConfig`."""
+    metadata = spec.metadata
+    common = {"name": label(spec), "description": metadata["doc"]}
+    if metadata["choices"]:
+        names = {"cpu": "CPU", "cuda": "CUDA", "mcmc": "MCMC"}
+        items = [(choice.upper(), names.get(choice, choice.title()), "") for choice in metadata["choices"]]
+        return bpy.props.EnumProperty(**common, items=items, default=spec.default.upper())
+    if spec.type is bool:
+        return bpy.props.BoolProperty(**common, default=spec.default)
+    if spec.type is str:
+        return bpy.props.StringProperty(**common, default=spec.default, subtype="FILE_PATH")
+    limits = {"min": metadata["low"], "max": metadata["high"]}
+    if spec.type is int:
+        return bpy.props.IntProperty(**common, default=spec.default, **limits)
+    return bpy.props.FloatProperty(**common, default=spec.default, **limits, precision=6)
+
+
+TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name not in ("capture", "seeds"))
+SPLAT_PG_training = type(
+    "SPLAT_PG_training",
+    (bpy.types.PropertyGroup,),
+    {
+        "__doc__": "Training settings, one property per field of `TrainConfig`.",
+        "__module__": __name__,
+        "__annotations__": {spec.name: _property_of(spec) for spec in TRAINING_FIELDS},
+    },
+)
+
+
+PRESET_TEXTS = {
+    **{name: ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in PRESETS[name].items()) for name in PRESETS},
+    CUSTOM: "Settings that are no preset's",
+}
+
+
+def shown_preset(training) -> int:
+    """The number of the preset that the training settings are."""
+    try:
+        return list(PRESET_TEXTS).index(preset_of(chosen_config(training)))
+    except RunError:
+        return list(PRESET_TEXTS).index(CUSTOM)
+
+
+def choose_preset(training, number: int) -> None:
+    """Set what belongs to a preset; all else stays."""
+    name = list(PRESET_TEXTS)[number]
+    if name != CUSTOM:
+        for setting in PRESETS[name]:
+            setattr(training, setting, PRESETS[name][setting])
+
+
+def train_config(scene: bpy.types.Scene) -> TrainConfig:
+    """The settings of `scene` as a checked `TrainConfig`.
+
+    Blender keeps numbers in 32 bits; they are read back as the decimal that was typed. Raises RunError.
+    """
+    seeds = "random" if scene.splat.capture.seed_source == "RANDOM" else "points"
+    folder = str(absolute(scene.splat.capture.folder))
+    config = replace(chosen_config(scene.splat.training), capture=folder, seeds=seeds)
+    config.check()
+    return config
+
+
+def chosen_config(group) -> TrainConfig:
+    """The settings of a training property group, without a capture, not checked. Raises RunError."""
+    return replace(TrainConfig(), **{spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS})
+
+
+def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
+    """Show `config` in the interface."""
+    chosen = scene.splat.capture
+    chosen.folder = config.capture
+    if (config.seeds == "random") != (chosen.seed_source == "RANDOM"):
+        chosen.seed_source = "RANDOM" if config.seeds == "random" else "CAPTURE"
+    for spec in TRAINING_FIELDS:
+        value = getattr(config, spec.name)
+        setattr(scene.splat.training, spec.name, value.upper() if spec.metadata["choices"] else value)
+
+
+def _value(spec, shown):
+    if spec.metadata["choices"]:
+        return shown.lower()
+    if spec.type is str:
+        return str(absolute(shown)) if shown else ""
+    if spec.type is float:
+        return spec.default if np.float32(spec.default) == np.float32(shown) else float(f"{shown:.7g}")
+    return shown
+
+
+CLASSES = (SPLAT_PG_training,)
