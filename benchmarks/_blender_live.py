@@ -66,18 +66,18 @@ def panels(extension, _count: int) -> list[Figure]:
     for step in range(200):
         run.apply(events.Evaluated(step, 20 + step / 20, 0.9, SPLATS, "x"))
     run.apply(events.Progressed(500, 0.1, SPLATS, 5.0, 60.0, "training", 0.5))
-    found_runs._Found.runs = [
+    found_runs.found().runs = [
         find.FoundRun(Path(f"/runs/run_{i:03d}"), "/capture", "broken off", False, 0.4, 31.0, True, True, 0.0)
         for i in range(FOUND_RUNS)
     ]
-    live_run._Watched.run = run
+    live_run.watched().run = run
     figures = []
     for module, panel in (("training", "SPLAT_PT_training"), ("runs", "SPLAT_PT_runs")):
         cls = getattr(extension.module(f"panels.{module}"), panel)
         stand_in = type("StandIn", (), {"layout": _Layout()})()
         times = [_timed(cls.draw, stand_in, bpy.context)[1] for _ in range(200)]
         figures.append(Figure(f"{module} panel, 99 % within", _percentile(times, 0.99), 0.002))
-    live_run._Watched.run = None
+    live_run.watched().run = None
     found_runs.forget()
     return figures
 
@@ -108,7 +108,6 @@ def _watch(extension, name: str, outlives: bool) -> list[Figure]:
         folder = Path(scratch) / "run"
         run = live_run.start(bpy.context.scene, config, folder, Path(sys.executable), outlives)
         ply.write_splats(folder / "preview.ply", cloud)
-        preview.prepare()  # at the click on Start
         while not run.is_over:
             time.sleep(TICK_S)
             _, pump_s = _timed(live_run.pump)

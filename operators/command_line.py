@@ -26,13 +26,13 @@ from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.run.wording import counted, processor
 from ..splat_addon.scene.runs import found_runs
 from ..splat_addon.scene.runs.run_object import bring_in
+from ..splat_addon.scene.seeds.choosing import surfaces_to_capture
 from ..splat_addon.scene.session import part
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import remember_run
 from ..splat_addon.scene.settings.training import train_config
 from ..splat_addon.scene.splats import data as splats
 from ..splat_addon.scene.tasks import live_run, trainer_setup
-from .capture import surfaces_to_capture
 from .set_up import python_of
 
 NAME = "splat"

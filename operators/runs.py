@@ -37,14 +37,14 @@ class SPLAT_OT_watch_run(_OfOneRun, bpy.types.Operator):
     bl_label = "Watch"
     bl_options = {"REGISTER"}
 
-    @classmethod
-    def poll(cls, context):
-        return _is_free(cls)
-
     @reports_errors
     def execute(self, context):
-        run = live_run.watch(context.scene, self.folder())
-        watching.begin()
+        run = live_run.current()
+        if run is not None and not run.is_over and run.folder.path == self.folder().resolve():
+            remember_run(context.scene, run.folder.path)  # another run was looked at meanwhile
+        else:
+            run = live_run.watch(context.scene, self.folder())
+            watching.begin()
         self.report({"INFO"}, f"Watching {run.folder.path}")
         return {"FINISHED"}
 
@@ -89,6 +89,7 @@ class SPLAT_OT_import_run(_OfOneRun, bpy.types.Operator):
         folder = RunFolder(self.folder().resolve())
         brought = bring_in(context.scene, context.view_layer, folder)
         remember_run(context.scene, folder.path)
+        found_runs.look_again()
         report_brought_in(self, brought)
         return {"FINISHED"}
 

@@ -1,25 +1,15 @@
 """Where training starts from."""
 
-from pathlib import Path
-
 import bpy
 
-from ..splat_addon.errors import CaptureError, SplatError
+from ..splat_addon.errors import CaptureError
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.seeds import showing
+from ..splat_addon.scene.seeds.capture_folder import chosen_capture
+from ..splat_addon.scene.seeds.choosing import seeds_to_capture, why_no_seeds
 from ..splat_addon.scene.settings.paths import absolute
 from ..splat_addon.scene.settings.training import train_config
-from .capture import seeds_to_capture, why_no_seeds
 from .reporting import reports_errors
-
-
-def _capture_folder(scene) -> Path | None:
-    """The chosen folder when it holds a capture."""
-    try:
-        folder = absolute(scene.splat.capture.folder)
-    except SplatError:
-        return None
-    return folder if scene.splat.capture.folder and showing.is_capture(folder) else None
 
 
 class SPLAT_OT_sample_seeds(bpy.types.Operator):
@@ -31,7 +21,7 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        chosen, folder = context.scene.splat.capture, _capture_folder(context.scene)
+        chosen, folder = context.scene.splat.capture, chosen_capture(context.scene)
         if chosen.seed_source == "RANDOM":
             cls.poll_message_set("Random seeds are drawn when training starts: Show Seeds shows them")
             return False
@@ -75,7 +65,7 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
         if context.mode != "OBJECT":
             cls.poll_message_set("Switch to Object Mode first")
             return False
-        if _capture_folder(context.scene) is not None:
+        if chosen_capture(context.scene) is not None:
             return True
         missing = why_no_seeds(context)
         if context.scene.splat.capture.seed_source in ("CAPTURE", "RANDOM"):
@@ -87,7 +77,7 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         scene = context.scene
-        config, folder = train_config(scene), _capture_folder(scene)
+        config, folder = train_config(scene), chosen_capture(scene)
         if folder is not None:
             cloud, notes = showing.first_splats(config)
             origin = "training starts from"

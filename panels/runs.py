@@ -40,8 +40,8 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
             remedy = "It was moved or deleted: choose where it is now in the Splats panel."
             draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR", WRAP)
         watched = live_run.current()
-        is_watched = watched is not None and not watched.is_over
-        shown = [run for run in found_runs.runs() if not (is_watched and run.path == watched.folder.path)]
+        is_above = watched is not None and not watched.is_over and live_run.is_shown(watched, context.scene)
+        shown = [run for run in found_runs.runs() if not (is_above and run.path == watched.folder.path)]
         if not shown:
             layout.label(text="Looking for runs …" if found_runs.is_searching() else "No other run was found")
         for run in shown[:SHOWN]:

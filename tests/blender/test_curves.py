@@ -81,7 +81,7 @@ def test_the_icon_holds_what_was_painted_and_changes_when_the_run_goes_on(extens
     assert curves.icon_for(run_path, SIZE) is None, "nothing is painted while a panel is drawn"
     assert curves.repaint() is None
     icon = curves.icon_for(run_path, SIZE)
-    preview = curves._Curves.previews["curves"]
+    preview = curves._curves().previews["curves"]
     assert icon == preview.icon_id and tuple(preview.image_size) == (SIZE, SIZE)
 
     def shown() -> np.ndarray:
@@ -141,28 +141,30 @@ def append(run_path, *events) -> None:
 
 def test_while_the_panel_is_shown_the_curves_have_the_news_as_soon_as_the_numbers(extension, run_path):
     curves = extension.module("splat_addon.scene.review.curves")
+    timer = extension.module("splat_addon.scene.session.timer")
     curves.icon_for(run_path, SIZE)
     curves.repaint()
-    bpy.app.timers.unregister(curves.repaint)  # as Blender does with a timer that has run
-    curves._Curves.cost_s = 0.0
+    timer.stop(curves.repaint)  # as the timer does with a job that is done
+    curves._curves().cost_s = 0.0
     append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
     curves.follow()
     assert curves.history().loss.steps[-1] == 1000, "nobody looks: nothing is read"
     curves.icon_for(run_path, SIZE)
     curves.follow()
-    assert curves.history().loss.steps[-1] == 1001 and curves._Curves.painted[1] == len(curves.history().loss.steps)
-    assert not bpy.app.timers.is_registered(curves.repaint), "until it is drawn again"
+    assert curves.history().loss.steps[-1] == 1001 and curves._curves().painted[1] == len(curves.history().loss.steps)
+    assert not timer.is_running(curves.repaint), "until it is drawn again"
 
 
 def test_following_takes_a_small_part_of_the_time(extension, run_path):
     curves = extension.module("splat_addon.scene.review.curves")
+    timer = extension.module("splat_addon.scene.session.timer")
     curves.icon_for(run_path, SIZE)
     curves.repaint()
-    assert curves._Curves.cost_s > 0
-    curves._Curves.cost_s = 3600.0
+    assert curves._curves().cost_s > 0
+    curves._curves().cost_s = 3600.0
     append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
     curves.icon_for(run_path, SIZE)
     curves.follow()
-    assert curves.history().loss.steps[-1] == 1000 and bpy.app.timers.is_registered(curves.repaint)
+    assert curves.history().loss.steps[-1] == 1000 and timer.is_running(curves.repaint)
     curves.repaint()
     assert curves.history().loss.steps[-1] == 1001

@@ -22,6 +22,11 @@ def live_run(extension):
 
 
 @pytest.fixture
+def views(extension):
+    return extension.module("splat_addon.scene.review.views")
+
+
+@pytest.fixture
 def events(extension):
     return extension.module("splat_addon.run.events")
 
@@ -82,31 +87,31 @@ def test_events_become_what_the_panel_shows(live_run, events, scripted):
     assert listed == [("b", 20.0), ("c", 25.0), ("a", 30.0)], "the worst view stands first"
 
 
-def test_the_chosen_view_stays_chosen_when_the_order_changes(live_run, events, scripted):
+def test_the_chosen_view_stays_chosen_when_the_order_changes(live_run, views, events, scripted):
     scripted(say(events, started(events), evaluated(events, 0, a=10.0, b=20.0)) + "hear()")
     pump_until(live_run, lambda run: run.evaluations)
     splat = bpy.context.scene.splat
     splat.held_out_index = 1
-    live_run.list_held_out_views(bpy.context.scene, evaluated(events, 5, a=30.0, b=20.0))
+    views.list_views(bpy.context.scene, evaluated(events, 5, a=30.0, b=20.0))
     assert splat.held_out_views[splat.held_out_index].name == "b" and splat.held_out_index == 0
 
 
-def test_where_no_view_was_chosen_the_worst_is_chosen_after_each_measurement(live_run, events):
+def test_where_no_view_was_chosen_the_worst_is_chosen_after_each_measurement(views, events):
     scene = bpy.context.scene
     splat = scene.splat
     for quality, worst in (({"a": 10.0, "b": 20.0}, "a"), ({"a": 30.0, "b": 20.0}, "b"), ({"a": 5.0, "b": 9.0}, "a")):
-        live_run.list_held_out_views(scene, evaluated(events, 5, **quality))
+        views.list_views(scene, evaluated(events, 5, **quality))
         assert splat.held_out_index == 0 and splat.held_out_views[0].name == worst
 
 
-def test_a_choice_is_kept_by_name_through_measurements_that_lack_it(live_run, events):
+def test_a_choice_is_kept_by_name_through_measurements_that_lack_it(views, events):
     scene = bpy.context.scene
     splat = scene.splat
-    live_run.list_held_out_views(scene, evaluated(events, 0, a=10.0, b=20.0, c=30.0))
+    views.list_views(scene, evaluated(events, 0, a=10.0, b=20.0, c=30.0))
     splat.held_out_index = 2
-    live_run.list_held_out_views(scene, evaluated(events, 5, a=10.0, b=20.0))
+    views.list_views(scene, evaluated(events, 5, a=10.0, b=20.0))
     assert splat.held_out_index == 0, "the worst, since c was not measured"
-    live_run.list_held_out_views(scene, evaluated(events, 9, a=10.0, b=20.0, c=15.0))
+    views.list_views(scene, evaluated(events, 9, a=10.0, b=20.0, c=15.0))
     assert splat.held_out_views[splat.held_out_index].name == "c" and splat.held_out_index == 1
 
 
@@ -235,7 +240,7 @@ def test_undo_does_not_lose_the_run(extension, live_run, events, scripted):
     run = scripted(say(events, started(events)) + "hear()")
     pump_until(live_run, lambda run: run.state == "training")
     bpy.context.scene.splat.run_folder = ""  # as undoing to a state before the start leaves it
-    extension.module("operators.training").keep_run_through_undo()
+    extension.module("splat_addon.scene.tasks.watching").keep_run_through_undo()
     assert bpy.context.scene.splat.run_folder == str(run.folder.path)
 
 

@@ -40,7 +40,7 @@ def test_while_a_run_trains_its_settings_are_folded(extension, monkeypatch, tmp_
     run = live_run.LiveRun(folder, None, bpy.context.scene.session_uid, 1000)
     run.apply(events.Started(events.PROTOCOL, "cuda", 1000, 7, 2, 50, 1))
     run.apply(events.Progressed(250, 0.1, 20_000, 12.34, 61.0, "training", 0.25))
-    monkeypatch.setattr(live_run._Watched, "run", run)
+    monkeypatch.setattr(live_run.watched(), "run", run)
     panel = extension.module("panels.training").SPLAT_PT_training
     folded = drawn(panel, bpy.context, opens=False)
     assert ("prop", "iterations") not in folded and ("label", "Settings") in folded

@@ -183,17 +183,17 @@ def test_without_a_capture_the_panel_says_so(panel, preflight, preferences):
 def test_while_the_capture_is_rendered_the_panel_waits(extension, panel, preflight, preferences, capture, monkeypatch):
     live_render = extension.module("splat_addon.scene.tasks.live_render")
     render = live_render.LiveRender(capture, None, total=9)
-    monkeypatch.setattr(live_render._Watched, "render", render)
+    monkeypatch.setattr(live_render._watched(), "render", render)
     assert "The capture is being rendered: train when it is done." in texts(drawn(panel, bpy.context))
     render.state = "finished"
     assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
 
 
 def test_a_finished_capture_is_looked_at_anew(extension, preflight, capture, tmp_path):
-    operators = extension.module("operators.capture")
+    live_render = extension.module("splat_addon.scene.tasks.live_render")
     first = known(preflight)
     assert preflight.look(bpy.context.scene) is first
-    assert operators._tick() is None, "no render is watched any more"
+    assert live_render._watch() is None, "no render is watched any more"
     assert preflight.look(bpy.context.scene) is None
     preflight.wait()
 
@@ -229,7 +229,7 @@ def run(extension, monkeypatch, tmp_path):
     live_run = extension.module("splat_addon.scene.tasks.live_run")
     folder = extension.module("splat_addon.run.folder").RunFolder(tmp_path / "run_001")
     run = live_run.LiveRun(folder, None, bpy.context.scene.session_uid, 1000)
-    monkeypatch.setattr(live_run._Watched, "run", run)
+    monkeypatch.setattr(live_run.watched(), "run", run)
     events = extension.module("splat_addon.run.events")
     run.apply(events.Started(events.PROTOCOL, "cpu", 1000, 7, 2, 50, 1))
     return run

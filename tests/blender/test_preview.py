@@ -1,4 +1,4 @@
-"""The splats in the scene follow the training: what is asked, what is shown, and what the artist does meanwhile."""
+"""The viewport follows the training: what is asked, what is shown, and what the artist does meanwhile."""
 
 import shutil
 import sys
@@ -52,10 +52,12 @@ class Following:
     def __init__(self, extension, live_run, folder: Path):
         self.extension, self.live_run = extension, live_run
         self.preview = extension.module("splat_addon.scene.tasks.preview")
+        self.watching = extension.module("splat_addon.scene.tasks.watching")
+        self.display = extension.module("splat_addon.scene.viewport.display")
         self.run_object = extension.module("splat_addon.scene.runs.run_object")
         config = extension.module("splat_addon.run.config").TrainConfig(capture=str(folder))
         self.run = live_run.start(bpy.context.scene, config, folder / "run_001", Path(sys.executable))
-        self.sent = []
+        self.sent, self.blend_space = [], "display"
         send = self.run.process.send
         self.run.process.send = lambda command: (self.sent.append(command), send(command))
         self.follower = self.preview.current()
@@ -64,11 +66,31 @@ class Following:
 
     @property
     def item(self):
+        """The run's object; None while there is none."""
         return self.run_object.find(bpy.context.scene, self.run.folder)
+
+    @property
+    def drawn(self):
+        """What the viewport draws for the run; None when it draws nothing."""
+        return self.display.state().preview
+
+    def heights(self) -> list[float]:
+        return self.drawn.splats.attributes["position"].data[:, 2].tolist()
+
+    def stop(self) -> None:
+        self.live_run.send("stop")
+        self.until(lambda: self.run.is_over)
+
+    def bring_result(self, count: int, height: float = 0.0):
+        """End the run, and have its result brought in as the timer does; returns the object."""
+        self.prepare(count, height)
+        self.stop()
+        assert self.watching.settle(self.run)
+        return self.item
 
     def prepare(self, count: int, height: float = 0.0) -> None:
         """Let the trainer's next splats be `count`, at `height`."""
-        write_splats(self.extension, self.run.folder.path / "aside.ply", count, height)
+        write_splats(self.extension, self.run.folder.path / "aside.ply", count, height, blend_space=self.blend_space)
         (self.run.folder.path / "aside.ply").replace(self.run.folder.path / "next.ply")
 
     def tick(self, later_s: float = 0.0) -> bool:
@@ -87,7 +109,7 @@ class Following:
             self.live_run.pump()
 
     def show(self, count: int, height: float = 0.0):
-        """Have the trainer's next splats shown; returns the object."""
+        """Have the trainer's next splats shown; returns what is drawn."""
         self.prepare(count, height)
         asked, saved = len(self.sent), self.run.splats
         self.tick(later_s=3600)
@@ -95,7 +117,7 @@ class Following:
         self.until(lambda: self.run.splats is not saved and self.run.progress.step > self.run.splats.step)
         self.changes()
         assert self.follower.shown.step == self.run.splats.step, self.follower.obstacle
-        return self.item
+        return self.drawn
 
     def changes(self) -> bool:
         """Whether what was saved changes anything; one tick begins to read it."""
@@ -110,7 +132,7 @@ def following(extension, live_run, tmp_path, monkeypatch):
     return following
 
 
-def write_splats(extension, path, count, height=0.0, degree=1):
+def write_splats(extension, path, count, height=0.0, degree=1, blend_space="display"):
     random = np.random.default_rng(count)
     means = random.normal(size=(count, 3))
     means[:, 2] = height
@@ -120,6 +142,7 @@ def write_splats(extension, path, count, height=0.0, degree=1):
         random.normal(size=(count, 4)),
         random.normal(size=count),
         random.normal(0, 0.3, size=(count, (degree + 1) ** 2, 3)),
+        blend_space,
     )
     extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(path, cloud)
 
@@ -130,31 +153,35 @@ def heights(item) -> np.ndarray:
     return values[2::3]
 
 
-def carriers(item) -> list[str]:
-    blocks = bpy.data.meshes if item.type == "MESH" else bpy.data.pointclouds
-    return [block.name for block in blocks]
+def data_blocks() -> set[str]:
+    """Names of everything that the file holds, by kind."""
+    return {
+        f"{kind.identifier}/{block.name_full}"
+        for kind in bpy.data.bl_rna.properties
+        if kind.type == "COLLECTION" and kind.identifier != "all_ids"
+        for block in getattr(bpy.data, kind.identifier)
+    }
 
 
-def test_previews_fill_one_object_and_one_data_block_and_the_result_replaces_them(following):
-    item = following.show(20, height=1.0)
-    assert item.name == "run_001" and heights(item).tolist() == [1.0] * 20
-    uid = item.session_uid
+def test_previews_are_drawn_without_any_data_block_and_the_result_is_an_object(following):
+    before = data_blocks()
+    following.show(20, height=1.0)
+    assert following.heights() == [1.0] * 20
     for count in (30, 40):
-        item = following.show(count, height=2.0)
-    assert (item.session_uid, len(heights(item)), set(heights(item))) == (uid, 40, {2.0})
-    assert carriers(item) == ["run_001"], "one data-block, and its name does not grow"
+        following.show(count, height=2.0)
+    assert following.heights() == [2.0] * 40 and data_blocks() == before
     shown = following.follower.shown
     assert (shown.step, shown.count, shown.total) == (30, 40, 40)
 
-    following.prepare(50, height=3.0)
-    following.live_run.send("stop")
-    following.until(lambda: following.run.is_over)
-    bpy.context.scene.splat.run_folder = str(following.run.folder.path)
-    assert bpy.ops.splat.import_result() == {"FINISHED"}
-    splats = following.extension.module("splat_addon.scene.splats.data")
-    found = [other for other in bpy.context.scene.objects if splats.is_splats(other)]
-    assert found == [item] and item.session_uid == uid and len(heights(item)) == 50
-    assert carriers(item) == ["run_001"], "no leftover"
+    item = following.bring_result(50, height=3.0)
+    assert item.name == "run_001" and heights(item).tolist() == [3.0] * 50
+    assert following.drawn is None and following.follower.shown is None, "the object has taken its place"
+    added = {name.partition("/")[0] for name in data_blocks() - before}
+    assert added == {"objects", "collections", "node_groups", "materials", following_carriers(item)}
+
+
+def following_carriers(item) -> str:
+    return "meshes" if item.type == "MESH" else "pointclouds"
 
 
 def test_the_next_preview_is_asked_for_only_when_the_last_was_shown_and_time_has_passed(following):
@@ -175,21 +202,40 @@ def test_the_next_preview_is_asked_for_only_when_the_last_was_shown_and_time_has
     assert following.sent == ["preview", "preview"]
 
 
-def test_a_preview_of_the_same_step_is_not_asked_for_nor_while_paused_or_hidden(following):
-    item = following.show(10)
+def test_a_preview_of_the_same_step_is_not_asked_for_nor_while_paused(following):
+    following.show(10)
     following.until(lambda: following.run.progress.step == 20)
     following.live_run.send("pause")
     following.until(lambda: following.run.state == "paused")
     following.tick(later_s=3600)
     following.live_run.send("resume")
     following.until(lambda: following.run.state == "training")
-    item.hide_set(True)
-    following.tick(later_s=3600)
     assert following.sent.count("preview") == 1
-    item.hide_set(False)
     following.prepare(10)
     following.tick(later_s=3600)
     assert following.sent.count("preview") == 2
+
+
+def test_where_the_artist_has_hidden_the_runs_object_nothing_is_asked_for_nor_drawn(following):
+    item = put_result(following, 7)
+    following.show(10)
+    assert following.drawn.place is not None and following.drawn.replaces(item)
+    item.hide_set(True)
+    following.prepare(10)
+    following.tick(later_s=3600)
+    assert following.sent.count("preview") == 1 and following.drawn.place is None
+    item.hide_set(False)
+    following.tick(later_s=3600)
+    assert following.sent.count("preview") == 2 and following.drawn.place is not None
+
+
+def put_result(following, count: int):
+    """The run's own object, as a result that was brought in before it was resumed leaves it."""
+    write_splats(following.extension, following.run.folder.splats_file, count)
+    scene = bpy.context.scene
+    following.run_object.bring_in(scene, bpy.context.view_layer, following.run.folder)
+    following.run.folder.splats_file.unlink()
+    return following.item
 
 
 def test_it_waits_while_something_is_edited(following):
@@ -197,19 +243,17 @@ def test_it_waits_while_something_is_edited(following):
     bpy.ops.object.mode_set(mode="EDIT")
     following.prepare(10)
     following.tick(later_s=3600)
-    assert following.sent == [] and following.item is None
+    assert following.sent == [] and following.drawn is None
     bpy.ops.object.mode_set(mode="OBJECT")
     following.tick()
     following.until(lambda: following.run.splats is not None)
     bpy.ops.object.mode_set(mode="EDIT")
-    assert not following.changes() and following.item is None, "it was read, and waits"
+    assert not following.changes() and following.drawn is None, "it was read, and waits"
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert following.tick() and len(heights(following.item)) == 10
+    assert following.tick() and len(following.heights()) == 10
 
 
-def test_previews_make_no_undo_step_and_come_back_after_one(following):
-    handler = following.extension.module("operators.training").keep_run_through_undo
-    assert handler in bpy.app.handlers.undo_post
+def test_undo_and_redo_leave_previews_alone_and_previews_leave_no_step(following):
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.ed.undo_push(message="cube")
     bpy.context.object.location.x = 5
@@ -218,96 +262,130 @@ def test_previews_make_no_undo_step_and_come_back_after_one(following):
         following.show(count)
     bpy.ops.ed.undo()
     assert bpy.data.objects["Cube"].location.x == 0, "one step back is the move, not a preview"
-    assert following.item is None, "it was not there then"
-    item = following.show(30)
-    assert len(heights(item)) == 30 and following.follower.obstacle == ""
-    bpy.ops.ed.undo_push(message="later")
-    bpy.ops.object.select_all(action="DESELECT")
-    bpy.ops.ed.undo_push(message="select")
-    following.show(40)
+    assert len(following.heights()) == 20 and following.follower.shown.step == 20
+    bpy.ops.ed.redo()
+    assert bpy.data.objects["Cube"].location.x == 5
+    assert len(following.show(30).splats.attributes["position"].data) == 30
+
+
+def test_the_result_is_one_undo_step_of_its_own(following):
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.ed.undo_push(message="cube")
+    following.show(10)
+    item = following.bring_result(15)
+    assert len(heights(item)) == 15
     bpy.ops.ed.undo()
-    assert following.follower.shown is None, "older splats are there: newer ones are asked for"
-    assert len(heights(following.show(50))) == 50
-
-
-def test_what_the_artist_deletes_does_not_come_back_in_this_run(following):
-    training = following.extension.module("operators.training")
-    item = following.show(10)
-    bpy.ops.ed.undo_push(message="shown")
-    bpy.data.objects.remove(item)
-    bpy.ops.ed.undo_push(message="deleted")
-    following.prepare(10)
-    assert following.tick(later_s=3600) and following.follower.obstacle == "deleted"
-    following.tick(later_s=3600)
-    assert following.item is None and following.sent.count("preview") == 1
-    panel = following.extension.module("panels.training").SPLAT_PT_training
-    assert "The preview was deleted" in texts(drawn(panel, bpy.context))
-
-    following.live_run.send("stop")
-    following.until(lambda: following.run.is_over)
-    assert training._import_result(following.run) and following.item is None, "nor does the result come by itself"
-
-
-def test_undoing_a_deletion_lets_it_follow_again(following):
-    item = following.show(10)
-    bpy.ops.ed.undo_push(message="shown")
-    bpy.data.objects.remove(item)
-    bpy.ops.ed.undo_push(message="deleted")
-    following.tick()
-    assert following.follower.obstacle == "deleted"
+    assert following.item is None and "Cube" in bpy.data.objects
+    bpy.ops.ed.redo()
+    assert len(heights(following.item)) == 15
     bpy.ops.ed.undo()
-    assert following.follower.obstacle == "" and len(heights(following.show(20))) == 20
+    bpy.ops.ed.undo()
+    assert "Cube" not in bpy.data.objects
 
 
-def test_switching_it_off_and_on_brings_a_deleted_preview_back(following):
-    bpy.data.objects.remove(following.show(10))
-    following.tick()
+def test_switching_it_off_takes_the_preview_away_and_on_brings_it_back(following):
+    following.show(10)
     splat = bpy.context.scene.splat
     splat.follow_training = False
+    assert (following.drawn is None and not following.display.is_running()) or splat.viewport.show
     following.prepare(15)
     following.tick(later_s=3600)
     assert following.sent.count("preview") == 1
     splat.follow_training = True
-    assert len(heights(following.show(15))) == 15
+    following.show(15)
+    assert len(following.heights()) == 15
+
+
+def test_a_preview_has_the_blend_space_that_the_run_is_trained_in(following):
+    for blend_space in ("blender", "display"):
+        following.blend_space = blend_space
+        preview = following.show(10)
+        assert preview.splats.blend_space == blend_space
+        spaces = [preview.splats.blend_space]
+        assert following.display.look_of(bpy.context.scene, spaces).is_linear == (blend_space == "blender")
 
 
 def test_edited_splats_are_left_alone_until_the_artist_asks(following):
-    item = following.show(10)
+    item = put_result(following, 10)
+    following.show(12)
     attribute = item.data.attributes["position"].data
     attribute[3].vector = (7, 7, 7)
     following.prepare(20)
     following.tick(later_s=3600)
     following.until(lambda: following.run.splats.step == 20)
     following.changes()
-    assert following.follower.obstacle == "edited"
+    assert following.follower.obstacle == "edited" and following.drawn is None, "what was edited is seen"
+    panel = following.extension.module("panels.training").SPLAT_PT_training
+    assert "were edited, and are left as they are" in texts(drawn(panel, bpy.context))
+    following.stop()
+    assert following.watching.settle(following.run)
     assert len(heights(item)) == 10 and tuple(item.data.attributes["position"].data[3].vector) == (7, 7, 7)
-    preview, scene = following.preview, bpy.context.scene
-    assert preview.is_unwanted(following.run, scene), "the result would overwrite the edits, too"
 
+
+def test_edited_splats_become_the_artists_own_when_following_is_switched_on_again(following):
+    item = put_result(following, 10)
+    item.data.attributes["position"].data[3].vector = (7, 7, 7)
+    scene = bpy.context.scene
     scene.splat.follow_training = False
     scene.splat.follow_training = True
-    other = following.show(30)
-    assert other != item and len(heights(other)) == 30 and len(heights(item)) == 10
-    assert not preview.is_unwanted(following.run, scene)
+    following.show(30)
+    other = following.bring_result(31)
+    assert other != item and len(heights(other)) == 31 and len(heights(item)) == 10
 
 
-def test_moving_and_renaming_the_object_is_kept(following):
-    item = following.show(10)
+def test_a_preview_lies_where_the_runs_object_was_moved_to(following):
+    item = put_result(following, 10)
     item.location, item.name = (1, 2, 3), "My Splats"
-    following.show(20)
-    assert tuple(item.location) == (1, 2, 3) and item.name == "My Splats" and len(heights(item)) == 20
+    bpy.context.view_layer.update()
+    preview = following.show(20)
+    assert preview.place[:3, 3].tolist() == [1, 2, 3] and preview.replaces(item)
+    item.location.x = 4
+    bpy.context.view_layer.update()
+    assert following.tick() and preview.place[:3, 3].tolist() == [4, 2, 3], "it follows the object"
+    assert not following.tick(), "and is drawn anew only when that has moved"
+    item = following.bring_result(21)
+    assert tuple(item.location) == (4, 2, 3) and item.name == "My Splats" and len(heights(item)) == 21
 
 
 def test_another_file_gets_no_preview_and_its_own_file_again_does(following, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     following.show(10)
+    uid = following.drawn.scene_uid
+    assert uid == bpy.context.scene.session_uid
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     following.prepare(20)
     following.tick(later_s=3600)
-    assert following.sent == ["preview"] and len(bpy.data.objects) == 0
+    assert following.sent == ["preview"] and following.drawn.scene_uid != bpy.context.scene.session_uid
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
-    assert following.item is None
-    assert len(heights(following.show(20))) == 20
+    assert len(following.show(20).splats.attributes["position"].data) == 20
+    assert following.drawn.scene_uid == bpy.context.scene.session_uid
+
+
+def test_a_run_that_the_artist_looks_at_is_not_taken_away_by_another_that_trains(following):
+    earlier = earlier_run(following)
+    scene = bpy.context.scene
+    following.show(10)
+    assert bpy.ops.splat.import_run(path=str(earlier.path)) == {"FINISHED"}
+    following.tick()
+    assert following.drawn is None, "the run that trains makes room"
+    following.prepare(20)
+    following.tick(later_s=3600)
+    following.live_run.pump()
+    assert following.sent.count("preview") == 1
+    following.stop()
+    assert following.watching.settle(following.run)
+    assert following.item is None and scene.splat.run_folder == str(earlier.path), "its result waits in its folder"
+    assert bpy.data.objects["run_000"].visible_get()
+
+
+def test_a_result_that_cannot_be_read_is_said_once_and_the_timer_goes_on(following):
+    following.prepare(10)
+    (following.run.folder.path / "next.ply").write_text("no splats")
+    following.stop()
+    assert following.watching.settle(following.run) and following.item is None
+    assert following.run.warnings[0].startswith("The result was not brought into the scene. ")
+    assert len(following.run.warnings) == 1
+    assert following.watching.settle(following.run) and len(following.run.warnings) == 1
 
 
 def test_a_preview_that_cannot_be_read_is_passed_over(following):
@@ -315,14 +393,15 @@ def test_a_preview_that_cannot_be_read_is_passed_over(following):
     (following.run.folder.path / "next.ply").write_text("no splats")
     following.tick()
     following.until(lambda: following.run.splats is not None)
-    assert not following.changes() and following.item is None
-    assert len(heights(following.show(10))) == 10
+    assert not following.changes() and following.drawn is None
+    following.show(10)
+    assert len(following.heights()) == 10
 
 
 def test_large_clouds_are_shown_in_part_and_that_is_said(following):
     following.follower.limit = 12
-    item = following.show(40)
-    assert len(heights(item)) == 12
+    following.show(40)
+    assert len(following.heights()) == 12
     panel = following.extension.module("panels.training").SPLAT_PT_training
     assert "Shown step 10 12 of 40" in texts(drawn(panel, bpy.context))
 
@@ -346,6 +425,7 @@ def test_where_showing_is_slow_previews_become_rarer_and_smaller(following):
     left_at = follower._left_at = follower._next_at
     follower.tick(left_at + 2.25, 0.25)  # two seconds later than a timer would: Blender was busy drawing
     assert follower._next_at >= left_at + 2.0 / preview.LARGEST_SHARE
+    assert follower.limit == preview.FEWEST_SPLATS
     assert preview._fitting(100_000, 100_000, 0.3) == 40_000
     assert preview._fitting(40_000, 40_000, 3.0) == preview.FEWEST_SPLATS
     assert preview._fitting(40_000, 40_000, 0.05) == 60_000
@@ -378,20 +458,19 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
             live_run.pump()
             if preview.tick():
                 shown.append(preview.current().shown)
-        run, item = (
-            live_run.current(),
-            extension.module("splat_addon.scene.runs.run_object").find(scene, live_run.current().folder),
-        )
+        run, display = live_run.current(), extension.module("splat_addon.scene.viewport.display")
         assert 0 < shown[0].step < shown[1].step < shown[2].step, "the viewport follows"
-        assert len(heights(item)) == shown[-1].count == shown[-1].total
+        splats = display.state().preview.splats
+        assert splats.count == shown[-1].count == shown[-1].total and splats.blend_space == "blender"
         live_run.send("stop")
         while not run.is_over:
             assert time.monotonic() < deadline
             live_run.pump()
         assert run.state == "finished", run.message
-        assert extension.module("operators.training")._import_result(run)
-        splats = extension.module("splat_addon.scene.splats.data")
-        assert [other for other in scene.objects if splats.is_splats(other)] == [item]
+        assert extension.module("splat_addon.scene.tasks.watching").settle(run)
+        data = extension.module("splat_addon.scene.splats.data")
+        (item,) = (other for other in scene.objects if data.is_splats(other))
+        assert item[data.BLEND_SPACE_KEY] == "blender" and display.state().preview is None
         trained = extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(run.folder.splats_file)
         assert np.allclose(np.sort(heights(item)), np.sort(trained.means[:, 2]), atol=1e-6)
         assert not run.folder.preview_file.exists()
@@ -402,19 +481,29 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
         shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def test_the_first_preview_hides_the_splats_of_an_earlier_run_and_the_panel_says_so(following):
+def earlier_run(following):
+    """A finished run of the same capture; returns its folder."""
     folder_of = following.extension.module("splat_addon.run.folder").RunFolder
     config = following.extension.module("splat_addon.run.config").TrainConfig
     capture = following.run.folder.path.parent
     earlier = folder_of.create(capture / "run_000", config(capture=str(capture)))
     write_splats(following.extension, earlier.splats_file, 7)
-    bpy.context.scene.splat.run_folder = str(earlier.path)
-    bpy.ops.splat.import_result()
+    return earlier
+
+
+def test_a_preview_is_drawn_in_the_place_of_an_earlier_run_which_is_not_touched(following):
+    earlier, scene = earlier_run(following), bpy.context.scene
+    following.run_object.bring_in(scene, bpy.context.view_layer, earlier)
     first = bpy.data.objects["run_000"]
-    following.show(20)
-    assert not first.visible_get() and first.hide_render and len(heights(first)) == 7
+    preview = following.show(20)
+    assert preview.replaces(first) and following.display.replaced_by_preview(scene) == ["run_000"]
+    assert first.visible_get() and not first.hide_render, "renders still show it"
     panel = following.extension.module("panels.training").SPLAT_PT_training
-    assert "Hidden, since it lies in the same place: run_000" in texts(drawn(panel, bpy.context))
-    first.hide_set(False)
-    following.show(21)
-    assert first.visible_get(), "the artist wants to see both"
+    assert "Not drawn meanwhile, in the same place: run_000" in texts(drawn(panel, bpy.context))
+    first.location.x = 9
+    bpy.context.view_layer.update()
+    assert not preview.replaces(first), "beside it, both are seen"
+    first.location.x = 0
+    bpy.context.view_layer.update()
+    following.bring_result(21)
+    assert not first.visible_get() and first.hide_render and len(heights(first)) == 7

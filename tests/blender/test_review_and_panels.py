@@ -16,7 +16,6 @@ def reviewed(extension, tmp_path):
     config_module = extension.module("splat_addon.run.config")
     folder_module = extension.module("splat_addon.run.folder")
     events = extension.module("splat_addon.run.events")
-    live_run = extension.module("splat_addon.scene.tasks.live_run")
     cameras = {}
     for index in range(2):
         pose = np.eye(4)
@@ -31,7 +30,7 @@ def reviewed(extension, tmp_path):
     evaluated = events.Evaluated(5, 31.5, 0.95, 10, "held_out/step_000005", (view,))
     folder.events_file.write_text(events.encode_event(evaluated) + "\n")
     bpy.context.scene.splat.run_folder = str(folder.path)
-    live_run.list_held_out_views(bpy.context.scene, evaluated)
+    extension.module("splat_addon.scene.review.views").list_views(bpy.context.scene, evaluated)
     return folder
 
 
@@ -171,7 +170,7 @@ def test_the_capture_panel_follows_the_render(extension, monkeypatch, tmp_path, 
     }
     if state in last:
         render.apply(last[state])
-    monkeypatch.setattr(live_render._Watched, "render", render)
+    monkeypatch.setattr(live_render._watched(), "render", render)
     record = drawn(extension, "capture", "SPLAT_PT_capture")
     operators = [entry[1] for entry in record if entry[0] == "operator"]
     assert ("label", "Motion blur was switched off.") in record
@@ -225,7 +224,7 @@ def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, st
         run.apply(events.Finished(10, False, 100, 5.0))
     if state == "failed":
         run.apply(events.Failed("It broke.", "Mend it."))
-    monkeypatch.setattr(live_run._Watched, "run", run)
+    monkeypatch.setattr(live_run.watched(), "run", run)
     record = drawn(extension, "training", "SPLAT_PT_training")
     assert expected in record
     assert absent not in [entry[1] for entry in record]

@@ -200,7 +200,8 @@ def test_a_file_saved_during_a_review_goes_on_with_it_and_leaves_it_cleanly(exte
 
 
 def test_keys_and_handlers_are_there_once_and_go_with_the_extension(extension):
-    interface = extension.module("operators.review_keys")
+    """The session is ended and begun again as the root does it."""
+    root = extension.module("")
 
     def keys():
         keymap = bpy.context.window_manager.keyconfigs.addon.keymaps.get("3D View")
@@ -209,17 +210,18 @@ def test_keys_and_handlers_are_there_once_and_go_with_the_extension(extension):
 
     def handlers():
         lists = (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post, bpy.app.handlers.load_post)
-        return [sum(each.__name__ == "follow_review" for each in handlers) for handlers in lists]
+        return [sum(each.__name__ == "_follow_file" for each in handlers) for handlers in lists]
 
     assert keys() == [("PAGE_DOWN", 1), ("PAGE_UP", -1)] and handlers() == [1, 1, 1]
     overlay = extension.module("splat_addon.scene.review.overlay")
     overlay.to_front()
-    interface.unregister()
+    shown = overlay._overlay()
+    root.unregister()
     try:
-        assert keys() == [] and handlers() == [0, 0, 0] and overlay._Overlay.handler is None
-        assert not bpy.app.timers.is_registered(interface._look_at_run)
+        assert keys() == [] and handlers() == [0, 0, 0] and shown.handler is None
+        assert not bpy.app.timers.is_registered(extension.module("splat_addon.scene.session.timer").tick)
     finally:
-        interface.register()
+        root.register()
     assert keys() == [("PAGE_DOWN", 1), ("PAGE_UP", -1)]
 
 

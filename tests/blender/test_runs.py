@@ -489,7 +489,7 @@ def test_blender_and_the_trainer_both_killed_leave_a_run_that_is_found_and_can_b
     pump_until(live_run, lambda run: run.progress is not None, limit_s=120)
     live_run.current().process.let_go()
     os.kill(lock.holder_pid(folder.lock_file), 9)
-    live_run._Watched.run = None  # as a Blender that was killed with it forgets
+    live_run.watched().run = None  # as a Blender that was killed with it forgets
     wait_for(lambda: not lock.is_held(folder.lock_file))
     bpy.context.scene.splat.run_folder = str(path)
     found_runs.search(wait=True)

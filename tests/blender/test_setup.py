@@ -150,11 +150,10 @@ def test_a_set_up_shows_how_far_it_is_and_its_python_trains_afterwards(
         bpy.ops.splat.set_up_trainer()
     monkeypatch.undo()  # the new Python is asked for real
     trainer_setup.current().child.let_go()
-    setup = extension.module("operators.set_up")
     deadline = time.monotonic() + 60
     while not trainer_setup.current().python:
         assert time.monotonic() < deadline
-        setup._tick()
+        trainer_setup._watch()
     assert preferences.trainer_python == sys.executable
     pump_until(trainer_setup, lambda: trainer_setup.examination(sys.executable).child is None)
     assert "The trainer is set up" in labels(drawn(extension))

@@ -121,11 +121,11 @@ def test_nothing_to_hide_is_said(extension):
 
 
 def test_a_hidden_source_can_be_captured_again(extension, still):
-    capture = extension.module("operators.capture")
+    choosing = extension.module("splat_addon.scene.seeds.choosing")
     bpy.ops.object.select_all(action="DESELECT")
-    before = {item.name for item in capture.surfaces_to_capture(bpy.context)}
+    before = {item.name for item in choosing.surfaces_to_capture(bpy.context)}
     bpy.ops.splat.hide_source()
-    assert {item.name for item in capture.surfaces_to_capture(bpy.context)} == before != set()
+    assert {item.name for item in choosing.surfaces_to_capture(bpy.context)} == before != set()
     bpy.context.scene.splat.capture.folder = "/tmp/never_written"
     with pytest.raises(RuntimeError, match="The source is hidden: Show Source in the Splats panel, and select it"):
         bpy.ops.splat.capture_scene()

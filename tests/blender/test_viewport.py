@@ -223,19 +223,19 @@ def test_objects_that_come_and_go_are_noticed(extension, viewport):
 
 def test_changed_data_is_noticed_and_undo_doubts_all(extension, viewport):
     item, _ = make_splats(extension)
-    viewport._Display.changed.clear()
+    viewport.state().changed.clear()
     item.location.x = 3
     bpy.context.view_layer.update()
-    assert not viewport._Display.changed, "moving an object changes no splat"
+    assert not viewport.state().changed, "moving an object changes no splat"
     item.data.attributes["scale"].data.foreach_set("vector", np.ones(120, np.float32))
     item.data.update_tag()
     bpy.context.view_layer.update()
-    assert viewport._Display.changed == {item.data.session_uid}
-    viewport._Display.is_all_changed = False
+    assert viewport.state().changed == {item.data.session_uid}
+    viewport.state().is_all_changed = False
     bpy.ops.ed.undo_push()
     bpy.ops.ed.undo_push()
     bpy.ops.ed.undo()
-    assert viewport._Display.is_all_changed
+    assert viewport.state().is_all_changed
 
 
 @pytest.mark.parametrize(
@@ -268,11 +268,11 @@ def test_the_display_runs_while_a_scene_shows_splats_and_leaves_nothing_behind(v
     chosen = bpy.context.scene.splat.viewport
     chosen.show = True
     assert viewport.is_running()
-    viewport._Display.problem = "Broken."
+    viewport.state().problem = "Broken."
     chosen.fraction = 0.5
     assert viewport.problem() == "", "another try after any change"
     chosen.show = False
-    assert not viewport.is_running() and viewport._Display.atlas is None and not viewport._Display.pictures
+    assert not viewport.is_running() and viewport.state().atlas is None and not viewport.state().pictures
     other = bpy.data.scenes.new("Other")
     other.splat.viewport.show = True
     assert viewport.is_running()
@@ -367,16 +367,16 @@ def test_the_panel_offers_what_the_display_uses(extension, viewport, monkeypatch
     assert {"kind", "color_by", "sh_degree", "fraction", "blending", "is_hidden_by_meshes"} <= names()
     chosen.kind, chosen.color_by = "ELLIPSOIDS", "ATTRIBUTE"
     assert {"reach_sigma", "attribute"} <= names() and not {"sh_degree", "blending"} & names()
-    monkeypatch.setattr(viewport._Display, "ramp_ends", (0.5, 12.0))
+    monkeypatch.setattr(viewport.state(), "ramp_ends", (0.5, 12.0))
     assert "0.5 is purple, 12 yellow" in names()
 
 
 def test_the_splats_panel_says_why_nothing_is_drawn(extension, viewport, monkeypatch):
     panel, chosen = extension.module("panels.splats").SPLAT_PT_splats, bpy.context.scene.splat.viewport
     chosen.show = True
-    monkeypatch.setattr(viewport._Display, "problem", "It broke. Mend it.")
+    monkeypatch.setattr(viewport.state(), "problem", "It broke. Mend it.")
     assert "It broke. Mend it." in texts(drawn(panel, bpy.context))
     chosen.show = False
-    monkeypatch.setattr(viewport._Display, "problem", "It broke. Mend it.")
+    monkeypatch.setattr(viewport.state(), "problem", "It broke. Mend it.")
     assert "It broke." not in texts(drawn(panel, bpy.context))
     assert ("operator", "splat.toggle_viewport", None) in drawn(panel, bpy.context)

@@ -348,7 +348,7 @@ def test_splats_are_read_again_only_when_they_have_changed(extension, drawing):
     first.data.update_tag()
     bpy.context.view_layer.update()
     assert viewport.current_atlas([first])[0] is atlas, "an update that changes no number, and one of them hidden"
-    viewport._Display.is_all_changed = True
+    viewport.state().is_all_changed = True
     assert viewport.current_atlas([first])[0] is atlas, "undo of something else"
     first.data.attributes["scale"].data.foreach_set("vector", np.full(60, 0.1, np.float32))
     first.data.update_tag()
@@ -359,7 +359,7 @@ def test_splats_are_read_again_only_when_they_have_changed(extension, drawing):
     bpy.context.view_layer.update()
     assert set(viewport.current_atlas([first])[0].first) == {first.data.session_uid}, "freed with its object"
     viewport.end()
-    assert viewport._Display.atlas is None
+    assert viewport.state().atlas is None
 
 
 def test_more_splats_than_a_texture_holds_are_refused_in_a_sentence(extension, drawing, monkeypatch):

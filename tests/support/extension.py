@@ -31,8 +31,8 @@ class Extension:
         self.name = name
 
     def module(self, path: str):
-        """One of its modules, as in `extension.module("splat_addon.scene.cameras.conversion")`."""
-        return importlib.import_module(f"{self.name}.{path}")
+        """One of its modules, as in `extension.module("splat_addon.scene.cameras.rigs")`; "" is the root."""
+        return importlib.import_module(f"{self.name}.{path}" if path else self.name)
 
 
 def use_temporary_resources() -> Path:

@@ -6,8 +6,7 @@ import bpy
 import numpy as np
 
 from ...capture.capture import Points, open_capture
-from ...capture.formats import colmap
-from ...capture.formats.transforms import FILE_NAME, is_own_capture
+from ...capture.formats.transforms import is_own_capture
 from ...capture.points import POINTS_FILE
 from ...capture.seeds.first_gaussians import SEEDS_FILE, first_gaussians, gaussians_from_points
 from ...errors import CaptureError, RunError
@@ -19,14 +18,10 @@ from ..photos.pixels import read_pixels
 from ..splats.appearance import show_splats
 from ..splats.box_modifier import hand_over
 from ..splats.data import is_splats, replace_splats, splat_collection, splats_to_object
+from .capture_folder import is_capture
 
 SEEDS_KEY = "splat_seeds"  # on the object that shows them
 OBJECT_NAME = "Seeds"
-
-
-def is_capture(folder: Path) -> bool:
-    """Whether a folder looks like a capture, without reading it."""
-    return folder.is_dir() and ((folder / FILE_NAME).is_file() or colmap.find_model(folder) is not None)
 
 
 def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:

@@ -96,11 +96,9 @@ def forget() -> None:
 def _search(config: TrainConfig) -> None:
     if _known().thread is not None and _known().thread.is_alive():
         return  # when it is done, panels are drawn and ask again
-    known = speeds.of_device(config.device)
-    _known().thread = threading.Thread(
-        target=_answer, args=(_known(), config, known), name="splat preflight", daemon=True
-    )
-    _known().thread.start()
+    known, arguments = _known(), (_known(), config, speeds.of_device(config.device))
+    known.thread = threading.Thread(target=_answer, args=arguments, name="splat preflight", daemon=True)
+    known.thread.start()
     if not bpy.app.background:
         timer.start(_draw_when_known, TICK_S)
 

@@ -1,0 +1,73 @@
+"""From what the artist chose in the Capture panel to what is rendered."""
+
+import bpy
+
+from ...capture.points import Points
+from ...errors import CaptureError
+from ...run.render_folder import RenderPlan, Shot
+from ..cameras import rigs, shots
+from ..seeds.choosing import is_surface, seeds_to_capture
+from ..splats import hidden_source
+
+
+def what_is_missing(context) -> str:
+    """What the chosen source of cameras lacks; empty when it can be captured."""
+    chosen, scene = context.scene.splat.capture, context.scene
+    if chosen.source == "DOME" and not any(map(is_surface, context.selected_objects)):
+        if hidden_source.is_hidden(scene, context.view_layer):
+            return "The source is hidden: Show Source in the Splats panel, and select it"
+        return "Select the mesh objects that the dome is built around"
+    if chosen.source == "SELECTED" and not _cameras(context.selected_objects):
+        return "Select the cameras that see the scene"
+    if chosen.source == "COLLECTION" and (chosen.collection is None or not _cameras(chosen.collection.all_objects)):
+        return "Choose a collection that holds cameras"
+    if chosen.source == "FRAMES" and scene.camera is None:
+        return "The scene has no camera: make one the active camera (Ctrl 0)"
+    if chosen.source == "ALL" and not _cameras(scene.objects):
+        return "The scene has no camera"
+    return ""
+
+
+def make_plan(context) -> tuple[RenderPlan, Points]:
+    """What is rendered, and the points that training starts from; a dome of cameras is built if that was chosen.
+
+    Raises CaptureError when there is nothing to capture.
+    """
+    scene, chosen = context.scene, context.scene.splat.capture
+    if not chosen.folder.strip():
+        raise CaptureError("No capture folder is chosen.", "Choose one in the Capture panel.")
+    points = seeds_to_capture(context)
+    resolution = None if chosen.use_scene_resolution else (chosen.width, chosen.height)
+    if chosen.source == "DOME":
+        rigs.make_dome(scene, points.positions, chosen.camera_count, chosen.lens_mm, chosen.lowest_deg, resolution)
+        context.view_layer.update()
+    plan = RenderPlan(
+        scene=scene.name_full,
+        shots=tuple(_shots(context)),
+        engine="" if chosen.engine == "SCENE" else chosen.engine,
+        samples=0 if chosen.use_scene_samples else chosen.samples,
+        use_denoising=chosen.use_denoising,
+        resolution=resolution,
+        depth=chosen.depth,
+        normals=chosen.normals,
+        hold_out_every=scene.splat.training.hold_out_every,
+        use_scripts=not bpy.app.autoexec_fail,
+    )
+    return plan, points
+
+
+def _shots(context) -> list[Shot]:
+    scene, chosen = context.scene, context.scene.splat.capture
+    if chosen.source == "FRAMES":
+        return shots.shots_of_frames(scene, chosen.first_frame, chosen.last_frame, chosen.frame_step)
+    objects = {
+        "DOME": lambda: scene.collection.children[rigs.DOME_COLLECTION].objects,
+        "SELECTED": lambda: context.selected_objects,
+        "COLLECTION": lambda: chosen.collection.all_objects,
+        "ALL": lambda: scene.objects,
+    }[chosen.source]()
+    return shots.shots_of_cameras(_cameras(objects), scene)
+
+
+def _cameras(objects) -> list[bpy.types.Object]:
+    return [item for item in objects if item.type == "CAMERA"]
