@@ -6,6 +6,11 @@ import numpy as np
 
 from .harmonics import coefficient_count, degree_of
 
+# What colors are blended in: as they are displayed, as other trainers and viewers do and so where a file does not say;
+# or decoded to linear light, as Blender does.
+DISPLAY, BLENDER = "display", "blender"
+BLEND_SPACES = (DISPLAY, BLENDER)
+
 
 @dataclass
 class GaussianCloud:
@@ -19,6 +24,7 @@ class GaussianCloud:
     quaternions: np.ndarray  # (N, 4) w, x, y, z; any length but zero
     logit_opacities: np.ndarray  # (N,)
     sh: np.ndarray  # (N, K, 3) K = 1, 4, 9 or 16
+    blend_space: str = DISPLAY  # what the colors were trained, or are going to be trained, to be blended in
 
     def __post_init__(self):
         count = len(self.means)
@@ -35,6 +41,8 @@ class GaussianCloud:
                 raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
             setattr(self, name, array)
         degree_of(self.sh.shape[1])
+        if self.blend_space not in BLEND_SPACES:
+            raise ValueError(f"{self.blend_space!r} is not a blend space: {DISPLAY!r} or {BLENDER!r}")
 
     def __len__(self) -> int:
         return len(self.means)
@@ -84,10 +92,13 @@ class GaussianCloud:
             self.quaternions[which],
             self.logit_opacities[which],
             self.sh[which],
+            self.blend_space,
         )
 
     def put(self, start: int, block: "GaussianCloud") -> None:
-        """Replace the gaussians from `start` on by those of `block`."""
+        """Replace the gaussians from `start` on by those of `block`. ValueError when that has another blend space."""
+        if block.blend_space != self.blend_space:
+            raise ValueError(f"{block.blend_space!r} colors cannot be put among {self.blend_space!r} ones")
         rows = slice(start, start + len(block))
         self.means[rows], self.log_scales[rows], self.quaternions[rows] = (
             block.means,
@@ -97,10 +108,10 @@ class GaussianCloud:
         self.logit_opacities[rows], self.sh[rows] = block.logit_opacities, block.sh
 
 
-def empty_cloud(count: int, sh_degree: int) -> GaussianCloud:
+def empty_cloud(count: int, sh_degree: int, blend_space: str = DISPLAY) -> GaussianCloud:
     """A cloud whose numbers are still to be filled in."""
     sizes = [(count, 3), (count, 3), (count, 4), (count,), (count, coefficient_count(sh_degree), 3)]
-    return GaussianCloud(*(np.empty(size, np.float32) for size in sizes))
+    return GaussianCloud(*(np.empty(size, np.float32) for size in sizes), blend_space=blend_space)
 
 
 def opacities_of(logits: np.ndarray) -> np.ndarray:

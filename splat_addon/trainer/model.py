@@ -17,6 +17,7 @@ class GaussianModel:
         self.gaussians = Gaussians(
             *(torch.tensor(array, dtype=torch.float32, device=device).requires_grad_() for array in arrays)
         )
+        self.blend_space = cloud.blend_space
         self._moments = [Moments.like(parameter) for parameter in self.gaussians]
         self._steps = 0
         self._averages: list[Tensor] = []  # of the parameters since `average` was first called
@@ -93,7 +94,8 @@ class GaussianModel:
 
     def cloud(self) -> GaussianCloud:
         """The gaussians as NumPy arrays."""
-        return GaussianCloud(*(parameter.detach().cpu().numpy() for parameter in self.gaussians))
+        arrays = (parameter.detach().cpu().numpy() for parameter in self.gaussians)
+        return GaussianCloud(*arrays, blend_space=self.blend_space)
 
     def state(self) -> dict:
         """Everything that a checkpoint needs."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..capture.blend_space import blend_space_of
 from ..capture.capture import Capture
 from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
 from ..gaussians.cloud import GaussianCloud
@@ -16,7 +17,7 @@ from ..run.events import Warned
 
 
 def first_cloud(capture: Capture, config: TrainConfig) -> tuple[GaussianCloud, list[Warned]]:
-    """What training starts from, with what the user should know. Raises SplatError."""
+    """What training starts from, in the blend space of the run, with what the user should know. Raises SplatError."""
     if not config.init_splats:
         cloud, notes = first_gaussians(capture, config, read_pixels)
         return cloud, [Warned(*note) for note in notes]
@@ -25,7 +26,7 @@ def first_cloud(capture: Capture, config: TrainConfig) -> tuple[GaussianCloud, l
     sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
     kept = min(sh.shape[1], cloud.sh.shape[1])
     sh[:, :kept] = cloud.sh[:, :kept]
-    return replace(cloud, sh=sh), []
+    return replace(cloud, sh=sh, blend_space=blend_space_of(config.blend_space, capture.folder)), []
 
 
 def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:

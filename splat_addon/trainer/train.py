@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..capture.blend_space import blend_space_of
 from ..capture.capture import Capture, open_capture
-from ..capture.formats.transforms import is_own_capture
 from ..errors import RunError
 from ..gaussians.formats.splat_ply import write_splats
 from ..run.config import TrainConfig, preset_of
@@ -22,7 +22,6 @@ from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
 from . import schedules
 from .backend import Gaussians, choose
-from .backend.blend_space import BLENDER, DISPLAY
 from .backend.cuda import doctor
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
@@ -41,7 +40,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     """
     torch.manual_seed(config.seed)
     capture = open_capture(Path(config.capture), config.hold_out_every)
-    rasterizer = choose(config.device, blend_space_of(config))
+    rasterizer = choose(config.device, blend_space_of(config.blend_space, capture.folder))
     run = photos = None
     try:
         photos = load_photos(capture, config, folder.photos_file)
@@ -59,14 +58,6 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         for file in passing:
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
-
-
-def blend_space_of(config: TrainConfig) -> str:
-    """What colours are blended in: "auto" is as Blender blends for captures of a scene, so that its renders show what
-    was trained, and as other programs do for photographs."""
-    if config.blend_space != "auto":
-        return config.blend_space
-    return BLENDER if is_own_capture(Path(config.capture)) else DISPLAY
 
 
 def announce(run: "Run") -> None:
@@ -149,7 +140,7 @@ class Run:
         self.folder.require()
         if not stopped:
             self.model.take_average()
-        write_splats(self.folder.splats_file, self.model.cloud(), self.rasterizer.blend_space)
+        write_splats(self.folder.splats_file, self.model.cloud())
         self.save_checkpoint()
         if self.step > 0:
             self.evaluate()
@@ -252,7 +243,7 @@ class Run:
     def save_splats(self, path: Path) -> None:
         """Write the splats as they are now into the run folder, and tell it."""
         self.folder.require()
-        write_splats(path, self.model.cloud(), self.rasterizer.blend_space)
+        write_splats(path, self.model.cloud())
         self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
 
     def save_checkpoint(self) -> None:

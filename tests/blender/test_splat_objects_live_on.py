@@ -27,8 +27,9 @@ def item(extension, tmp_path):
         quaternions=random.normal(size=(40, 4)),
         logit_opacities=random.normal(size=40),
         sh=random.normal(size=(40, 16, 3)),
+        blend_space="blender",
     )
-    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(tmp_path / "vase.ply", cloud, "blender")
+    extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(tmp_path / "vase.ply", cloud)
     bpy.context.scene.splat.look = "TRAINER"
     bpy.context.scene.splat.viewport.show = True
     assert bpy.ops.splat.import_ply(filepath=str(tmp_path / "vase.ply")) == {"FINISHED"}

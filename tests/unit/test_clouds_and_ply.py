@@ -1,14 +1,15 @@
 """Splat clouds and the files they live in."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from splat_addon.errors import SplatFileError
-from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.gaussians.formats.splat_ply import read_points, read_splats, write_points, write_splats
+from splat_addon.gaussians.cloud import GaussianCloud, empty_cloud
+from splat_addon.gaussians.formats.splat_ply import SplatPly, read_points, read_splats, write_points, write_splats
 from splat_addon.gaussians.harmonics import color_to_sh, harmonics, sh_to_color
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -33,6 +34,35 @@ def test_a_cloud_survives_a_ply_bit_for_bit(tmp_path, coefficients):
     for name in ("means", "log_scales", "quaternions", "logit_opacities", "sh"):
         assert np.array_equal(getattr(again, name), getattr(cloud, name)), name
     assert list(tmp_path.iterdir()) == [tmp_path / "a.ply"], "nothing is left aside"
+
+
+@pytest.mark.parametrize("blend_space", ["display", "blender"])
+def test_a_cloud_keeps_its_blend_space_through_parts_and_files(tmp_path, blend_space):
+    cloud = replace(make_cloud(5000), blend_space=blend_space)
+    write_splats(tmp_path / "a.ply", cloud.select(slice(1, None)))
+    again = read_splats(tmp_path / "a.ply")
+    assert len(again) == 4999 and again.blend_space == SplatPly(tmp_path / "a.ply").blend_space == blend_space
+    assert {block.blend_space for block in SplatPly(tmp_path / "a.ply").blocks()} == {blend_space}
+    assert replace(again, sh=again.sh[:, :1]).blend_space == empty_cloud(3, 0, blend_space).blend_space == blend_space
+
+
+def test_a_file_that_says_nothing_is_blended_as_displayed_and_those_of_earlier_versions_as_they_say(tmp_path):
+    """The comment is the very one that runs have been writing: it must be understood for ever."""
+    write_splats(tmp_path / "a.ply", make_cloud())
+    content = (tmp_path / "a.ply").read_bytes()
+    assert b"comment" not in content and read_splats(tmp_path / "a.ply").blend_space == "display"
+    said = b"comment colours are decoded to linear light before they are blended, as Blender does\nelement vertex"
+    (tmp_path / "b.ply").write_bytes(content.replace(b"element vertex", said))
+    assert read_splats(tmp_path / "b.ply").blend_space == "blender"
+    write_splats(tmp_path / "c.ply", replace(make_cloud(), blend_space="blender"))
+    assert (tmp_path / "c.ply").read_bytes() == (tmp_path / "b.ply").read_bytes()
+
+
+def test_a_cloud_has_one_known_blend_space():
+    with pytest.raises(ValueError, match="'linear' is not a blend space: 'display' or 'blender'"):
+        replace(make_cloud(), blend_space="linear")
+    with pytest.raises(ValueError, match="'blender' colors cannot be put among 'display' ones"):
+        make_cloud().put(0, replace(make_cloud(2), blend_space="blender"))
 
 
 def test_higher_coefficients_are_stored_channel_by_channel(tmp_path):

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from splat_addon.capture.blend_space import blend_space_of
 from splat_addon.capture.capture import Capture, Points, View
+from splat_addon.capture.formats.transforms import SCENE_SOURCE
 from splat_addon.capture.seeds.first_gaussians import (
     SEEDS_FILE,
     THICKNESS,
@@ -337,3 +339,25 @@ def test_a_sky_is_added_to_the_points_or_its_absence_is_said(tmp_path):
     assert np.allclose(cloud.scales[far, 2], cloud.scales[far, 0]) and cloud.scales[far, 0].min() > 0.3
     cloud, notes = first_gaussians(capture, as_config(sky_seeds=True), read)
     assert len(cloud) >= 2995 and notes[0][0].startswith("No sky is seen")
+
+
+def test_seeds_have_the_blend_space_of_the_training_that_starts_from_them(tmp_path):
+    scene, photographs = tmp_path / "scene", tmp_path / "photographs"
+    for folder, source in ((scene, SCENE_SOURCE), (photographs, "a camera")):
+        folder.mkdir()
+        (folder / "transforms.json").write_text(f'{{"source": "{source}"}}')
+    points = Points(np.random.default_rng(0).random((40, 3)), np.zeros((40, 3)))
+
+    def found(folder, setting: str) -> str:
+        capture = replace(ball_capture(points), folder=folder)
+        cloud, _ = first_gaussians(capture, as_config(blend_space=setting), pixels_of_ball())
+        assert cloud.blend_space == blend_space_of(setting, folder)
+        return cloud.blend_space
+
+    assert [found(scene, setting) for setting in ("auto", "blender", "display")] == ["blender", "blender", "display"]
+    assert [found(photographs, setting) for setting in ("auto", "blender", "display")] == [
+        "display",
+        "blender",
+        "display",
+    ]
+    assert gaussians_from_points(points, as_config()).blend_space == "blender", "a scene that is still to be captured"

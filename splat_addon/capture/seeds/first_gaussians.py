@@ -11,6 +11,7 @@ from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import read_points
 from ...gaussians.harmonics import coefficient_count, color_to_sh
 from ...gaussians.neighbors import distinct_points
+from ..blend_space import blend_space_of
 from ..capture import Capture, Points
 from .photo_colors import ReadPixels, color_points, read_photos
 from .random_points import random_points, sky_points
@@ -40,6 +41,8 @@ class SeedSettings(Protocol):
     def sh_degree(self) -> int: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def blend_space(self) -> str: ...
 
 
 def first_gaussians(
@@ -72,14 +75,16 @@ def first_gaussians(
         points = joined([points, sky])
         if len(sky.positions) == 0:
             notes.append(("No sky is seen in the photos, and no sky was added.", "Switch Sky Seeds off."))
-    return gaussians_from_points(points, settings), notes
+    return gaussians_from_points(points, settings, capture.folder), notes
 
 
-def gaussians_from_points(points: Points, settings: SeedSettings) -> GaussianCloud:
-    """One gaussian per point, without doubled points, as many as `settings` allow. Raises CaptureError: no points."""
+def gaussians_from_points(points: Points, settings: SeedSettings, capture: Path | None = None) -> GaussianCloud:
+    """One gaussian per point, without doubled points, as many as `settings` allow, in the blend space of a training on
+    the folder `capture`, or on the scene once it is captured (see `blend_space_of`). Raises CaptureError: no points."""
     count_limit = min(settings.max_gaussians, settings.seed_count or settings.max_gaussians)
     points, spacing = thin_out(points, count_limit, settings.seed)
-    return gaussians_at(points, spacing, settings.seed_opacity, settings.sh_degree)
+    blend_space = blend_space_of(settings.blend_space, capture)
+    return gaussians_at(points, spacing, settings.seed_opacity, settings.sh_degree, blend_space)
 
 
 def chosen_points(capture: Capture) -> Points | None:
@@ -118,7 +123,9 @@ def thin_out(points: Points, count_limit: int, seed: int) -> tuple[Points, np.nd
     return Points(points.positions[kept], points.colors[kept], normals), spacing
 
 
-def gaussians_at(points: Points, spacing: np.ndarray, opacity: float, sh_degree: int) -> GaussianCloud:
+def gaussians_at(
+    points: Points, spacing: np.ndarray, opacity: float, sh_degree: int, blend_space: str
+) -> GaussianCloud:
     """One gaussian at each point, sized by its `spacing` (P,).
 
     Points with normals become discs of `THICKNESS` in their surface (as surfels, Pfister et al. 2000), others spheres
@@ -138,7 +145,7 @@ def gaussians_at(points: Points, spacing: np.ndarray, opacity: float, sh_degree:
     colors = np.asarray(points.colors, dtype=np.float64)
     sh = np.zeros((count, coefficient_count(sh_degree), 3))
     sh[:, 0] = color_to_sh(np.where(np.isfinite(colors), colors, 0.5))
-    return GaussianCloud(positions, log_scales, quaternions, np.log(opacities / (1 - opacities)), sh)
+    return GaussianCloud(positions, log_scales, quaternions, np.log(opacities / (1 - opacities)), sh, blend_space)
 
 
 def quaternions_to_normals(normals: np.ndarray) -> np.ndarray:

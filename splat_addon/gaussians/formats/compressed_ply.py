@@ -31,8 +31,8 @@ def rest_count(file: PlyFile) -> int:
     return len(harmonics.names) // 3 if harmonics is not None else 0
 
 
-def blocks(file: PlyFile, rest: int) -> Iterator[GaussianCloud]:
-    """The gaussians in the order of the file. Raises SplatFileError when cut short."""
+def blocks(file: PlyFile, rest: int, blend_space: str) -> Iterator[GaussianCloud]:
+    """The gaussians in the order of the file, `rest` higher coefficients each. Raises SplatFileError when cut short."""
     bounds = file.read("chunk")
     chunks = {name: bounds[name].astype(np.float64) for name in bounds.dtype.names or ()}
     vertices = file.element("vertex")
@@ -55,6 +55,7 @@ def blocks(file: PlyFile, rest: int) -> Iterator[GaussianCloud]:
             quaternions=_quaternions(block["packed_rotation"]),
             logit_opacities=np.log(opacity / (1 - opacity)),
             sh=np.concatenate([base[:, None, :], sh], axis=1),
+            blend_space=blend_space,
         )
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SplatFileError
-from ..cloud import GaussianCloud, empty_cloud
+from ..cloud import BLENDER, DISPLAY, GaussianCloud, empty_cloud
 from ..harmonics import MAX_DEGREE, coefficient_count
 from . import compressed_ply
 from .ply import BLOCK_ROWS, PlyFile, as_matrix, open_ply, write_ply
 
 _HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is no degree but a mistake
-
-
+# How a file says that its blend space is "blender". Files are recognized by these very words.
 BLENDER_COMMENT = "colours are decoded to linear light before they are blended, as Blender does"
 
 
@@ -41,8 +40,9 @@ class SplatPly:
 
     @property
     def blend_space(self) -> str:
-        """What its colours were trained to be blended in: "blender" (linear light) or "display", as other programs."""
-        return "blender" if BLENDER_COMMENT in self._file.comments else "display"
+        """What its colors were trained to be blended in: "blender" where it says so, else "display", which is what
+        trainers do that say nothing."""
+        return BLENDER if BLENDER_COMMENT in self._file.comments else DISPLAY
 
     @property
     def sh_degree(self) -> int:
@@ -52,7 +52,7 @@ class SplatPly:
     def blocks(self) -> Iterator[GaussianCloud]:
         """The gaussians in the order of the file, a few thousand at a time. Raises SplatFileError when cut short."""
         if self.is_compressed:
-            yield from compressed_ply.blocks(self._file, self._rest_count)
+            yield from compressed_ply.blocks(self._file, self._rest_count, self.blend_space)
             return
         columns = {name: _as_slice(indices) for name, indices in self._columns.items()}
         base, rest, stride = self._columns["base"], self._columns["rest"], self._rest_count
@@ -69,6 +69,7 @@ class SplatPly:
                 quaternions=table[:, columns["rotation"]],
                 logit_opacities=table[:, columns["opacity"]][:, 0],
                 sh=by_column.transpose(2, 0, 1),
+                blend_space=self.blend_space,
             )
 
 
@@ -78,26 +79,26 @@ def read_splats(path: Path) -> GaussianCloud:
     Raises SplatFileError when the file is no PLY, is cut short, or holds no splats.
     """
     file = SplatPly(path)
-    cloud, done = empty_cloud(file.count, file.sh_degree), 0
+    cloud, done = empty_cloud(file.count, file.sh_degree, file.blend_space), 0
     for block in file.blocks():
         cloud.put(done, block)
         done += len(block)
     return cloud
 
 
-def write_splats(path: Path, cloud: GaussianCloud, blend_space: str = "display") -> None:
+def write_splats(path: Path, cloud: GaussianCloud) -> None:
     """Write `cloud` in the INRIA layout, aside first and then moved into place, so that no reader sees half a file.
 
-    `blend_space` is recorded as a comment where it is "blender": see `SplatPly.blend_space`.
+    The blend space "blender" is recorded as a comment: see `SplatPly.blend_space`.
     """
     blocks = (cloud.select(slice(start, start + BLOCK_ROWS)) for start in range(0, len(cloud), BLOCK_ROWS))
-    write_splat_blocks(path, len(cloud), cloud.sh_degree, blocks, blend_space)
+    write_splat_blocks(path, len(cloud), cloud.sh_degree, blocks, cloud.blend_space)
 
 
 def write_splat_blocks(
-    path: Path, count: int, sh_degree: int, blocks: Iterator[GaussianCloud], blend_space: str = "display"
+    path: Path, count: int, sh_degree: int, blocks: Iterator[GaussianCloud], blend_space: str
 ) -> None:
-    """Write the `count` gaussians of `blocks`, as `write_splats` does."""
+    """Write the `count` gaussians of `blocks`, as `write_splats` does. `blend_space` is that of the file."""
     rest_count = coefficient_count(sh_degree) - 1
     names = [*"xyz", "nx", "ny", "nz", *_names("f_dc", 3), *_names("f_rest", 3 * rest_count), "opacity"]
     names += [*_names("scale", 3), *_names("rot", 4)]
@@ -110,7 +111,7 @@ def write_splat_blocks(
             parts = [block.means, normals, block.sh[:, 0], rest, opacity, block.log_scales, block.quaternions]
             yield np.concatenate(parts, axis=1)
 
-    write_ply(path, dtype, count, tables(), [BLENDER_COMMENT] if blend_space == "blender" else [])
+    write_ply(path, dtype, count, tables(), [BLENDER_COMMENT] if blend_space == BLENDER else [])
 
 
 def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals: np.ndarray | None = None) -> None:

@@ -1,5 +1,6 @@
 """What training starts from: put into a capture, and shown as splats."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -104,4 +105,4 @@ def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:
 
 def _without_harmonics(cloud: GaussianCloud) -> GaussianCloud:
     """Only the base colour: all else is zero in seeds."""
-    return GaussianCloud(cloud.means, cloud.log_scales, cloud.quaternions, cloud.logit_opacities, cloud.sh[:, :1])
+    return replace(cloud, sh=cloud.sh[:, :1])

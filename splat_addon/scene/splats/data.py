@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 
 from ...errors import SplatFileError
-from ...gaussians.cloud import GaussianCloud, empty_cloud, opacities_of
+from ...gaussians.cloud import DISPLAY, GaussianCloud, empty_cloud, opacities_of
 from ...gaussians.formats.ply import BLOCK_ROWS
 from ...gaussians.harmonics import MAX_DEGREE, coefficient_count
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
@@ -134,7 +134,7 @@ def _carrier(name: str, count: int) -> bpy.types.ID:
 def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
     """The gaussians of a splat object in its own frame. Raises SplatFileError when it holds none."""
     reader = SplatReader(item)
-    cloud = empty_cloud(reader.count, reader.sh_degree)
+    cloud = empty_cloud(reader.count, reader.sh_degree, reader.blend_space)
     done = 0
     for block in reader.blocks():
         cloud.put(done, block)
@@ -157,6 +157,7 @@ class SplatReader:
             raise SplatFileError(f"'{item.name}' is being edited.", "Switch to Object Mode first.")
         self._data = item.data
         self.count = splat_count(item)
+        self.blend_space = str(item.get(BLEND_SPACE_KEY, DISPLAY))
         harmonics = 0
         while f"{HIGHER}{harmonics}" in self._data.attributes:
             harmonics += 1
@@ -183,6 +184,7 @@ class SplatReader:
                 quaternions=quaternions,
                 logit_opacities=logits,
                 sh=np.stack([values[BASE][rows, :3], *(values[name][rows] for name in higher)], axis=1),
+                blend_space=self.blend_space,
             )
 
     def _has(self, name: str) -> bool:

@@ -52,6 +52,5 @@ def export_splats(path: Path, item: bpy.types.Object) -> int:
     Raises SplatFileError when the object holds no splats or the place cannot be written.
     """
     reader = SplatReader(item)
-    blend_space = str(item.get(BLEND_SPACE_KEY, "display"))
-    write_splat_blocks(path, reader.count, reader.sh_degree, reader.blocks(), blend_space)
+    write_splat_blocks(path, reader.count, reader.sh_degree, reader.blocks(), reader.blend_space)
     return reader.count
