@@ -13,7 +13,7 @@ from .backend.blend_space import straight_color
 from .metrics import psnr_db, ssim
 from .model import GaussianModel
 from .photos.photo import Photo, read_png, save_png
-from .photos.photos import Photos
+from .photos.store import Photos
 
 TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
 CAPTION_PX = 16
