@@ -27,7 +27,7 @@ from splat_addon.gaussians.formats.splat_ply import read_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
 from splat_addon.trainer.backend import Gaussians, choose
-from splat_addon.trainer.photos.photos import load_photos
+from splat_addon.trainer.photos.store import load_photos
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", ROOT.parent / "shared" / "data"))

@@ -24,7 +24,7 @@ from splat_addon.trainer import schedules
 from splat_addon.trainer.backend import choose
 from splat_addon.trainer.model import GaussianModel
 from splat_addon.trainer.photos.photo import Photo
-from splat_addon.trainer.photos.photos import load_photos
+from splat_addon.trainer.photos.store import load_photos
 from splat_addon.trainer.seeds import first_cloud
 from splat_addon.trainer.train import Run
 

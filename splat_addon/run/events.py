@@ -49,7 +49,6 @@ class ViewQuality:
     name: str
     psnr_db: float
     ssim: float
-    lpips: float = math.nan  # where its weights are on the machine
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ class Evaluated:
     views: tuple[ViewQuality, ...] = ()
     train_seconds: float = math.nan  # of training so far
     train_psnr_db: float = math.nan
-    lpips: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -145,9 +143,7 @@ def decode_event(line: str) -> Event | None:
 
 
 def _view_quality(values: dict) -> ViewQuality:
-    numbers = (
-        math.nan if value is None else value for value in (values["psnr_db"], values["ssim"], values.get("lpips"))
-    )
+    numbers = (math.nan if value is None else value for value in (values["psnr_db"], values["ssim"]))
     return ViewQuality(values["name"], *numbers)
 
 

@@ -12,9 +12,8 @@ from .backend import Rasterizer, Rendering
 from .backend.blend_space import straight_color
 from .metrics import psnr_db, ssim
 from .model import GaussianModel
-from .perceptual import load_lpips
 from .photos.photo import Photo, read_png, save_png
-from .photos.photos import Photos
+from .photos.store import Photos
 
 TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
 CAPTION_PX = 16
@@ -26,13 +25,11 @@ def evaluate(
 ) -> Evaluated:
     """Render every held-out view into `held_out/step_…/` and compare. Renders keep alpha where their photo has it."""
     renders = folder.renders_folder(step)
-    lpips = load_lpips(rasterizer.device)
     qualities = []
     for photo in photos.held_out:
         rendering, image, target = _look(model, rasterizer, photo, sh_degree)
         mask = photo.mask_on(rasterizer.device)
-        distance = lpips(image, target) if lpips else math.nan
-        qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask), distance))
+        qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask)))
         path = renders / f"{photo.name}.png"
         if photo.alpha is None:
             save_png(path, image)
@@ -50,7 +47,6 @@ def evaluate(
         folder=renders.relative_to(folder.path).as_posix(),
         views=tuple(qualities),
         train_psnr_db=_mean(trained),
-        lpips=_mean([quality.lpips for quality in qualities]),
     )
 
 

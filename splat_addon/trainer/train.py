@@ -26,7 +26,7 @@ from .backend.cuda import doctor
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
 from .model import GaussianModel
-from .photos.photos import Photos, load_photos
+from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training

@@ -13,7 +13,7 @@ from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.densify import CountCurve, ScreenGradients, make_densifier
 from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis
 from splat_addon.trainer.densify.default import DefaultDensifier
-from splat_addon.trainer.densify.mcmc import McmcDensifier, add_noise, share
+from splat_addon.trainer.densify.mcmc import MOST_COPIES, McmcDensifier, add_noise, share
 from splat_addon.trainer.model import GaussianModel
 from support.scenes import looking_at, random_cloud
 
@@ -118,6 +118,35 @@ def test_shared_gaussians_have_the_opacity_of_the_one_before(copies):
     opacities = torch.sigmoid(shared.logit_opacities).numpy()
     assert 1 - (1 - opacities[1]) ** copies == pytest.approx(cloud.opacities[1], rel=1e-5)
     assert opacities[0] == pytest.approx(cloud.opacities[0]) and opacities[2] == pytest.approx(cloud.opacities[2])
+
+
+def share_all(gaussians: Gaussians, sources: torch.Tensor) -> Gaussians:
+    """`share` as equation 9 reads: every gaussian has a row of the table, those that nobody names with one copy."""
+    copies = (torch.bincount(sources, minlength=len(gaussians.means)) + 1).clamp_max(MOST_COPIES)
+    opacities = torch.sigmoid(gaussians.logit_opacities).double().clamp(max=1 - 1e-7)
+    shared = 1 - (1 - opacities) ** (1 / copies)
+    k, n = torch.arange(1, MOST_COPIES + 1, dtype=torch.float64), copies.double()[:, None]
+    binomials = torch.exp(torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma((n - k).clamp_min(0) + 1))
+    terms = torch.where(k <= n, binomials * (-1) ** (k - 1) * shared[:, None] ** k / k.sqrt(), 0.0)
+    log_scales = gaussians.log_scales + torch.log(opacities / terms.sum(dim=1))[:, None].float()
+    logits, is_shared = torch.logit(shared.clamp_min(1e-7)).float(), copies > 1
+    return gaussians._replace(
+        log_scales=torch.where(is_shared[:, None], log_scales, gaussians.log_scales),
+        logit_opacities=torch.where(is_shared, logits, gaussians.logit_opacities),
+    )
+
+
+@pytest.mark.parametrize("named", [0, 1, 40, 900])
+def test_sharing_costs_what_is_named_and_gives_the_same_bits_as_the_whole_table(named, monkeypatch):
+    torch.manual_seed(named)
+    gaussians = Gaussians(*(p.detach() for p in model_of(random_cloud(1000)).gaussians))
+    sources = torch.cat([torch.randint(1000, (named,)), torch.full((60 if named else 0,), 7)])  # beyond the table, too
+    expected, sizes, lgamma = share_all(gaussians, sources), [], torch.lgamma
+    monkeypatch.setattr(torch, "lgamma", lambda values: sizes.append(values.numel()) or lgamma(values))
+    found = share(gaussians, sources)
+    assert max(sizes) <= MOST_COPIES * max(1, len(sources.unique()))
+    for name, one, other in zip(Gaussians._fields, found, expected, strict=True):
+        assert torch.equal(one, other), name
 
 
 def test_relocation_keeps_the_rendered_image():

@@ -10,7 +10,7 @@ from splat_addon.capture.capture import View, open_capture
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
 from splat_addon.trainer.photos.photo import load_photo
-from splat_addon.trainer.photos.photos import load_photos
+from splat_addon.trainer.photos.store import load_photos
 from support.scenes import write_ball_capture
 
 CAMERA = Camera(40, 30, 40, 40, 20, 15, np.eye(4))

@@ -23,7 +23,7 @@ BLENDER = {
     "gpu_extras",
     "mathutils",
 }
-LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "lpips", "matplotlib", "numba", "scipy", "torch", "torchvision"}
+LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "matplotlib", "numba", "scipy", "torch", "torchvision"}
 CORE = {"errors", "gaussians", "capture", "run", "environment"}
 
 # layer: (layers it may import, third-party packages it may import)

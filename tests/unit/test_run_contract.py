@@ -37,7 +37,7 @@ STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 EVENTS = [
     STARTED,
     Progressed(3, 0.25, 100, 12.5, 4.0),
-    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9, 0.2),), 12.5, 31.0, 0.2),
+    Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9),), 12.5, 31.0),
     SnapshotSaved(3, "snapshots/step_000003.ply", 100),
     Warned("One photo is missing.", "Add it."),
     Failed("It broke.", "Mend it."),
@@ -66,6 +66,21 @@ def test_what_is_no_known_event_is_ignored(line):
 def test_unknown_fields_are_ignored():
     line = json.dumps({"event": "Warned", "message": "a", "mood": "good"})
     assert decode_event(line) == Warned("a")
+
+
+def test_a_measurement_that_an_earlier_version_recorded_with_lpips_is_read(tmp_path):
+    """Version 0.1 wrote a third number for each view and for all: in events.jsonl and in metrics.json."""
+    folder = RunFolder.create(tmp_path / "run", TrainConfig())
+    views = [{"name": "a", "psnr_db": 30.0, "ssim": 0.9, "lpips": 0.2}, {"name": "b", "psnr_db": 20.0, "ssim": 0.8}]
+    entry = {"step": 3, "psnr_db": 25.0, "ssim": 0.85, "gaussian_count": 9, "folder": "held_out/step_000003"}
+    entry |= {"views": views, "train_seconds": 12.5, "train_psnr_db": 31.0, "lpips": None}
+    folder.events_file.write_text(json.dumps({"event": "Evaluated", **entry}) + "\n")
+    qualities = (ViewQuality("a", 30.0, 0.9), ViewQuality("b", 20.0, 0.8))
+    expected = Evaluated(3, 25.0, 0.85, 9, "held_out/step_000003", qualities, 12.5, 31.0)
+    assert folder.events() == folder.evaluations() == [expected], "from the events"
+    folder.metrics_file.write_text(json.dumps([{**entry, "lpips": 0.2}]))
+    folder.events_file.unlink()
+    assert folder.evaluations() == [folder.latest_evaluation()] == [expected], "from the metrics"
 
 
 def test_another_protocol_is_a_clear_error():

@@ -76,23 +76,19 @@ def share(gaussians: Gaussians, sources: Tensor) -> Gaussians:
 
     Equation 9: opacity 1 - (1 - o)^(1/n); scale times o / sum_i sum_k binomial(i-1, k) (-1)^k o'^(k+1) / sqrt(k+1).
     """
-    copies = torch.bincount(sources, minlength=len(gaussians.means)) + 1
-    copies = copies.clamp_max(MOST_COPIES)
-    opacities = torch.sigmoid(gaussians.logit_opacities).double().clamp(max=1 - 1e-7)
+    named, times = torch.unique(sources, return_counts=True)
+    copies = (times + 1).clamp_max(MOST_COPIES)
+    opacities = torch.sigmoid(gaussians.logit_opacities[named]).double().clamp(max=1 - 1e-7)
     shared = 1 - (1 - opacities) ** (1 / copies)
     # sum over i = 1..n of binomial(i - 1, k) is binomial(n, k + 1)
     k = torch.arange(1, MOST_COPIES + 1, dtype=torch.float64, device=shared.device)
     n = copies.double()[:, None]
     binomials = torch.exp(torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma((n - k).clamp_min(0) + 1))
     terms = torch.where(k <= n, binomials * (-1) ** (k - 1) * shared[:, None] ** k / k.sqrt(), 0.0)
-    log_scales = gaussians.log_scales + torch.log(opacities / terms.sum(dim=1))[:, None].to(gaussians.log_scales.dtype)
-    is_shared = copies > 1
-    return gaussians._replace(
-        log_scales=torch.where(is_shared[:, None], log_scales, gaussians.log_scales),
-        logit_opacities=torch.where(
-            is_shared, torch.logit(shared.clamp_min(1e-7)).to(log_scales.dtype), gaussians.logit_opacities
-        ),
-    )
+    log_scales, logit_opacities = gaussians.log_scales.clone(), gaussians.logit_opacities.clone()
+    log_scales[named] += torch.log(opacities / terms.sum(dim=1))[:, None].to(log_scales.dtype)
+    logit_opacities[named] = torch.logit(shared.clamp_min(1e-7)).to(logit_opacities.dtype)
+    return gaussians._replace(log_scales=log_scales, logit_opacities=logit_opacities)
 
 
 def add_noise(gaussians: Gaussians, rate: float) -> None:
