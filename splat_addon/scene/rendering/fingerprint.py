@@ -30,6 +30,8 @@ _PASSING = {
 }  # fmt: skip
 _PASSING_PREFIXES = ("select", "active", "show_", "use_fake")
 _RELEVANT = {"show_render"}  # of modifiers
+# What Blender computes while it runs and no file holds; a walk into it ends in evaluated memory that may be gone.
+_COMPUTED = {"Depsgraph", "ClothSolverResult", "NodesModifierWarning"}
 # What a mesh, a point cloud or hair curves also say by their attributes.
 _GEOMETRY = {
     "vertices", "edges", "loops", "polygons", "loop_triangles", "loop_triangle_polygons", "uv_layers", "vertex_colors",
@@ -144,8 +146,11 @@ def _is_passing(spec: bpy.types.Property) -> bool:
     name = spec.identifier
     if name in _RELEVANT:
         return False
-    is_fixed = spec.is_readonly and spec.type not in ("POINTER", "COLLECTION")
-    return is_fixed or name in _PASSING or name.startswith(_PASSING_PREFIXES)
+    if spec.type in ("POINTER", "COLLECTION"):
+        is_unsaved = spec.fixed_type.identifier in _COMPUTED
+    else:
+        is_unsaved = spec.is_readonly
+    return is_unsaved or name in _PASSING or name.startswith(_PASSING_PREFIXES)
 
 
 def _add_image(digest, image: bpy.types.Image) -> None:
