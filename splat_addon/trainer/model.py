@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
-from .backend import Gaussians, Moments, Rasterizer
+from .backend.protocol import Gaussians, Moments, Rasterizer
 
 
 class GaussianModel:

@@ -21,9 +21,10 @@ from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSave
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
 from . import schedules
-from .backend import Gaussians, choose
+from .backend import choose
 from .backend.blend_space import BLENDER, DISPLAY
 from .backend.cuda import doctor
+from .backend.protocol import Gaussians
 from .densify import make_densifier
 from .evaluate import evaluate, save_contact_sheet
 from .model import GaussianModel

@@ -66,7 +66,7 @@ def looking(direction, distance=4.0) -> np.ndarray:
 
 
 def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, center=(WIDTH / 2, HEIGHT / 2)):
-    """The View of Blender matrices that looks through this camera."""
+    """The Viewpoint of Blender matrices that looks through this camera."""
     near, far = 0.01, 100.0
     clip = np.zeros((4, 4))
     clip[0, 0], clip[1, 1] = 2 * focal / WIDTH, 2 * focal / HEIGHT
@@ -76,7 +76,7 @@ def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, cen
         clip[2, 2], clip[2, 3], clip[3, 2] = -(far + near) / (far - near), -2 * far * near / (far - near), -1
     else:
         clip[2, 2], clip[3, 3] = -2 / (far + far), 1
-    return drawing.View(WIDTH, HEIGHT, OPENGL @ camera_from_world, clip)
+    return drawing.Viewpoint(WIDTH, HEIGHT, OPENGL @ camera_from_world, clip)
 
 
 def draw(drawing, items, view, picture=None, depth=None, **look) -> np.ndarray:

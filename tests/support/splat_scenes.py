@@ -6,7 +6,7 @@ import numpy as np
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.srgb import FOOT_ENCODED
-from splat_addon.trainer.backend import ALPHA_CAP, ALPHA_CUTOFF, TRANSMITTANCE_STOP, Gaussians
+from splat_addon.trainer.backend.protocol import ALPHA_CAP, ALPHA_CUTOFF, TRANSMITTANCE_STOP, Gaussians
 from splat_addon.trainer.backend.reference import equations as eq
 from splat_addon.trainer.backend.reference import textbook
 

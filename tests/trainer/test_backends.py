@@ -6,10 +6,11 @@ import torch
 
 from splat_addon.errors import SetupError
 from splat_addon.gaussians import srgb
-from splat_addon.trainer.backend import Gaussians, Moments, choose
+from splat_addon.trainer.backend import choose
 from splat_addon.trainer.backend.blend_space import decode_srgb, encode_srgb
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.cuda import doctor
+from splat_addon.trainer.backend.protocol import Gaussians, Moments
 from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
 from support.scenes import looking_at, random_cloud
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from splat_addon.trainer.backend import Moments
 from splat_addon.trainer.backend.cpu.adam import adam_step, sh_rates
 from splat_addon.trainer.backend.cpu.threads import Crew
+from splat_addon.trainer.backend.protocol import Moments
 
 
 def steps_of_torch(start, gradients, rates, betas=(0.9, 0.999)):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from splat_addon.errors import SplatError
-from splat_addon.trainer.backend import Gaussians
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.backend.reference import textbook
 from support.splat_scenes import Scene, camera, cloud, scenes, scenes_in_linear_light, undecided_pixels
 

@@ -17,7 +17,7 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.backend import ALPHA_CAP
+from splat_addon.trainer.backend.protocol import ALPHA_CAP
 from splat_addon.trainer.backend.reference import equations as eq
 from support import autograd_rasterizer as witness
 

@@ -8,7 +8,7 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import SH_C0
-from splat_addon.trainer.backend import Gaussians
+from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.backend.reference import textbook
 from splat_addon.trainer.backend.reference.textbook import Gradients, render, render_backward, sum_over_pixels
 from support import autograd_rasterizer as witness

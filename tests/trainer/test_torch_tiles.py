@@ -8,7 +8,7 @@ import torch
 
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.backend import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians
+from splat_addon.trainer.backend.protocol import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians
 from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
 from support.scenes import looking_at, random_cloud
 

@@ -19,7 +19,7 @@ from ...errors import SplatError
 from ..splats.appearance import BLEND_SPACE_KEY
 from ..splats.data import is_splats
 from . import selection_boxes
-from .picture import Atlas, Look, Picture, Placed, View, forget_programs
+from .picture import Atlas, Look, Picture, Placed, Viewpoint, forget_programs
 from .texels import fingerprint
 
 _MOST_PICTURES = 16
@@ -165,7 +165,7 @@ def _draw_region(context: Any) -> None:
     atlas, blocks = current_atlas(items)
     state: Any = gpu.state
     x, y, width, height = state.viewport_get()
-    view = View(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
+    view = Viewpoint(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
     placed = [Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]
     depth = None
     if scene.splat.viewport.is_hidden_by_meshes:

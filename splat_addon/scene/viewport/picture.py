@@ -1,7 +1,7 @@
 """Drawing splats on the graphics card, from any view, into a picture of their own, and laying that over a viewport.
 
 `Atlas` holds the splats of several data-blocks in one texture, `Picture` what one view of them needs. All calls but
-the construction of `View` and `Look` need a GPU context: a draw callback, or `gpu.init()` in background.
+the construction of `Viewpoint` and `Look` need a GPU context: a draw callback, or `gpu.init()` in background.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ LARGEST_PLACE = 2**24  # places in the order are whole numbers kept in 32-bit fl
 
 
 @dataclass(frozen=True)
-class View:
+class Viewpoint:
     """From where and how splats are seen: Blender's view and window matrices, (4, 4), and the size in pixels."""
 
     width_px: int
@@ -154,7 +154,7 @@ class Picture:
         atlas: Atlas,
         blocks: Mapping[int, bpy.types.ID],
         placed: Sequence[Placed],
-        view: View,
+        view: Viewpoint,
         look: Look,
         scene_depth: gpu.types.GPUTexture | None = None,
     ) -> None:
@@ -169,7 +169,7 @@ class Picture:
                 self._draw(atlas, blocks, placed, frames, view, look, scene_depth)
         gpu.state.viewport_set(*previous)
 
-    def _make_frame(self, view: View) -> None:
+    def _make_frame(self, view: Viewpoint) -> None:
         can_be_exact = gpu.platform.backend_type_get() != "METAL"  # which does not promise to blend 32-bit floats
         form = "RGBA32F" if can_be_exact and self._count <= EXACT_COUNT else "RGBA16F"
         wanted = (view.width_px, view.height_px, form)
@@ -179,7 +179,9 @@ class Picture:
             self._frame = _types.GPUFrameBuffer(depth_slot=self._depth, color_slots=self.texture)
             self._made_for = wanted
 
-    def _sort(self, atlas: Atlas, placed: Sequence[Placed], frames: list[np.ndarray], view: View, look: Look) -> None:
+    def _sort(
+        self, atlas: Atlas, placed: Sequence[Placed], frames: list[np.ndarray], view: Viewpoint, look: Look
+    ) -> None:
         rows = np.array([ordering.depth_row(frame) for frame in frames]).reshape(-1, 4)
         what = (tuple(item.data_uid for item in placed), look.fraction)
         if self._sorted is not None and self._sorted.holds_for(rows, view.is_perspective, what):
@@ -278,7 +280,7 @@ def make_texture(numbers: np.ndarray, width: int, height: int, form: str) -> gpu
     return _types.GPUTexture((width, height), format=form, data=_types.Buffer("FLOAT", len(flat), flat))
 
 
-def _object_texture(atlas: Atlas, placed, frames, view: View) -> gpu.types.GPUTexture:
+def _object_texture(atlas: Atlas, placed, frames, view: Viewpoint) -> gpu.types.GPUTexture:
     rows = np.zeros((len(placed), OBJECT_TEXELS, 4), dtype=np.float32)
     start = 0
     for row, item, frame in zip(rows, placed, frames, strict=True):
@@ -290,7 +292,9 @@ def _object_texture(atlas: Atlas, placed, frames, view: View) -> gpu.types.GPUTe
     return make_texture(rows, OBJECT_TEXELS, len(placed), "RGBA32F")
 
 
-def _view_numbers(atlas: Atlas, objects: int, order_width: int, view: View, look: Look, is_hiding: bool) -> np.ndarray:
+def _view_numbers(
+    atlas: Atlas, objects: int, order_width: int, view: Viewpoint, look: Look, is_hiding: bool
+) -> np.ndarray:
     """The uniform block `SplatView`: matrices column by column, then rows of four."""
     fx, fy = view.focal_px
     rest = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .. import Moments
+from ..protocol import Moments
 from .kernel_cache import kernels
 from .passes import flat
 from .threads import Crew, shared_crew

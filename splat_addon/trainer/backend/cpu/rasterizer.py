@@ -15,12 +15,12 @@ from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SplatError
-from .. import DILATION_PX2, Gaussians, Moments, Rendering
 from ..blend_space import DISPLAY, decode_srgb, is_linear, over
+from ..protocol import DILATION_PX2, Gaussians, Moments, Rendering
 from .adam import adam_step
 from .kernel_cache import kernels
 from .kernels.layout import RECORD, SUM_BLUE, SUM_RED
-from .passes import InvalidParameters, Parameters, View, Workshop, blend_back, draw, flat, project_back
+from .passes import ForwardPass, InvalidParameters, Parameters, Workshop, blend_back, draw, flat, project_back
 from .photometric import photometric_loss
 from .threads import Crew
 
@@ -119,10 +119,10 @@ class CpuRasterizer:
         true surface's depth Σ w z. Since ∂γ_j/∂c_i = w_ij, this is a backward pass with the maps for ∂L/∂γ.
         """
         shop = replace(self.workshop, in_linear_light=False)  # weights are the same, and colours do not matter
-        view = _drawn(shop, Parameters.of(gaussians, None, 1), camera, torch.zeros(3))[0]
+        drawn = _drawn(shop, Parameters.of(gaussians, None, 1), camera, torch.zeros(3))[0]
         d_image = torch.zeros(camera.height, camera.width, 3)
         d_image[..., : maps.shape[2]] = maps.detach()
-        rows = blend_back(shop, view, d_image, None, None)[0].view(self.crew.size, -1, RECORD)
+        rows = blend_back(shop, drawn, d_image, None, None)[0].view(self.crew.size, -1, RECORD)
         sums = rows[:, : len(gaussians.means), SUM_RED : SUM_BLUE + 1].sum(dim=0)
         # Rows of gaussians that no tile holds stay 0.
         return sums[:, : maps.shape[2]].clone()
@@ -143,27 +143,29 @@ class _Render(torch.autograd.Function):
     @staticmethod
     def forward(context, means, log_scales, quaternions, logits, sh, background, offsets, shop, camera, harmonic_count):
         gaussians = Gaussians(means, log_scales, quaternions, logits, sh)
-        view, image, radii = _drawn(shop, Parameters.of(gaussians, offsets, harmonic_count), camera, flat(background))
+        drawn, image, radii = _drawn(shop, Parameters.of(gaussians, offsets, harmonic_count), camera, flat(background))
         # Saved tensors are freed after the backward pass, and autograd notices if one was changed before.
-        context.save_for_backward(*gaussians, *view.tensors)
-        context.view = view.without_tensors
+        context.save_for_backward(*gaussians, *drawn.tensors)
+        context.drawn = drawn.without_tensors
         context.shop = shop
         context.mark_non_differentiable(radii)
         context.set_materialize_grads(False)
-        return image, view.alpha, view.depth, radii
+        return image, drawn.alpha, drawn.depth, radii
 
     @staticmethod
     def backward(context, d_image, d_alpha, d_depth, _):
-        view = context.view.with_tensors(context.saved_tensors[5:])
-        d_image = torch.zeros(view.height * view.width * 3) if d_image is None else flat(d_image)
-        rows, d_background = blend_back(context.shop, view, d_image, d_alpha, d_depth)
-        d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh = project_back(context.shop, view, rows)
+        drawn = context.drawn.with_tensors(context.saved_tensors[5:])
+        d_image = torch.zeros(drawn.height * drawn.width * 3) if d_image is None else flat(d_image)
+        rows, d_background = blend_back(context.shop, drawn, d_image, d_alpha, d_depth)
+        d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh = project_back(context.shop, drawn, rows)
         if not context.needs_input_grad[6]:
             d_offsets = None
         return d_means, d_log_scales, d_quaternions, d_logits, d_sh, d_background, d_offsets, None, None, None
 
 
-def _drawn(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
+def _drawn(
+    shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor
+) -> tuple[ForwardPass, Tensor, Tensor]:
     """`draw`, with the user's words for what cannot be drawn."""
     if not all(map(math.isfinite, background.tolist())):
         raise SplatError("The background color is not a finite number.", "Choose another background color.")

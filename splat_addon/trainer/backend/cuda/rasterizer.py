@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SetupError, SplatError
-from .. import DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
 from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
 from ..plain import PlainSteps
+from ..protocol import DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
 from .doctor import EXTENSION_NAME, _kernels
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ....capture.camera import Camera
 from ....gaussians.harmonics import harmonics
 from ....gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT, decode_srgb, encode_srgb
-from .. import ALPHA_CAP, ALPHA_CUTOFF, FRUSTUM_MARGIN, TRANSMITTANCE_STOP
+from ..protocol import ALPHA_CAP, ALPHA_CUTOFF, FRUSTUM_MARGIN, TRANSMITTANCE_STOP
 
 ANTIALIAS_FLOOR = 0.000025  # the smallest ratio of determinants in antialiased mode: opacity falls to 1/200 at most
 

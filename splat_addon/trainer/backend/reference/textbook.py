@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ....capture.camera import Camera
-from .. import ALPHA_CUTOFF, DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
 from ..blend_space import DISPLAY, is_linear
+from ..protocol import ALPHA_CUTOFF, DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
 from . import equations as eq
 
 _PAIRS_PER_BLOCK = 300_000  # gaussians times pixels worked on at once, which bounds the memory

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
-from .. import (
+from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
+from ..plain import PlainSteps
+from ..protocol import (
     ALPHA_CAP,
     ALPHA_CUTOFF,
     DILATION_PX2,
@@ -19,10 +21,8 @@ from .. import (
     TRANSMITTANCE_STOP,
     Gaussians,
     Rendering,
-    quaternion_matrices,
 )
-from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
-from ..plain import PlainSteps
+from ..quaternions import quaternion_matrices
 
 TILE_PX = 16
 BATCH_ELEMENTS = 3_000_000  # gaussian-pixel pairs blended at once: bounds the memory of autograd's records

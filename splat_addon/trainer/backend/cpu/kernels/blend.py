@@ -13,8 +13,8 @@ exponent too: α' = 2^p, p = log2 α - ½ log2(e) (A s² + B dy²). What is belo
 
 import numpy as np
 
-from ... import ALPHA_CAP, TRANSMITTANCE_STOP
-from ..kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from ...protocol import ALPHA_CAP, TRANSMITTANCE_STOP
+from .declare import DOUBLES, FLOATS, INT, INTS, inner, kernel
 from .lanes.blocks import BLOCK_ROWS, column_numbers, row_by_row, splat_rows
 from .lanes.simd import WIDE, load, load_wide, peek, poke, prefetch, store, store_triples
 from .lanes.simd_math import any_lane, exp2, madd, magnitude, minimum, select, splat_wide, wide_lane_numbers
@@ -34,7 +34,6 @@ from .layout import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .parts import inner
 from .srgb import encoded
 
 TILES_PER_TURN = 8  # threads take turns at so many neighbouring tiles

@@ -2,7 +2,7 @@
 
 from math import log2
 
-from ... import ALPHA_CUTOFF
+from ...protocol import ALPHA_CUTOFF
 
 # Tiles: the 8 pixels of one row of a tile are the lanes of a vector.
 TILE_WIDTH, TILE_HEIGHT = 8, 64

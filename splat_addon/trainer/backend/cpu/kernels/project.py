@@ -7,8 +7,8 @@ gaussian's determinant. The arithmetic costs less than reading the gaussians. Co
 
 import numpy as np
 
-from ... import NEAR_PLANE
-from ..kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
+from ...protocol import NEAR_PLANE
+from .declare import DOUBLES, FLOATS, INT, INTS, inner, kernel
 from .harmonics import expect_rows, gather_rows, store_harmonics
 from .lanes.simd import load, peek, poke, store, store_transposed
 from .lanes.simd_math import (
@@ -50,7 +50,6 @@ from .layout import (
     WIDTH,
     Y_AT,
 )
-from .parts import inner
 from .srgb import decoded
 
 LOG2_E = 1.4426950408889634

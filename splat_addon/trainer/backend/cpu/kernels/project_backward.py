@@ -13,7 +13,7 @@ This is ∂ω/∂(a, b, c) of B.5 for the completed square. From there on it is 
 
 import numpy as np
 
-from ..kernel_cache import DOUBLES, FLOATS, INT, kernel
+from .declare import DOUBLES, FLOATS, INT, inner, kernel
 from .harmonics import direction_gradient, expect_rows, gather_rows, scatter_rows, store_harmonics
 from .lanes.simd import load, peek, store, store_transposed
 from .lanes.simd_math import any_lane, magnitude, narrow, select, splat, sqrt, widen
@@ -37,7 +37,6 @@ from .layout import (
     SUMS_AT,
     Y_AT,
 )
-from .parts import inner
 from .project import (
     AHEAD,
     ANTIALIAS_FLOOR,
