@@ -201,9 +201,15 @@ def count_pairs(rasterizer, gaussians, camera) -> dict[str, int]:
     import numpy as np
     import torch
 
-    from splat_addon.trainer.backend.cpu.kernels.layout import LOG2_CUTOFF, LOG2_OPACITY, NEGATIVE_B, ROOT_A
+    from splat_addon.trainer.backend.cpu.kernels.layout import (
+        ALPHA_CAP,
+        LOG2_CUTOFF,
+        LOG2_OPACITY,
+        NEGATIVE_B,
+        ROOT_A,
+        TRANSMITTANCE_STOP,
+    )  # fmt: skip
     from splat_addon.trainer.backend.cpu.passes import Parameters, draw
-    from splat_addon.trainer.backend.protocol import ALPHA_CAP, TRANSMITTANCE_STOP
 
     drawn, _, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
 

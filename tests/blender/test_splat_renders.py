@@ -86,6 +86,21 @@ def test_one_gaussian_looks_as_trained_from_every_side(stage, direction, look):
     assert stage.worst(cloud, look) < 0.1
 
 
+def test_the_nodes_follow_the_rules_they_are_handed(extension, stage, monkeypatch):
+    """Every rule that nodes know, at once, each far from what is usual; the judge is told the same."""
+    rules = {"dilation_px2": 2.0, "alpha_cap": 0.6, "alpha_cutoff": 0.05, "near_plane": 4.5, "image_margin": -0.35}
+    handed = extension.module("splat_addon.gaussians.rules").PictureRules(**rules)
+    monkeypatch.setattr(extension.module("splat_addon.scene.splats.quads"), "DEFAULT_RULES", handed)
+    cloud = stage.random_cloud()
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    for name, value in rules.items():
+        before = ewa.render(cloud, stage.camera(), "linear")
+        monkeypatch.setattr(ewa, {"image_margin": "MARGIN"}.get(name, name.upper()), value)
+        assert np.abs(ewa.render(cloud, stage.camera(), "linear") - before).max() > 0.02, f"{name} matters"
+    stage.add(cloud)
+    assert stage.worst(cloud) < 0.2
+
+
 @pytest.mark.parametrize("look", ["SCENE", "TRAINER"])
 def test_fifty_overlapping_gaussians_look_as_trained(stage, look):
     cloud = stage.random_cloud()
@@ -284,7 +299,7 @@ def test_quads_carry_only_what_the_material_reads(stage):
 
 def test_splats_cast_no_shadow_and_light_nothing_twice(extension, stage):
     item = stage.add(stage.random_cloud())
-    material = extension.module("splat_addon.scene.splats.material").splat_material()
+    material = bpy.data.materials[extension.module("splat_addon.scene.splats.material").MATERIAL_NAME]
     assert not item.visible_shadow and material.cycles.emission_sampling == "NONE"
 
 

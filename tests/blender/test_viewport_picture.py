@@ -116,6 +116,20 @@ def test_fifty_overlapping_gaussians_are_blended_in_order(extension, drawing, di
     assert np.abs(seen - expected(cloud, camera, is_linear=is_linear)).max() < 1 / 255
 
 
+def test_the_shader_follows_the_rules_it_is_handed(extension, drawing, monkeypatch):
+    """Every rule that the shader knows, at once; the near plane is in the units of the object, which is resized."""
+    rules = {"dilation_px2": 2.0, "alpha_cap": 0.6, "alpha_cutoff": 0.05, "near_plane": 2.2, "image_margin": -0.35}
+    handed = extension.module("splat_addon.gaussians.rules").PictureRules(**rules)
+    cloud, camera, matrix = make_cloud(extension, 50, seed=5), looking((1, 2, 1)), Matrix.Scale(1.7, 4)
+    frame = camera @ np.array(matrix)
+    for name, value in rules.items():
+        before = expected(cloud, frame)
+        monkeypatch.setattr(splat_pictures, {"image_margin": "MARGIN"}.get(name, name.upper()), value)
+        assert np.abs(expected(cloud, frame) - before).max() > 0.02, f"{name} matters"
+    seen = draw(drawing, [add(extension, cloud, matrix)], view_of(drawing, camera), rules=handed)
+    assert np.abs(seen - expected(cloud, frame)).max() < 1 / 255
+
+
 def test_a_shifted_lens_and_lower_degrees_are_followed(extension, drawing):
     cloud, center = make_cloud(extension, 50, seed=6), (30.5, 50.25)
     camera = looking((1, 2, 1), 2.5)

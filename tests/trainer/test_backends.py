@@ -131,7 +131,10 @@ def test_a_photo_lies_over_its_background_as_gaussians_do(size, blend_space):
     alpha[10:20], alpha[20:] = 1.0, 0.0
     images = [
         backend.over(colors, alpha, background)
-        for backend in (CpuRasterizer(threads=2, blend_space=blend_space), TorchTilesRasterizer(CPU, 0.3, blend_space))
+        for backend in (
+            CpuRasterizer(threads=2, blend_space=blend_space),
+            TorchTilesRasterizer(CPU, blend_space=blend_space),
+        )
     ]
     decode, encode = (srgb.decode_srgb, srgb.encode_srgb) if blend_space == "blender" else (np.array, np.array)
     part = alpha.double().numpy()[..., None]

@@ -17,7 +17,7 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.backend.protocol import ALPHA_CAP
+from splat_addon.gaussians.rules import DEFAULT_RULES as RULES
 from splat_addon.trainer.backend.reference import equations as eq
 from support import autograd_rasterizer as witness
 
@@ -82,7 +82,7 @@ def tensor(values: np.ndarray) -> torch.Tensor:
 
 
 T_MATRIX, T_INTRINSICS = tensor(MATRIX[0]), tensor(INTRINSICS[0])
-CLAMPED = eq.clamp_to_frustum(POINTS, CAMERA)
+CLAMPED = eq.clamp_to_frustum(POINTS, CAMERA, RULES)
 T_POINTS, T_CLAMPED, T_MEANS = tensor(POINTS), tensor(CLAMPED), tensor(MEANS)
 
 
@@ -175,15 +175,15 @@ STEPS = [
     Step(
         "clamped point by point",
         POINTS,
-        lambda: eq.d_clamped_d_point(POINTS, CAMERA),
-        lambda x: eq.clamp_to_frustum(x, CAMERA),
+        lambda: eq.d_clamped_d_point(POINTS, CAMERA, RULES),
+        lambda x: eq.clamp_to_frustum(x, CAMERA, RULES),
         held,
     ),
     Step(
         "clamped point by intrinsics",
         INTRINSICS,
-        lambda: all_of(eq.d_clamped_d_intrinsics(POINTS, CAMERA)),
-        lambda x: eq.clamp_to_frustum(POINTS, camera_with(intrinsics=x)),
+        lambda: all_of(eq.d_clamped_d_intrinsics(POINTS, CAMERA, RULES)),
+        lambda x: eq.clamp_to_frustum(POINTS, camera_with(intrinsics=x), RULES),
         lambda x: held(T_POINTS, x),
     ),
     Step(
@@ -196,8 +196,8 @@ STEPS = [
     Step(
         "B.3b map by point, through the clamp",
         POINTS,
-        lambda: eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA),
-        lambda x: eq.screen_maps(eq.clamp_to_frustum(x, CAMERA), CAMERA).reshape(COUNT, 6),
+        lambda: eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA, RULES),
+        lambda x: eq.screen_maps(eq.clamp_to_frustum(x, CAMERA, RULES), CAMERA).reshape(COUNT, 6),
         lambda x: witness.screen_map(held(x)[None], T_MATRIX, T_INTRINSICS),
     ),
     Step(
@@ -385,7 +385,7 @@ def test_the_inputs_reach_both_sides_of_every_clamp():
 
 def test_a_clamped_slope_keeps_only_the_depth_term_of_the_projection_jacobian():
     """J_02 = -fx t_x/z² with t_x = z · limit: its derivative by x is 0 and by z is fx t_x/z³."""
-    jacobian = (eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA))[1]
+    jacobian = (eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA, RULES))[1]
     r0, _, r2 = TURN
     tx, _, z = CLAMPED[1]
     np.testing.assert_array_equal(jacobian[:3, 0], 0)
@@ -443,14 +443,14 @@ def test_compositing_and_its_gradient_agree_with_automatic_differentiation():
         (composited * tensor(upstream)).sum(), inputs
     )
 
-    alphas = eq.pixel_alphas(opacity, falloff)
+    alphas = eq.pixel_alphas(opacity, falloff, RULES)
     np.testing.assert_allclose(alphas, used.detach(), rtol=1e-14)
-    assert np.any(alphas == ALPHA_CAP) and np.any(alphas[:, 7] == 0) and np.any(opacity[:, None] * falloff < 1 / 255)
+    assert np.any(alphas == 0.999) and np.any(alphas[:, 7] == 0) and np.any(opacity[:, None] * falloff < 1 / 255)
     assert relative_error(eq.composite(alphas, features, background), composited.detach().numpy()) <= 1e-13
 
     d_alphas = np.einsum("npf,pf->np", eq.d_composite_d_alpha(alphas, features, background), upstream)
-    d_opacity = np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff), axis=1)
-    d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, opacity)
+    d_opacity = np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff, RULES), axis=1)
+    d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, opacity, RULES)
     assert relative_error(eq.d_composite_d_feature(alphas) @ upstream, by_features.numpy()) <= AUTOGRAD_TOLERANCE
     assert relative_error(eq.d_composite_d_background(alphas) @ upstream, by_background.numpy()) <= AUTOGRAD_TOLERANCE
     assert relative_error(d_opacity, by_opacity.numpy()) <= AUTOGRAD_TOLERANCE
@@ -470,15 +470,15 @@ def test_the_gradient_of_compositing_by_alpha_agrees_with_finite_differences():
 
 def test_alpha_follows_its_falloff_only_between_cutoff_and_cap():
     opacity, falloff = np.array([1.0]), np.array([[0.0039, 0.0040, 0.5, 0.998, 0.9995]])
-    alphas = eq.pixel_alphas(opacity, falloff)
+    alphas = eq.pixel_alphas(opacity, falloff, RULES)
     np.testing.assert_array_equal(alphas, [[0, 0.0040, 0.5, 0.998, 0.999]])
-    np.testing.assert_array_equal(eq.d_alpha_d_opacity(alphas, falloff), [[0, 0.0040, 0.5, 0.998, 0]])
-    np.testing.assert_array_equal(eq.d_alpha_d_falloff(alphas, opacity), [[0, 1, 1, 1, 0]])
+    np.testing.assert_array_equal(eq.d_alpha_d_opacity(alphas, falloff, RULES), [[0, 0.0040, 0.5, 0.998, 0]])
+    np.testing.assert_array_equal(eq.d_alpha_d_falloff(alphas, opacity, RULES), [[0, 1, 1, 1, 0]])
 
 
 def test_a_gaussian_that_would_take_transmittance_below_the_stop_is_not_added_nor_any_behind_it():
     falloff = np.array([[0.999, 0.999], [0.8, 0.95], [0.4, 0.004]])
-    alphas = eq.pixel_alphas(np.ones(3), falloff)
+    alphas = eq.pixel_alphas(np.ones(3), falloff, RULES)
     np.testing.assert_array_equal(alphas[:, 0], [0.999, 0.8, 0.4])  # 1e-3, 2e-4, 1.2e-4: never below 1e-4
     np.testing.assert_array_equal(alphas[:, 1], [0.999, 0, 0])  # the second would leave 5e-5
     np.testing.assert_allclose(eq.transmittances(alphas)[-1], [1.2e-4, 1e-3], rtol=1e-12)

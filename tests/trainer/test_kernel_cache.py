@@ -45,7 +45,7 @@ def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkey
     before = folder()
     assert before.parent == tmp_path
     read_bytes = kernel_cache.Path.read_bytes
-    for changed in ("layout.py", "simd.py", "harmonics.py", "srgb.py", "blend.py", "protocol.py", "declare.py"):
+    for changed in ("layout.py", "simd.py", "harmonics.py", "srgb.py", "blend.py", "rules.py", "declare.py"):
         with monkeypatch.context() as patch:
             patch.setattr(
                 kernel_cache.Path,
@@ -60,10 +60,10 @@ def test_a_changed_source_or_version_means_another_cache_folder(tmp_path, monkey
 
 
 def test_every_module_that_kernels_come_from_is_in_the_key():
-    """What they import, and what that imports; but of the protocol, whose constants count, not what it needs itself."""
+    """What they import, and what that imports."""
     here = kernel_cache.Path(kernel_cache.__file__).parent / "kernels"
     listed = {(here / f"{name}.py").resolve() for name in (*kernel_cache.KERNEL_MODULES, *kernel_cache._OTHER_SOURCES)}
-    for path in listed - {here.parents[1] / "protocol.py"}:
+    for path in listed:
         for line in path.read_text(encoding="utf-8").splitlines():
             module = line.split()[1] if line.startswith("from .") else "."
             name = module.lstrip(".")

@@ -8,6 +8,7 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import SH_C0
+from splat_addon.gaussians.rules import DEFAULT_RULES, PictureRules
 from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.backend.reference import textbook
 from splat_addon.trainer.backend.reference.textbook import Gradients, render, render_backward, sum_over_pixels
@@ -23,7 +24,7 @@ class Scene(NamedTuple):
     camera: Camera
     background: np.ndarray
     screen_offsets_px: np.ndarray
-    options: dict  # sh_degree, dilation_px2, antialiased
+    options: dict  # of the textbook
     d_image: np.ndarray
     d_alpha: np.ndarray
     d_depth: np.ndarray
@@ -84,7 +85,7 @@ SCENES = {
     "colours clamped": (make_scene(6, brightness=0.1), ["dark"]),
     "antialiased": (make_scene(7, scales=(0.01, 0.1), antialiased=True, logit=2.0), ["cut off"]),
     "antialiased to the floor": (make_scene(8, 30, scales=(0.001, 0.003), antialiased=True, logit=7.0), ["floored"]),
-    "without dilation": (make_scene(9, dilation_px2=0.0), ["cut off"]),
+    "without dilation": (make_scene(9, rules=PictureRules(dilation_px2=0.0)), ["cut off"]),
     "some behind the camera": (make_scene(10, depths=(-2.0, 4.0)), ["behind"]),
     "lower degree than stored": (make_scene(11)._replace(options={"sh_degree": 1}), ["cut off"]),
     "base colour only": (make_scene(12, degree=0), ["cut off"]),
@@ -111,7 +112,7 @@ SCENES = {
             depths=(-2.0, 8.0),
             offsets_px=0.5,
             antialiased=True,
-            dilation_px2=0.5,
+            rules=PictureRules(dilation_px2=0.5),
         ),
         ["clamped", "capped", "stopped", "dark", "cut off", "behind"],
     ),
@@ -131,7 +132,9 @@ def tensors(scene: Scene) -> dict[str, torch.Tensor]:
 
 
 def render_by_witness(scene: Scene, parameters: dict[str, torch.Tensor]) -> witness.Witnessed:
-    return witness.render(**parameters, width=scene.camera.width, height=scene.camera.height, **scene.options)
+    options = dict(scene.options)
+    options["dilation_px2"] = options.pop("rules", DEFAULT_RULES).dilation_px2
+    return witness.render(**parameters, width=scene.camera.width, height=scene.camera.height, **options)
 
 
 def render_by_textbook(scene: Scene):
@@ -361,7 +364,7 @@ def test_a_needle_without_area_is_not_drawn_when_nothing_dilates_it(antialiased)
     means[1, :2] = 0.2
     log_scales[0], log_scales[1, :2] = -400.0, -400.0  # exp(-800) is 0 also in float64
     gaussians = gaussians._replace(means=means, log_scales=log_scales)
-    options = {"sh_degree": 0, "dilation_px2": 0.0, "antialiased": antialiased}
+    options = {"sh_degree": 0, "rules": PictureRules(dilation_px2=0.0), "antialiased": antialiased}
     rendering = render(gaussians, FRONT, np.zeros(3), **options)
     assert rendering.alpha[1, 2] == pytest.approx(0.5, rel=1e-12)
     np.testing.assert_array_equal(rendering.radii_px > 0, [False, False, True])

@@ -14,14 +14,11 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...errors import SplatError
+from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from . import order as ordering
 from . import texels as texels
 from .shader import OBJECT_TEXELS, make_overlay_shader, make_shader
 
-DILATION_PX2 = 0.3  # these four as in training: splat_addon.trainer.backend
-ALPHA_CAP = 0.999
-ALPHA_CUTOFF = 1.0 / 255.0
-FRUSTUM_MARGIN = 1.3
 EXACT_COUNT = 200_000  # up to here splats are blended in 32-bit floats, beyond in 16-bit ones, which are much faster
 _types: Any = gpu.types  # the stubs know no arguments of its constructors
 LARGEST_PLACE = 2**24  # places in the order are whole numbers kept in 32-bit floats
@@ -49,7 +46,8 @@ class Viewpoint:
 
 @dataclass(frozen=True)
 class Look:
-    """How splats are shown. `kind` is SPLATS, ELLIPSOIDS or POINTS; `color_by` RADIANCE, OPACITY, SIZE or ATTRIBUTE."""
+    """How splats are shown. `kind` is SPLATS, by the picture's rules, ELLIPSOIDS or POINTS; `color_by` RADIANCE,
+    OPACITY, SIZE or ATTRIBUTE."""
 
     kind: str = "SPLATS"
     color_by: str = "RADIANCE"
@@ -59,6 +57,7 @@ class Look:
     is_linear: bool = False
     reach_sigma: float = 1.5
     point_px: float = 3.0
+    rules: PictureRules = DEFAULT_RULES
 
 
 @dataclass(frozen=True)
@@ -297,17 +296,16 @@ def _view_numbers(
 ) -> np.ndarray:
     """The uniform block `SplatView`: matrices column by column, then rows of four."""
     fx, fy = view.focal_px
+    rules = look.rules
+    part = 0.5 + rules.image_margin
+    across, up = part * view.width_px / fx, part * view.height_px / fy
     rest = [
         (view.width_px, view.height_px, fx, fy),
-        (
-            FRUSTUM_MARGIN * view.width_px / (2 * fx),
-            FRUSTUM_MARGIN * view.height_px / (2 * fy),
-            view.is_perspective,
-            min(look.sh_degree, atlas.degree),
-        ),
+        (view.is_perspective, min(look.sh_degree, atlas.degree), is_hiding, 0.0),
+        (-across, across, -up, up),
         (look.color_by != "RADIANCE", look.is_linear, look.reach_sigma, look.point_px),
         (texels.TEXELS[atlas.degree], atlas.per_row, objects, order_width),
-        (is_hiding, DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF),
+        (rules.dilation_px2, rules.alpha_cap, rules.alpha_cutoff, rules.near_plane),
     ]
     parts = [view.clip_from_view.T, np.linalg.inv(view.clip_from_view).T, np.array(rest)]
     return np.concatenate([part.ravel() for part in parts]).astype(np.float32)

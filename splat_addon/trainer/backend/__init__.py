@@ -13,13 +13,14 @@ The map:
 `choose` picks one.
 """
 
+from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from .protocol import Rasterizer
 
 
-def choose(device: str, blend_space: str = "display") -> Rasterizer:
+def choose(device: str, blend_space: str = "display", rules: PictureRules = DEFAULT_RULES) -> Rasterizer:
     """The backend for `device`: "cpu", "cuda", or "auto": CUDA where everything for it is there, else the CPU.
 
-    `blend_space` is "display", or "blender" for linear light: see blend_space.py.
+    `blend_space` is "display", or "blender" for linear light: see blend_space.py. The backend draws by `rules`.
 
     Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
     """
@@ -29,7 +30,7 @@ def choose(device: str, blend_space: str = "display") -> Rasterizer:
         from .cuda.rasterizer import CudaRasterizer
 
         doctor.require_cuda()
-        return CudaRasterizer(blend_space=blend_space)
+        return CudaRasterizer(rules, blend_space=blend_space)
     from .cpu.rasterizer import CpuRasterizer
 
-    return CpuRasterizer(blend_space=blend_space)
+    return CpuRasterizer(rules=rules, blend_space=blend_space)

@@ -1,7 +1,7 @@
 """What every backend takes, gives and can do.
 
-Frames and rules are those of EWA splatting as 3DGS uses it (Kerbl et al. 2023; Zwicker et al. 2001):
-OpenCV camera axes (+x right, +y down, +z forward), pixel centres at +0.5, quaternions (w, x, y, z).
+EWA splatting as 3DGS uses it (Kerbl et al. 2023; Zwicker et al. 2001), by the numbers of `gaussians/rules.py`.
+Frames: OpenCV camera axes (+x right, +y down, +z forward), pixel centres at +0.5, quaternions (w, x, y, z).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,7 @@ import torch
 from torch import Tensor
 
 from ...capture.camera import Camera
-
-DILATION_PX2 = 0.3  # added to the diagonal of every 2D covariance, so that no gaussian falls between pixels
-ALPHA_CAP = 0.999  # a gaussian never hides everything behind it, or gradients behind it would vanish
-ALPHA_CUTOFF = 1.0 / 255.0  # contributions below one 8-bit step are skipped
-TRANSMITTANCE_STOP = 1e-4  # a pixel that is this opaque is finished
-NEAR_PLANE = 0.01  # gaussians nearer than this (capture units, along +z) are not drawn
-FRUSTUM_MARGIN = 1.3  # x/z and y/z are clamped to this times tan(fov/2) in the projection's Jacobian
+from ...gaussians.rules import PictureRules
 
 
 class Gaussians(NamedTuple):
@@ -59,6 +53,7 @@ class Rasterizer(Protocol):
 
     name: str
     device: torch.device
+    rules: PictureRules  # by which all renderings are made
     blend_space: str  # what colours are blended in, for all renderings: see blend_space.py
 
     def prepare(self, announce: Callable[[str], None]) -> None:

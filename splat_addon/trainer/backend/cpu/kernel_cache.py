@@ -41,7 +41,7 @@ from .kernels.declare import (
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
 _OTHER_SOURCES = (
     "declare", "layout", "lanes/simd", "lanes/simd_math", "lanes/blocks", "harmonics", "srgb",
-    "../../../../gaussians/srgb", "../../protocol", "../kernel_cache", "../compile_kernels",
+    "../../../../gaussians/srgb", "../../../../gaussians/rules", "../kernel_cache", "../compile_kernels",
 )  # fmt: skip
 
 _CTYPES = {INT: ctypes.c_int64, REAL: ctypes.c_double, FLOAT: ctypes.c_float}

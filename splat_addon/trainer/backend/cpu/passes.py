@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
-from ..protocol import FRUSTUM_MARGIN, Gaussians
+from ....gaussians.rules import PictureRules
+from ..protocol import Gaussians
 from .kernels.layout import (
     BLEND_SCRATCH,
     BOUNDS,
@@ -36,7 +37,7 @@ class Workshop:
 
     kernels: SimpleNamespace
     crew: Crew
-    eps2d: float
+    rules: PictureRules
     antialiased: bool
     in_linear_light: bool
     shelf: Shelf = field(default_factory=Shelf)
@@ -78,7 +79,7 @@ class ForwardPass(NamedTuple):
     """What one view was drawn from and became: all that the way back needs."""
 
     parameters: Parameters
-    camera: Tensor  # (24,) see layout.py
+    camera: Tensor  # see layout.py
     width: int
     height: int
     records: Tensor
@@ -117,14 +118,16 @@ def flat(tensor: Tensor) -> Tensor:
     return values.view(-1)
 
 
-def camera_numbers(camera: Camera, eps2d: float) -> Tensor:
-    """The camera as layout.py describes it."""
+def camera_numbers(camera: Camera, rules: PictureRules) -> Tensor:
+    """The camera, and what of the rules is not compiled in, as layout.py describes them."""
     rows = np.asarray(camera.camera_from_world, dtype=np.float64)[:3].tolist()
     rotation, (x, y, z) = [row[:3] for row in rows], [row[3] for row in rows]
     centre = [-(x * rotation[0][i] + y * rotation[1][i] + z * rotation[2][i]) for i in range(3)]  # -R^T t
-    limits = FRUSTUM_MARGIN * camera.width / (2 * camera.fx), FRUSTUM_MARGIN * camera.height / (2 * camera.fy)
+    part = 0.5 + rules.image_margin
+    limits = part * camera.width / camera.fx, part * camera.height / camera.fy
     intrinsics = camera.fx, camera.fy, camera.cx, camera.cy
-    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits, *centre, camera.width, camera.height, eps2d]
+    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits, *centre, camera.width, camera.height]
+    numbers += [rules.dilation_px2, rules.near_plane]
     assert len(numbers) == CAMERA_SIZE
     return torch.tensor(numbers, dtype=torch.float64)
 
@@ -138,7 +141,7 @@ def draw(
     """
     crew, count = shop.crew, parameters.gaussian_count
     width, height = int(camera.width), int(camera.height)
-    lens = camera_numbers(camera, shop.eps2d)
+    lens = camera_numbers(camera, shop.rules)
     room = -(-count // 8) * 8
     empty = shop.shelf.empty
     records, depths, radii = empty(room * RECORD), empty(room), empty(room)

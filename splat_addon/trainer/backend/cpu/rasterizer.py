@@ -15,11 +15,12 @@ from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SplatError
+from ....gaussians.rules import DEFAULT_RULES, PictureRules
 from ..blend_space import DISPLAY, decode_srgb, is_linear, over
-from ..protocol import DILATION_PX2, Gaussians, Moments, Rendering
+from ..protocol import Gaussians, Moments, Rendering
 from .adam import adam_step
 from .kernel_cache import kernels
-from .kernels.layout import RECORD, SUM_BLUE, SUM_RED
+from .kernels.layout import COMPILED_RULES, RECORD, SUM_BLUE, SUM_RED
 from .passes import ForwardPass, InvalidParameters, Parameters, Workshop, blend_back, draw, flat, project_back
 from .photometric import photometric_loss
 from .threads import Crew
@@ -34,18 +35,20 @@ class CpuRasterizer:
     def __init__(
         self,
         threads: int | None = None,
-        eps2d: float = DILATION_PX2,
+        rules: PictureRules = DEFAULT_RULES,
         antialiased: bool = False,
         blend_space: str = DISPLAY,
     ):
-        """`threads` None: all cores. `eps2d`: px² added to the diagonal of 2D covariances; 0 is Blender's own look.
+        """`threads` None: all cores. `antialiased` lowers opacities by what the dilation adds (Yu et al. 2024,
+        Mip-Splatting). `blend_space`: see blend_space.py.
 
-        `antialiased` lowers opacities by what that dilation adds (Yu et al. 2024, Mip-Splatting). `blend_space`: see
-        blend_space.py.
+        Raises ValueError for rules other than those that the kernels are compiled for.
         """
+        rules.require_default(*COMPILED_RULES)
         self.crew = Crew(threads)
         self.blend_space = blend_space
-        self._options = float(eps2d), bool(antialiased), is_linear(blend_space)
+        self.rules = rules
+        self._options = rules, bool(antialiased), is_linear(blend_space)
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """See `Rasterizer.prepare`: kernels are compiled in seconds, once for each version of them."""

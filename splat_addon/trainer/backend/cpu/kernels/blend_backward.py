@@ -13,7 +13,6 @@ the covered rows of the tile, so that no large terms cancel, and moved to the ga
 
 import numpy as np
 
-from ...protocol import ALPHA_CAP, TRANSMITTANCE_STOP
 from .blend import (
     ENTRIES_PER_LOOK,
     TILES_PER_TURN,
@@ -28,6 +27,7 @@ from .lanes.blocks import BLOCK_ROWS, column_numbers, in_turns, splat_rows
 from .lanes.simd import WIDE, load, load_third, load_wide, peek, poke, prefetch, store
 from .lanes.simd_math import exp2, lane_sum, lane_sums, madd, magnitude, minimum, select, splat, splat_wide
 from .layout import (
+    ALPHA_CAP,
     BACKWARD_ROW,
     BLUE,
     DEPTH,
@@ -42,6 +42,7 @@ from .layout import (
     SUM_DEPTH,
     TILE_HEIGHT,
     TILE_WIDTH,
+    TRANSMITTANCE_STOP,
 )
 from .srgb import encoding_slope
 

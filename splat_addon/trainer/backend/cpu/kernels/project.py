@@ -7,7 +7,6 @@ gaussian's determinant. The arithmetic costs less than reading the gaussians. Co
 
 import numpy as np
 
-from ...protocol import NEAR_PLANE
 from .declare import DOUBLES, FLOATS, INT, INTS, inner, kernel
 from .harmonics import expect_rows, gather_rows, store_harmonics
 from .lanes.simd import load, peek, poke, store, store_transposed
@@ -43,6 +42,7 @@ from .layout import (
     LOG_SCALE,
     LOGIT,
     MEAN,
+    NEAR,
     OFFSET,
     QUATERNION,
     RECORD,
@@ -166,7 +166,7 @@ def project_forward(
         # 1. Transform and projection: B.1.1, B.1.2.
         mean_x, mean_y, mean_z = lane_input(scratch, 0), lane_input(scratch, 1), lane_input(scratch, 2)
         x, y, z = point_in_camera(camera, mean_x, mean_y, mean_z)
-        is_beyond = z >= NEAR_PLANE
+        is_beyond = z >= peek(camera, NEAR)
         inverse_z = 1.0 / select(is_beyond, z, 1.0)
         ratio_x, ratio_y = x * inverse_z, y * inverse_z
         place_x = ratio_x * peek(camera, FX) + (lane_input(scratch, OFFSET) + (peek(camera, CX) - 0.5))
