@@ -390,7 +390,7 @@ def report(arguments):
 
 def doctor(arguments):
     """Say what training on CUDA needs and has, and build its kernels ahead if asked."""
-    command = [ensure(TRAINER), "-m", "splat_addon.trainer.backend.cuda.doctor", *arguments]
+    command = [ensure(TRAINER), "-m", "splat_addon.trainer.backend.cuda", *arguments]
     return hand_over(command, child_environment(ROOT))
 
 

@@ -96,7 +96,7 @@ def _viewport(extension, scene, item):
         depsgraph, x=width, y=height, scale_x=scene.render.pixel_aspect_x, scale_y=scene.render.pixel_aspect_y
     )
     view_from_world = np.linalg.inv(np.array(scene.camera.matrix_world))
-    view = drawing.View(width, height, view_from_world, np.array(clip_from_view))
+    view = drawing.Viewpoint(width, height, view_from_world, np.array(clip_from_view))
     look = viewport.look_of(scene, [item])
     picture = viewport_pictures.draw(drawing, [item], view, look)
     if look.is_linear:

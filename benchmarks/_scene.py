@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from splat_addon.capture.camera import Camera
-from splat_addon.trainer.backend import Gaussians
+from splat_addon.trainer.backend.protocol import Gaussians
 
 COVERAGE = 5.15  # chosen so that about 45 gaussians are blended in a pixel
 

@@ -26,7 +26,8 @@ from splat_addon.capture.capture import open_capture
 from splat_addon.gaussians.formats.splat_ply import read_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
-from splat_addon.trainer.backend import Gaussians, choose
+from splat_addon.trainer.backend import choose
+from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.photos.store import load_photos
 
 ROOT = Path(__file__).resolve().parents[1]

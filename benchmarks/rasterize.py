@@ -63,16 +63,18 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
     torch.set_num_threads(threads)
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.backend import Gaussians, Moments
-    from splat_addon.trainer.backend.cpu.adam import adam_step, sh_rates
+    from splat_addon.trainer.backend.cpu.adam import adam_step
     from splat_addon.trainer.backend.cpu.photometric import photometric_loss
     from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+    from splat_addon.trainer.backend.protocol import Gaussians, Moments
 
     rasterizer, watch = CpuRasterizer(threads=threads), Stopwatch()
     gaussians = Gaussians(*(value.requires_grad_() for value in make_gaussians(count)))
     camera, background, target = make_camera(width, height), torch.zeros(3), torch.rand(height, width, 3)
     moments = [Moments.like(value) for value in gaussians]
-    rates = [*list(RATES.values())[:-1], sh_rates(16, RATES["sh"], RATES["sh"] / 20)]
+    sh_rates = torch.full((16, 3), RATES["sh"] / 20)
+    sh_rates[0] = RATES["sh"]
+    rates = [*list(RATES.values())[:-1], sh_rates]
     for step in range(1, repeats + 3):
         if step == 3:  # two to warm up
             watch = Stopwatch()
@@ -102,8 +104,8 @@ def measure_blend_spaces(count: int, width: int, height: int, threads: int, repe
     torch.set_num_threads(threads)
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.backend import Gaussians, Moments
     from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+    from splat_addon.trainer.backend.protocol import Gaussians, Moments
 
     camera, background, target = make_camera(width, height), torch.full((3,), 0.2), torch.rand(height, width, 3)
     runs = {}
@@ -160,7 +162,7 @@ def measure_torch(count: int, width: int, height: int, threads: int, repeats: in
         return None
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.backend import Gaussians
+    from splat_addon.trainer.backend.protocol import Gaussians
 
     rasterizer = TorchTilesRasterizer(torch.device("cpu"))
     gaussians = Gaussians(*(value.requires_grad_() for value in make_gaussians(count)))
@@ -201,11 +203,17 @@ def count_pairs(rasterizer, gaussians, camera) -> dict[str, int]:
     import numpy as np
     import torch
 
-    from splat_addon.trainer.backend import ALPHA_CAP, TRANSMITTANCE_STOP
-    from splat_addon.trainer.backend.cpu.kernels.layout import LOG2_CUTOFF, LOG2_OPACITY, NEGATIVE_B, ROOT_A
+    from splat_addon.trainer.backend.cpu.kernels.layout import (
+        ALPHA_CAP,
+        LOG2_CUTOFF,
+        LOG2_OPACITY,
+        NEGATIVE_B,
+        ROOT_A,
+        TRANSMITTANCE_STOP,
+    )  # fmt: skip
     from splat_addon.trainer.backend.cpu.passes import Parameters, draw
 
-    view, _, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
+    drawn, _, _ = draw(rasterizer.workshop, Parameters.of(gaussians, None, 16), camera, torch.zeros(3))
 
     @numba.njit
     def count(entries, starts, used, records, places, width, height):
@@ -231,7 +239,7 @@ def count_pairs(rasterizer, gaussians, camera) -> dict[str, int]:
                             blended += leaving >= TRANSMITTANCE_STOP
         return blended, looked_at
 
-    arrays = view.entries, view.starts, view.entries_used, view.records, view.records.view(torch.float64)
+    arrays = drawn.entries, drawn.starts, drawn.entries_used, drawn.records, drawn.records.view(torch.float64)
     blended, looked_at = count(*(array.numpy() for array in arrays), camera.width, camera.height)
     return {"blended": int(blended), "looked_at": int(looked_at)}
 

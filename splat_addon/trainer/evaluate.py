@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..run.events import Evaluated, ViewQuality
 from ..run.folder import RunFolder
-from .backend import Rasterizer, Rendering
 from .backend.blend_space import straight_color
+from .backend.protocol import Rasterizer, Rendering
 from .metrics import psnr_db, ssim
 from .model import GaussianModel
 from .photos.photo import Photo, read_png, save_png

@@ -3,7 +3,7 @@
 import torch
 
 from ..run.config import TrainConfig
-from .backend import Gaussians
+from .backend.protocol import Gaussians
 
 MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
 OTHERS_DECAY = 0.4

@@ -66,7 +66,7 @@ def looking(direction, distance=4.0) -> np.ndarray:
 
 
 def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, center=(WIDTH / 2, HEIGHT / 2)):
-    """The View of Blender matrices that looks through this camera."""
+    """The Viewpoint of Blender matrices that looks through this camera."""
     near, far = 0.01, 100.0
     clip = np.zeros((4, 4))
     clip[0, 0], clip[1, 1] = 2 * focal / WIDTH, 2 * focal / HEIGHT
@@ -76,7 +76,7 @@ def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, cen
         clip[2, 2], clip[2, 3], clip[3, 2] = -(far + near) / (far - near), -2 * far * near / (far - near), -1
     else:
         clip[2, 2], clip[3, 3] = -2 / (far + far), 1
-    return drawing.View(WIDTH, HEIGHT, OPENGL @ camera_from_world, clip)
+    return drawing.Viewpoint(WIDTH, HEIGHT, OPENGL @ camera_from_world, clip)
 
 
 def draw(drawing, items, view, picture=None, depth=None, **look) -> np.ndarray:
@@ -116,6 +116,20 @@ def test_fifty_overlapping_gaussians_are_blended_in_order(extension, drawing, di
     assert np.abs(seen - expected(cloud, camera, is_linear=is_linear)).max() < 1 / 255
 
 
+def test_the_shader_follows_the_rules_it_is_handed(extension, drawing, monkeypatch):
+    """Every rule that the shader knows, at once; the near plane is in the units of the object, which is resized."""
+    rules = {"dilation_px2": 2.0, "alpha_cap": 0.6, "alpha_cutoff": 0.05, "near_plane": 2.2, "image_margin": -0.35}
+    handed = extension.module("splat_addon.gaussians.rules").PictureRules(**rules)
+    cloud, camera, matrix = make_cloud(extension, 50, seed=5), looking((1, 2, 1)), Matrix.Scale(1.7, 4)
+    frame = camera @ np.array(matrix)
+    for name, value in rules.items():
+        before = expected(cloud, frame)
+        monkeypatch.setattr(splat_pictures, {"image_margin": "MARGIN"}.get(name, name.upper()), value)
+        assert np.abs(expected(cloud, frame) - before).max() > 0.02, f"{name} matters"
+    seen = draw(drawing, [add(extension, cloud, matrix)], view_of(drawing, camera), rules=handed)
+    assert np.abs(seen - expected(cloud, frame)).max() < 1 / 255
+
+
 def test_a_shifted_lens_and_lower_degrees_are_followed(extension, drawing):
     cloud, center = make_cloud(extension, 50, seed=6), (30.5, 50.25)
     camera = looking((1, 2, 1), 2.5)
@@ -124,6 +138,20 @@ def test_a_shifted_lens_and_lower_degrees_are_followed(extension, drawing):
     for degree in range(4):
         seen = draw(drawing, [item], view, sh_degree=degree)
         assert np.abs(seen - expected(cloud, camera, center=center, sh_degree=degree)).max() < 1 / 255
+
+
+@pytest.mark.parametrize("center", [(-20.0, 30.0), (110.0, 40.0), (40.0, -10.0), (50.0, 90.0)])
+def test_what_a_far_shifted_lens_shows_is_held_beyond_the_image_alone(extension, drawing, center):
+    """A wide lens, gaussians up to each edge of the image and beyond."""
+    focal, random = 50.0, np.random.default_rng(6)
+    cloud, camera = make_cloud(extension, 120, seed=6, log_scale=-1.2), looking((1, 2, 1))
+    pixels = random.uniform((-20, -20), (WIDTH + 20, HEIGHT + 20), (120, 2))
+    depths = random.uniform(2, 6, (120, 1))
+    points = np.hstack([(pixels - center) / focal * depths, depths])
+    cloud.means[:] = (points - camera[:3, 3]) @ camera[:3, :3]
+    view = view_of(drawing, camera, focal=focal, center=center)
+    seen = draw(drawing, [add(extension, cloud)], view)
+    assert np.abs(seen - expected(cloud, camera, focal=focal, center=center)).max() < 1 / 255
 
 
 @pytest.mark.parametrize("is_perspective", [True, False])

@@ -1,14 +1,14 @@
 """What a camera sees of a few gaussians, in plain float64 NumPy: the judge of Blender's renders of splats.
 
-The rules are the trainer's (`rasterize/textbook.py`; a test of the trainer holds the two equal), kept apart so that
-Blender's tests need no PyTorch. In the blend space "linear" every gaussian's color is decoded before it is blended and
-the picture is encoded afterwards, as Blender does; in "display" the encoded colors are blended.
+The rules are the trainer's (`trainer/backend/reference/textbook.py`; a test of the trainer holds the two equal), kept
+apart so that Blender's tests need no PyTorch. In the blend space "linear" every gaussian's color is decoded before it
+is blended and the picture is encoded afterwards, as Blender does; in "display" the encoded colors are blended.
 """
 
 import numpy as np
 
 SH_C0 = 0.28209479177387814
-DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, NEAR_PLANE, MARGIN = 0.3, 0.999, 1 / 255, 0.01, 1.3
+DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, NEAR_PLANE, MARGIN = 0.3, 0.999, 1 / 255, 0.01, 0.15
 
 
 def render(cloud, camera, blend_space: str = "display", orthographic_span_px: float | None = None) -> np.ndarray:
@@ -25,8 +25,10 @@ def render(cloud, camera, blend_space: str = "display", orthographic_span_px: fl
     x, y, z = points.T
     zero, one = np.zeros_like(z), np.ones_like(z)
     if orthographic_span_px is None:
-        limit_x, limit_y = MARGIN * camera.width / (2 * camera.fx), MARGIN * camera.height / (2 * camera.fy)
-        tilt_x, tilt_y = np.clip(x / z, -limit_x, limit_x), np.clip(y / z, -limit_y, limit_y)
+        beyond_x, beyond_y = MARGIN * camera.width, MARGIN * camera.height
+        shown_x = np.clip(camera.fx * x / z + camera.cx, -beyond_x, camera.width + beyond_x)
+        shown_y = np.clip(camera.fy * y / z + camera.cy, -beyond_y, camera.height + beyond_y)
+        tilt_x, tilt_y = (shown_x - camera.cx) / camera.fx, (shown_y - camera.cy) / camera.fy
         jacobian = np.array([[camera.fx / z, zero, -camera.fx * tilt_x / z],
                              [zero, camera.fy / z, -camera.fy * tilt_y / z]]).transpose(2, 0, 1)  # fmt: skip
         centres = np.column_stack([camera.fx * x / z, camera.fy * y / z]) + [camera.cx, camera.cy]

@@ -6,7 +6,7 @@ not. Frames: OpenCV camera axes, pixel centres at +0.5, first row on top.
 
 import numpy as np
 
-DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, MARGIN = 0.3, 0.999, 1 / 255, 1.3
+DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, NEAR_PLANE, MARGIN = 0.3, 0.999, 1 / 255, 0.01, 0.15
 
 
 def harmonics(d: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def picture(
     means = cloud.means.astype(np.float64) @ frame[:3, :3].T + frame[:3, 3]
     order = np.argsort(means[:, 2], kind="stable")
     if is_perspective:
-        order = order[means[order, 2] > 0.01]
+        order = order[means[order, 2] >= NEAR_PLANE * np.linalg.norm(frame[:3, 0])]  # in the object's own units
     eye = np.linalg.inv(frame)[:3, 3] if is_perspective else None
     y, x = np.mgrid[:height, :width] + 0.5
     color, transmitted = np.zeros((height, width, 3)), np.ones((height, width))
@@ -53,10 +53,10 @@ def picture(
         spread = frame[:3, :3] @ turns[i] * np.exp(cloud.log_scales[i].astype(np.float64))
         mx, my, mz = means[i]
         if is_perspective:
-            limit = MARGIN * width / (2 * focal[0]), MARGIN * height / (2 * focal[1])
-            slope = np.clip(mx / mz, -limit[0], limit[0]), np.clip(my / mz, -limit[1], limit[1])
-            jacobian = np.array([[1, 0, -slope[0]], [0, 1, -slope[1]]]) * np.array(focal)[:, None] / mz
             place = focal[0] * mx / mz + center[0], focal[1] * my / mz + center[1]
+            held = (np.clip(p, -MARGIN * s, s + MARGIN * s) for p, s in zip(place, (width, height), strict=True))
+            slope = [(h - c) / f for h, c, f in zip(held, center, focal, strict=True)]
+            jacobian = np.array([[1, 0, -slope[0]], [0, 1, -slope[1]]]) * np.array(focal)[:, None] / mz
             direction = cloud.means[i] - eye
         else:
             jacobian = np.array([[focal[0], 0, 0], [0, focal[1], 0]])

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from splat_addon.capture.camera import Camera
+from splat_addon.gaussians.rules import DEFAULT_RULES, PictureRules
 from splat_addon.gaussians.srgb import FOOT_ENCODED
-from splat_addon.trainer.backend import ALPHA_CAP, ALPHA_CUTOFF, TRANSMITTANCE_STOP, Gaussians
+from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.backend.reference import equations as eq
 from splat_addon.trainer.backend.reference import textbook
+
+UNDILATED = PictureRules(dilation_px2=0.0)
 
 
 @dataclass
@@ -19,13 +22,11 @@ class Scene:
     camera: Camera
     sh_degree: int = 3
     background: np.ndarray = field(default_factory=lambda: np.float32([0.2, 0.45, 0.7]).astype(np.float64))
-    options: dict = field(default_factory=dict)  # eps2d, antialiased, blend_space
+    options: dict = field(default_factory=dict)  # rules, antialiased, blend_space
 
     @property
     def textbook_options(self) -> dict:
-        names = {"eps2d": "dilation_px2"}
-        options = {names.get(name, name): value for name, value in self.options.items()}
-        return {"sh_degree": self.sh_degree, **options}
+        return {"sh_degree": self.sh_degree, **self.options}
 
 
 def camera(width: int = 48, height: int = 40, distance: float = 4.0, **changes) -> Camera:
@@ -68,6 +69,17 @@ def _needles(seed: int, thin: float = -5.0) -> Gaussians:
     return cloud(seed, 40, log_scales=np.column_stack([np.full(40, 0.0), rng.normal(thin, 1, (40, 2))]))
 
 
+def _shifted_camera(shift_x: float, shift_y: float) -> Camera:
+    """83 degrees across; the principal point is beside the image's centre by these parts of its size."""
+    focal_px = 24 / np.tan(np.deg2rad(83) / 2)
+    return camera(fx=focal_px, fy=focal_px, cx=24 + 48 * shift_x, cy=20 + 40 * shift_y, distance=3.0)
+
+
+def _wide(seed: int) -> Gaussians:
+    """Fills the sides of a shifted image, and what lies beyond them."""
+    return cloud(seed, 150, spread=3.0, log_scale=-1.0)
+
+
 def scenes() -> dict[str, Scene]:
     """Name to scene."""
     one = {"means": [[0.1, -0.2, 0.0]], "log_scales": [[-1.0, -1.5, -2.0]], "quaternions": [[1.0, 0.3, -0.2, 0.5]]}
@@ -90,7 +102,7 @@ def scenes() -> dict[str, Scene]:
         "larger than the image": Scene(wide, camera()),
         "needles": Scene(_needles(15), camera(72, 70)),
         # Thinner ones without dilation fall between pixels, where single precision has little left to say.
-        "needles without dilation": Scene(_needles(16, -3.5), camera(), options={"eps2d": 0.0}),
+        "needles without dilation": Scene(_needles(16, -3.5), camera(), options={"rules": UNDILATED}),
         "opacity at the cap": Scene(cloud(17, 30, logit_opacities=np.full(30, 12.0)), camera()),
         "opacity below the cutoff": Scene(cloud(18, logit_opacities=np.full(60, -7.0)), camera()),
         "size that no tile divides": Scene(cloud(19), camera(61, 67)),
@@ -99,9 +111,11 @@ def scenes() -> dict[str, Scene]:
         "one pixel high": Scene(cloud(23), camera(70, 1)),
         "very near the camera": Scene(cloud(24, means=cloud(24).means * 0.1 - [0.0, 0.0, 3.9]), camera()),
         "outside the frustum's margin": Scene(cloud(25, 40, spread=3.0, log_scale=0.0), camera(distance=3.0)),
+        "lens shifted right and down": Scene(_wide(31), _shifted_camera(0.3, 0.4)),
+        "lens shifted beyond the image": Scene(_wide(32), _shifted_camera(-0.7, -0.6)),
         "antialiased": Scene(cloud(26, log_scale=-3.5), camera(), options={"antialiased": True}),
         "antialiased needles": Scene(_needles(27), camera(), options={"antialiased": True}),
-        "without dilation": Scene(cloud(28), camera(), options={"eps2d": 0.0}),
+        "without dilation": Scene(cloud(28), camera(), options={"rules": UNDILATED}),
         "dark colours clamped": Scene(cloud(29, sh=cloud(29).sh - 0.5), camera()),
     }
 
@@ -126,17 +140,18 @@ def undecided_pixels(scene: Scene, margin: float = 2e-5) -> np.ndarray:
     There float32 and float64 may rightly decide differently, and a whole contribution comes or goes. In linear light
     also those at the foot of the encoding, where its slope changes by 1.7 %.
     """
+    rules = scene.options.get("rules", DEFAULT_RULES)
     seen = textbook.project(scene.gaussians, scene.camera, **scene.textbook_options)
     rows, columns = np.divmod(np.arange(scene.camera.height * scene.camera.width), scene.camera.width)
     offsets = seen.means_px[:, None, :] - (np.column_stack([columns, rows]) + 0.5)
     falloffs = eq.falloffs(seen.conics, offsets)
     free = seen.opacities[:, None] * falloffs
-    undecided = np.abs(free / ALPHA_CUTOFF - 1) < margin
-    undecided |= np.abs(free / ALPHA_CAP - 1) < margin
-    alphas = np.minimum(free, ALPHA_CAP)
-    alphas = np.where(alphas < ALPHA_CUTOFF, 0.0, alphas)
+    undecided = np.abs(free / rules.alpha_cutoff - 1) < margin
+    undecided |= np.abs(free / rules.alpha_cap - 1) < margin
+    alphas = np.minimum(free, rules.alpha_cap)
+    alphas = np.where(alphas < rules.alpha_cutoff, 0.0, alphas)
     left = np.cumprod(1.0 - alphas, axis=0)
-    undecided |= (np.abs(left / TRANSMITTANCE_STOP - 1) < margin) & (alphas > 0)
+    undecided |= (np.abs(left / rules.transmittance_stop - 1) < margin) & (alphas > 0)
     image = textbook.render(scene.gaussians, scene.camera, scene.background, **scene.textbook_options).image
     at_foot = np.abs(image / FOOT_ENCODED - 1).min(axis=2) < margin
     is_linear = scene.options.get("blend_space") == "blender"

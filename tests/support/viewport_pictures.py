@@ -4,9 +4,9 @@ import numpy as np
 
 
 def draw(drawing, items, view, look, picture=None, depth=None) -> np.ndarray:
-    """(H, W, 4) first row on top, premultiplied, of splat objects through a View with a Look.
+    """(H, W, 4) first row on top, premultiplied, of splat objects from a Viewpoint with a Look.
 
-    `drawing` is the module `viewport_picture`; `depth` (H, W) is the scene's, 0 near to 1 far.
+    `drawing` is the module `viewport.picture`; `depth` (H, W) is the scene's, 0 near to 1 far.
     """
     blocks = {item.data.session_uid: item.data for item in items}
     placed = [drawing.Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]

@@ -8,8 +8,9 @@ import torch
 
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.forecast import target_count
-from splat_addon.trainer.backend import Gaussians, Rendering, quaternion_matrices
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+from splat_addon.trainer.backend.protocol import Gaussians, Rendering
+from splat_addon.trainer.backend.quaternions import quaternion_matrices
 from splat_addon.trainer.densify import CountCurve, ScreenGradients, make_densifier
 from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis
 from splat_addon.trainer.densify.default import DefaultDensifier

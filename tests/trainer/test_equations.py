@@ -17,7 +17,7 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.backend import ALPHA_CAP
+from splat_addon.gaussians.rules import DEFAULT_RULES as RULES
 from splat_addon.trainer.backend.reference import equations as eq
 from support import autograd_rasterizer as witness
 
@@ -82,7 +82,7 @@ def tensor(values: np.ndarray) -> torch.Tensor:
 
 
 T_MATRIX, T_INTRINSICS = tensor(MATRIX[0]), tensor(INTRINSICS[0])
-CLAMPED = eq.clamp_to_frustum(POINTS, CAMERA)
+CLAMPED = eq.clamp_to_frustum(POINTS, CAMERA, RULES)
 T_POINTS, T_CLAMPED, T_MEANS = tensor(POINTS), tensor(CLAMPED), tensor(MEANS)
 
 
@@ -175,15 +175,15 @@ STEPS = [
     Step(
         "clamped point by point",
         POINTS,
-        lambda: eq.d_clamped_d_point(POINTS, CAMERA),
-        lambda x: eq.clamp_to_frustum(x, CAMERA),
+        lambda: eq.d_clamped_d_point(POINTS, CAMERA, RULES),
+        lambda x: eq.clamp_to_frustum(x, CAMERA, RULES),
         held,
     ),
     Step(
         "clamped point by intrinsics",
         INTRINSICS,
-        lambda: all_of(eq.d_clamped_d_intrinsics(POINTS, CAMERA)),
-        lambda x: eq.clamp_to_frustum(POINTS, camera_with(intrinsics=x)),
+        lambda: all_of(eq.d_clamped_d_intrinsics(POINTS, CAMERA, RULES)),
+        lambda x: eq.clamp_to_frustum(POINTS, camera_with(intrinsics=x), RULES),
         lambda x: held(T_POINTS, x),
     ),
     Step(
@@ -196,8 +196,8 @@ STEPS = [
     Step(
         "B.3b map by point, through the clamp",
         POINTS,
-        lambda: eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA),
-        lambda x: eq.screen_maps(eq.clamp_to_frustum(x, CAMERA), CAMERA).reshape(COUNT, 6),
+        lambda: eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA, RULES),
+        lambda x: eq.screen_maps(eq.clamp_to_frustum(x, CAMERA, RULES), CAMERA).reshape(COUNT, 6),
         lambda x: witness.screen_map(held(x)[None], T_MATRIX, T_INTRINSICS),
     ),
     Step(
@@ -374,9 +374,8 @@ def test_a_jacobian_agrees_with_finite_differences(step):
 
 
 def test_the_inputs_reach_both_sides_of_every_clamp():
-    slopes = np.abs(POINTS[:, :2] / POINTS[:, 2:])
-    limits = 1.3 * np.array([CAMERA.width / (2 * CAMERA.fx), CAMERA.height / (2 * CAMERA.fy)])
-    assert np.any(slopes > limits, axis=0).all() and np.any(slopes < limits, axis=0).all()
+    held = CLAMPED[:, :2] != POINTS[:, :2]
+    assert held.any(axis=0).all() and not held.all(axis=0).any()
     floor = eq.antialiasing_factors(COVARIANCES_2D, 0.3)
     assert floor[0] == pytest.approx(0.005, rel=1e-12) and np.all(floor[1:] > 0.05)
     lit = eq.colors(SH, DIRECTIONS, 3) > 0
@@ -385,12 +384,52 @@ def test_the_inputs_reach_both_sides_of_every_clamp():
 
 def test_a_clamped_slope_keeps_only_the_depth_term_of_the_projection_jacobian():
     """J_02 = -fx t_x/z² with t_x = z · limit: its derivative by x is 0 and by z is fx t_x/z³."""
-    jacobian = (eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA))[1]
+    jacobian = (eq.d_map_d_clamped(CLAMPED, CAMERA) @ eq.d_clamped_d_point(POINTS, CAMERA, RULES))[1]
     r0, _, r2 = TURN
     tx, _, z = CLAMPED[1]
     np.testing.assert_array_equal(jacobian[:3, 0], 0)
     np.testing.assert_allclose(jacobian[:3, 2], -18 * r0 / z**2 + 18 * tx * r2 / z**3, rtol=1e-12)
-    assert tx / z == pytest.approx(1.3 * 20 / 36, rel=1e-14)
+    assert tx / z == pytest.approx((1.15 * 20 - 9.3) / 18, rel=1e-14)
+
+
+def shifted_camera(shift_x: float, shift_y: float) -> Camera:
+    """83 degrees across, and a principal point beside the image's centre by these parts of its size."""
+    focal_px = 100 / np.tan(np.deg2rad(83) / 2)
+    return Camera(200, 160, focal_px, focal_px, 100 + 200 * shift_x, 80 + 160 * shift_y, CAMERA.camera_from_world)
+
+
+@pytest.mark.parametrize("shift", [(-0.3, 0.0), (0.3, 0.0), (0.0, -0.4), (0.0, 0.4), (-0.5, 0.5)])
+def test_what_a_shifted_lens_shows_is_projected_without_clamping(shift):
+    """The covariance of a gaussian near each corner, against the projection itself, differentiated numerically."""
+    camera = shifted_camera(*shift)
+    pixels = np.array([[5.0, 4.0], [195.0, 4.0], [5.0, 156.0], [195.0, 156.0]])
+    depths = np.array([1.0, 2.0, 3.0, 4.0])[:, None]
+    slopes = (pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    means = (np.hstack([slopes * depths, depths]) - CAMERA.camera_from_world[:3, 3]) @ TURN
+
+    def seen(places: np.ndarray) -> np.ndarray:
+        return eq.project(eq.points_in_camera(places, camera), camera)
+
+    steps = DIFFERENCE_STEP * np.eye(3)
+    maps = np.stack([(seen(means + step) - seen(means - step)) / (2 * DIFFERENCE_STEP) for step in steps], axis=2)
+    held = eq.clamp_to_frustum(eq.points_in_camera(means, camera), camera, RULES)
+    covariances = eq.covariances_2d(COVARIANCES_3D[:4], eq.screen_maps(held, camera))
+    assert relative_error(covariances, eq.covariances_2d(COVARIANCES_3D[:4], maps)) <= DIFFERENCE_TOLERANCE
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (-0.3, 0.4), (0.5, -0.5)])
+def test_slopes_are_held_at_15_percent_of_the_image_beyond_its_edges(shift):
+    camera = shifted_camera(*shift)
+    far = np.array([[900.0, 700.0, 3.0], [-900.0, -700.0, 3.0]])
+    held_px = eq.project(eq.clamp_to_frustum(far, camera, RULES), camera)
+    np.testing.assert_allclose(held_px, [[230.0, 184.0], [-30.0, -24.0]], rtol=1e-12)
+
+
+def test_a_centred_lens_is_held_at_the_usual_1_3_times_its_half_width():
+    far = np.array([[900.0, -700.0, 3.0]])
+    held = eq.clamp_to_frustum(far, shifted_camera(0, 0), RULES)[0]
+    half = np.tan(np.deg2rad(83) / 2)
+    np.testing.assert_allclose(held / 3, [1.3 * half, -1.3 * half * 0.8, 1.0], rtol=1e-12)
 
 
 def test_a_colour_clamped_at_zero_has_no_derivative():
@@ -443,14 +482,14 @@ def test_compositing_and_its_gradient_agree_with_automatic_differentiation():
         (composited * tensor(upstream)).sum(), inputs
     )
 
-    alphas = eq.pixel_alphas(opacity, falloff)
+    alphas = eq.pixel_alphas(opacity, falloff, RULES)
     np.testing.assert_allclose(alphas, used.detach(), rtol=1e-14)
-    assert np.any(alphas == ALPHA_CAP) and np.any(alphas[:, 7] == 0) and np.any(opacity[:, None] * falloff < 1 / 255)
+    assert np.any(alphas == 0.999) and np.any(alphas[:, 7] == 0) and np.any(opacity[:, None] * falloff < 1 / 255)
     assert relative_error(eq.composite(alphas, features, background), composited.detach().numpy()) <= 1e-13
 
     d_alphas = np.einsum("npf,pf->np", eq.d_composite_d_alpha(alphas, features, background), upstream)
-    d_opacity = np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff), axis=1)
-    d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, opacity)
+    d_opacity = np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff, RULES), axis=1)
+    d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, opacity, RULES)
     assert relative_error(eq.d_composite_d_feature(alphas) @ upstream, by_features.numpy()) <= AUTOGRAD_TOLERANCE
     assert relative_error(eq.d_composite_d_background(alphas) @ upstream, by_background.numpy()) <= AUTOGRAD_TOLERANCE
     assert relative_error(d_opacity, by_opacity.numpy()) <= AUTOGRAD_TOLERANCE
@@ -470,15 +509,15 @@ def test_the_gradient_of_compositing_by_alpha_agrees_with_finite_differences():
 
 def test_alpha_follows_its_falloff_only_between_cutoff_and_cap():
     opacity, falloff = np.array([1.0]), np.array([[0.0039, 0.0040, 0.5, 0.998, 0.9995]])
-    alphas = eq.pixel_alphas(opacity, falloff)
+    alphas = eq.pixel_alphas(opacity, falloff, RULES)
     np.testing.assert_array_equal(alphas, [[0, 0.0040, 0.5, 0.998, 0.999]])
-    np.testing.assert_array_equal(eq.d_alpha_d_opacity(alphas, falloff), [[0, 0.0040, 0.5, 0.998, 0]])
-    np.testing.assert_array_equal(eq.d_alpha_d_falloff(alphas, opacity), [[0, 1, 1, 1, 0]])
+    np.testing.assert_array_equal(eq.d_alpha_d_opacity(alphas, falloff, RULES), [[0, 0.0040, 0.5, 0.998, 0]])
+    np.testing.assert_array_equal(eq.d_alpha_d_falloff(alphas, opacity, RULES), [[0, 1, 1, 1, 0]])
 
 
 def test_a_gaussian_that_would_take_transmittance_below_the_stop_is_not_added_nor_any_behind_it():
     falloff = np.array([[0.999, 0.999], [0.8, 0.95], [0.4, 0.004]])
-    alphas = eq.pixel_alphas(np.ones(3), falloff)
+    alphas = eq.pixel_alphas(np.ones(3), falloff, RULES)
     np.testing.assert_array_equal(alphas[:, 0], [0.999, 0.8, 0.4])  # 1e-3, 2e-4, 1.2e-4: never below 1e-4
     np.testing.assert_array_equal(alphas[:, 1], [0.999, 0, 0])  # the second would leave 5e-5
     np.testing.assert_allclose(eq.transmittances(alphas)[-1], [1.2e-4, 1e-3], rtol=1e-12)

@@ -8,7 +8,8 @@ import torch
 
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.harmonics import SH_C0
-from splat_addon.trainer.backend import Gaussians
+from splat_addon.gaussians.rules import DEFAULT_RULES, PictureRules
+from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.backend.reference import textbook
 from splat_addon.trainer.backend.reference.textbook import Gradients, render, render_backward, sum_over_pixels
 from support import autograd_rasterizer as witness
@@ -23,7 +24,7 @@ class Scene(NamedTuple):
     camera: Camera
     background: np.ndarray
     screen_offsets_px: np.ndarray
-    options: dict  # sh_degree, dilation_px2, antialiased
+    options: dict  # of the textbook
     d_image: np.ndarray
     d_alpha: np.ndarray
     d_depth: np.ndarray
@@ -41,6 +42,7 @@ def make_scene(
     degree: int = 3,
     depths: tuple[float, float] = (1.5, 5.0),
     offsets_px: float = 0.0,
+    intrinsics: tuple[float, float, float, float] = (18.0, 21.0, 9.3, 7.6),
     **options,
 ) -> Scene:
     """Seeded gaussians before a turned camera with unequal focal lengths and an uncentred principal point."""
@@ -48,7 +50,7 @@ def make_scene(
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = turn * np.sign(np.linalg.det(turn)), rng.normal(size=3)
-    camera = Camera(20, 14, 18.0, 21.0, 9.3, 7.6, matrix)
+    camera = Camera(20, 14, *intrinsics, matrix)
     z = rng.uniform(*depths, size=count)
     slope = rng.uniform(-1, 1, size=(count, 2)) * slopes
     points = np.column_stack([slope * z[:, None], z])
@@ -79,12 +81,20 @@ SCENES = {
     "ordinary": (make_scene(1), ["cut off"]),
     "one gaussian": (make_scene(2, 1, slopes=(0.1, 0.1)), ["cut off"]),
     "slopes clamped": (make_scene(3, slopes=(1.6, 1.0), scales=(0.5, 2.0)), ["clamped"]),
+    "lens shifted left and up": (
+        make_scene(18, slopes=(2.0, 1.4), scales=(0.3, 1.0), intrinsics=(12.0, 11.0, 1.0, 0.5)),
+        ["clamped"],
+    ),
+    "lens shifted beyond the image": (
+        make_scene(19, slopes=(3.0, 3.0), scales=(0.3, 1.0), intrinsics=(11.0, 13.0, 27.0, 22.0)),
+        ["clamped"],
+    ),
     "alpha capped": (make_scene(4, 6, scales=(2.0, 6.0), logit=12.0), ["capped"]),
     "stopped early": (make_scene(5, 24, scales=(0.3, 1.5), logit=4.0), ["stopped"]),
     "colours clamped": (make_scene(6, brightness=0.1), ["dark"]),
     "antialiased": (make_scene(7, scales=(0.01, 0.1), antialiased=True, logit=2.0), ["cut off"]),
     "antialiased to the floor": (make_scene(8, 30, scales=(0.001, 0.003), antialiased=True, logit=7.0), ["floored"]),
-    "without dilation": (make_scene(9, dilation_px2=0.0), ["cut off"]),
+    "without dilation": (make_scene(9, rules=PictureRules(dilation_px2=0.0)), ["cut off"]),
     "some behind the camera": (make_scene(10, depths=(-2.0, 4.0)), ["behind"]),
     "lower degree than stored": (make_scene(11)._replace(options={"sh_degree": 1}), ["cut off"]),
     "base colour only": (make_scene(12, degree=0), ["cut off"]),
@@ -111,7 +121,7 @@ SCENES = {
             depths=(-2.0, 8.0),
             offsets_px=0.5,
             antialiased=True,
-            dilation_px2=0.5,
+            rules=PictureRules(dilation_px2=0.5),
         ),
         ["clamped", "capped", "stopped", "dark", "cut off", "behind"],
     ),
@@ -131,7 +141,9 @@ def tensors(scene: Scene) -> dict[str, torch.Tensor]:
 
 
 def render_by_witness(scene: Scene, parameters: dict[str, torch.Tensor]) -> witness.Witnessed:
-    return witness.render(**parameters, width=scene.camera.width, height=scene.camera.height, **scene.options)
+    options = dict(scene.options)
+    options["dilation_px2"] = options.pop("rules", DEFAULT_RULES).dilation_px2
+    return witness.render(**parameters, width=scene.camera.width, height=scene.camera.height, **options)
 
 
 def render_by_textbook(scene: Scene):
@@ -361,7 +373,7 @@ def test_a_needle_without_area_is_not_drawn_when_nothing_dilates_it(antialiased)
     means[1, :2] = 0.2
     log_scales[0], log_scales[1, :2] = -400.0, -400.0  # exp(-800) is 0 also in float64
     gaussians = gaussians._replace(means=means, log_scales=log_scales)
-    options = {"sh_degree": 0, "dilation_px2": 0.0, "antialiased": antialiased}
+    options = {"sh_degree": 0, "rules": PictureRules(dilation_px2=0.0), "antialiased": antialiased}
     rendering = render(gaussians, FRONT, np.zeros(3), **options)
     assert rendering.alpha[1, 2] == pytest.approx(0.5, rel=1e-12)
     np.testing.assert_array_equal(rendering.radii_px > 0, [False, False, True])

@@ -8,10 +8,11 @@ import torch
 
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.harmonics import harmonics
-from splat_addon.trainer.backend import ALPHA_CAP, ALPHA_CUTOFF, DILATION_PX2, TRANSMITTANCE_STOP, Gaussians
+from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
 from support.scenes import looking_at, random_cloud
 
+DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, TRANSMITTANCE_STOP = 0.3, 0.999, 1 / 255, 1e-4
 CAMERA = looking_at((0.0, -4.0, 0.5), width=37, height=29, focal_px=45.0)
 RASTERIZER = TorchTilesRasterizer(torch.device("cpu"))
 BACKGROUND = torch.tensor([0.2, 0.5, 0.7])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from splat_addon.trainer.backend.cpu import kernel_cache
-from splat_addon.trainer.backend.cpu.kernels.lanes.width import LANES_VARIABLE, wide_lanes
+from splat_addon.trainer.backend.cpu.kernels.declare import LANES_VARIABLE, wide_lanes
 
 HERE = Path(__file__).parent
 

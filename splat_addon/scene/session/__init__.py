@@ -44,7 +44,10 @@ def begin() -> None:
 
 def end() -> None:
     """When the add-on is unregistered: whatever runs is let go of."""
-    _open.pop().close()
+    try:
+        _open[-1].close()
+    finally:
+        _open.pop()
 
 
 def part(kind: type[Part]) -> Part:

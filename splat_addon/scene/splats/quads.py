@@ -1,13 +1,15 @@
 """The geometry nodes that turn gaussians into what a camera sees of them: one quad per gaussian, far ones first.
 
-The trainer's own projection (EWA splatting as 3DGS uses it; the equations are those of `rasterize/equations.py`), in
-the object's own frame, with Blender's camera axes (+x right, +y up, -z forward). A gaussian's footprint is an ellipse
-on the image; the quad around it is parallel to the image plane, so that perspective maps it there exactly.
+The trainer's own projection (EWA splatting as 3DGS uses it; equations as in `trainer/backend/reference/equations.py`,
+numbers from `gaussians/rules.py`), in the object's own frame, with Blender's camera axes (+x right, +y up, -z forward).
+A gaussian's footprint is an ellipse on the image; the quad around it is parallel to the image plane, so that
+perspective maps it there exactly.
 """
 
 import bpy
 
 from ...gaussians.harmonics import MAX_DEGREE, SH_C0, higher_harmonics
+from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from .camera_values import CameraValues, add_camera_values
 from .data import BASE, HIGHER
 from .hidden_points import HIDDEN
@@ -17,21 +19,16 @@ from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 GROUP_NAME = "Splat Quads"
 DISPLAY_SPACE = "Trainer Look"
 
-# The trainer's rules; a test holds them equal to those of `trainer/rasterize`.
-DILATION_PX2 = 0.3
-ALPHA_CUTOFF = 1.0 / 255.0
-NEAR_PLANE = 0.01
-FRUSTUM_MARGIN = 1.3
 APART = 2.0**-20  # relative depth by which quads must differ, or a ray meets two at one float and Cycles sees but one
 FARTHEST = 2.0**-8  # relative depth by which a quad may be moved away for that
 
 
 def splat_quads() -> bpy.types.NodeTree:
     """The group, made at its first use."""
-    return bpy.data.node_groups.get(GROUP_NAME) or _make_group()
+    return bpy.data.node_groups.get(GROUP_NAME) or _make_group(DEFAULT_RULES)
 
 
-def _make_group() -> bpy.types.NodeTree:
+def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     group = bpy.data.node_groups.new(GROUP_NAME, "GeometryNodeTree")
     interface = group.interface
     interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
@@ -68,25 +65,28 @@ def _make_group() -> bpy.types.NodeTree:
     # One unit of length on the image is `unit` object units at the gaussian: its depth, or for orthographic cameras 1.
     unit = tree.choose(values.is_orthographic, 1.0 / object_scale, depth)
     row_x, row_y = (
-        _screen_row(tree, axis, back, scale, rotation, unit, _tilt(tree, values, offset / depth, half))
-        for axis, offset, half in ((right, x, values.half_width), (up, y, values.half_height))
+        _screen_row(tree, axis, back, scale, rotation, unit, _tilt(tree, values, offset / depth, middle, half, rules))
+        for axis, offset, middle, half in (
+            (right, x, values.middle_x, values.half_width),
+            (up, y, values.middle_y, values.half_height),
+        )
     )
 
     tree.frame("Footprint")
     # Covariance on the image [[a, b], [b, c]] = rows times rows plus dilation; its determinant without cancellation.
-    dilation_x = DILATION_PX2 * (values.pixel_x * values.pixel_x)
-    dilation_y = DILATION_PX2 * (values.pixel_y * values.pixel_y)
+    dilation_x = rules.dilation_px2 * (values.pixel_x * values.pixel_x)
+    dilation_y = rules.dilation_px2 * (values.pixel_y * values.pixel_y)
     xx, yy, area = row_x.dot(row_x), row_y.dot(row_y), row_x.cross(row_y)
     a, b = xx + dilation_x, row_x.dot(row_y)
     determinant = area.dot(area) + dilation_x * yy + dilation_y * xx + dilation_x * dilation_y
     # Cholesky: the unit circle under [[l, 0], [m, n]] is the ellipse at one sigma, under `reach` times that where
     # opacity falls to the cutoff.
-    reach = (2.0 * (opacity / ALPHA_CUTOFF).at_least(1.0).ln()).sqrt() * unit
+    reach = (2.0 * (opacity / rules.alpha_cutoff).at_least(1.0).ln()).sqrt() * unit
     root = a.sqrt()
     l, m, n = root, b / root, (determinant / a).sqrt()  # noqa: E741
     axis_u = (right * l + up * m) * reach
     axis_v = up * (n * reach)
-    is_drawn = (depth > NEAR_PLANE) * (opacity > ALPHA_CUTOFF) * (1.0 - hidden)
+    is_drawn = (depth > rules.near_plane) * (opacity > rules.alpha_cutoff) * (1.0 - hidden)
 
     color = _color(tree, base, _view_direction(tree, values, from_camera, back), start[DISPLAY_SPACE])
 
@@ -98,7 +98,7 @@ def _make_group() -> bpy.types.NodeTree:
     depth = Scalar(tree, captured["depth"])
     splats, moved = _capture(tree, splats, depth=_kept_apart(tree, depth))
     instances = tree.add(
-        "GeometryNodeInstanceOnPoints", Points=splats, Selection=captured["drawn"], Instance=_unit_quad(tree)
+        "GeometryNodeInstanceOnPoints", Points=splats, Selection=captured["drawn"], Instance=_unit_quad(tree, rules)
     ).outputs[0]
     farther = _moved_away(tree, values, Scalar(tree, moved["depth"]), depth, centre, back)
     transform = tree.add("FunctionNodeMatrixMultiply", None, farther, captured["matrix"]).outputs[0]
@@ -127,11 +127,13 @@ def _rotated(tree: NodeTree, vector, rotation: Socket) -> Vector:
     return Vector(tree, tree.add("FunctionNodeRotateVector", None, vector, rotation).outputs[0])
 
 
-def _tilt(tree: NodeTree, values: CameraValues, slope: Scalar, half: Scalar) -> Scalar:
-    """How far the ray to the gaussian leans away from the axis. Beyond the image it is held at 1.3 times the border,
-    since the linear projection exaggerates there; 0 for orthographic cameras."""
-    limit = half * FRUSTUM_MARGIN
-    return tree.choose(values.is_orthographic, 0.0, slope.at_most(limit).at_least(-limit))
+def _tilt(
+    tree: NodeTree, values: CameraValues, slope: Scalar, middle: Scalar, half: Scalar, rules: PictureRules
+) -> Scalar:
+    """How far the ray to the gaussian leans away from the axis. Beyond the image and its margin it is held, since the
+    linear projection exaggerates there; 0 for orthographic cameras."""
+    reach = half * (1.0 + 2.0 * rules.image_margin)
+    return tree.choose(values.is_orthographic, 0.0, slope.at_most(middle + reach).at_least(middle - reach))
 
 
 def _screen_row(
@@ -218,7 +220,7 @@ def _without_attributes(tree: NodeTree, geometry: Socket) -> Socket:
     return node.outputs[0]
 
 
-def _unit_quad(tree: NodeTree) -> Socket:
+def _unit_quad(tree: NodeTree, rules: PictureRules) -> Socket:
     """A square from -1 to 1 that knows its own places and its material."""
     grid = tree.add("GeometryNodeMeshGrid", Size_X=2.0, Size_Y=2.0, Vertices_X=2, Vertices_Y=2).outputs["Mesh"]
     own_place = tree.add("GeometryNodeInputPosition").outputs[0]
@@ -229,7 +231,7 @@ def _unit_quad(tree: NodeTree) -> Socket:
         Name=PLACE,
         Value=own_place,
     ).outputs[0]
-    return tree.add("GeometryNodeSetMaterial", Geometry=placed, Material=splat_material()).outputs[0]
+    return tree.add("GeometryNodeSetMaterial", Geometry=placed, Material=splat_material(rules)).outputs[0]
 
 
 def _rgba(tree: NodeTree, color: Vector, opacity: Socket) -> Socket:

@@ -22,7 +22,7 @@ from ..session.redraw import redraw
 from ..splats.box_modifier import hand_over
 from ..splats.data import BLEND_SPACE_KEY, is_splats
 from . import selection_boxes
-from .picture import Atlas, Look, Picture, Placed, View, forget_programs
+from .picture import Atlas, Look, Picture, Placed, Viewpoint, forget_programs
 from .texels import CloudSplats, Splats, fingerprint, float_attributes
 
 _MOST_PICTURES = 16
@@ -235,7 +235,7 @@ def _draw_region(context: Any) -> None:
     atlas, blocks = current_atlas(items, preview)
     gpu_state: Any = gpu.state
     x, y, width, height = gpu_state.viewport_get()
-    view = View(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
+    view = Viewpoint(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
     depth = None
     if scene.splat.viewport.is_hidden_by_meshes:
         depth = _read_depth(x, y, width, height)

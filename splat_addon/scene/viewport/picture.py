@@ -1,7 +1,7 @@
 """Drawing splats on the graphics card, from any view, into a picture of their own, and laying that over a viewport.
 
 `Atlas` holds the splats of several data-blocks in one texture, `Picture` what one view of them needs. All calls but
-the construction of `View` and `Look` need a GPU context: a draw callback, or `gpu.init()` in background.
+the construction of `Viewpoint` and `Look` need a GPU context: a draw callback, or `gpu.init()` in background.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,22 +13,19 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...errors import SplatError
+from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from ..session import part
 from . import order as ordering
 from . import texels
 from .shader import OBJECT_TEXELS, make_overlay_shader, make_shader
 
-DILATION_PX2 = 0.3  # these four as in training: splat_addon.trainer.backend
-ALPHA_CAP = 0.999
-ALPHA_CUTOFF = 1.0 / 255.0
-FRUSTUM_MARGIN = 1.3
 EXACT_COUNT = 200_000  # up to here splats are blended in 32-bit floats, beyond in 16-bit ones, which are much faster
 _types: Any = gpu.types  # the stubs know no arguments of its constructors
 LARGEST_PLACE = 2**24  # places in the order are whole numbers kept in 32-bit floats
 
 
 @dataclass(frozen=True)
-class View:
+class Viewpoint:
     """From where and how splats are seen: Blender's view and window matrices, (4, 4), and the size in pixels."""
 
     width_px: int
@@ -46,10 +43,17 @@ class View:
         clip = self.clip_from_view
         return abs(clip[0, 0]) * self.width_px / 2, abs(clip[1, 1]) * self.height_px / 2
 
+    @property
+    def center_px(self) -> tuple[float, float]:
+        """Where the optical axis of a perspective view meets the picture, from its lower left corner."""
+        clip = self.clip_from_view
+        return (1 - clip[0, 2]) * self.width_px / 2, (1 - clip[1, 2]) * self.height_px / 2
+
 
 @dataclass(frozen=True)
 class Look:
-    """How splats are shown. `kind` is SPLATS, ELLIPSOIDS or POINTS; `color_by` RADIANCE, OPACITY, SIZE or ATTRIBUTE."""
+    """How splats are shown. `kind` is SPLATS, by the picture's rules, ELLIPSOIDS or POINTS; `color_by` RADIANCE,
+    OPACITY, SIZE or ATTRIBUTE."""
 
     kind: str = "SPLATS"
     color_by: str = "RADIANCE"
@@ -59,6 +63,7 @@ class Look:
     is_linear: bool = False
     reach_sigma: float = 1.5
     point_px: float = 3.0
+    rules: PictureRules = DEFAULT_RULES
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ class Picture:
         atlas: Atlas,
         blocks: Mapping[int, texels.Splats],
         placed: Sequence[Placed],
-        view: View,
+        view: Viewpoint,
         look: Look,
         scene_depth: gpu.types.GPUTexture | None = None,
     ) -> None:
@@ -169,7 +174,7 @@ class Picture:
                 self._draw(atlas, blocks, placed, frames, view, look, scene_depth)
         gpu.state.viewport_set(*previous)
 
-    def _make_frame(self, view: View) -> None:
+    def _make_frame(self, view: Viewpoint) -> None:
         can_be_exact = gpu.platform.backend_type_get() != "METAL"  # which does not promise to blend 32-bit floats
         form = "RGBA32F" if can_be_exact and self._count <= EXACT_COUNT else "RGBA16F"
         wanted = (view.width_px, view.height_px, form)
@@ -179,7 +184,9 @@ class Picture:
             self._frame = _types.GPUFrameBuffer(depth_slot=self._depth, color_slots=self.texture)
             self._made_for = wanted
 
-    def _sort(self, atlas: Atlas, placed: Sequence[Placed], frames: list[np.ndarray], view: View, look: Look) -> None:
+    def _sort(
+        self, atlas: Atlas, placed: Sequence[Placed], frames: list[np.ndarray], view: Viewpoint, look: Look
+    ) -> None:
         rows = np.array([ordering.depth_row(frame) for frame in frames]).reshape(-1, 4)
         what = (tuple(item.data_uid for item in placed), look.fraction)
         if self._sorted is not None and self._sorted.holds_for(rows, view.is_perspective, what):
@@ -278,7 +285,7 @@ def make_texture(numbers: np.ndarray, width: int, height: int, form: str) -> gpu
     return _types.GPUTexture((width, height), format=form, data=_types.Buffer("FLOAT", len(flat), flat))
 
 
-def _object_texture(atlas: Atlas, placed, frames, view: View) -> gpu.types.GPUTexture:
+def _object_texture(atlas: Atlas, placed, frames, view: Viewpoint) -> gpu.types.GPUTexture:
     rows = np.zeros((len(placed), OBJECT_TEXELS, 4), dtype=np.float32)
     start = 0
     for row, item, frame in zip(rows, placed, frames, strict=True):
@@ -290,20 +297,20 @@ def _object_texture(atlas: Atlas, placed, frames, view: View) -> gpu.types.GPUTe
     return make_texture(rows, OBJECT_TEXELS, len(placed), "RGBA32F")
 
 
-def _view_numbers(atlas: Atlas, objects: int, order_width: int, view: View, look: Look, is_hiding: bool) -> np.ndarray:
+def _view_numbers(
+    atlas: Atlas, objects: int, order_width: int, view: Viewpoint, look: Look, is_hiding: bool
+) -> np.ndarray:
     """The uniform block `SplatView`: matrices column by column, then rows of four."""
     fx, fy = view.focal_px
+    rules = look.rules
+    center_x, center_y = view.center_px
     rest = [
         (view.width_px, view.height_px, fx, fy),
-        (
-            FRUSTUM_MARGIN * view.width_px / (2 * fx),
-            FRUSTUM_MARGIN * view.height_px / (2 * fy),
-            view.is_perspective,
-            min(look.sh_degree, atlas.degree),
-        ),
+        (view.is_perspective, min(look.sh_degree, atlas.degree), is_hiding, 0.0),
+        (*rules.slope_limits(view.width_px, fx, center_x), *rules.slope_limits(view.height_px, fy, center_y)),
         (look.color_by != "RADIANCE", look.is_linear, look.reach_sigma, look.point_px),
         (texels.TEXELS[atlas.degree], atlas.per_row, objects, order_width),
-        (is_hiding, DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF),
+        (rules.dilation_px2, rules.alpha_cap, rules.alpha_cutoff, rules.near_plane),
     ]
     parts = [view.clip_from_view.T, np.linalg.inv(view.clip_from_view).T, np.array(rest)]
     return np.concatenate([part.ravel() for part in parts]).astype(np.float32)

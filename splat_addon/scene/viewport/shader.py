@@ -31,10 +31,11 @@ struct SplatView {
   mat4 clip_from_view;
   mat4 view_from_clip;
   vec4 size_px;   /* width, height; pixels per slope (perspective) or per unit (orthographic) across and up */
-  vec4 lens;      /* limits of slopes across and up; is perspective; degree of harmonics */
+  vec4 lens;      /* is perspective; degree of harmonics; hides behind scene depth */
+  vec4 slopes;    /* within which slopes are held: least and largest across, least and largest up */
   vec4 style;     /* uses ramp; blends linearly; reach of ellipsoids in sigma; size of points in pixels */
   vec4 layout_;   /* texels per splat; splats per row; objects; places per row of the order */
-  vec4 hiding;    /* hides behind scene depth; dilation in pixels^2; largest alpha; smallest alpha */
+  vec4 rules;     /* dilation in pixels^2; largest alpha; smallest alpha; near plane in the splats' own units */
 };
 """
 
@@ -85,7 +86,7 @@ mat3 rotation_of(vec4 q)
 /* Equation 4: real spherical harmonics, INRIA order and signs, in the direction from the eye to the splat. */
 vec3 radiance(Splat s, vec3 d)
 {
-  int degree = int(view.lens.w);
+  int degree = int(view.lens.y);
   float x = d.x, y = d.y, z = d.z;
   vec3 c = 0.28209479177387814 * s.base + 0.5;
   if (degree > 0) {
@@ -172,7 +173,7 @@ _START = """
 _HIDDEN = """
 bool is_hidden(float depth)
 {
-  if (view.hiding.x < 0.5) { return false; }
+  if (view.lens.z < 0.5) { return false; }
   float scene = texelFetch(scene_depth, ivec2(gl_FragCoord.xy), 0).x;
   return scene > 0.0 && depth > scene; /* 0: this viewport keeps no depth */
 }
@@ -184,14 +185,14 @@ void main()
   _START_
   vec2 focal_px = view.size_px.zw;
   float depth = -mean.z;
-  bool is_perspective = view.lens.z > 0.5;
-  bool is_behind = is_perspective && depth <= 1e-6;
-  if (is_behind || s.opacity < view.hiding.w) { return; }
+  bool is_perspective = view.lens.x > 0.5;
+  bool is_behind = is_perspective && depth < max(view.rules.w * length(object_frame[0].xyz), 1e-6);
+  if (is_behind || s.opacity < view.rules.z) { return; }
 
   /* Equation 3: the covariance on the screen, J M (J M)^T with M = frame * R * diag(s), plus the dilation. */
   vec3 across = vec3(focal_px.x, 0.0, 0.0), up = vec3(0.0, focal_px.y, 0.0);
   if (is_perspective) {
-    vec2 slope = clamp(mean.xy / depth, -view.lens.xy, view.lens.xy);
+    vec2 slope = clamp(mean.xy / depth, view.slopes.xz, view.slopes.yw);
     across = focal_px.x / depth * vec3(1.0, 0.0, slope.x);
     up = focal_px.y / depth * vec3(0.0, 1.0, slope.y);
   }
@@ -200,7 +201,7 @@ void main()
   spread[1] *= s.scales.y;
   spread[2] *= s.scales.z;
   vec3 p = across * spread, q = up * spread;
-  float dilation = view.hiding.y;
+  float dilation = view.rules.x;
   float pp = dot(p, p), qq = dot(q, q);
   float a = pp + dilation, b = dot(p, q), c = qq + dilation;
   vec3 normal = cross(p, q);
@@ -212,7 +213,7 @@ void main()
   axis = half_gap > 1e-6 * longer ? normalize(axis) : vec2(1.0, 0.0);
   if (!(shorter > 0.0)) { return; }
 
-  float reach = sqrt(2.0 * log(s.opacity / view.hiding.w)); /* sigma, to where alpha falls below the smallest */
+  float reach = sqrt(2.0 * log(s.opacity / view.rules.z)); /* sigma, to where alpha falls below the smallest */
   v_sigma = corner * reach;
   v_color = vec4(color_of(s, object), s.opacity);
   vec2 offset_px = axis * v_sigma.x * sqrt(longer) + vec2(-axis.y, axis.x) * v_sigma.y * sqrt(shorter);
@@ -223,8 +224,8 @@ void main()
 _SPLAT_FRAGMENT = """
 void main()
 {
-  float alpha = min(view.hiding.z, v_color.a * exp(-0.5 * dot(v_sigma, v_sigma)));
-  if (alpha < view.hiding.w || is_hidden(gl_FragCoord.z)) { discard; }
+  float alpha = min(view.rules.y, v_color.a * exp(-0.5 * dot(v_sigma, v_sigma)));
+  if (alpha < view.rules.z || is_hidden(gl_FragCoord.z)) { discard; }
   picture = vec4(v_color.rgb * alpha, alpha);
 }
 """
@@ -233,7 +234,7 @@ _POINT_VERTEX = """
 void main()
 {
   _START_
-  if (view.lens.z > 0.5 && -mean.z <= 1e-6) { return; }
+  if (view.lens.x > 0.5 && -mean.z <= 1e-6) { return; }
   v_sigma = corner;
   v_color = vec4(color_of(s, object), 1.0);
   gl_Position = vec4(clip.xyz / clip.w + vec3(corner * view.style.w / view.size_px.xy, 0.0), 1.0);
@@ -262,7 +263,7 @@ void main()
       vec4(axes[0], 0.0), vec4(axes[1], 0.0), vec4(axes[2], 0.0), vec4(mean, 1.0)));
   vec4 sphere = vec4(1.0, 1.0, 1.0, -1.0);
   float ww = dot(rows[3] * sphere, rows[3]);
-  bool is_behind = view.lens.z > 0.5 && -mean.z <= 1e-6;
+  bool is_behind = view.lens.x > 0.5 && -mean.z <= 1e-6;
   if (is_behind || ww >= 0.0) { return; } /* behind, or around the eye */
   float xw = dot(rows[0] * sphere, rows[3]), yw = dot(rows[1] * sphere, rows[3]);
   float xx = dot(rows[0] * sphere, rows[0]), yy = dot(rows[1] * sphere, rows[1]);
@@ -284,7 +285,7 @@ void main()
   vec2 place = gl_FragCoord.xy / view.size_px.xy * 2.0 - 1.0;
   vec4 far = view.view_from_clip * vec4(place, 1.0, 1.0);
   vec4 near = view.view_from_clip * vec4(place, -1.0, 1.0);
-  vec3 eye = view.lens.z > 0.5 ? vec3(0.0) : near.xyz / near.w;
+  vec3 eye = view.lens.x > 0.5 ? vec3(0.0) : near.xyz / near.w;
   vec3 ray = normalize(far.xyz / far.w - eye);
   mat3 inward = mat3(v_inward_x, v_inward_y, v_inward_z);
   vec3 start = inward * (eye - v_mean), along = inward * ray;
@@ -293,7 +294,7 @@ void main()
   float rest = 1.0 - dot(nearest, nearest);
   if (rest < 0.0) { discard; }
   float distance_ = -ab / aa - sqrt(rest / aa);
-  if (view.lens.z > 0.5 && distance_ <= 0.0) { discard; }
+  if (view.lens.x > 0.5 && distance_ <= 0.0) { discard; }
   vec4 hit = view.clip_from_view * vec4(eye + distance_ * ray, 1.0);
   float depth = clamp(hit.z / hit.w * 0.5 + 0.5, 0.0, 1.0);
   if (is_hidden(depth)) { discard; }

@@ -1,143 +1,36 @@
-"""Rendering gaussians differentiably: one protocol, several backends.
+"""Rendering gaussians differentiably: one protocol, several backends. The trainer's loop knows no more than that.
 
-The trainer's loop knows `Rasterizer` and nothing of what stands behind it.
-Frames and rules are those of EWA splatting as 3DGS uses it (Kerbl et al. 2023; Zwicker et al. 2001):
-OpenCV camera axes (+x right, +y down, +z forward), pixel centres at +0.5, quaternions (w, x, y, z).
+The map:
+
+    protocol.py     what every backend takes, gives and can do: `Gaussians`, `Rendering`, `Moments`, `Rasterizer`
+    blend_space.py  the light in which colours are blended, and the way into and out of it
+    quaternions.py  rotations of stored quaternions
+    plain.py        loss, optimiser and background in plain PyTorch, for backends that have nothing faster
+    cpu/            kernels that numba compiles, for any processor: the backend that always works
+    cuda/           gsplat, for NVIDIA cards, and what it needs on this machine
+    reference/      equations, textbook and plain PyTorch tiles: what judges the others; not shipped
+
+`choose` picks one.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-
-import torch
-from torch import Tensor
-
-from ...capture.camera import Camera
-
-DILATION_PX2 = 0.3  # added to the diagonal of every 2D covariance, so that no gaussian falls between pixels
-ALPHA_CAP = 0.999  # a gaussian never hides everything behind it, or gradients behind it would vanish
-ALPHA_CUTOFF = 1.0 / 255.0  # contributions below one 8-bit step are skipped
-TRANSMITTANCE_STOP = 1e-4  # a pixel that is this opaque is finished
-NEAR_PLANE = 0.01  # gaussians nearer than this (capture units, along +z) are not drawn
-FRUSTUM_MARGIN = 1.3  # x/z and y/z are clamped to this times tan(fov/2) in the projection's Jacobian
+from ...gaussians.rules import DEFAULT_RULES, PictureRules
+from .protocol import Rasterizer
 
 
-class Gaussians(NamedTuple):
-    """The stored (not activated) parameters of N gaussians, float32 unless said otherwise."""
+def choose(device: str, blend_space: str = "display", rules: PictureRules = DEFAULT_RULES) -> Rasterizer:
+    """The backend for `device`: "cpu", "cuda", or "auto", which is the CPU: a card draws only for those who ask for it,
+    as long as no self-check has shown on this machine that it draws what it should.
 
-    means: Tensor  # (N, 3) world frame, capture units
-    log_scales: Tensor  # (N, 3) natural logarithm of sigma
-    quaternions: Tensor  # (N, 4) w, x, y, z; any length but zero
-    logit_opacities: Tensor  # (N,)
-    sh: Tensor  # (N, K, 3) K = (degree + 1)**2, real spherical harmonics, INRIA order and signs
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """One view as the rasteriser sees it. H, W: the camera's pixels; N: gaussians given."""
-
-    image: Tensor  # (H, W, 3) composited over the background; display-encoded, not clamped
-    alpha: Tensor  # (H, W) 1 - transmittance
-    depth: Tensor  # (H, W) expected depth along +z in capture units: sum(w z) / sum(w), 0 where nothing is
-    radii_px: Tensor  # (N,) three sigma of the longer screen axis, rounded up; 0 = not drawn
-
-
-@dataclass
-class Moments:
-    """What Adam remembers of one parameter: running means of the gradient and of its square, in its shape."""
-
-    mean: Tensor
-    square: Tensor
-
-    @classmethod
-    def like(cls, parameter: Tensor) -> "Moments":
-        """Moments before the first step."""
-        return cls(torch.zeros_like(parameter, requires_grad=False), torch.zeros_like(parameter, requires_grad=False))
-
-
-class Rasterizer(Protocol):
-    """A backend: what of a training step depends on the processor it runs on."""
-
-    name: str
-    device: torch.device
-    blend_space: str  # what colours are blended in, for all renderings: see blend_space.py
-
-    def prepare(self, announce: Callable[[str], None]) -> None:
-        """Compile or load what is needed. `announce` is told what is being done when that takes more than a moment.
-
-        Raises SetupError, with the remedy, when something is missing.
-        """
-        ...
-
-    def render(
-        self,
-        gaussians: Gaussians,
-        camera: Camera,
-        background: Tensor,
-        *,
-        sh_degree: int,
-        screen_offsets_px: Tensor | None = None,
-    ) -> Rendering:
-        """Render one view through a pinhole camera, differentiable in all tensors given.
-
-        `camera` has no distortion. `background` is (3,), display-encoded. `sh_degree` may be lower than what
-        `gaussians.sh` holds.
-        `screen_offsets_px` is (N, 2), zeros, added to the projected means: after `backward()` its `.grad` is
-        the gradient of the loss with respect to each gaussian's place on the screen, which densification reads.
-        """
-        ...
-
-    def over(self, colors: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
-        """A photo over a background as gaussians are blended over one: (H, W, 3), display-encoded, no gradient.
-
-        `colors` (H, W, 3) are straight, not multiplied by the coverage `alpha` (H, W), 0 … 1; `background` is (3,).
-        """
-        ...
-
-    def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
-        """(1 - lambda) L1 + lambda (1 - SSIM) of (H, W, 3) images; `mask` (H, W) weighs the pixels. A scalar."""
-        ...
-
-    def adam_step(
-        self,
-        parameters: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        moments: Sequence[Moments],
-        rates: Sequence[float | Tensor],
-        step: int,
-    ) -> None:
-        """One step of Adam (Kingma and Ba 2015) in place; `step` counts from 1.
-
-        A rate is one number, or a tensor (K, 3) that holds for every row of a parameter (N, K, 3).
-        """
-        ...
-
-
-def choose(device: str, blend_space: str = "display") -> Rasterizer:
-    """The backend for `device`: "cpu", "cuda", or "auto": CUDA where everything for it is there, else the CPU.
-
-    `blend_space` is "display", or "blender" for linear light: see blend_space.py.
+    `blend_space` is "display", or "blender" for linear light: see blend_space.py. The backend draws by `rules`.
 
     Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
     """
-    from .cuda import doctor
-
-    if device == "cuda" or (device == "auto" and doctor.is_cuda_ready()):
+    if device == "cuda":
+        from .cuda import doctor
         from .cuda.rasterizer import CudaRasterizer
 
         doctor.require_cuda()
-        return CudaRasterizer(blend_space=blend_space)
+        return CudaRasterizer(rules, blend_space=blend_space)
     from .cpu.rasterizer import CpuRasterizer
 
-    return CpuRasterizer(blend_space=blend_space)
-
-
-def quaternion_matrices(quaternions: Tensor) -> Tensor:
-    """(N, 3, 3) rotations of quaternions (N, 4) w, x, y, z of any length but zero."""
-    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=1).unbind(1)
-    rows = [
-        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
-        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], dim=1),
-        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1),
-    ]
-    return torch.stack(rows, dim=1)
+    return CpuRasterizer(rules=rules, blend_space=blend_space)

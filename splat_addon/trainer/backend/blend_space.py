@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT
-from . import Rendering
+from .protocol import Rendering
 
 DISPLAY, BLENDER = "display", "blender"
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..losses import photometric_loss
-from . import Moments
 from .blend_space import over
+from .protocol import Moments
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
 from ...run.forecast import target_count, taught_count
-from ..backend import Gaussians, Rendering
+from ..backend.protocol import Gaussians, Rendering
 from ..model import GaussianModel
 
 DENSIFY_EVERY = 100  # steps

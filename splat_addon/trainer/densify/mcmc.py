@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ...capture.camera import Camera
 from ...run.config import TrainConfig
-from ..backend import Gaussians, Rendering, quaternion_matrices
+from ..backend.protocol import Gaussians, Rendering
+from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
 from . import DENSIFY_EVERY, CountCurve, rows
 

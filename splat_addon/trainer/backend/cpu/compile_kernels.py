@@ -1,16 +1,19 @@
 """Compiling the kernels: each share of them in a process of its own, at the same time, or here where that fails.
 
 `python -m splat_addon.trainer.backend.cpu.compile_kernels MODULE …` prints the kernels of these modules, as
-`kernel_cache.packed` makes them. What comes back is as if compiled here; only numba and its memory stay outside.
+`packed` makes them. What comes back is as if compiled here; only numba and its memory stay outside.
 """
 
+import base64
+import hashlib
 import importlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from .kernel_cache import SHARES, declared, packed, target_machine, unpacked
+from .kernels.declare import SHARES, declared
 
 TIME_LIMIT_S = 300.0  # a process that takes longer is given up; a share takes some five seconds
 _LIBRARY_CALLS = {"memset", "memcpy", "memmove"}  # all that object code may ask of its surroundings
@@ -90,6 +93,39 @@ def _result(worker: subprocess.Popen | None) -> list[dict] | None:
         return unpacked(output) if worker.returncode == 0 else None
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
+
+
+def packed(index: list[dict]) -> bytes:
+    """Kernels as one line of JSON, which `unpacked` reads."""
+    entries = [{**entry, "code": base64.b64encode(entry["code"]).decode()} for entry in index]
+    text = json.dumps(entries)
+    return json.dumps([hashlib.sha256(text.encode()).hexdigest(), text]).encode()
+
+
+def unpacked(line: bytes) -> list[dict]:
+    """The kernels of `packed`. Raises ValueError when they are not whole."""
+    try:
+        digest, text = json.loads(line)
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise ValueError("the digest is another one")
+        return [{**entry, "code": base64.b64decode(entry["code"])} for entry in json.loads(text)]
+    except (AttributeError, TypeError, KeyError) as error:
+        raise ValueError("these are no kernels") from error
+
+
+def target_machine(llvm):
+    """This processor, as LLVM compiles for it and loads for it."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(
+        opt=3,
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        reloc="static" if target.name.startswith("x86") else "default",
+        codemodel="jitdefault",
+        jit=True,
+    )
 
 
 def main(modules: Sequence[str]) -> None:

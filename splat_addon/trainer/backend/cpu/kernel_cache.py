@@ -1,19 +1,17 @@
-"""Compiled kernels: how they are declared, kept and called.
+"""Compiled kernels: how they are kept and called.
 
-A kernel is a Python function on numbers and memory addresses; numba compiles it (compile_kernels.py, in processes of
-their own), and what is kept is the object code. Loading that takes llvmlite alone: no numba is imported here, which
-saves half a second and 70 MB. The folder is outside the package, and its name holds a hash of all sources, of the
-package's constants, of the versions and of the processor: an edited kernel, helper or constant finds an empty folder
-instead of stale code. All code is in one file, moved into place whole: two trainers that start at once do no harm.
+Numba compiles what kernels/declare.py calls a kernel (compile_kernels.py, in processes of their own), and what is kept
+is the object code. Loading that takes llvmlite alone: no numba is imported here, which saves half a second and 70 MB.
+The folder is outside the package, and its name holds a hash of all sources, of the versions and of the processor: an
+edited kernel, helper or constant finds an empty folder instead of stale code. All code is in one file, moved into place
+whole: two trainers that start at once do no harm.
 """
 
-import base64
 import contextlib
 import ctypes
 import functools
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import sys
@@ -26,36 +24,32 @@ from typing import Any
 
 import torch
 
-from .kernels.lanes.width import wide_lanes
-
-CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
-# Modules with kernels, in two shares that take about as long to compile.
-SHARES = (
-    ("project", "project_backward"),
-    ("bin", "blend", "blend_backward", "photometric", "adam", "over"),
-)
-KERNEL_MODULES = tuple(name for share in SHARES for name in share)
-_OTHER_SOURCES = (
-    "layout", "lanes/width", "lanes/simd", "lanes/simd_math", "lanes/blocks", "harmonics", "srgb", "parts",
-    "../../../../gaussians/srgb", "../kernel_cache", "../compile_kernels",
+from .compile_kernels import compile_shares, packed, target_machine, unpacked
+from .kernels.declare import (
+    BITS32,
+    DOUBLES,
+    FLOAT,
+    FLOATS,
+    INT,
+    INTS,
+    INTS32,
+    KERNEL_MODULES,
+    REAL,
+    wide_lanes,
 )  # fmt: skip
 
-# The annotations of a kernel's arguments.
-INT, REAL, FLOAT = "int64", "float64", "float32"
-INTS, INTS32, BITS32, FLOATS, DOUBLES = "int64*", "int32*", "uint32*", "float32*", "float64*"
+CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
+_OTHER_SOURCES = (
+    "declare", "layout", "lanes/simd", "lanes/simd_math", "lanes/blocks", "harmonics", "srgb",
+    "../../../../gaussians/srgb", "../../../../gaussians/rules", "../kernel_cache", "../compile_kernels",
+)  # fmt: skip
+
 _CTYPES = {INT: ctypes.c_int64, REAL: ctypes.c_double, FLOAT: ctypes.c_float}
 _DTYPES = {
     INTS: torch.int64, INTS32: torch.int32, BITS32: torch.int32, FLOATS: torch.float32, DOUBLES: torch.float64,
 }  # fmt: skip
 
-declared: dict[str, Callable] = {}  # kernels by name, as far as their modules are imported
 _lock = threading.Lock()
-
-
-def kernel(function: Callable) -> Callable:
-    """Declare a kernel: its arguments are annotated with the names above, and it returns nothing."""
-    declared[function.__name__] = function
-    return function
 
 
 @functools.cache
@@ -71,8 +65,6 @@ def _key() -> str:
     digest = hashlib.sha256()
     for name in (*KERNEL_MODULES, *_OTHER_SOURCES):
         digest.update(name.encode() + (Path(__file__).parent / "kernels" / f"{name}.py").read_bytes())
-    package = vars(sys.modules[__package__.rpartition(".")[0]])
-    digest.update(repr(sorted((name, value) for name, value in package.items() if name.isupper())).encode())
     versions = *(importlib.metadata.version(name) for name in ("numba", "llvmlite")), sys.version, platform.machine()
     target = llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     digest.update(repr((versions, target, wide_lanes())).encode())
@@ -107,17 +99,11 @@ def kernels(on_compile: Callable[[], None] | None = None) -> SimpleNamespace:
                 if on_compile is not None:
                     on_compile()
                 key = _key()
-                index = _compile()
+                index = compile_shares()
                 if _key() == key:  # an update may have come in between
                     _keep(cache_folder(), index)
             _loaded.append(_load(index))
     return _loaded[0]
-
-
-def _compile() -> list[dict]:
-    from .compile_kernels import compile_shares
-
-    return compile_shares()
 
 
 def _read(folder: Path) -> list[dict] | None:
@@ -141,39 +127,6 @@ def _keep(folder: Path, index: list[dict]) -> None:
         if aside is not None:
             with contextlib.suppress(OSError):
                 os.remove(aside)
-
-
-def packed(index: list[dict]) -> bytes:
-    """Kernels as one line of JSON, which `unpacked` reads."""
-    entries = [{**entry, "code": base64.b64encode(entry["code"]).decode()} for entry in index]
-    text = json.dumps(entries)
-    return json.dumps([hashlib.sha256(text.encode()).hexdigest(), text]).encode()
-
-
-def unpacked(line: bytes) -> list[dict]:
-    """The kernels of `packed`. Raises ValueError when they are not whole."""
-    try:
-        digest, text = json.loads(line)
-        if hashlib.sha256(text.encode()).hexdigest() != digest:
-            raise ValueError("the digest is another one")
-        return [{**entry, "code": base64.b64decode(entry["code"])} for entry in json.loads(text)]
-    except (AttributeError, TypeError, KeyError) as error:
-        raise ValueError("these are no kernels") from error
-
-
-def target_machine(llvm):
-    """This processor, as LLVM compiles for it and loads for it."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        opt=3,
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        reloc="static" if target.name.startswith("x86") else "default",
-        codemodel="jitdefault",
-        jit=True,
-    )
 
 
 def _load(index: list[dict]) -> SimpleNamespace:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
-from .. import FRUSTUM_MARGIN, Gaussians
+from ....gaussians.rules import PictureRules
+from ..protocol import Gaussians
 from .kernels.layout import (
     BLEND_SCRATCH,
     BOUNDS,
@@ -36,7 +37,7 @@ class Workshop:
 
     kernels: SimpleNamespace
     crew: Crew
-    eps2d: float
+    rules: PictureRules
     antialiased: bool
     in_linear_light: bool
     shelf: Shelf = field(default_factory=Shelf)
@@ -74,11 +75,11 @@ class Parameters(NamedTuple):
         return self[:-1]
 
 
-class View(NamedTuple):
-    """One drawn view, with all that the way back needs."""
+class ForwardPass(NamedTuple):
+    """What one view was drawn from and became: all that the way back needs."""
 
     parameters: Parameters
-    camera: Tensor  # (24,) see layout.py
+    camera: Tensor  # see layout.py
     width: int
     height: int
     records: Tensor
@@ -98,11 +99,11 @@ class View(NamedTuple):
         return self[4:]
 
     @property
-    def without_tensors(self) -> "View":
-        return View(*self[:4], *(torch.empty(0),) * len(self.tensors))
+    def without_tensors(self) -> "ForwardPass":
+        return ForwardPass(*self[:4], *(torch.empty(0),) * len(self.tensors))
 
-    def with_tensors(self, tensors) -> "View":
-        return View(*self[:4], *tensors)
+    def with_tensors(self, tensors) -> "ForwardPass":
+        return ForwardPass(*self[:4], *tensors)
 
 
 class InvalidParameters(ValueError):
@@ -117,26 +118,30 @@ def flat(tensor: Tensor) -> Tensor:
     return values.view(-1)
 
 
-def camera_numbers(camera: Camera, eps2d: float) -> Tensor:
-    """The camera as layout.py describes it."""
+def camera_numbers(camera: Camera, rules: PictureRules) -> Tensor:
+    """The camera, and what of the rules is not compiled in, as layout.py describes them."""
     rows = np.asarray(camera.camera_from_world, dtype=np.float64)[:3].tolist()
     rotation, (x, y, z) = [row[:3] for row in rows], [row[3] for row in rows]
     centre = [-(x * rotation[0][i] + y * rotation[1][i] + z * rotation[2][i]) for i in range(3)]  # -R^T t
-    limits = FRUSTUM_MARGIN * camera.width / (2 * camera.fx), FRUSTUM_MARGIN * camera.height / (2 * camera.fy)
+    limits = rules.slope_limits(camera.width, camera.fx, camera.cx)
+    limits += rules.slope_limits(camera.height, camera.fy, camera.cy)
     intrinsics = camera.fx, camera.fy, camera.cx, camera.cy
-    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits, *centre, camera.width, camera.height, eps2d]
+    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits, *centre, camera.width, camera.height]
+    numbers += [rules.dilation_px2, rules.near_plane]
     assert len(numbers) == CAMERA_SIZE
     return torch.tensor(numbers, dtype=torch.float64)
 
 
-def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
-    """The forward pass: the view, the image (H, W, 3), and radii in pixels (N,). Raises InvalidParameters.
+def draw(
+    shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor
+) -> tuple[ForwardPass, Tensor, Tensor]:
+    """The forward pass, the image (H, W, 3), and radii in pixels (N,). Raises InvalidParameters.
 
     `background` (3,) is in the blend space.
     """
     crew, count = shop.crew, parameters.gaussian_count
     width, height = int(camera.width), int(camera.height)
-    lens = camera_numbers(camera, shop.eps2d)
+    lens = camera_numbers(camera, shop.rules)
     room = -(-count // 8) * 8
     empty = shop.shelf.empty
     records, depths, radii = empty(room * RECORD), empty(room), empty(room)
@@ -172,11 +177,11 @@ def draw(shop: Workshop, parameters: Parameters, camera: Camera, background: Ten
 
     crew.run(blend)
     shop.done("blending")
-    view = View(
+    drawn = ForwardPass(
         parameters, lens, width, height, records, depths, entries, starts, entries_used, transmittance,
         blended, image, alpha, depth,
     )  # fmt: skip
-    return view, image, radii[:count]
+    return drawn, image, radii[:count]
 
 
 def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
@@ -219,25 +224,25 @@ def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int,
 
 
 def blend_back(
-    shop: Workshop, view: View, d_image: Tensor, d_alpha: Tensor | None, d_depth: Tensor | None
+    shop: Workshop, drawn: ForwardPass, d_image: Tensor, d_alpha: Tensor | None, d_depth: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """∂L/∂pixels to every thread's gradient rows (threads, N * 16), and ∂L/∂ background (3,)."""
     crew = shop.crew
     with_depth = d_alpha is not None or d_depth is not None
-    nothing = torch.zeros(view.height * view.width if with_depth else 0)
+    nothing = torch.zeros(drawn.height * drawn.width if with_depth else 0)
     d_alpha = nothing if d_alpha is None else flat(d_alpha)
     d_depth = nothing if d_depth is None else flat(d_depth)
-    rows = shop.shelf.empty(crew.size, len(view.records))
-    background_sums = torch.empty(len(view.entries_used), 3, 8)
-    places = view.records.view(torch.float64)
+    rows = shop.shelf.empty(crew.size, len(drawn.records))
+    background_sums = torch.empty(len(drawn.entries_used), 3, 8)
+    places = drawn.records.view(torch.float64)
 
     def blend(part):
         rows[part].zero_()
         shop.kernels.blend_backward(
-            part, crew.size, view.entries, view.starts, view.entries_used, view.records, places,
-            view.width, view.height, _ROW_NUMBERS, view.blended, view.image, view.alpha, view.depth, view.transmittance,
-            d_image, d_alpha, d_depth, with_depth, shop.in_linear_light, torch.empty(BLEND_SCRATCH), rows[part],
-            background_sums,
+            part, crew.size, drawn.entries, drawn.starts, drawn.entries_used, drawn.records, places,
+            drawn.width, drawn.height, _ROW_NUMBERS, drawn.blended, drawn.image, drawn.alpha, drawn.depth,
+            drawn.transmittance, d_image, d_alpha, d_depth, with_depth, shop.in_linear_light,
+            torch.empty(BLEND_SCRATCH), rows[part], background_sums,
         )  # fmt: skip
 
     crew.run(blend)
@@ -245,17 +250,18 @@ def blend_back(
     return rows, background_sums.sum(dim=(0, 2), dtype=torch.float64).float()
 
 
-def project_back(shop: Workshop, view: View, rows: Tensor) -> list[Tensor]:
+def project_back(shop: Workshop, drawn: ForwardPass, rows: Tensor) -> list[Tensor]:
     """Gradient rows to the gradients of means, log_scales, quaternions, logit_opacities, offsets and sh."""
-    crew, count = shop.crew, view.parameters.gaussian_count
-    room, coefficients = len(view.depths), view.parameters.coefficients
+    crew, count = shop.crew, drawn.parameters.gaussian_count
+    room, coefficients = len(drawn.depths), drawn.parameters.coefficients
     gradients = [shop.shelf.empty(room, *shape) for shape in ((3,), (3,), (4,), (), (2,), (coefficients, 3))]
     ranges = crew.ranges(count, 8)
 
     def project(part):
         shop.kernels.project_backward(
-            *ranges[part], count, view.camera, *view.parameters.for_kernels, shop.antialiased,
-            shop.in_linear_light, torch.empty(PROJECT_SCRATCH), view.depths, rows, crew.size, rows.shape[1], *gradients,
+            *ranges[part], count, drawn.camera, *drawn.parameters.for_kernels, shop.antialiased,
+            shop.in_linear_light, torch.empty(PROJECT_SCRATCH), drawn.depths, rows, crew.size, rows.shape[1],
+            *gradients,
         )  # fmt: skip
 
     crew.run(project)

@@ -7,20 +7,19 @@ passes.py calls them in order. Here they are bound into PyTorch's autograd. `tex
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SplatError
-from .. import DILATION_PX2, Gaussians, Moments, Rendering
+from ....gaussians.rules import DEFAULT_RULES, PictureRules
 from ..blend_space import DISPLAY, decode_srgb, is_linear, over
+from ..protocol import Gaussians, Moments, Rendering
 from .adam import adam_step
 from .kernel_cache import kernels
-from .kernels.layout import RECORD, SUM_BLUE, SUM_RED
-from .passes import InvalidParameters, Parameters, View, Workshop, blend_back, draw, flat, project_back
+from .kernels.layout import COMPILED_RULES
+from .passes import ForwardPass, InvalidParameters, Parameters, Workshop, blend_back, draw, flat, project_back
 from .photometric import photometric_loss
 from .threads import Crew
 
@@ -34,18 +33,20 @@ class CpuRasterizer:
     def __init__(
         self,
         threads: int | None = None,
-        eps2d: float = DILATION_PX2,
+        rules: PictureRules = DEFAULT_RULES,
         antialiased: bool = False,
         blend_space: str = DISPLAY,
     ):
-        """`threads` None: all cores. `eps2d`: px² added to the diagonal of 2D covariances; 0 is Blender's own look.
+        """`threads` None: all cores. `antialiased` lowers opacities by what the dilation adds (Yu et al. 2024,
+        Mip-Splatting). `blend_space`: see blend_space.py.
 
-        `antialiased` lowers opacities by what that dilation adds (Yu et al. 2024, Mip-Splatting). `blend_space`: see
-        blend_space.py.
+        Raises ValueError for rules other than those that the kernels are compiled for.
         """
+        rules.require_default(*COMPILED_RULES)
         self.crew = Crew(threads)
         self.blend_space = blend_space
-        self._options = float(eps2d), bool(antialiased), is_linear(blend_space)
+        self.rules = rules
+        self._options = rules, bool(antialiased), is_linear(blend_space)
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """See `Rasterizer.prepare`: kernels are compiled in seconds, once for each version of them."""
@@ -112,58 +113,34 @@ class CpuRasterizer:
         """See `Rasterizer.adam_step`."""
         adam_step(parameters, gradients, moments, rates, step, crew=self.crew)
 
-    def sums_over_pixels(self, gaussians: Gaussians, camera: Camera, maps: Tensor) -> Tensor:
-        """Σ_j m_j w_ij for each gaussian i: what each gathers of up to three maps m of the image.
-
-        `maps` is (H, W, M), M = 1 … 3; the result (N, M). m = 1 gives the contribution, m = |error| the blame, m = the
-        true surface's depth Σ w z. Since ∂γ_j/∂c_i = w_ij, this is a backward pass with the maps for ∂L/∂γ.
-        """
-        shop = replace(self.workshop, in_linear_light=False)  # weights are the same, and colours do not matter
-        view = _drawn(shop, Parameters.of(gaussians, None, 1), camera, torch.zeros(3))[0]
-        d_image = torch.zeros(camera.height, camera.width, 3)
-        d_image[..., : maps.shape[2]] = maps.detach()
-        rows = blend_back(shop, view, d_image, None, None)[0].view(self.crew.size, -1, RECORD)
-        sums = rows[:, : len(gaussians.means), SUM_RED : SUM_BLUE + 1].sum(dim=0)
-        # Rows of gaussians that no tile holds stay 0.
-        return sums[:, : maps.shape[2]].clone()
-
-    def depth_gaps(self, gaussians: Gaussians, camera: Camera, surface_depth: Tensor) -> Tensor:
-        """How far each gaussian is in front of the true surface it is seen against: (N,), capture units.
-
-        `surface_depth` (H, W) is along +z. The mean over the pixels that see the gaussian, by weight; 0 where none do.
-        """
-        maps = torch.stack([surface_depth, torch.ones_like(surface_depth)], dim=2)
-        behind, seen = self.sums_over_pixels(gaussians, camera, maps).unbind(1)
-        row = torch.from_numpy(np.asarray(camera.camera_from_world, dtype=np.float64)[2])
-        own = gaussians.means.detach().double() @ row[:3] + row[3]
-        return torch.where(seen > 0, behind / torch.where(seen > 0, seen, 1.0) - own.float(), 0.0)
-
 
 class _Render(torch.autograd.Function):
     @staticmethod
     def forward(context, means, log_scales, quaternions, logits, sh, background, offsets, shop, camera, harmonic_count):
         gaussians = Gaussians(means, log_scales, quaternions, logits, sh)
-        view, image, radii = _drawn(shop, Parameters.of(gaussians, offsets, harmonic_count), camera, flat(background))
+        drawn, image, radii = _drawn(shop, Parameters.of(gaussians, offsets, harmonic_count), camera, flat(background))
         # Saved tensors are freed after the backward pass, and autograd notices if one was changed before.
-        context.save_for_backward(*gaussians, *view.tensors)
-        context.view = view.without_tensors
+        context.save_for_backward(*gaussians, *drawn.tensors)
+        context.drawn = drawn.without_tensors
         context.shop = shop
         context.mark_non_differentiable(radii)
         context.set_materialize_grads(False)
-        return image, view.alpha, view.depth, radii
+        return image, drawn.alpha, drawn.depth, radii
 
     @staticmethod
     def backward(context, d_image, d_alpha, d_depth, _):
-        view = context.view.with_tensors(context.saved_tensors[5:])
-        d_image = torch.zeros(view.height * view.width * 3) if d_image is None else flat(d_image)
-        rows, d_background = blend_back(context.shop, view, d_image, d_alpha, d_depth)
-        d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh = project_back(context.shop, view, rows)
+        drawn = context.drawn.with_tensors(context.saved_tensors[5:])
+        d_image = torch.zeros(drawn.height * drawn.width * 3) if d_image is None else flat(d_image)
+        rows, d_background = blend_back(context.shop, drawn, d_image, d_alpha, d_depth)
+        d_means, d_log_scales, d_quaternions, d_logits, d_offsets, d_sh = project_back(context.shop, drawn, rows)
         if not context.needs_input_grad[6]:
             d_offsets = None
         return d_means, d_log_scales, d_quaternions, d_logits, d_sh, d_background, d_offsets, None, None, None
 
 
-def _drawn(shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor) -> tuple[View, Tensor, Tensor]:
+def _drawn(
+    shop: Workshop, parameters: Parameters, camera: Camera, background: Tensor
+) -> tuple[ForwardPass, Tensor, Tensor]:
     """`draw`, with the user's words for what cannot be drawn."""
     if not all(map(math.isfinite, background.tolist())):
         raise SplatError("The background color is not a finite number.", "Choose another background color.")

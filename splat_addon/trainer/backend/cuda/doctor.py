@@ -3,7 +3,7 @@
 gsplat 1.5.3 is pure Python as installed and compiles its CUDA sources at the first call, which takes minutes and needs
 the CUDA toolkit; what fails on the way fails with misleading messages. So everything is looked for before.
 
-`python -m splat_addon.trainer.backend.cuda.doctor [--build]` prints it, and builds the kernels ahead.
+`python -m splat_addon.trainer.backend.cuda [--build]` prints it, and builds the kernels ahead.
 """
 
 import importlib.metadata
@@ -122,24 +122,3 @@ def _kernels() -> Finding:
         return Finding("CUDA kernels", "not built", False, remedy)
     built = [*folder.glob(f"{EXTENSION_NAME}*.so"), *folder.glob(f"{EXTENSION_NAME}*.pyd")]
     return Finding("CUDA kernels", str(built[0]) if built else "not built", bool(built), remedy)
-
-
-def main(arguments: list[str]) -> int:
-    """Print the findings; with `--build`, build the kernels. 1 when they should be built and cannot."""
-    for finding in examine():
-        print(f"{'ok     ' if finding.is_fine else 'MISSING'} {finding.name}: {finding.found}")
-        if not finding.is_fine:
-            print(f"        {finding.remedy}")
-    if not is_cuda_ready():
-        print("Training uses the CPU.")
-        return 1 if "--build" in arguments else 0
-    if "--build" in arguments:
-        from .rasterizer import CudaRasterizer
-
-        CudaRasterizer().prepare(print)
-        print("The CUDA kernels are built.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SetupError, SplatError
-from .. import DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
+from ....gaussians.rules import DEFAULT_RULES, PictureRules
 from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
 from ..plain import PlainSteps
+from ..protocol import Gaussians, Rendering
 from .doctor import EXTENSION_NAME, _kernels
 
 
@@ -25,13 +26,14 @@ class CudaRasterizer(PlainSteps):
 
     name = "cuda"
 
-    def __init__(self, eps2d: float = DILATION_PX2, antialiased: bool = False, blend_space: str = DISPLAY):
-        """`eps2d`: px^2 added to the diagonal of 2D covariances. `antialiased`: Yu et al. 2024, Mip-Splatting.
+    def __init__(self, rules: PictureRules = DEFAULT_RULES, antialiased: bool = False, blend_space: str = DISPLAY):
+        """`antialiased`: Yu et al. 2024, Mip-Splatting. `blend_space`: see blend_space.py.
 
-        `blend_space`: see blend_space.py.
+        Raises ValueError for rules other than those that gsplat is compiled for.
         """
+        rules.require_default("alpha_cap", "alpha_cutoff", "image_margin", "transmittance_stop")
         self.device = torch.device("cuda")
-        self.eps2d = eps2d
+        self.rules = rules
         self.rasterize_mode = "antialiased" if antialiased else "classic"
         self.blend_space = blend_space
         self._in_linear_light = is_linear(blend_space)
@@ -84,8 +86,8 @@ class CudaRasterizer(PlainSteps):
             intrinsics[None],
             camera.width,
             camera.height,
-            near_plane=NEAR_PLANE,
-            eps2d=self.eps2d,
+            near_plane=self.rules.near_plane,
+            eps2d=self.rules.dilation_px2,
             sh_degree=degree,
             packed=False,
             render_mode="RGB+ED",

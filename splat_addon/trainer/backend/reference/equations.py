@@ -8,15 +8,15 @@ The labels (B.1.1 … B.5, Eq. 3 … 7) are those of the document "The Backward 
 `d_y_d_x` is the Jacobian ∂y/∂x, shape (N, size of y, size of x): one matrix for each gaussian. Matrices are
 flattened row by row; symmetric ones are their upper triangle: Σ is (xx, xy, xz, yy, yz, zz), Σ' is (a, b, c).
 Camera parameters are `camera_from_world` (3, 4) flattened to 12, and the intrinsics (fx, fy, cx, cy).
-All constants and frames are those of this package: OpenCV axes, pixel centres at +0.5, quaternions (w, x, y, z).
+Frames are those of this package: OpenCV axes, pixel centres at +0.5, quaternions (w, x, y, z).
 """
 
 import numpy as np
 
 from ....capture.camera import Camera
 from ....gaussians.harmonics import harmonics
+from ....gaussians.rules import PictureRules
 from ....gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT, decode_srgb, encode_srgb
-from .. import ALPHA_CAP, ALPHA_CUTOFF, FRUSTUM_MARGIN, TRANSMITTANCE_STOP
 
 ANTIALIAS_FLOOR = 0.000025  # the smallest ratio of determinants in antialiased mode: opacity falls to 1/200 at most
 
@@ -155,24 +155,25 @@ def d_covariance_3d_d_spread(spreads: np.ndarray) -> np.ndarray:
 # --- 3. 2D covariance: Σ' = M Σ Mᵀ, M = J(t) R_cw ----------------------------------------------------------------
 
 
-def clamp_to_frustum(points: np.ndarray, camera: Camera) -> np.ndarray:
+def clamp_to_frustum(points: np.ndarray, camera: Camera, rules: PictureRules) -> np.ndarray:
     """t = (z clamp(x/z), z clamp(y/z), z), where J is evaluated: (N, 3).
 
-    Far off screen the linear J exaggerates without bound, so x/z is held within ±1.3 tan(fov/2), tan(fov_x/2) being
-    width/(2 fx); y/z likewise. The limits are symmetric, as in the original 3DGS, wherever the principal point is.
+    Far off screen the linear J exaggerates without bound, so x/z is held where u = fx x/z + cx is between -m W and
+    (1 + m) W; y/z likewise. With the margin m of 0.15 and a centred principal point that is ±1.3 tan(fov/2), the limit
+    of the original 3DGS; like gsplat's it follows the image where the principal point is elsewhere.
     """
-    limits = _frustum_limits(camera)
-    x, y, z = points.T
-    return np.stack([z * np.clip(x / z, -limits[0], limits[0]), z * np.clip(y / z, -limits[1], limits[1]), z], axis=1)
+    least, largest = _slope_limits(camera, rules)
+    z = points[:, 2:]
+    return np.concatenate([z * np.clip(points[:, :2] / z, least, largest), z], axis=1)
 
 
-def d_clamped_d_point(points: np.ndarray, camera: Camera) -> np.ndarray:
+def d_clamped_d_point(points: np.ndarray, camera: Camera, rules: PictureRules) -> np.ndarray:
     """Added: ∂t/∂p_c: (N, 3, 3). Where x/z is clamped, ∂t_x/∂x = 0 and ∂t_x/∂z = t_x/z.
 
     Together with ∂M/∂t this leaves the z-term fx t_x/z³ of the clamped J.
     """
-    tx, ty, z = clamp_to_frustum(points, camera).T
-    x_clamped, y_clamped = _clamped(points, camera)
+    tx, ty, z = clamp_to_frustum(points, camera, rules).T
+    x_clamped, y_clamped = _clamped(points, camera, rules)
     zero, one = np.zeros_like(z), np.ones_like(z)
     return _matrix(
         [~x_clamped, zero, x_clamped * tx / z],
@@ -181,14 +182,14 @@ def d_clamped_d_point(points: np.ndarray, camera: Camera) -> np.ndarray:
     )
 
 
-def d_clamped_d_intrinsics(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Added: ∂t/∂(fx, fy, cx, cy): (N, 3, 4); the limit itself shrinks with the focal length."""
-    tx, ty, z = clamp_to_frustum(points, camera).T
-    x_clamped, y_clamped = _clamped(points, camera)
+def d_clamped_d_intrinsics(points: np.ndarray, camera: Camera, rules: PictureRules) -> np.ndarray:
+    """Added: ∂t/∂(fx, fy, cx, cy): (N, 3, 4). A limit (U - cx)/fx itself shrinks with fx and moves against cx."""
+    tx, ty, z = clamp_to_frustum(points, camera, rules).T
+    x_clamped, y_clamped = _clamped(points, camera, rules)
     zero = np.zeros_like(z)
     return _matrix(
-        [x_clamped * -tx / camera.fx, zero, zero, zero],
-        [zero, y_clamped * -ty / camera.fy, zero, zero],
+        [x_clamped * -tx / camera.fx, zero, x_clamped * -z / camera.fx, zero],
+        [zero, y_clamped * -ty / camera.fy, zero, y_clamped * -z / camera.fy],
         [zero, zero, zero, zero],
     )
 
@@ -429,25 +430,25 @@ def d_falloff_d_conic(conic: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return -falloffs(conic, offsets)[..., None] * np.stack([0.5 * d0 * d0, d0 * d1, 0.5 * d1 * d1], axis=-1)
 
 
-def pixel_alphas(opacity: np.ndarray, falloff: np.ndarray) -> np.ndarray:
+def pixel_alphas(opacity: np.ndarray, falloff: np.ndarray, rules: PictureRules) -> np.ndarray:
     """α' = min(0.999, α g), and 0 where that is below 1/255 or where the pixel is finished: (N, P).
 
     Finished, exactly: with T the transmittance before a gaussian, a gaussian that would take it to T (1 - α') < 1e-4
     is not added, nor is any behind it. There is no cut at three sigma: 1/255 alone decides what a gaussian touches.
     """
-    alphas = np.minimum(opacity[:, None] * falloff, ALPHA_CAP)
-    alphas = np.where(alphas < ALPHA_CUTOFF, 0.0, alphas)
-    return np.where(np.cumprod(1.0 - alphas, axis=0) < TRANSMITTANCE_STOP, 0.0, alphas)
+    alphas = np.minimum(opacity[:, None] * falloff, rules.alpha_cap)
+    alphas = np.where(alphas < rules.alpha_cutoff, 0.0, alphas)
+    return np.where(np.cumprod(1.0 - alphas, axis=0) < rules.transmittance_stop, 0.0, alphas)
 
 
-def d_alpha_d_opacity(alphas: np.ndarray, falloff: np.ndarray) -> np.ndarray:
+def d_alpha_d_opacity(alphas: np.ndarray, falloff: np.ndarray, rules: PictureRules) -> np.ndarray:
     """B.5.1a: ∂α'/∂α = g: (N, P). Added: 0 where the cap, the cutoff or the stop decides."""
-    return _is_free(alphas) * falloff
+    return _is_free(alphas, rules) * falloff
 
 
-def d_alpha_d_falloff(alphas: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+def d_alpha_d_falloff(alphas: np.ndarray, opacity: np.ndarray, rules: PictureRules) -> np.ndarray:
     """The α of B.5.2b and B.5.2c: ∂α'/∂g = α: (N, P). Added: 0 where the cap, the cutoff or the stop decides."""
-    return _is_free(alphas) * opacity[:, None]
+    return _is_free(alphas, rules) * opacity[:, None]
 
 
 def transmittances(alphas: np.ndarray) -> np.ndarray:
@@ -532,13 +533,19 @@ def _d_normalized(vectors: np.ndarray) -> np.ndarray:
     return (np.eye(vectors.shape[1]) - units * units.transpose(0, 2, 1)) / lengths
 
 
-def _frustum_limits(camera: Camera) -> tuple[float, float]:
-    return FRUSTUM_MARGIN * camera.width / (2 * camera.fx), FRUSTUM_MARGIN * camera.height / (2 * camera.fy)
+def _slope_limits(camera: Camera, rules: PictureRules) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest (x/z, y/z): two of (2,)."""
+    size = np.array([camera.width, camera.height], dtype=np.float64)
+    focal, center = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
+    beyond = rules.image_margin * size
+    return (-beyond - center) / focal, (size + beyond - center) / focal
 
 
-def _clamped(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    limit_x, limit_y = _frustum_limits(camera)
-    return np.abs(points[:, 0] / points[:, 2]) > limit_x, np.abs(points[:, 1] / points[:, 2]) > limit_y
+def _clamped(points: np.ndarray, camera: Camera, rules: PictureRules) -> tuple[np.ndarray, np.ndarray]:
+    least, largest = _slope_limits(camera, rules)
+    slopes = points[:, :2] / points[:, 2:]
+    x_clamped, y_clamped = ((slopes < least) | (slopes > largest)).T
+    return x_clamped, y_clamped
 
 
 def _determinant_ratios(covariances: np.ndarray, dilation_px2: float) -> np.ndarray:
@@ -551,6 +558,6 @@ def _unclamped_colors(sh: np.ndarray, directions: np.ndarray, degree: int) -> np
     return np.einsum("nk,nkc->nc", harmonics(directions, degree), sh[:, : (degree + 1) ** 2]) + 0.5
 
 
-def _is_free(alphas: np.ndarray) -> np.ndarray:
+def _is_free(alphas: np.ndarray, rules: PictureRules) -> np.ndarray:
     """Whether α' follows α g, rather than a cap, the cutoff or the stop."""
-    return (alphas > 0) & (alphas < ALPHA_CAP)
+    return (alphas > 0) & (alphas < rules.alpha_cap)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ....capture.camera import Camera
-from .. import ALPHA_CUTOFF, DILATION_PX2, NEAR_PLANE, Gaussians, Rendering
+from ....gaussians.rules import DEFAULT_RULES, PictureRules
 from ..blend_space import DISPLAY, is_linear
+from ..protocol import Gaussians, Rendering
 from . import equations as eq
 
 _PAIRS_PER_BLOCK = 300_000  # gaussians times pixels worked on at once, which bounds the memory
@@ -76,7 +77,7 @@ def project(
     *,
     sh_degree: int,
     screen_offsets_px: np.ndarray | None = None,
-    dilation_px2: float = DILATION_PX2,
+    rules: PictureRules = DEFAULT_RULES,
     antialiased: bool = False,
     blend_space: str = DISPLAY,
 ) -> Projection:
@@ -88,17 +89,17 @@ def project(
     means, log_scales, quaternions, logits, sh = (np.asarray(values, dtype=np.float64) for values in gaussians)
     depths = eq.points_in_camera(means, camera)[:, 2]
     index = np.argsort(depths, kind="stable")
-    index = index[depths[index] >= NEAR_PLANE]
+    index = index[depths[index] >= rules.near_plane]
 
     means = means[index]
     points = eq.points_in_camera(means, camera)
-    clamped = eq.clamp_to_frustum(points, camera)
+    clamped = eq.clamp_to_frustum(points, camera, rules)
     maps = eq.screen_maps(clamped, camera)
     scales, units = np.exp(log_scales[index]), eq.unit_quaternions(quaternions[index])
     spreads = eq.spread(units, scales)
     covariances_3d = eq.covariances_3d(spreads)
     covariances_2d = eq.covariances_2d(covariances_3d, maps)
-    dilated = eq.dilate(covariances_2d, dilation_px2)
+    dilated = eq.dilate(covariances_2d, rules.dilation_px2)
     has_area = dilated[:, 0] * dilated[:, 2] - dilated[:, 1] ** 2 > 0
     means_px = eq.project(points, camera)
     if screen_offsets_px is not None:
@@ -107,7 +108,7 @@ def project(
     colors = eq.colors(sh[index], directions, sh_degree)
     with np.errstate(divide="ignore", invalid="ignore"):  # those without area are dropped in the last line
         conics = eq.conics(dilated)
-        antialiasing = eq.antialiasing_factors(covariances_2d, dilation_px2) if antialiased else np.ones(len(index))
+        factors = eq.antialiasing_factors(covariances_2d, rules.dilation_px2) if antialiased else np.ones(len(index))
     seen = Projection(
         places=index,
         means=means,
@@ -125,8 +126,8 @@ def project(
         directions=directions,
         colors=colors,
         blended=eq.linear_colors(colors) if is_linear(blend_space) else colors,
-        antialiasing=antialiasing,
-        opacities=eq.opacities(logits[index]) * antialiasing,
+        antialiasing=factors,
+        opacities=eq.opacities(logits[index]) * factors,
     )
     return Projection(*(values[has_area] for values in seen))
 
@@ -138,28 +139,27 @@ def render(
     *,
     sh_degree: int,
     screen_offsets_px: np.ndarray | None = None,
-    dilation_px2: float = DILATION_PX2,
+    rules: PictureRules = DEFAULT_RULES,
     antialiased: bool = False,
     blend_space: str = DISPLAY,
 ) -> Rendering:
     """Render one view, as `Rasterizer.render` does.
 
-    `dilation_px2` is added to the diagonal of every 2D covariance (gsplat's eps2d). `antialiased` makes up for it:
-    opacities fall as gaussians are dilated. `blend_space`: see blend_space.py.
+    `antialiased` makes up for the dilation: opacities fall as gaussians are dilated. `blend_space`: see blend_space.py.
     """
     seen = project(
         gaussians,
         camera,
         sh_degree=sh_degree,
         screen_offsets_px=screen_offsets_px,
-        dilation_px2=dilation_px2,
+        rules=rules,
         antialiased=antialiased,
         blend_space=blend_space,
     )
     composited = np.zeros((camera.height * camera.width, 5))
     behind = _behind(background, blend_space)
     for pixels, offsets in _blocks(seen, camera):
-        alphas = eq.pixel_alphas(seen.opacities, eq.falloffs(seen.conics, offsets))
+        alphas = eq.pixel_alphas(seen.opacities, eq.falloffs(seen.conics, offsets), rules)
         composited[pixels] = eq.composite(alphas, seen.features, behind)
     if is_linear(blend_space):
         composited[:, :3] = eq.encoded_pixels(composited[:, :3])
@@ -168,7 +168,7 @@ def render(
         image=image,
         alpha=alpha[..., 0],
         depth=eq.expected_depth(depth_sum[..., 0], alpha[..., 0]),
-        radii_px=_radii_px(seen, camera, len(gaussians.means)),
+        radii_px=_radii_px(seen, camera, len(gaussians.means), rules),
     )
 
 
@@ -182,7 +182,7 @@ def render_backward(
     *,
     sh_degree: int,
     screen_offsets_px: np.ndarray | None = None,
-    dilation_px2: float = DILATION_PX2,
+    rules: PictureRules = DEFAULT_RULES,
     antialiased: bool = False,
     blend_space: str = DISPLAY,
 ) -> Gradients:
@@ -195,12 +195,12 @@ def render_backward(
         camera,
         sh_degree=sh_degree,
         screen_offsets_px=screen_offsets_px,
-        dilation_px2=dilation_px2,
+        rules=rules,
         antialiased=antialiased,
         blend_space=blend_space,
     )
     d_features, d_means_px, d_conics, d_opacities, d_background = _pixels_backward(
-        seen, camera, background, d_image, d_alpha, d_depth, blend_space
+        seen, camera, background, d_image, d_alpha, d_depth, rules, blend_space
     )
     d_colors, d_depths = d_features[:, :3], d_features[:, 3]
     if is_linear(blend_space):
@@ -211,7 +211,7 @@ def render_backward(
     logits = np.asarray(gaussians.logit_opacities, dtype=np.float64)[seen.places]
     if antialiased:
         d_factors = (d_opacities * eq.opacities(logits))[:, None]
-        by_covariance = eq.d_antialiasing_d_covariance(seen.covariances_2d, dilation_px2)
+        by_covariance = eq.d_antialiasing_d_covariance(seen.covariances_2d, rules.dilation_px2)
         d_covariances_2d = d_covariances_2d + eq.chain(d_factors, by_covariance)
     d_logits = d_opacities * seen.antialiasing * eq.d_opacity_d_logit(logits)
 
@@ -233,7 +233,7 @@ def render_backward(
     d_clamped = eq.chain(d_maps, eq.d_map_d_clamped(seen.clamped, camera))
     d_points = eq.chain(d_means_px, eq.d_pixel_d_point(seen.points, camera))
     d_points[:, 2] += d_depths
-    d_points += eq.chain(d_clamped, eq.d_clamped_d_point(seen.points, camera))
+    d_points += eq.chain(d_clamped, eq.d_clamped_d_point(seen.points, camera, rules))
     d_directions = eq.chain(d_colors, eq.d_color_d_direction(sh[seen.places], seen.directions, sh_degree))
     d_views = eq.chain(d_directions, eq.d_direction_d_mean(seen.means, eq.camera_centre(camera)))
     d_means = eq.chain(d_points, eq.d_point_d_mean(seen.means, camera)) + d_views
@@ -244,7 +244,7 @@ def render_backward(
     d_camera += eq.chain(-d_views.sum(axis=0, keepdims=True), eq.d_centre_d_camera(camera))[0]
     d_intrinsics = eq.chain(d_means_px, eq.d_pixel_d_intrinsics(seen.points)).sum(axis=0)
     d_intrinsics += eq.chain(d_maps, eq.d_map_d_intrinsics(seen.clamped, camera)).sum(axis=0)
-    d_intrinsics += eq.chain(d_clamped, eq.d_clamped_d_intrinsics(seen.points, camera)).sum(axis=0)
+    d_intrinsics += eq.chain(d_clamped, eq.d_clamped_d_intrinsics(seen.points, camera, rules)).sum(axis=0)
 
     count = len(gaussians.means)
     return Gradients(
@@ -266,7 +266,7 @@ def sum_over_pixels(
     pixel_map: np.ndarray,
     *,
     screen_offsets_px: np.ndarray | None = None,
-    dilation_px2: float = DILATION_PX2,
+    rules: PictureRules = DEFAULT_RULES,
     antialiased: bool = False,
 ) -> np.ndarray:
     """Σ_j m_j w_ij for each gaussian: a map m (H, W) gathered by the weights with which pixels see gaussians: (N,).
@@ -280,12 +280,12 @@ def sum_over_pixels(
         camera,
         sh_degree=0,
         screen_offsets_px=screen_offsets_px,
-        dilation_px2=dilation_px2,
+        rules=rules,
         antialiased=antialiased,
     )
     sums = np.zeros(len(seen.places))
     for pixels, offsets in _blocks(seen, camera):
-        alphas = eq.pixel_alphas(seen.opacities, eq.falloffs(seen.conics, offsets))
+        alphas = eq.pixel_alphas(seen.opacities, eq.falloffs(seen.conics, offsets), rules)
         sums += eq.d_composite_d_feature(alphas) @ np.asarray(pixel_map, dtype=np.float64).reshape(-1)[pixels]
     return _scattered(sums, seen, len(gaussians.means))
 
@@ -297,6 +297,7 @@ def _pixels_backward(
     d_image: np.ndarray,
     d_alpha: np.ndarray | None,
     d_depth: np.ndarray | None,
+    rules: PictureRules,
     blend_space: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """B.5, summed over pixels: ∂L/∂ features (M, 5), u (M, 2), ω (M, 3), α (M,), background (3,)."""
@@ -312,7 +313,7 @@ def _pixels_backward(
     d_background = np.zeros(3)
     for pixels, offsets in _blocks(seen, camera):
         falloff = eq.falloffs(seen.conics, offsets)
-        alphas = eq.pixel_alphas(seen.opacities, falloff)
+        alphas = eq.pixel_alphas(seen.opacities, falloff, rules)
         composited = eq.composite(alphas, seen.features, behind)
         by_depth_sum, by_alpha = eq.d_expected_depth(composited[:, 3], composited[:, 4])
         d_blended = d_image[pixels]
@@ -324,8 +325,8 @@ def _pixels_backward(
         d_features += eq.d_composite_d_feature(alphas) @ d_composited
         d_background += eq.d_composite_d_background(alphas) @ d_blended
         d_alphas = np.einsum("npf,pf->np", eq.d_composite_d_alpha(alphas, seen.features, behind), d_composited)
-        d_opacities += np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff), axis=1)
-        d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, seen.opacities)
+        d_opacities += np.sum(d_alphas * eq.d_alpha_d_opacity(alphas, falloff, rules), axis=1)
+        d_falloff = d_alphas * eq.d_alpha_d_falloff(alphas, seen.opacities, rules)
         d_means_px += np.einsum("np,npx->nx", d_falloff, eq.d_falloff_d_pixel(seen.conics, offsets))
         d_conics += np.einsum("np,npw->nw", d_falloff, eq.d_falloff_d_conic(seen.conics, offsets))
     if is_linear(blend_space):
@@ -349,18 +350,18 @@ def _blocks(seen: Projection, camera: Camera) -> Iterator[tuple[slice, np.ndarra
         yield pixels, seen.means_px[:, None, :] - centres[pixels]
 
 
-def _radii_px(seen: Projection, camera: Camera, count: int) -> np.ndarray:
+def _radii_px(seen: Projection, camera: Camera, count: int, rules: PictureRules) -> np.ndarray:
     """Three sigma of the longer screen axis, rounded up: (N,); 0 for what is not drawn.
 
     Drawn: the smallest upright box around the ellipse where α g ≥ 1/255 holds the centre of a pixel of the image.
     """
     a, b, c = seen.dilated.T
     radii = np.ceil(3 * np.sqrt(0.5 * (a + c) + np.sqrt(0.25 * (a - c) ** 2 + b * b)))
-    reach = 2 * np.log(np.maximum(seen.opacities / ALPHA_CUTOFF, 1.0))
+    reach = 2 * np.log(np.maximum(seen.opacities / rules.alpha_cutoff, 1.0))
     half = np.sqrt(reach[:, None] * np.column_stack([a, c]))
     first = np.maximum(np.ceil(seen.means_px - half - 0.5), 0)
     last = np.minimum(np.floor(seen.means_px + half - 0.5), np.array([camera.width, camera.height]) - 1)
-    is_drawn = (seen.opacities >= ALPHA_CUTOFF) & np.all(first <= last, axis=1)
+    is_drawn = (seen.opacities >= rules.alpha_cutoff) & np.all(first <= last, axis=1)
     return _scattered(np.where(is_drawn, radii, 0.0), seen, count)
 
 

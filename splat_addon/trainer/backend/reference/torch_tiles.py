@@ -10,19 +10,11 @@ import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
-from .. import (
-    ALPHA_CAP,
-    ALPHA_CUTOFF,
-    DILATION_PX2,
-    FRUSTUM_MARGIN,
-    NEAR_PLANE,
-    TRANSMITTANCE_STOP,
-    Gaussians,
-    Rendering,
-    quaternion_matrices,
-)
+from ....gaussians.rules import DEFAULT_RULES, PictureRules
 from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
 from ..plain import PlainSteps
+from ..protocol import Gaussians, Rendering
+from ..quaternions import quaternion_matrices
 
 TILE_PX = 16
 BATCH_ELEMENTS = 3_000_000  # gaussian-pixel pairs blended at once: bounds the memory of autograd's records
@@ -44,10 +36,10 @@ class TorchTilesRasterizer(PlainSteps):
     """The `Rasterizer` protocol in plain PyTorch: a second witness for the compiled backends, and what they are
     measured against."""
 
-    def __init__(self, device: torch.device, dilation_px2: float = DILATION_PX2, blend_space: str = DISPLAY):
+    def __init__(self, device: torch.device, rules: PictureRules = DEFAULT_RULES, blend_space: str = DISPLAY):
         self.name = f"torch-{device.type}"
         self.device = device
-        self.dilation_px2 = dilation_px2
+        self.rules = rules
         self.blend_space = blend_space
         self._in_linear_light = is_linear(blend_space)
 
@@ -61,14 +53,14 @@ class TorchTilesRasterizer(PlainSteps):
         screen_offsets_px: Tensor | None = None,
     ) -> Rendering:
         """See `Rasterizer.render`."""
-        projected, radii_px = project(gaussians, camera, sh_degree, screen_offsets_px, self.dilation_px2)
+        projected, radii_px = project(gaussians, camera, sh_degree, screen_offsets_px, self.rules)
         if self._in_linear_light:
             projected = projected._replace(colors=decode_srgb(projected.colors))
             background = decode_srgb(background)
         tiles_across = -(-camera.width // TILE_PX)
         tiles_down = -(-camera.height // TILE_PX)
         tile_of_entry, entries = list_tiles(projected, tiles_across, tiles_down)
-        channels = blend_tiles(projected, tile_of_entry, entries, tiles_across, tiles_across * tiles_down)
+        channels = blend_tiles(projected, tile_of_entry, entries, tiles_across, tiles_across * tiles_down, self.rules)
         canvas = channels.view(tiles_down, tiles_across, TILE_PX, TILE_PX, 5).permute(0, 2, 1, 3, 4)
         canvas = canvas.reshape(tiles_down * TILE_PX, tiles_across * TILE_PX, 5)[: camera.height, : camera.width]
         alpha = canvas[..., 3]
@@ -80,21 +72,20 @@ class TorchTilesRasterizer(PlainSteps):
 
 
 def project(
-    gaussians: Gaussians, camera: Camera, sh_degree: int, screen_offsets_px: Tensor | None, dilation_px2: float
+    gaussians: Gaussians, camera: Camera, sh_degree: int, screen_offsets_px: Tensor | None, rules: PictureRules
 ) -> tuple[Projected, Tensor]:
     """Steps 1 to 4 of the forward process, nearest first; and the radii (N,) of all given gaussians in pixels."""
     like = gaussians.means
     camera_from_world = torch.as_tensor(camera.camera_from_world, dtype=like.dtype, device=like.device)
     rotation, translation = camera_from_world[:3, :3], camera_from_world[:3, 3]
     all_points = gaussians.means @ rotation.T + translation
-    in_front = torch.nonzero(all_points[:, 2].detach() > NEAR_PLANE)[:, 0]
+    in_front = torch.nonzero(all_points[:, 2].detach() > rules.near_plane)[:, 0]
     points = all_points[in_front]
     x, y, z = points.unbind(1)
 
     covariances_3d = covariance_from_quaternion(gaussians.quaternions[in_front], gaussians.log_scales[in_front])
-    limit_x = FRUSTUM_MARGIN * camera.width / (2 * camera.fx)
-    limit_y = FRUSTUM_MARGIN * camera.height / (2 * camera.fy)
-    slope_x, slope_y = (x / z).clamp(-limit_x, limit_x), (y / z).clamp(-limit_y, limit_y)
+    slope_x = (x / z).clamp(*rules.slope_limits(camera.width, camera.fx, camera.cx))
+    slope_y = (y / z).clamp(*rules.slope_limits(camera.height, camera.fy, camera.cy))
     zero = torch.zeros_like(z)
     jacobian = torch.stack(
         [
@@ -105,9 +96,9 @@ def project(
     )
     screen_from_world = jacobian @ rotation
     covariances_2d = screen_from_world @ covariances_3d @ screen_from_world.transpose(1, 2)
-    a = covariances_2d[:, 0, 0] + dilation_px2
+    a = covariances_2d[:, 0, 0] + rules.dilation_px2
     b = covariances_2d[:, 0, 1]
-    c = covariances_2d[:, 1, 1] + dilation_px2
+    c = covariances_2d[:, 1, 1] + rules.dilation_px2
     determinant = (a * c - b * b).clamp_min(1e-12)
     conics = torch.stack([c, -b, a], dim=1) / determinant[:, None]
 
@@ -121,10 +112,11 @@ def project(
 
     with torch.no_grad():
         # alpha = opacity exp(-r^2 / 2) reaches the cut-off at r = sqrt(2 ln(opacity / cut-off)) sigma
-        reach = torch.sqrt(2 * torch.log((opacities / ALPHA_CUTOFF).clamp_min(1.0)))
+        reach = torch.sqrt(2 * torch.log((opacities / rules.alpha_cutoff).clamp_min(1.0)))
         extents_px = reach[:, None] * torch.sqrt(torch.stack([a, c], dim=1))
         size = torch.tensor([camera.width, camera.height], dtype=like.dtype, device=like.device)
-        touches = ((means_px + extents_px > 0) & (means_px - extents_px < size)).all(dim=1) & (opacities > ALPHA_CUTOFF)
+        touches = ((means_px + extents_px > 0) & (means_px - extents_px < size)).all(dim=1)
+        touches &= opacities > rules.alpha_cutoff
         kept = torch.nonzero(touches)[:, 0]
         kept = kept[torch.argsort(z[kept], stable=True)]
         longer_variance = (a + c) / 2 + torch.sqrt(((a - c) / 2) ** 2 + b * b)
@@ -189,7 +181,12 @@ def list_tiles(projected: Projected, tiles_across: int, tiles_down: int) -> tupl
 
 
 def blend_tiles(
-    projected: Projected, tile_of_entry: Tensor, entries: Tensor, tiles_across: int, tile_count: int
+    projected: Projected,
+    tile_of_entry: Tensor,
+    entries: Tensor,
+    tiles_across: int,
+    tile_count: int,
+    rules: PictureRules,
 ) -> Tensor:
     """Blend all tiles: (tile_count, TILE_PX * TILE_PX, 5) premultiplied rgb, alpha, and depth times weight."""
     device = projected.means_px.device
@@ -212,7 +209,7 @@ def blend_tiles(
         positions = (starts[batch, None] + place).clamp_max(len(entries) - 1)
         rows = torch.where(is_entry, entries[positions], len(table) - 1)
         gaussians = table.index_select(0, rows.reshape(-1)).view(*rows.shape, -1)
-        blended.append(blend(gaussians, pixel_centers(batch, tiles_across)))
+        blended.append(blend(gaussians, pixel_centers(batch, tiles_across), rules))
         done += len(batch)
     empty = table.new_zeros(tile_count - occupied, pixels, 5)
     by_tile = torch.empty_like(by_length)
@@ -229,7 +226,7 @@ def pixel_centers(tiles: Tensor, tiles_across: int) -> Tensor:
     return (corners[:, None, :] + within).to(torch.get_default_dtype()) + 0.5
 
 
-def blend(gaussians: Tensor, pixels: Tensor) -> Tensor:
+def blend(gaussians: Tensor, pixels: Tensor, rules: PictureRules) -> Tensor:
     """Step 5, front to back: gaussians (T, L, 10) over pixels (T, P, 2) give (T, P, 5).
 
     A gaussian that would bring the transmittance below the stop is not added, nor any behind it.
@@ -238,11 +235,11 @@ def blend(gaussians: Tensor, pixels: Tensor) -> Tensor:
     across = x - pixels[:, None, :, 0].to(x.dtype)
     down = y - pixels[:, None, :, 1].to(y.dtype)
     power = across * (0.5 * conic_xx * across + conic_xy * down) + (0.5 * conic_yy) * (down * down)
-    alpha = (opacity * torch.exp(-power.clamp_min(0.0))).clamp_max(ALPHA_CAP)
+    alpha = (opacity * torch.exp(-power.clamp_min(0.0))).clamp_max(rules.alpha_cap)
     with torch.no_grad():
-        counts = alpha >= ALPHA_CUTOFF
+        counts = alpha >= rules.alpha_cutoff
         through = torch.cumprod(1 - alpha * counts, dim=1)
-        counts &= through >= TRANSMITTANCE_STOP
+        counts &= through >= rules.transmittance_stop
     alpha = alpha * counts
     through = torch.cumprod(1 - alpha, dim=1)
     before = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], dim=1)

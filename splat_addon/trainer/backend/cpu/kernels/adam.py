@@ -1,9 +1,8 @@
 """Adam, one pass over the memory: Kingma & Ba 2015, algorithm 1, in the order of arithmetic of torch.optim.Adam."""
 
-from ..kernel_cache import FLOAT, FLOATS, INT, kernel
+from .declare import FLOAT, FLOATS, INT, inner, kernel
 from .lanes.simd import load, peek, poke, prefetch, store
 from .lanes.simd_math import first_lane, madd, splat, sqrt
-from .parts import inner
 
 AHEAD = 1024  # elements that are asked for from memory before their turn
 

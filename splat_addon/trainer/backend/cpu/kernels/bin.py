@@ -10,7 +10,7 @@ x = b sqrt(Q/c). So its top within the strip is at that x, moved into the strip;
 
 import numpy as np
 
-from ..kernel_cache import BITS32, FLOATS, INT, INTS, INTS32, kernel
+from .declare import BITS32, FLOATS, INT, INTS, INTS32, kernel
 from .lanes.simd import peek, poke, prefetch, store
 from .lanes.simd_math import lane_numbers, maximum, minimum, splat, sqrt
 from .layout import (

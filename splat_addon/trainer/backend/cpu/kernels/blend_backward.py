@@ -13,8 +13,6 @@ the covered rows of the tile, so that no large terms cancel, and moved to the ga
 
 import numpy as np
 
-from ... import ALPHA_CAP, TRANSMITTANCE_STOP
-from ..kernel_cache import DOUBLES, FLOATS, INT, INTS, kernel
 from .blend import (
     ENTRIES_PER_LOOK,
     TILES_PER_TURN,
@@ -24,10 +22,12 @@ from .blend import (
     open_blocks,
     set_up_rows,
 )
+from .declare import DOUBLES, FLOATS, INT, INTS, inner, kernel
 from .lanes.blocks import BLOCK_ROWS, column_numbers, in_turns, splat_rows
 from .lanes.simd import WIDE, load, load_third, load_wide, peek, poke, prefetch, store
 from .lanes.simd_math import exp2, lane_sum, lane_sums, madd, magnitude, minimum, select, splat, splat_wide
 from .layout import (
+    ALPHA_CAP,
     BACKWARD_ROW,
     BLUE,
     DEPTH,
@@ -42,8 +42,8 @@ from .layout import (
     SUM_DEPTH,
     TILE_HEIGHT,
     TILE_WIDTH,
+    TRANSMITTANCE_STOP,
 )
-from .parts import inner
 from .srgb import encoding_slope
 
 ROWS_AHEAD = 6  # rows of the image lie too far apart for the processor to see them coming

@@ -3,8 +3,8 @@
 Rows of gaussians are turned into lanes here too: row-major (N, columns) in, one vector of eight gaussians a column out.
 """
 
+from .declare import inner
 from .lanes.simd import LANES, load, peek, poke, prefetch, store, store_transposed
-from .parts import inner
 
 C0 = 0.28209479177387814
 C1 = 0.4886025119029199

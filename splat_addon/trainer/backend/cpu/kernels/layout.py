@@ -2,7 +2,12 @@
 
 from math import log2
 
-from ... import ALPHA_CUTOFF
+from .....gaussians.rules import DEFAULT_RULES
+
+# What of the picture's rules is compiled into the kernels. The others are handed over with the camera.
+COMPILED_RULES = "alpha_cap", "alpha_cutoff", "transmittance_stop"
+ALPHA_CAP, TRANSMITTANCE_STOP = DEFAULT_RULES.alpha_cap, DEFAULT_RULES.transmittance_stop
+LOG2_CUTOFF = log2(DEFAULT_RULES.alpha_cutoff)
 
 # Tiles: the 8 pixels of one row of a tile are the lanes of a vector.
 TILE_WIDTH, TILE_HEIGHT = 8, 64
@@ -12,7 +17,6 @@ PIXELS = TILE_WIDTH * TILE_HEIGHT
 # The first six are three doubles: u - ½, v - ½ (the place in pixel indices) and the slope k; see blend.py.
 RECORD = 16
 LOG2_OPACITY, ROOT_A, NEGATIVE_B, RED, GREEN, BLUE, DEPTH = range(6, 13)  # sqrt(A), -B, with A and B times ½ log2(e)
-LOG2_CUTOFF = log2(ALPHA_CUTOFF)
 EXPONENT_SCALE = 0.5 / 0.6931471805599453  # ½ log2(e)
 
 # A bounds record: where a gaussian reaches, 8 floats; see bin.py.
@@ -23,11 +27,11 @@ PLACE_X, PLACE_Y, REACH_X, TOP_X, TILT, SPAN_E, SPAN_F, SLACK = range(8)
 # s dy, dy, dy²)), then ∂L/∂ colour and depth.
 SUM_1, SUM_S, SUM_SS, SUM_SY, SUM_Y, SUM_YY, SUM_RED, SUM_GREEN, SUM_BLUE, SUM_DEPTH = range(10)
 
-# The camera as 24 doubles: R_cw row by row, t_cw, intrinsics, limits of x/z and y/z, centre, size, dilation.
-ROTATION, TRANSLATION, FX, FY, CX, CY, LIMIT_X, LIMIT_Y, CENTRE, WIDTH, HEIGHT, DILATION = (
-    0, 9, 12, 13, 14, 15, 16, 17, 18, 21, 22, 23,
+# The camera as doubles: R_cw row by row, t_cw, intrinsics, limits of x/z and y/z, centre, size; dilation, near plane.
+ROTATION, TRANSLATION, FX, FY, CX, CY, LEAST_X, LARGEST_X, LEAST_Y, LARGEST_Y, CENTRE, WIDTH, HEIGHT, DILATION, NEAR = (
+    0, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 23, 24, 25, 26,
 )  # fmt: skip
-CAMERA_SIZE = 24
+CAMERA_SIZE = 27
 
 # Working memory of one thread, in floats. Blending: for each block of the tile a few vectors, one after the other
 # (apart, they would meet in the cache's sets), then two numbers for each row, an alpha for each pixel, an edge.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..kernel_cache import FLOATS, INT, kernel
+from .declare import FLOATS, INT, kernel
 from .lanes.simd import load, load_third, peek, store, store_triples
 from .lanes.simd_math import any_lane, splat
 from .srgb import decoded, encoded

@@ -19,11 +19,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..kernel_cache import DOUBLES, FLOAT, FLOATS, INT, kernel
+from .declare import DOUBLES, FLOAT, FLOATS, INT, inner, kernel
 from .lanes.simd import WIDE, element_address, llvm_type, load_wide, peek, poke, store, wide_floats
 from .lanes.simd_math import call, lane_sum, magnitude, select, splat_wide
 from .layout import BAND, BLURRED, CHUNK, D_BLURRED, PAD, RING_ROWS
-from .parts import inner
 
 RADIUS = 5
 C1, C2 = 0.01**2, 0.03**2

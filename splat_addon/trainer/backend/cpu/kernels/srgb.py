@@ -1,8 +1,8 @@
 """Between display-encoded values and linear light, many at once: the curves of `gaussians/srgb.py`."""
 
 from .....gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT
+from .declare import inner
 from .lanes.simd_math import exp2, log2, maximum, minimum, select
-from .parts import inner
 
 LOG2_LIMIT = 100.0  # colours beyond some 2^40 that ran away stay finite numbers
 

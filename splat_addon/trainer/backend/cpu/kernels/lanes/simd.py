@@ -5,7 +5,7 @@ LLVM turns few plain loops into vector code, and says nothing when it does not. 
 (a scalar on either side is repeated in all lanes) and with memory; simd_math.py has the functions. Nothing here is tied
 to one processor: LLVM lowers a vector to whatever registers there are (AVX-512, AVX2, two of 128 bits on NEON).
 
-Vectors are of eight lanes, or wide: of WIDE lanes, sixteen where one register holds so many floats (wide_lanes.py),
+Vectors are of eight lanes, or wide: of WIDE lanes, sixteen where one register holds so many floats (`wide_lanes`),
 and otherwise eight as well.
 
 Arrays are bare addresses of numbers: no shape, no bounds check, no negative indices. LLVM may fuse a product and a
@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from .width import wide_lanes
+from ..declare import wide_lanes
 
 LANES, WIDE = 8, wide_lanes()
 
