@@ -155,7 +155,8 @@ def test_the_render_ends_with_its_parent(extension, live_render, tmp_path):
     process = start(extension, live_render).process
     pump_until(live_render, has_images(1))
     live_render.close()
-    assert process._child.wait(timeout=20) == 0
+    assert process.join(20)
+    assert process.poll()[-1].stopped, "it ended by itself"
     assert stamps(tmp_path / "c" / ".rendering")
 
 

@@ -31,7 +31,8 @@ from splat_addon.run.events import (
     encode_event,
 )
 from splat_addon.run.folder import RunFolder, next_run_path
-from splat_addon.run.process import TrainerProcess, is_alive, trainer_command, trainer_environment
+from splat_addon.run.process import TrainerProcess, trainer_command, trainer_environment
+from support.processes import is_alive
 
 STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 EVENTS = [
@@ -214,7 +215,7 @@ def test_a_child_that_never_answers_is_ended(tmp_path):
     process = start(tmp_path, "hear()", start_limit_s=0.5)
     events = until_over(process)
     assert len(events) == 1 and events[0].message.startswith("The trainer has not answered for")
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
 
 
 def test_events_before_started_are_not_believed(tmp_path):
@@ -226,7 +227,7 @@ def test_another_protocol_ends_the_run(tmp_path):
     process = start(tmp_path, "say(started.replace('\"protocol\": 1', '\"protocol\": 7')); hear()")
     events = until_over(process)
     assert len(events) == 1 and "speaks protocol 7" in events[0].message
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
 
 
 def test_stop_reaches_the_child_which_may_take_its_time(tmp_path):
@@ -237,12 +238,12 @@ def test_stop_reaches_the_child_which_may_take_its_time(tmp_path):
 
 
 def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.process.STOP_LIMIT_S", 0.3)
+    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 0.3)
     process = start(tmp_path, "say(started)\nwhile True: hear()")
     until(process, Started)
     process.send("stop")
     assert until_over(process)[-1].message == "The trainer did not stop when asked and was ended."
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
 
 
 def test_polling_never_waits(tmp_path):
@@ -298,7 +299,7 @@ def test_no_trainer_python_is_said_before_anything_starts(tmp_path):
 def test_a_file_that_is_no_program_is_said(tmp_path):
     (tmp_path / "python").write_text("no program")
     folder = RunFolder.create(tmp_path / "run", TrainConfig())
-    with pytest.raises(RunError, match=r"could not be started .*Check the trainer Python"):
+    with pytest.raises(SetupError, match=r"could not be started .*Check the trainer Python"):
         TrainerProcess(trainer_command(tmp_path / "python", folder), folder)
 
 

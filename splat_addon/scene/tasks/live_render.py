@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...capture.capture import Points
 from ...errors import CaptureError
+from ...run.event_child import EventChild
 from ...run.events import Event, Failed, Finished, Progressed, Started, Warned
-from ...run.process import ChildProcess
 from ...run.render_folder import RenderPlan
 from ..rendering import launch
 
@@ -19,7 +19,7 @@ class LiveRender:
     """What is known about a render. `state` is starting, rendering, stopping, finished, stopped or failed."""
 
     capture: Path
-    process: ChildProcess
+    process: EventChild
     total: int
     state: str = "starting"
     engine: str = ""
@@ -71,7 +71,7 @@ def is_rendering() -> bool:
 
 
 def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
-    """Render a capture in the background. Raises CaptureError; then nothing was started."""
+    """Render a capture in the background. Raises CaptureError or SetupError; then nothing was started."""
     if is_rendering():
         raise CaptureError("A capture is being rendered already.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
