@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..errors import RunError, SetupError
 from .events import encode_command
 
-STOP_LIMIT_S = 60.0  # finishing the step, evaluating and saving
+STOP_LIMIT_S = 60.0  # of silence, for a child that was told to stop: it finishes a step, evaluates and saves
 END_LIMIT_S = 30.0  # for a child that has nothing more to say, or no way to say it
 NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would open a console for it
 
@@ -248,6 +248,8 @@ class Child(ABC, Generic[Message]):
     def _take(self, message: Message, is_last: bool) -> Message:
         self._is_over = is_last
         self._start_deadline = None
+        if self._stop_deadline is not None:  # it is still at work
+            self._stop_deadline = time.monotonic() + STOP_LIMIT_S
         return message
 
     def _end_when_overdue(self) -> list[Message]:

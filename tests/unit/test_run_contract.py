@@ -246,6 +246,26 @@ def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
     assert process.join(10) and not is_alive(process.pid)
 
 
+def test_a_child_that_still_reports_may_take_longer_to_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 1.0)
+    script = """
+    say(started)
+    while (heard := hear()) != "resume":
+        if heard == "snapshot":
+            say(progressed)
+    say(finished)
+    """
+    process = start(tmp_path, script)
+    until(process, Started)
+    process.send("stop")
+    stopped_at = time.monotonic()
+    while time.monotonic() < stopped_at + 2.5:
+        process.send("snapshot")
+        until(process, Progressed)
+    process.send("resume")
+    assert until_over(process) == [EVENTS[-1]]
+
+
 def test_polling_never_waits(tmp_path):
     process = start(tmp_path, "say(started); hear()")
     until(process, Started)
