@@ -1,84 +1,44 @@
-"""A child of Blender that prints JSON objects, one per line, seen from the parent."""
+"""A child that prints JSON objects, one per line: a set-up, or a Python that is asked what it has."""
 
-import contextlib
 import json
-import queue
-import subprocess
-import threading
-from collections import deque
 
-from ..errors import SetupError
+from ..run.child import Child, PipeLink, how_it_ended
 from ..run.process import trainer_environment
 
+_LAST = {"finished", "failed", "findings"}  # an object with one of these is the last
 
-class JsonChild:
-    """A running child. A reader thread fills a queue; `poll` never waits. Closing its input tells it to end."""
 
-    def __init__(self, command: list[str]):
-        self._objects: queue.Queue[dict | None] = queue.Queue()
-        self._other_lines: deque[str] = deque(maxlen=20)
-        self.is_over = False
+class JsonChild(Child[dict]):
+    """A child whose messages are JSON objects. Closing its input tells it to end.
+
+    The last of one that breaks off is {"failed": message, "remedy": remedy}; `failure` begins the message, and the last
+    line that was not JSON explains it. Raises SetupError when it cannot be started.
+    """
+
+    def __init__(self, command: list[str], failure: str, remedy: str):
+        self._failure, self._last_line = failure, ""
+        link = PipeLink(command, trainer_environment(), command[0], "Choose another Python.")
+        super().__init__(link, command[0], remedy)
+
+    def _decode(self, line: str) -> dict | None:
         try:
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=trainer_environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        except OSError as error:
-            raise SetupError(
-                f"{command[0]} could not be started ({error.strerror or error}).", "Choose another Python."
-            ) from error
-        self._reader = threading.Thread(target=self._read, name="splat set-up", daemon=True)
-        self._reader.start()
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if isinstance(said, dict):
+            return said
+        self._last_line = line.strip() or self._last_line
+        return None
 
-    def poll(self) -> list[dict]:
-        """What was said since the last call. `is_over` is set after the last."""
-        found = []
-        while not self.is_over:
-            try:
-                said = self._objects.get_nowait()
-            except queue.Empty:
-                break
-            if said is None:
-                self.is_over = True
-            else:
-                found.append(said)
-        return found
+    def _is_first(self, message: dict) -> bool:
+        return True
 
-    def join(self, limit_s: float) -> None:
-        """Block until it has ended or `limit_s` has passed. For scripts."""
-        self._reader.join(limit_s)
+    def _is_last(self, message: dict) -> bool:
+        return not _LAST.isdisjoint(message)
 
-    def last_words(self) -> str:
-        """The last line that was no JSON, to explain an end without a word."""
-        return self._other_lines[-1] if self._other_lines else f"it ended with code {self._child.returncode}"
+    def _failed(self, message: str, remedy: str) -> dict:
+        return {"failed": message, "remedy": remedy}
 
-    def let_go(self) -> None:
-        """Close its input."""
-        with contextlib.suppress(OSError):
-            if self._child.stdin is not None:
-                self._child.stdin.close()
-
-    def kill(self) -> None:
-        """End it at once."""
-        with contextlib.suppress(OSError):
-            self._child.kill()
-
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        with contextlib.suppress(OSError, ValueError):
-            for raw in self._child.stdout:
-                line = raw.decode("utf-8", "replace").strip()
-                try:
-                    said = json.loads(line)
-                except ValueError:
-                    said = None
-                if isinstance(said, dict):
-                    self._objects.put(said)
-                elif line:
-                    self._other_lines.append(line)
-        self._child.wait()
-        self._objects.put(None)
+    def _ended(self, code: int | None) -> dict:
+        reason = self._last_line or f"it {how_it_ended(code)}"
+        return self._failed(f"{self._failure}: {reason.rstrip('.')}.", self._remedy)

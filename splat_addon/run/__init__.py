@@ -3,4 +3,9 @@
 Blender starts `python -m splat_addon.trainer RUN_FOLDER`. The child writes one JSON event per line to its standard
 output and reads one JSON command per line from its standard input; the end of its input means that the parent is gone.
 Large things (splats, renders) travel as files in the run folder.
+
+    events, wire, inbox      what is said, the child's end of it, commands through the run folder
+    child                    the one class for a child process, whatever it says and however it is reached
+    event_child, process, detached    children that say events: any, the trainer, a trainer that needs no parent
+    config, folder, lock     what a run is asked to do, what it leaves behind, who trains in it
 """

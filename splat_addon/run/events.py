@@ -1,12 +1,19 @@
-"""What the trainer tells and is told: a closed vocabulary, one JSON object per line.
+"""What a child tells and is told: a closed vocabulary, one JSON object per line.
 
-Order: `Started` first; then `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned` in any order; exactly one of
-`Finished` or `Failed` last. Unknown events and fields are ignored, so that an older reader can watch a newer trainer.
+    the trainer    `Started`, then any of `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned`, then `Finished`
+    the render     `RenderStarted`, then any of `RenderProgressed`, `Warned`, then `RenderFinished`
+
+`Failed` ends either, also before it has started; a render that is stopped before it has started says `RenderFinished`
+alone. Exactly one event is the last. Unknown events and fields are ignored, so that an older reader can watch a newer
+trainer.
 """
 
+import contextlib
 import json
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from typing import get_args
 
 from ..errors import RunError
 
@@ -81,8 +88,34 @@ class SnapshotSaved:
 
 
 @dataclass(frozen=True)
+class RenderStarted:
+    """Rendering begins: the panel shows the bar and the engine's name as users know it."""
+
+    engine: str
+    view_count: int
+
+
+@dataclass(frozen=True)
+class RenderProgressed:
+    """The bar moves, at most five times a second. `done` of all views are there, those of an earlier attempt too."""
+
+    done: int
+    view_count: int
+    seconds_left: float  # NaN until one was rendered
+
+
+@dataclass(frozen=True)
+class RenderFinished:
+    """The capture is complete; or, when it was `stopped`, `done` views are kept for the next attempt."""
+
+    done: int
+    stopped: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Warned:
-    """Something was left out or replaced; training goes on."""
+    """Something was left out or replaced; the work goes on."""
 
     message: str
     remedy: str = ""
@@ -90,7 +123,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run ended without its full result. The last snapshot, if any, is intact."""
+    """The work ended without its full result. What the remedy calls kept is intact: a snapshot, finished images."""
 
     message: str
     remedy: str
@@ -106,8 +139,12 @@ class Finished:
     train_seconds: float
 
 
-Event = Started | Progressed | Evaluated | SnapshotSaved | Warned | Failed | Finished
-_EVENTS = {kind.__name__: kind for kind in (Started, Progressed, Evaluated, SnapshotSaved, Warned, Failed, Finished)}
+TrainingEvent = Started | Progressed | Evaluated | SnapshotSaved | Finished
+RenderEvent = RenderStarted | RenderProgressed | RenderFinished
+Event = TrainingEvent | RenderEvent | Warned | Failed
+First = Started | RenderStarted | RenderFinished | Failed
+Last = Finished | RenderFinished | Failed
+_KINDS = {kind.__name__: (kind, frozenset(spec.name for spec in fields(kind))) for kind in get_args(Event)}
 
 
 def encode_event(event: Event) -> str:
@@ -115,31 +152,37 @@ def encode_event(event: Event) -> str:
     return json.dumps({"event": type(event).__name__, **_plain(asdict(event))}, allow_nan=False)
 
 
-def decode_event(line: str) -> Event | None:
+def decode_event(line: str | bytes) -> Event | None:
     """The event on a line; None when the line is no event or one this version does not know.
 
     Raises RunError when a `Started` speaks another protocol.
     """
     try:
         values = json.loads(line)
-        kind = _EVENTS.get(values.pop("event"))
+        kind, names = _KINDS[values.pop("event")]
     except (ValueError, KeyError, AttributeError, TypeError):
-        return None
-    if kind is None:
         return None
     if kind is Started and values.get("protocol") != PROTOCOL:
         raise RunError(
             f"The trainer speaks protocol {values.get('protocol')}, this add-on speaks {PROTOCOL}.",
             "Install the same version of both.",
         )
-    known = {spec.name: values[spec.name] for spec in fields(kind) if spec.name in values}
-    known = {name: math.nan if value is None else value for name, value in known.items()}
+    known = {name: math.nan if value is None else value for name, value in values.items() if name in names}
     try:
         if kind is Evaluated:
             known["views"] = tuple(map(_view_quality, known.get("views", ())))
         return kind(**known)
     except (TypeError, AttributeError, KeyError):
         return None
+
+
+def recorded_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
+    """The events on lines of a record, in their order; what another protocol wrote is left out."""
+    for line in lines:
+        with contextlib.suppress(RunError):
+            event = decode_event(line)
+            if event is not None:
+                yield event
 
 
 def _view_quality(values: dict) -> ViewQuality:

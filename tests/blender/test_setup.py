@@ -131,7 +131,7 @@ def test_a_program_that_answers_nonsense_is_said(extension, trainer_setup, prefe
 def scripted(trainer_setup, monkeypatch, script: str):
     """The set-up's child is this Python text."""
     child = trainer_setup.JsonChild
-    monkeypatch.setattr(trainer_setup, "JsonChild", lambda command: child([sys.executable, "-u", "-c", script]))
+    monkeypatch.setattr(trainer_setup, "JsonChild", lambda _, *how: child([sys.executable, "-u", "-c", script], *how))
 
 
 def test_a_set_up_shows_how_far_it_is_and_its_python_trains_afterwards(

@@ -15,7 +15,8 @@ from splat_addon.gaussians.formats.splat_ply import read_splats, write_points
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from splat_addon.run.folder import RunFolder
-from splat_addon.run.process import TrainerProcess, is_alive, trainer_command
+from splat_addon.run.process import TrainerProcess, trainer_command
+from support.processes import is_alive
 from support.scenes import write_ball_capture
 
 
@@ -247,7 +248,7 @@ def test_a_killed_child_leaves_its_last_snapshot(tmp_path, capture):
     os.kill(process.pid, signal.SIGKILL)
     assert isinstance(until_over(process)[-1], Failed)
     assert len(read_splats(process.folder.result_file())) == saved.gaussian_count
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

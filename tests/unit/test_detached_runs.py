@@ -132,6 +132,35 @@ def test_a_detached_run_is_watched_and_commanded_through_its_folder(folder):
     assert trainer.poll() == [], "nothing after the last event"
 
 
+def test_a_detached_run_that_still_reports_may_take_longer_to_stop(folder, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 1.0)
+    script = """
+    say(started)
+    while "resume" not in (heard := hear()):
+        if "snapshot" in heard:
+            say(progressed)
+    say(finished)
+    """
+    trainer = start(folder, script)
+    until(trainer, Started)
+    trainer.send("stop")
+    stopped_at = time.monotonic()
+    while time.monotonic() < stopped_at + 2.5:
+        trainer.send("snapshot")
+        until(trainer, Progressed)
+    trainer.send("resume")
+    assert until_over(trainer) == [FINISHED]
+
+
+def test_a_detached_run_that_ignores_stop_without_a_word_is_ended(folder, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 0.3)
+    trainer = start(folder, "say(started)\nwhile True: hear()")
+    until(trainer, Started)
+    trainer.send("stop")
+    assert until_over(trainer)[-1].message == "The trainer did not stop when asked and was ended."
+    assert trainer.join(10) and not is_held(folder.lock_file)
+
+
 def test_a_half_written_event_is_read_when_it_is_whole(folder):
     script = "say(started[:20], ''); hear(); say(started[20:]); hear()"
     trainer = start(folder, script)

@@ -136,7 +136,8 @@ def requirements(path: Path, *packages: str, disk_gb: float = 0.0001, **changes)
 
 def set_up(folder: Path, wanted: Path) -> JsonChild:
     command = [sys.executable, "-u", "-m", "splat_addon.environment.install", str(folder)]
-    return JsonChild([*command, "--requirements", str(wanted), "--base-python", sys.executable])
+    command += ["--requirements", str(wanted), "--base-python", sys.executable]
+    return JsonChild(command, "The set-up ended unexpectedly", "Start it again.")
 
 
 def outcome(child: JsonChild, limit_s: float = 120.0) -> dict:
@@ -146,6 +147,15 @@ def outcome(child: JsonChild, limit_s: float = 120.0) -> dict:
         child.join(0.2)
         last = ([last] + child.poll())[-1]
     return last
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("print('loading'); raise SystemExit('no disk')", "no disk."), ("raise SystemExit(3)", "it ended with code 3.")],
+)
+def test_a_child_that_breaks_off_is_explained_by_its_last_line(script, reason):
+    child = JsonChild([sys.executable, "-c", script], "The set-up ended unexpectedly", "Start it again.")
+    assert outcome(child) == {"failed": f"The set-up ended unexpectedly: {reason}", "remedy": "Start it again."}
 
 
 def test_a_set_up_that_lacks_pytorch_says_so_and_is_not_taken_for_complete(tmp_path, wheels):

@@ -21,6 +21,9 @@ from splat_addon.run.events import (
     Failed,
     Finished,
     Progressed,
+    RenderFinished,
+    RenderProgressed,
+    RenderStarted,
     SnapshotSaved,
     Started,
     ViewQuality,
@@ -31,7 +34,8 @@ from splat_addon.run.events import (
     encode_event,
 )
 from splat_addon.run.folder import RunFolder, next_run_path
-from splat_addon.run.process import TrainerProcess, is_alive, trainer_command, trainer_environment
+from splat_addon.run.process import TrainerProcess, trainer_command, trainer_environment
+from support.processes import is_alive
 
 STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 EVENTS = [
@@ -41,6 +45,9 @@ EVENTS = [
     SnapshotSaved(3, "snapshots/step_000003.ply", 100),
     Warned("One photo is missing.", "Add it."),
     Failed("It broke.", "Mend it."),
+    RenderStarted("Cycles", 40),
+    RenderProgressed(10, 40, 60.0),
+    RenderFinished(40, False, 80.0),
     Finished(10, False, 120, 5.0),
 ]
 
@@ -229,7 +236,7 @@ def test_a_child_that_never_answers_is_ended(tmp_path):
     process = start(tmp_path, "hear()", start_limit_s=0.5)
     events = until_over(process)
     assert len(events) == 1 and events[0].message.startswith("The trainer has not answered for")
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
 
 
 def test_events_before_started_are_not_believed(tmp_path):
@@ -237,11 +244,28 @@ def test_events_before_started_are_not_believed(tmp_path):
     assert until_over(process) == [STARTED, EVENTS[-1]]
 
 
+RENDER_STARTED, RENDER_PROGRESSED, RENDER_FINISHED = EVENTS[6:9]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ([RENDER_PROGRESSED, RENDER_STARTED, RENDER_PROGRESSED, RENDER_FINISHED], slice(1, 4)),
+        ([RENDER_FINISHED, RENDER_STARTED], slice(0, 1)),
+        ([Warned("Motion blur was switched off."), EVENTS[5], RENDER_FINISHED], slice(1, 2)),
+    ],
+    ids=["progress before it has started", "stopped before it has started", "failed before it has started"],
+)
+def test_a_render_keeps_to_the_order_too(tmp_path, said, heard):
+    process = start(tmp_path, "".join(f"say({encode_event(event)!r})\n" for event in said))
+    assert until_over(process) == said[heard]
+
+
 def test_another_protocol_ends_the_run(tmp_path):
     process = start(tmp_path, "say(started.replace('\"protocol\": 1', '\"protocol\": 7')); hear()")
     events = until_over(process)
     assert len(events) == 1 and "speaks protocol 7" in events[0].message
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
 
 
 def test_stop_reaches_the_child_which_may_take_its_time(tmp_path):
@@ -252,12 +276,32 @@ def test_stop_reaches_the_child_which_may_take_its_time(tmp_path):
 
 
 def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.process.STOP_LIMIT_S", 0.3)
+    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 0.3)
     process = start(tmp_path, "say(started)\nwhile True: hear()")
     until(process, Started)
     process.send("stop")
     assert until_over(process)[-1].message == "The trainer did not stop when asked and was ended."
-    assert not is_alive(process.pid)
+    assert process.join(10) and not is_alive(process.pid)
+
+
+def test_a_child_that_still_reports_may_take_longer_to_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 1.0)
+    script = """
+    say(started)
+    while (heard := hear()) != "resume":
+        if heard == "snapshot":
+            say(progressed)
+    say(finished)
+    """
+    process = start(tmp_path, script)
+    until(process, Started)
+    process.send("stop")
+    stopped_at = time.monotonic()
+    while time.monotonic() < stopped_at + 2.5:
+        process.send("snapshot")
+        until(process, Progressed)
+    process.send("resume")
+    assert until_over(process) == [EVENTS[-1]]
 
 
 def test_polling_never_waits(tmp_path):
@@ -267,6 +311,48 @@ def test_polling_never_waits(tmp_path):
     assert process.poll() == []
     assert time.perf_counter() - began < 0.2
     process.close()
+
+
+def closes_its_output(tmp_path: Path) -> TrainerProcess:
+    """A child that has closed its output without a last event, and lives on for five seconds."""
+    process = start(tmp_path, "say(started); os.close(1); open('closed', 'w').close(); time.sleep(5)")
+    until(process, Started)
+    while not (process.folder.path / "closed").exists():
+        assert not process.is_over
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks whether a process is alive")
+def test_polling_does_not_wait_for_a_child_that_lives_on_without_output(tmp_path):
+    process = closes_its_output(tmp_path)
+    begun_at = time.monotonic()
+    while time.monotonic() < begun_at + 1.0:
+        assert process.poll() == [] and is_alive(process.pid)
+    (failed,) = until_over(process)
+    assert failed.message == "The trainer ended with code 0 without saying why."
+
+
+def test_a_child_that_lives_on_without_output_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.child.END_LIMIT_S", 0.2)
+    process = closes_its_output(tmp_path)
+    (failed,) = until_over(process, limit_s=4.0)
+    assert isinstance(failed, Failed) and process.join(10) and not is_alive(process.pid)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="children inherit the output there only if told to")
+def test_polling_does_not_wait_for_what_a_child_has_started(tmp_path):
+    """The child never answers and is ended; a program that it has started keeps the pipe open."""
+    started = "import subprocess; subprocess.Popen([sys.executable, '-c', 'import sys; sys.stdin.read()']); hear()"
+    process = start(tmp_path, started, start_limit_s=1.0)
+    begun_at = polled_at = time.monotonic()
+    events, longest_s = [], 0.0
+    while not events:
+        assert polled_at < begun_at + 30
+        events, polled_at, before = process.poll(), time.monotonic(), polled_at
+        longest_s = max(longest_s, polled_at - before)
+    assert events[0].message == "The trainer has not answered for 1 s." and longest_s < 2.0
+    process.let_go()
+    assert process.join(10), "all of its handles are given back"
 
 
 def test_a_child_hears_the_end_of_its_parent(tmp_path):
@@ -313,7 +399,7 @@ def test_no_trainer_python_is_said_before_anything_starts(tmp_path):
 def test_a_file_that_is_no_program_is_said(tmp_path):
     (tmp_path / "python").write_text("no program")
     folder = RunFolder.create(tmp_path / "run", TrainConfig())
-    with pytest.raises(RunError, match=r"could not be started .*Check the trainer Python"):
+    with pytest.raises(SetupError, match=r"could not be started .*Check the trainer Python"):
         TrainerProcess(trainer_command(tmp_path / "python", folder), folder)
 
 

@@ -12,18 +12,19 @@ from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.points import POINTS_FILE
 from ...errors import CaptureError
 from ...gaussians.formats.splat_ply import write_points
-from ...run.process import ChildProcess, clean_environment
+from ...run.child import PipeLink, clean_environment
+from ...run.event_child import EventChild
 from ...run.render_folder import RenderFolder, RenderPlan
 
 START_LIMIT_S = 1800.0  # opening a heavy file takes its time
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
-def start_render(plan: RenderPlan, points: Points, capture: Path) -> ChildProcess:
+def start_render(plan: RenderPlan, points: Points, capture: Path) -> EventChild:
     """Save a copy of the open file below `capture` and let another Blender render `plan` from it.
 
     An earlier capture stays until the new one is complete, and images of an interrupted one are kept if they would be
-    the same. Raises CaptureError; then nothing was started.
+    the same. Raises CaptureError or SetupError; then nothing was started.
     """
     folder = RenderFolder(Path(capture))
     require_own_place(folder.capture)
@@ -40,14 +41,9 @@ def start_render(plan: RenderPlan, points: Points, capture: Path) -> ChildProces
             f"The capture folder {capture} cannot be written ({error.strerror}).",
             "Choose a folder that can be written and has space.",
         ) from error
-    return ChildProcess(
-        render_command(folder),
-        folder,
-        clean_environment(),
-        START_LIMIT_S,
-        "The Blender that renders",
-        "Restart Blender and capture again",
-    )
+    title, remedy = "The Blender that renders", "Restart Blender and capture again."
+    link = PipeLink(render_command(folder), clean_environment(), title, remedy, folder.path, folder.log_file)
+    return EventChild(link, folder, title, remedy, START_LIMIT_S)
 
 
 def render_command(folder: RenderFolder) -> list[str]:

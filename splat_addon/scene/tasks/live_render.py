@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...capture.capture import Points
 from ...errors import CaptureError
-from ...run.events import Event, Failed, Finished, Progressed, Started, Warned
-from ...run.process import ChildProcess
+from ...run.event_child import EventChild
+from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.render_folder import RenderPlan
 from ..rendering import launch
 from ..session import part, timer
@@ -24,11 +24,11 @@ class LiveRender:
     """What is known about a render. `state` is starting, rendering, stopping, finished, stopped or failed."""
 
     capture: Path
-    process: ChildProcess
+    process: EventChild
     total: int
     state: str = "starting"
     engine: str = ""
-    progress: Progressed | None = None
+    progress: RenderProgressed | None = None
     warnings: list[str] = field(default_factory=list)
     message: str = ""
 
@@ -39,24 +39,24 @@ class LiveRender:
     @property
     def fraction(self) -> float:
         """How much is rendered, 0..1."""
-        return self.progress.fraction if self.progress else 0.0
+        return self.progress.done / self.progress.view_count if self.progress else 0.0
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
-        if isinstance(event, Started):
-            self.state, self.engine, self.total = "rendering", event.backend, event.iterations or self.total
-        elif isinstance(event, Progressed):
+        if isinstance(event, RenderStarted):
+            self.state, self.engine, self.total = "rendering", event.engine, event.view_count
+        elif isinstance(event, RenderProgressed):
             self.progress = event
         elif isinstance(event, Warned):
             self.warnings.append(f"{event.message} {event.remedy}".strip())
         elif isinstance(event, Failed):
             self.state, self.message = "failed", f"{event.message} {event.remedy}"
-        elif isinstance(event, Finished) and event.stopped:
+        elif isinstance(event, RenderFinished) and event.stopped:
             self.state = "stopped"
-            self.message = f"Stopped with {event.step} of {self.total} views: capture again to go on."
-        elif isinstance(event, Finished):
+            self.message = f"Stopped with {event.done} of {self.total} views: capture again to go on."
+        elif isinstance(event, RenderFinished):
             self.state = "finished"
-            self.message = f"Captured {event.step} views in {event.train_seconds:.0f} s."
+            self.message = f"Captured {event.done} views in {event.seconds:.0f} s."
 
 
 class Rendered:
@@ -87,7 +87,7 @@ def is_rendering() -> bool:
 
 
 def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
-    """Render a capture in the background. Raises CaptureError; then nothing was started."""
+    """Render a capture in the background. Raises CaptureError or SetupError; then nothing was started."""
     if is_rendering():
         raise CaptureError("A capture is being rendered already.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
@@ -122,8 +122,8 @@ def wait(tell_progress=lambda done: None) -> LiveRender:
     while not render.is_over:
         for event in render.process.wait(limit_s=1.0):
             render.apply(event)
-            if isinstance(event, Progressed):
-                tell_progress(event.step)
+            if isinstance(event, RenderProgressed):
+                tell_progress(event.done)
             if isinstance(event, Failed):
                 raise CaptureError(event.message, event.remedy)
     return render

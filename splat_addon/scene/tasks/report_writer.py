@@ -1,32 +1,60 @@
 """Writing a run's report in the trainer's Python, as a child process that Blender looks at now and then."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from ...errors import RunError
+from ...run.child import Child, PipeLink, how_it_ended
 from ...run.folder import RunFolder
-from ...run.process import trainer_command, trainer_environment
+from ...run.process import REMEDY, trainer_command, trainer_environment
 from ..session import part, timer
 from ..session.redraw import redraw
 
 LIMIT_S = 600.0
 LOOK_EVERY_S = 0.5
+_TITLE = "The report"
+
+
+class ReportChild(Child[str]):
+    """A report that is being written. Its one message says why it was not; it is empty when it was.
+
+    Raises SetupError when it cannot be started.
+    """
+
+    def __init__(self, python: Path, folder: RunFolder):
+        self._last_line = ""
+        interpreter = trainer_command(python, folder)[0]  # complains about a Python that is not there
+        command = [interpreter, "-u", "-m", "splat_addon.trainer.report", str(folder.path)]
+        link = PipeLink(command, trainer_environment(), _TITLE, REMEDY, folder.path)
+        super().__init__(link, _TITLE, REMEDY, LIMIT_S)
+
+    def _decode(self, line: str) -> None:
+        self._last_line = line.strip() or self._last_line
+
+    def _is_first(self, message: str) -> bool:
+        return True
+
+    def _is_last(self, message: str) -> bool:
+        return True
+
+    def _failed(self, message: str, remedy: str) -> str:
+        return f"{message} {remedy}"
+
+    def _ended(self, code: int | None) -> str:
+        return (self._last_line or f"{_TITLE} {how_it_ended(code)}.") if code else ""
 
 
 class Writing:
     """The one report that is being written, and how the last one ended."""
 
     def __init__(self) -> None:
-        self.child: subprocess.Popen | None = None
+        self.child: ReportChild | None = None
         self.folder: RunFolder | None = None
         self.failure = ""
 
     def close(self) -> None:
         """What is not written yet is given up."""
         if self.child is not None:
-            self.child.kill()
-            self.child.communicate()
+            self.child.close()
 
 
 def _writing() -> Writing:
@@ -34,26 +62,12 @@ def _writing() -> Writing:
 
 
 def start(folder: RunFolder, python: Path) -> None:
-    """Begin to write the report. Raises SetupError without a trainer Python, RunError when it cannot start."""
-    interpreter = trainer_command(python, folder)[0]  # complains about a Python that is not there
+    """Begin to write the report. Raises SetupError without a Python that can be started, RunError while one writes."""
     if is_writing():
         raise RunError("A report is being written already.", "Wait until it is done.")
-    _writing().folder, _writing().failure = folder, ""
-    try:
-        _writing().child = subprocess.Popen(
-            [interpreter, "-m", "splat_addon.trainer.report", str(folder.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=trainer_environment(),
-            cwd=folder.path,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
-        )
-    except OSError as error:
-        raise RunError(
-            f"The report could not be started ({error.strerror or error}).",
-            "Check the trainer Python in the add-on preferences.",
-        ) from error
+    writing = _writing()
+    writing.child = ReportChild(python, folder)
+    writing.folder, writing.failure = folder, ""
 
 
 def is_writing() -> bool:
@@ -69,19 +83,15 @@ def failure_of(path: Path) -> str:
 def poll() -> bool:
     """Whether it is over. Never waits. Afterwards the page is there, or `failure_of` says why not."""
     child = _writing().child
-    if child is None:
-        return True
-    if child.poll() is None:
-        return False
-    _end(child)
-    return True
+    if child is not None:
+        _take_in(child, child.poll())
+    return _writing().child is None
 
 
 def wait() -> None:
     """Until the page is written; for scripts. Raises RunError when it was not."""
-    child = _writing().child
-    if child is not None:
-        _end(child)
+    while (child := _writing().child) is not None:
+        _take_in(child, child.wait(1.0))
     if _writing().failure:
         raise RunError(_writing().failure, "")
 
@@ -98,14 +108,8 @@ def _watch() -> float | None:
     return None
 
 
-def _end(child: subprocess.Popen) -> None:
-    try:
-        _, said = child.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        _, said = child.communicate()
-        said += f"\nThe report took longer than {LIMIT_S:.0f} s.".encode()
-    lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    _writing().child = None
-    if child.returncode:
-        _writing().failure = lines[-1] if lines else f"The report ended with code {child.returncode}."
+def _take_in(child: ReportChild, messages: list[str]) -> None:
+    for failure in messages:
+        _writing().failure = failure
+    if child.is_over:
+        _writing().child = None

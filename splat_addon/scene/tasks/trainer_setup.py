@@ -87,7 +87,7 @@ def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
     command = [_own_python(), "-u", "-m", "splat_addon.environment.install", str(folder), "--device", device]
     if requirements is not None:
         command += ["--requirements", str(requirements)]
-    _children().set_up = SetUp(JsonChild(command))
+    _children().set_up = SetUp(JsonChild(command, "The set-up ended unexpectedly", "Start it again."))
     return _children().set_up
 
 
@@ -123,7 +123,8 @@ def examine(python: str) -> Examination:
     known = _children().examination
     if known is not None and known.child is not None:
         known.child.kill()
-    child = JsonChild([python, "-u", "-m", "splat_addon.trainer.doctor", "--json"])
+    command = [python, "-u", "-m", "splat_addon.trainer.doctor", "--json"]
+    child = JsonChild(command, "This Python cannot be asked what it has", "")
     _children().examination, _children().is_kept_read = Examination(_key(python), child), True
     return _children().examination
 
@@ -184,8 +185,6 @@ def _pump_set_up() -> None:
             set_up.fraction, set_up.python = 1.0, said["finished"]
         elif "failed" in said:
             set_up.message = f"{said['failed']} {said['remedy']}"
-    if set_up.child.is_over and not set_up.is_over:
-        set_up.message = f"The set-up ended unexpectedly: {set_up.child.last_words()}. Start it again."
 
 
 def _pump_examination() -> None:
@@ -193,14 +192,13 @@ def _pump_examination() -> None:
     if known is None or known.child is None:
         return
     for said in known.child.poll():
-        known.verdict, known.findings = said.get("verdict", ""), said.get("findings", [])
-    if not known.child.is_over:
-        return
-    if known.findings:
-        preferences.write_own(_KEPT, {"key": known.key, "verdict": known.verdict, "findings": known.findings})
-    else:
-        known.message = f"This Python cannot be asked what it has: {known.child.last_words()}"
-    known.child = None
+        if "failed" in said:
+            known.message = f"{said['failed']} {said['remedy']}".strip()
+        elif "findings" in said:
+            known.verdict, known.findings = said["verdict"], said["findings"]
+            preferences.write_own(_KEPT, {"key": known.key, "verdict": known.verdict, "findings": known.findings})
+    if known.child.is_over:
+        known.child = None
 
 
 def _key(python: str) -> list:
