@@ -19,7 +19,7 @@ def live_render(extension):
     yield module
     if module.is_rendering():
         module.current().process.close()
-    module.close()
+    extension.drop(module.Rendered)
 
 
 def start(extension, live_render):
@@ -154,7 +154,7 @@ def test_the_render_ends_with_its_parent(extension, live_render, tmp_path):
     prepare(tmp_path / "c", camera_count=12, samples=64, width=128, height=96)
     process = start(extension, live_render).process
     pump_until(live_render, has_images(1))
-    live_render.close()
+    extension.drop(live_render.Rendered)
     assert process.join(20)
     assert process.poll()[-1].stopped, "it ended by itself"
     assert stamps(tmp_path / "c" / ".rendering")

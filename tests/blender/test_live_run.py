@@ -18,7 +18,7 @@ def live_run(extension):
     yield module
     if module.current() is not None and not module.current().is_over:
         module.current().process.close()
-    module.close()
+    extension.drop(module.Watched)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_blenders_own_python_says_that_torch_is_missing(extension, live_run, tmp
 
 
 def test_every_training_setting_survives_the_interface(extension, tmp_path):
-    settings = extension.module("splat_addon.scene.settings.scene")
+    settings = extension.module("splat_addon.scene.settings.training")
     config_module = extension.module("splat_addon.run.config")
     changed = {"capture": str(tmp_path)}
     for spec in settings.TRAINING_FIELDS:
@@ -263,10 +263,10 @@ def test_paths_are_read_as_users_type_them(extension, tmp_path):
     assert absolute("captures/x") == tmp_path / "captures" / "x" == absolute("//captures/x")
 
 
-def test_closing_lets_the_child_save_and_end(live_run, events, scripted, tmp_path):
+def test_closing_lets_the_child_save_and_end(extension, live_run, events, scripted, tmp_path):
     run = scripted(say(events, started(events)) + f"sys.stdin.read(); open({str(tmp_path / 'saved')!r}, 'w').close()")
     pump_until(live_run, lambda run: run.state == "training")
-    live_run.close()
+    extension.drop(live_run.Watched)
     deadline = time.monotonic() + 20
     while not (tmp_path / "saved").exists():
         assert time.monotonic() < deadline

@@ -10,7 +10,7 @@ from support.splat_objects import make_splats
 
 @pytest.fixture
 def panels(extension):
-    classes = extension.module("panels").classes()
+    classes = [cls for module in extension.module("panels").modules() for cls in module.CLASSES]
     return [cls for cls in classes if issubclass(cls, bpy.types.Panel)]
 
 

@@ -139,7 +139,7 @@ def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
 def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, preflight, capture, tmp_path):
     live_run, events = extension.module("splat_addon.scene.tasks.live_run"), extension.module("splat_addon.run.events")
     settings, speeds = (
-        extension.module("splat_addon.scene.settings.scene"),
+        extension.module("splat_addon.scene.settings.training"),
         extension.module("splat_addon.scene.tasks.speeds"),
     )
     scene = bpy.context.scene
@@ -210,7 +210,7 @@ def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, pr
 
 
 def test_advanced_shows_every_other_setting_once_under_a_heading(extension, panel):
-    module, settings = extension.module("panels.training"), extension.module("splat_addon.scene.settings.scene")
+    module, settings = extension.module("panels.training"), extension.module("splat_addon.scene.settings.training")
     advanced = module.SPLAT_PT_training_advanced
     record = drawn(advanced, bpy.context)
     shown = [entry[1] for entry in record if entry[0] == "prop"]

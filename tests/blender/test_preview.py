@@ -43,7 +43,7 @@ def live_run(extension, monkeypatch):
     yield module
     if module.is_training():
         module.current().process.close()
-    module.close()
+    extension.drop(module.Watched)
 
 
 class Following:
@@ -477,7 +477,7 @@ def test_the_real_trainer_is_followed_and_its_result_replaces_the_preview(
     finally:
         if live_run.is_training():
             live_run.current().process.close()
-        live_run.close()
+        extension.drop(live_run.Watched)
         shutil.rmtree(tmp_path, ignore_errors=True)
 
 

@@ -61,7 +61,7 @@ def live_run(extension, monkeypatch):
     yield module
     if module.is_training():
         module.current().process.close()
-    module.close()
+    extension.drop(module.Watched)
 
 
 @pytest.fixture
@@ -124,8 +124,7 @@ def test_the_preference_decides_what_quitting_does(extension, live_run, preferen
     lock = extension.module("splat_addon.run.lock")
     preferences.when_quitting = preference
     run = started(live_run)
-    machine = extension.module("splat_addon.scene.settings.preferences")
-    live_run.close(machine.outlives())  # as Blender does when it quits
+    extension.drop(live_run.Watched)  # as Blender does when it quits
     if preference == "STOP":
         wait_for(lambda: not lock.is_held(run.folder.lock_file))
         assert run.folder.splats_file.read_text() == "result"
@@ -144,7 +143,7 @@ def test_the_preference_can_change_while_a_run_trains(extension, live_run, prefe
     preferences.when_quitting = at_start
     run = started(live_run)
     preferences.when_quitting = changed
-    live_run.close(changed == "GO_ON")
+    extension.drop(live_run.Watched)
     if changed == "GO_ON":
         live_run.watch(bpy.context.scene, run.folder.path)
         one_more(live_run)
@@ -156,20 +155,22 @@ def test_a_run_that_was_only_watched_is_left_alone(extension, live_run, preferen
     lock = extension.module("splat_addon.run.lock")
     preferences.when_quitting = "GO_ON"
     run = started(live_run)
-    live_run.close(True)
+    extension.drop(live_run.Watched)
     preferences.when_quitting = "STOP"
     live_run.watch(bpy.context.scene, run.folder.path)
-    live_run.close(False)
+    extension.drop(live_run.Watched)
     assert lock.is_held(run.folder.lock_file)
     live_run.watch(bpy.context.scene, run.folder.path)
     one_more(live_run)
     live_run.current().process.close()
 
 
-def test_runs_are_found_after_a_restart_also_without_a_saved_file(live_run, found_runs, preferences, capture):
+def test_runs_are_found_after_a_restart_also_without_a_saved_file(
+    extension, live_run, found_runs, preferences, capture
+):
     preferences.when_quitting = "GO_ON"
     run = started(live_run)
-    live_run.close(True)
+    extension.drop(live_run.Watched)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)  # the file was never saved
     found_runs.search(wait=True)
     (found,) = [other for other in found_runs.runs() if other.path == run.folder.path]
@@ -256,7 +257,7 @@ def test_a_run_folder_that_is_gone_is_said_in_the_panel_and_raises_nothing(
 def test_the_panel_offers_what_can_be_done_with_each_run(extension, live_run, found_runs, preferences, capture):
     preferences.when_quitting = "GO_ON"
     run = started(live_run)
-    live_run.close(True)
+    extension.drop(live_run.Watched)
     found_runs.search(wait=True)
     assert row_of(extension, "vase · run_001") == ["splat.watch_run"]
     live_run.watch(bpy.context.scene, run.folder.path)
@@ -465,7 +466,7 @@ def test_the_real_trainer_does_what_was_promised_when_blender_ends(extension, ba
         live_run.send("stop")
         pump_until(live_run, lambda run: run.is_over, limit_s=120)
         assert run.state == "finished", run.message
-        live_run.close()
+        extension.drop(live_run.Watched)
     wait_for(lambda: not lock.is_held(folder.lock_file), limit_s=120)
     last = folder.events()[-1]
     assert type(last).__name__ == "Finished" and last.stopped
@@ -500,4 +501,4 @@ def test_blender_and_the_trainer_both_killed_leave_a_run_that_is_found_and_can_b
     live_run.send("stop")
     pump_until(live_run, lambda run: run.is_over, limit_s=120)
     assert live_run.current().state == "finished"
-    live_run.close()
+    extension.drop(live_run.Watched)

@@ -246,7 +246,7 @@ def test_greyed_buttons_say_why(ball_capture, tmp_path):
 
 @pytest.mark.parametrize(("source", "seeds"), [("SURFACES", "points"), ("CAPTURE", "points"), ("RANDOM", "random")])
 def test_the_choice_reaches_the_run_and_comes_back(extension, tmp_path, source, seeds):
-    settings = extension.module("splat_addon.scene.settings.scene")
+    settings = extension.module("splat_addon.scene.settings.training")
     choose(tmp_path, source)
     config = settings.train_config(bpy.context.scene)
     assert config.seeds == seeds

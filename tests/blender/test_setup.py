@@ -13,9 +13,9 @@ import pytest
 def trainer_setup(extension):
     module = extension.module("splat_addon.scene.tasks.trainer_setup")
     extension.module("splat_addon.scene.settings.preferences").write_own("trainer.json", None)
-    module.close()
+    extension.drop(module.Children)
     yield module
-    module.close()
+    extension.drop(module.Children)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_what_a_python_has_is_kept_for_the_next_start(extension, trainer_setup, 
     preferences.trainer_python = str(trainer_python)
     bpy.ops.splat.examine_trainer(wait=True)
     assert any(text.startswith("Trains on the CPU") for text in labels(drawn(extension)))
-    trainer_setup.close()  # as Blender does when it quits
+    extension.drop(trainer_setup.Children)  # as Blender does when it quits
     known = trainer_setup.examination(str(trainer_python))
     assert known is not None and known.child is None and known.verdict.startswith("Trains on")
     assert trainer_setup.examination(sys.executable) is None, "another Python is another question"

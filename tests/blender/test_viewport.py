@@ -241,7 +241,7 @@ def test_changed_data_is_noticed_and_undo_doubts_all(extension, viewport):
 @pytest.mark.parametrize(
     ("blending", "kept", "expected"),
     [
-        ("TRAINED", [None], False),
+        ("TRAINED", [""], False),
         ("TRAINED", ["blender"], True),
         ("TRAINED", ["blender", "display"], False),
         ("DISPLAY", ["blender"], False),
@@ -249,16 +249,10 @@ def test_changed_data_is_noticed_and_undo_doubts_all(extension, viewport):
     ],
 )
 def test_splats_are_blended_as_they_were_trained_unless_told_otherwise(extension, viewport, blending, kept, expected):
-    items = []
-    for value in kept:
-        item, _ = make_splats(extension)
-        if value:
-            item["splat_blend_space"] = value
-        items.append(item)
     bpy.context.scene.splat.viewport.blending = blending
-    assert viewport.look_of(bpy.context.scene, items).is_linear is expected
+    assert viewport.look_of(bpy.context.scene, kept).is_linear is expected
     bpy.context.scene.splat.viewport.kind = "POINTS"
-    assert not viewport.look_of(bpy.context.scene, items).is_linear
+    assert not viewport.look_of(bpy.context.scene, kept).is_linear
 
 
 # --- Life ------------------------------------------------------------------------------------------------------------
@@ -330,10 +324,9 @@ def test_attribute_names_are_offered(extension):
     item, _ = make_splats(extension)
     item.data.attributes.new("floater_score", "FLOAT", "POINT")
     item.data.attributes.new("view_count", "INT", "POINT")
-    names = extension.module("splat_addon.scene.settings.viewport")._attribute_names
-    chosen = bpy.context.scene.splat.viewport
-    assert names(chosen, bpy.context, "") == ["floater_score", "view_count"]
-    assert names(chosen, bpy.context, "FLOAT") == ["floater_score"]
+    names = extension.module("splat_addon.scene.viewport.display")._attribute_names
+    assert names(bpy.context.scene, "") == ["floater_score", "view_count"]
+    assert names(bpy.context.scene, "FLOAT") == ["floater_score"]
 
 
 class Recorder:

@@ -34,6 +34,10 @@ class Extension:
         """One of its modules, as in `extension.module("splat_addon.scene.cameras.rigs")`; "" is the root."""
         return importlib.import_module(f"{self.name}.{path}" if path else self.name)
 
+    def drop(self, kind: type) -> None:
+        """End one feature's state, as the end of the session does; it begins anew when it is asked for."""
+        self.module("splat_addon.scene.session")._open[-1].drop(kind)
+
 
 def use_temporary_resources() -> Path:
     """Give Blender an empty user folder, removed at exit. The first call must come before the first `import bpy`.

@@ -25,13 +25,16 @@ class Session:
             self._parts[kind] = kind()
         return self._parts[kind]
 
+    def drop(self, kind: type) -> None:
+        """Tell the part of class `kind`, if there is one, and forget it."""
+        close = getattr(self._parts.pop(kind, None), "close", None)
+        if close is not None:
+            close()
+
     def close(self) -> None:
         """Tell all parts, the newest first, and forget them."""
         while self._parts:
-            _, part = self._parts.popitem()
-            close = getattr(part, "close", None)
-            if close is not None:
-                close()
+            self.drop(next(reversed(self._parts)))
 
 
 _open: list[Session] = []  # none or one

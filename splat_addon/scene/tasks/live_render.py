@@ -72,18 +72,19 @@ class Rendered:
             render.process.let_go()
 
 
-def _watched() -> Rendered:
+def watched() -> Rendered:
+    """The session's own."""
     return part(Rendered)
 
 
 def current() -> LiveRender | None:
     """The render that is watched, also when it is over; None when none was started."""
-    return _watched().render
+    return watched().render
 
 
 def is_rendering() -> bool:
     """Whether a capture is being rendered for this Blender."""
-    return _watched().render is not None and not _watched().render.is_over
+    return watched().render is not None and not watched().render.is_over
 
 
 def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
@@ -91,22 +92,22 @@ def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
     if is_rendering():
         raise CaptureError("A capture is being rendered already.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
-    _watched().render = LiveRender(Path(capture), process, len(plan.shots))
-    return _watched().render
+    watched().render = LiveRender(Path(capture), process, len(plan.shots))
+    return watched().render
 
 
 def cancel() -> None:
     """End the render; finished images are kept. Raises CaptureError when there is none."""
     if not is_rendering():
         raise CaptureError("No capture is being rendered.", "Start one first.")
-    assert _watched().render is not None
-    _watched().render.process.send("stop")
-    _watched().render.state = "stopping"
+    assert watched().render is not None
+    watched().render.process.send("stop")
+    watched().render.state = "stopping"
 
 
 def pump() -> list[Event]:
     """Take in what the render said since the last call; returns those events."""
-    render = _watched().render
+    render = watched().render
     if render is None or render.is_over:
         return []
     events = render.process.poll()
@@ -117,7 +118,7 @@ def pump() -> list[Event]:
 
 def wait(tell_progress=lambda done: None) -> LiveRender:
     """Block until the render is over, for scripts. Raises CaptureError when it failed."""
-    render = _watched().render
+    render = watched().render
     assert render is not None
     while not render.is_over:
         for event in render.process.wait(limit_s=1.0):

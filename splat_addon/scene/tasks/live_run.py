@@ -254,8 +254,3 @@ def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
 def is_shown(run: LiveRun, scene: bpy.types.Scene) -> bool:
     """Whether a run is the one that its scene shows: the artist may have chosen to look at another meanwhile."""
     return run_path(scene) == run.folder.path
-
-
-def close() -> None:
-    """Let go of the run that is watched."""
-    watched().close()
