@@ -34,6 +34,11 @@ def test_every_layer_has_a_rule():
     assert_none(sorted(set(LAYERS) - set(RULES)), "tests/support/layers.py has no rule for")
 
 
+def test_every_folder_is_a_package():
+    folders = sorted({path.parent for path in SOURCES})
+    assert_none([shown(folder) for folder in folders if not (folder / "__init__.py").is_file()], "no __init__.py in:")
+
+
 def test_the_map_is_a_docstring_only():
     assert is_docstring_only(ROOT / "splat_addon" / "__init__.py")
 
