@@ -34,8 +34,8 @@ def register():
 
     for cls in _classes():
         bpy.utils.register_class(cls)
-    bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
-    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)
+    bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)  # type: ignore[func-returns-value]
+    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)  # type: ignore[func-returns-value]
     for name, handler in _handlers():
         getattr(bpy.app.handlers, name).append(handler)
     for menu, draw in _menus():

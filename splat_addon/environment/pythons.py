@@ -44,19 +44,19 @@ def _candidates(versions: Sequence[str]) -> Iterator[list[str]]:
                 seen.add(found)
                 yield [found]
     for version in versions:
-        for folder in _pyenv_folders(version):
-            yield [str(folder / ("python.exe" if sys.platform == "win32" else "bin/python"))]
+        yield from ([str(python)] for python in _pyenv_pythons(version))
         if sys.platform == "win32" and shutil.which("py"):
             yield ["py", f"-{version}"]
     if sys.executable and Path(sys.executable).name.lower().startswith("python"):
         yield [sys.executable]
 
 
-def _pyenv_folders(version: str) -> list[Path]:
+def _pyenv_pythons(version: str) -> list[Path]:
     """What pyenv has installed, also where its shims on PATH answer for another version."""
-    home = Path.home() / ".pyenv"
-    root = os.environ.get("PYENV_ROOT") or (home / "pyenv-win" if sys.platform == "win32" else home)
-    return sorted(Path(root).glob(f"versions/{version}.*"), reverse=True)
+    is_windows = sys.platform == "win32"
+    usual = Path.home() / (".pyenv/pyenv-win" if is_windows else ".pyenv")
+    pattern = f"versions/{version}.*/{'python.exe' if is_windows else 'bin/python'}"
+    return sorted(Path(os.environ.get("PYENV_ROOT") or usual).glob(pattern), reverse=True)
 
 
 def version_of(command: Sequence[str]) -> str:
