@@ -24,9 +24,9 @@ ITERATIONS = 2000
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--out", type=Path, default=Path("demo"))
-    parser.add_argument("--trainer-python", type=Path, required=True)
-    parser.add_argument("--iterations", type=int, default=ITERATIONS)
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder to write into (default: demo)")
+    parser.add_argument("--trainer-python", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="training steps (default: 2000)")
     options = parser.parse_args()
     began = time.perf_counter()
     out = options.out.resolve()

@@ -134,7 +134,7 @@ class SPLAT_OT_stand_upright(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         root = chosen_root(context)
-        photo_capture.stand_upright(root, self.distance_m if self.use_scale else None)
+        photo_capture.stand_upright(root, self.distance_m if self.use_scale else None)  # type: ignore[arg-type] # poll
         self.report({"INFO"}, f"'{root.name}' stands upright")
         return {"FINISHED"}
 
@@ -159,7 +159,7 @@ class SPLAT_OT_look_through_photo(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        item = photo_capture.neighbour(chosen_camera(context), self.step)
+        item = photo_capture.neighbour(chosen_camera(context), self.step)  # type: ignore[arg-type] # poll
         photo_capture.look_through(context, context.scene, item)
         self.report({"INFO"}, f"Looking through {item.name}")
         return {"FINISHED"}
@@ -202,7 +202,7 @@ class SPLAT_OT_close_photo_capture(bpy.types.Operator):
         if photo_capture.root_of(context.scene.camera) == root:
             looking.end(context, context.scene)
         name = root.name
-        count = photo_capture.close(context.scene, root)
+        count = photo_capture.close(context.scene, root)  # type: ignore[arg-type] # poll
         self.report({"INFO"}, f"Closed '{name}': {count} objects removed, no file touched")
         return {"FINISHED"}
 

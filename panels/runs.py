@@ -31,7 +31,7 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
         if found_runs.runs():
             is_any_training = any(run.is_training for run in found_runs.runs())
             icon = "RENDER_ANIMATION" if is_any_training else "NONE"
-            self.layout.label(text=counted(len(found_runs.runs())), icon=icon)
+            self.layout.label(text=counted(len(found_runs.runs())), icon=icon)  # type: ignore[arg-type] # a str
         self.layout.operator(SPLAT_OT_find_runs.bl_idname, text="", icon="FILE_REFRESH", emboss=False)
 
     def draw(self, context):

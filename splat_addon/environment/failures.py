@@ -11,31 +11,32 @@ _NO_NETWORK = (
     r"|Network is unreachable|[Nn]ame resolution|Name or service not known|getaddrinfo failed|HTTP error"
     r"|RemoteDisconnected|DO NOT MATCH THE HASHES"
 )
-START_AGAIN = "What was downloaded is kept by pip; start the set-up again."
+_AGAIN = "start the set-up again"
 
 
-def disk_is_full(place: str, needed_gb: float) -> SetupError:
+def disk_is_full(place: str, needed_gb: float, again: str = _AGAIN) -> SetupError:
     return SetupError(
         f"The disk is full: the environment needs about {needed_gb:g} GB in {place}.",
-        "Make room, or choose a folder on another disk, and start the set-up again.",
+        f"Make room, or choose a folder on another disk, and {again}.",
     )
 
 
-def explain(output: str, place: str, needed_gb: float) -> SetupError:
-    """The failure behind the output of a step that ended with an error."""
+def explain(output: str, place: str, needed_gb: float, again: str = _AGAIN) -> SetupError:
+    """The failure behind the output of a step that ended with an error; `again` is what to do when it is mended."""
+    start_again = f"What was downloaded is kept by pip; {again}."
     if re.search(_NO_SPACE, output):
-        return disk_is_full(place, needed_gb)
+        return disk_is_full(place, needed_gb, again)
     if re.search(_NO_NETWORK, output):
-        return SetupError("A download failed.", f"Check the network, or pip's proxy and index settings. {START_AGAIN}")
+        return SetupError("A download failed.", f"Check the network, or pip's proxy and index settings. {start_again}")
     missing = re.search(r"No matching distribution found for (\S+)", output)
     if missing:
         return SetupError(
             f"{missing.group(1)} was not found: there is no network, or no build of it for this machine"
             f" ({platform.system()} {platform.machine()}).",
-            f"Check the network, or pip's proxy and index settings. {START_AGAIN}",
+            f"Check the network, or pip's proxy and index settings. {start_again}",
         )
     if re.search(r"Permission denied|Errno 13|WinError 5\b", output):
-        return SetupError(f"{place} cannot be written.", "Choose a folder that is yours, and start the set-up again.")
+        return SetupError(f"{place} cannot be written.", f"Choose a folder that is yours, and {again}.")
     if "ensurepip" in output:
         return SetupError(
             "The Python that was found cannot make environments: it lacks pip.",
@@ -43,4 +44,4 @@ def explain(output: str, place: str, needed_gb: float) -> SetupError:
         )
     lines = [line for line in output.splitlines() if line.strip()] or ["no output"]
     errors = [line for line in lines if line.startswith(("ERROR", "Error"))]
-    return SetupError(f"The installation failed: {(errors or lines)[-1].strip()}", f"Correct that. {START_AGAIN}")
+    return SetupError(f"The installation failed: {(errors or lines)[-1].strip()}", f"Correct that. {start_again}")

@@ -23,10 +23,8 @@ from ..run.process import trainer_environment
 from .failures import disk_is_full, explain
 from .place import Place, choose_place
 from .pythons import find_python
-from .requirements import FILE, Requirements, read_requirements
+from .requirements import FILE, Requirements, is_index_reachable, read_requirements
 
-_INDEX_LIMIT_S = 8
-_ASK_INDEX = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5).close()"
 _FOREIGN_TO_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONUSERBASE", "PYTHONPATH")
 
 
@@ -74,14 +72,9 @@ class SetUp:
         return [*command, *self.wanted.packages]
 
     def answers(self, index: str) -> bool:
-        """Whether an index can be reached: pip would spend minutes on one that cannot."""
+        """Whether an index can be reached."""
         self.say(0.15, f"Asking {index}")
-        try:
-            command = [str(self.place.python), "-c", _ASK_INDEX, index]
-            answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INDEX_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            return False
-        return answer.returncode == 0
+        return is_index_reachable(index, str(self.place.python))
 
     def check(self) -> None:
         """Let the new environment say whether it can train. Raises SetupError."""

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SetupError
@@ -13,14 +13,14 @@ _PROBE = "import ensurepip, venv, sys; print('%d.%d' % sys.version_info[:2] if s
 _PROBE_LIMIT_S = 30
 
 
-def find_python(versions: Sequence[str], run: Callable[[list[str]], str] | None = None) -> list[str]:
+def find_python(versions: Sequence[str]) -> list[str]:
     """The command of a Python of one of `versions` (like "3.11") that can make environments.
 
     A Python of the system comes first, since it stays when Blender is updated; Blender's own is the last resort.
     Raises SetupError when there is none.
     """
     for command in _candidates(versions):
-        if (run or _version)(command) in versions:
+        if version_of(command) in versions:
             return command
     wanted = f"{', '.join(versions[:-1])} or {versions[-1]}" if len(versions) > 1 else versions[0]
     debian = f" (on Debian and Ubuntu: apt install python{versions[0]}-venv)"
@@ -43,14 +43,23 @@ def _candidates(versions: Sequence[str]) -> Iterator[list[str]]:
             if found and found not in seen:
                 seen.add(found)
                 yield [found]
-    if sys.platform == "win32" and shutil.which("py"):
-        for version in versions:
+    for version in versions:
+        yield from ([str(python)] for python in _pyenv_pythons(version))
+        if sys.platform == "win32" and shutil.which("py"):
             yield ["py", f"-{version}"]
     if sys.executable and Path(sys.executable).name.lower().startswith("python"):
         yield [sys.executable]
 
 
-def _version(command: list[str]) -> str:
+def _pyenv_pythons(version: str) -> list[Path]:
+    """What pyenv has installed, also where its shims on PATH answer for another version."""
+    is_windows = sys.platform == "win32"
+    usual = Path.home() / (".pyenv/pyenv-win" if is_windows else ".pyenv")
+    pattern = f"versions/{version}.*/{'python.exe' if is_windows else 'bin/python'}"
+    return sorted(Path(os.environ.get("PYENV_ROOT") or usual).glob(pattern), reverse=True)
+
+
+def version_of(command: Sequence[str]) -> str:
     """ "3.11", or "" when the command is no Python that can make environments: PATH holds shims that may fail."""
     try:
         answer = subprocess.run(

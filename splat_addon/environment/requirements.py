@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 FILE = Path(__file__).with_name("requirements.json")
+_INDEX_LIMIT_S = 8
+_ASK_INDEX = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5).close()"
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,21 @@ def read_requirements(device: str, path: Path = FILE) -> Requirements:
         needs_index=bool(index) and own["needs_index"],
         disk_gb=own["disk_gb"],
     )
+
+
+def is_index_reachable(index: str, python: str) -> bool:
+    """Whether an index answers, asked by the interpreter `python`: pip would spend minutes on one that does not.
+
+    In a process of its own, because a dead name server ignores time-outs.
+    """
+    try:
+        answer = subprocess.run(
+            [python, "-c", _ASK_INDEX, index],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_INDEX_LIMIT_S,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return answer.returncode == 0

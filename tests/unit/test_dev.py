@@ -1,17 +1,21 @@
 """dev.py: environments that are installed once, sentences instead of tracebacks, and tests that are counted."""
 
+import ast
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import dev
+from splat_addon.errors import SetupError
 
-SMALL = dev.Environment("small", "the small one", (".".join(map(str, sys.version_info[:2])),), (), "import json")
+OWN_VERSION = ".".join(map(str, sys.version_info[:2]))
+SMALL = dev.Environment("small", "the small one", (OWN_VERSION,), (), "import json", 0.1)
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals or scripts")
 
 
@@ -64,7 +68,8 @@ def test_an_interrupted_installation_is_done_again(venv, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dev, "torch_index", interrupted)
-    monkeypatch.setattr(dev, "find_python", lambda versions: ([sys.executable], versions[0]))
+    monkeypatch.setattr(dev, "find_python", lambda versions: [sys.executable])
+    monkeypatch.setattr(dev, "version_of", lambda command: OWN_VERSION)
     with pytest.raises(KeyboardInterrupt):
         dev.install(SMALL)
     (venv / "small").mkdir(parents=True, exist_ok=True)
@@ -88,70 +93,33 @@ def test_an_interrupted_installation_is_done_again(venv, monkeypatch):
 
 
 def test_a_failed_installation_leaves_no_stamp_and_names_its_log(venv, monkeypatch):
-    monkeypatch.setattr(
-        dev, "find_python", lambda versions: ([sys.executable, "-c", "print('no room'); exit(1)"], "3.11")
-    )
-    with pytest.raises(dev.Problem, match=r"The installation failed \(no room\).*small\.log"):
+    monkeypatch.setattr(dev, "find_python", lambda versions: [sys.executable, "-c", "print('no room'); exit(1)"])
+    with pytest.raises(SetupError, match=r"The installation failed: no room Correct that.* run this again.*small\.log"):
         venv.mkdir()
         dev.install(SMALL)
     assert not dev.is_installed(SMALL)
 
 
-@needs_posix
-def test_a_python_on_the_path_that_fails_is_passed_over(tmp_path, monkeypatch):
-    command_named(tmp_path / "shims", "python3.99", "echo 'pyenv: python3.99: command not found' >&2; exit 127\n")
-    real = command_named(tmp_path / "real", "python3.99", "echo 3.99\n")
-    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "shims"), str(tmp_path / "real"), os.environ["PATH"]]))
-    assert dev.find_python(["3.98", "3.99"]) == ([str(real)], "3.99")
-
-
-@needs_posix
-def test_a_python_that_lies_about_its_version_is_passed_over(tmp_path, monkeypatch):
-    command_named(tmp_path, "python3.99", "echo 3.10\n")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert dev.find_python(["3.99"]) is None
-
-
 def test_a_missing_python_is_named_with_a_way_to_get_it(venv):
-    with pytest.raises(dev.Problem, match=r"No Python 3\.99 .*Blender 9\.9 needs.*pyenv install 3\.99"):
+    told = r"Blender 9\.9 cannot be installed: No Python 3\.99 .*was found\. Install one from python\.org"
+    with pytest.raises(SetupError, match=told):
         dev.install(SMALL._replace(title="Blender 9.9", pythons=("3.99",)))
-
-
-@pytest.mark.parametrize(
-    ("output", "sentence"),
-    [
-        (
-            "ERROR: Could not find a version that satisfies the requirement bpy==4.2.23 (from versions: none)\n"
-            "ERROR: No matching distribution found for bpy==4.2.23",
-            "There is no wheel of bpy==4.2.23 for Python 3.11 on",
-        ),
-        (
-            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)': /simple/bpy/\n"
-            "ERROR: No matching distribution found for bpy==4.2.23",
-            "A download failed. Check the network",
-        ),
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "The disk is full"),
-        ("Collecting x\nERROR: something new", "The installation failed (ERROR: something new)."),
-    ],
-)
-def test_a_failure_of_pip_is_told_in_a_sentence(output, sentence):
-    assert dev.install_failure_sentences(output, "3.11").startswith(sentence)
 
 
 def test_a_missing_system_library_is_told_with_the_packages_to_install():
     error = "ImportError: libXi.so.6: cannot open shared object file: No such file or directory"
-    told = dev.import_failure_sentences("Blender 4.2", error, ["libXi.so.6", "libEGL.so.1"])
+    told = str(dev.import_failure("Blender 4.2", error, ["libXi.so.6", "libEGL.so.1"]))
     assert "lacks libEGL.so.1, libXi.so.6, which Blender 4.2 needs" in told
     assert "apt install libegl1 libxi6" in told and "dnf install libglvnd-egl libXi" in told
 
 
 def test_an_unknown_system_library_is_named_itself():
     error = "ImportError: libnew-2.so.7: cannot open shared object file: No such file or directory"
-    assert "lacks libnew-2.so.7" in dev.import_failure_sentences("Blender 4.2", error, [])
+    assert "lacks libnew-2.so.7" in str(dev.import_failure("Blender 4.2", error, []))
 
 
 def test_another_import_failure_ends_in_its_last_line():
-    told = dev.import_failure_sentences("the trainer", "Traceback ...\nImportError: GLIBC_2.99 not found", [])
+    told = str(dev.import_failure("the trainer", "Traceback ...\nImportError: GLIBC_2.99 not found", []))
     assert "the trainer is installed but does not start (ImportError: GLIBC_2.99 not found)" in told
 
 
@@ -160,6 +128,45 @@ def test_wrong_use_ends_in_one_line_without_a_traceback(arguments):
     answer = subprocess.run([sys.executable, str(dev.ROOT / "dev.py"), *arguments], capture_output=True, text=True)
     assert answer.returncode == 1
     assert answer.stderr.startswith("dev.py: ") and answer.stderr.count("\n") == 1
+
+
+HELP = """
+import pathlib, sys
+import dev
+dev.VENV = pathlib.Path(sys.argv[1])
+sys.exit(dev.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo"], "--iterations"),
+        (["test"], "--all-blenders"),
+        (["test", "tests/unit"], "--all-blenders"),
+        (["train"], "--max-gaussians"),
+        (["report"], "--out OUT"),
+        (["build"], "validate it"),
+        (["check"], "--fix"),
+        (["doctor"], "--build"),
+        (["libraries"], "Debian packages"),
+        (["bench"], "step_overhead"),
+        *[(["bench", name], "options:") for name in dev.benchmarks()],
+    ],
+)
+def test_help_is_printed_and_nothing_is_installed_for_it(tmp_path, arguments, told):
+    command = [sys.executable, "-S", "-c", HELP, tmp_path / "venv", *arguments, "--help"]  # -S: without site-packages
+    answer = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True, encoding="utf-8")
+    assert answer.returncode == 0 and told in answer.stdout, answer.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_an_old_python_is_told_in_one_line_which_one_is_needed():
+    ast.parse((dev.ROOT / "dev.py").read_text(encoding="utf-8"), feature_version=(3, 8))  # it can be read there
+    script = "import sys; sys.version_info = (3, 8, 18); import dev"
+    answer = subprocess.run([sys.executable, "-c", script], cwd=dev.ROOT, capture_output=True, text=True)
+    assert answer.returncode == 1 and answer.stderr.count("\n") == 1
+    assert answer.stderr.startswith("dev.py: this is Python 3.8, and 3.11 or newer is needed.")
 
 
 def test_a_child_does_not_see_the_callers_python_settings(monkeypatch):
@@ -216,7 +223,7 @@ def small_project(tmp_path, monkeypatch):
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     monkeypatch.setattr(dev, "ensure", lambda environment: sys.executable)
     monkeypatch.setattr(dev, "is_possible", lambda environment: environment is dev.TRAINER)
-    monkeypatch.setattr(dev, "run_checks", lambda: iter([("ruff", True), ("types", True)]))
+    monkeypatch.setattr(dev, "run_checks", lambda blenders: iter([("ruff", True), ("types", True)]))
     (tmp_path / "tests" / "unit").mkdir(parents=True)
     return tmp_path / "tests" / "unit"
 
@@ -224,9 +231,43 @@ def small_project(tmp_path, monkeypatch):
 def test_the_last_line_counts_all_tests_and_checks(small_project, capfd):
     (small_project / "test_one.py").write_text("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('why')\n")
     assert dev.test([]) == 0
-    lines = capfd.readouterr().out.splitlines()
-    assert lines[-1] == "3 passed, 0 failed, 1 skipped"
-    assert "Blender 4.2 is left out: there is no Python 3.11." in lines
+    assert capfd.readouterr().out.splitlines()[-1] == "3 passed, 0 failed, 1 skipped"
+
+
+def test_a_blender_that_this_machine_cannot_have_is_named(small_project, capfd):
+    (small_project / "test_one.py").write_text("import numpy\ndef test_a(): pass\n")
+    assert dev.test([]) == 0
+    assert "Blender 4.2 is left out: there is no Python 3.11." in capfd.readouterr().out.splitlines()
+
+
+def test_every_blender_repeats_the_tests_of_arrays_and_no_others(small_project, monkeypatch):
+    (small_project / "test_arrays.py").write_text("import numpy as np\ndef test_a(): pass\n")
+    (small_project / "test_words.py").write_text("def test_b(): pass\n")
+    ran = {}
+    monkeypatch.setattr(dev, "is_possible", lambda environment: True)
+    monkeypatch.setattr(
+        dev, "run_pytest", lambda title, python, paths, options: ran.update({title: paths}) or dev.Count(1, 0, 0)
+    )
+    dev.test([])
+    arrays = ["tests/unit/test_arrays.py"]
+    assert ran == {"trainer": ["tests/unit"], dev.BLENDERS[0].title: arrays, dev.BLENDERS[1].title: arrays}
+    ran.clear()
+    dev.test(["tests/unit", "-x"])
+    assert ran == {"trainer": ["tests/unit"], dev.BLENDERS[0].title: arrays, dev.BLENDERS[1].title: arrays}
+    ran.clear()
+    dev.test(["tests/unit/test_words.py::test_b"])
+    assert ran == {"trainer": ["tests/unit/test_words.py::test_b"]}
+    ran.clear()
+    dev.test(["--all-blenders"])
+    assert list(ran) == ["trainer", *(blender.title for blender in dev.ALL_BLENDERS)]
+
+
+def test_the_oldest_and_the_newest_blender_are_tested_by_default():
+    titles = [blender.title for blender in dev.ALL_BLENDERS]
+    assert titles == sorted(titles, key=lambda title: [int(part) for part in title.split()[1].split(".")])
+    assert (dev.ALL_BLENDERS[0], dev.ALL_BLENDERS[-1]) == dev.BLENDERS
+    manifest = tomllib.loads((dev.ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert manifest["blender_version_min"].startswith(titles[0].split()[1])
 
 
 def test_a_failed_test_fails_the_run(small_project, capfd):

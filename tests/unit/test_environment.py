@@ -51,6 +51,25 @@ def test_a_python_of_the_system_is_found_before_blenders_own(tmp_path, monkeypat
         find_python(["3.98", "3.99"])
 
 
+@needs_posix
+def test_a_python_that_only_pyenv_knows_is_found(tmp_path, monkeypatch):
+    folder = tmp_path / "versions" / "3.99.1" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").write_text("#!/bin/sh\necho 3.99\n")
+    (folder / "python").chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert find_python(["3.98", "3.99"]) == [str(folder / "python")]
+
+
+@needs_posix
+def test_a_python_that_lies_about_its_version_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "python3.99").write_text("#!/bin/sh\necho 3.10\n")
+    (tmp_path / "python3.99").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError):
+        find_python(["3.99"])
+
+
 def test_an_environment_never_lands_among_other_files(tmp_path):
     assert choose_place(tmp_path / "new").path == tmp_path / "new"
     (tmp_path / "empty").mkdir()
@@ -89,6 +108,11 @@ def test_an_environment_never_lands_among_other_files(tmp_path):
 )
 def test_a_failure_is_told_in_a_sentence_with_its_remedy(output, sentence):
     assert str(explain(output, "/there", 2.5)).startswith(sentence)
+
+
+def test_a_failure_names_what_starts_it_again():
+    assert str(explain("Errno 28", "/there", 2.5, "run this again")).endswith("another disk, and run this again.")
+    assert str(explain("timed out", "/there", 2.5, "run this again")).endswith("kept by pip; run this again.")
 
 
 def test_only_what_an_artist_wants_to_see_of_pip_is_shown():

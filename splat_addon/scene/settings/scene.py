@@ -100,8 +100,8 @@ CLASSES = (
 
 def register() -> None:
     """Let scenes and objects have settings."""
-    bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)
-    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)
+    bpy.types.Scene.splat = bpy.props.PointerProperty(type=SPLAT_PG_scene)  # type: ignore[func-returns-value]
+    bpy.types.Object.splat = bpy.props.PointerProperty(type=SPLAT_PG_object)  # type: ignore[func-returns-value]
 
 
 def unregister() -> None:

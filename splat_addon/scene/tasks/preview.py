@@ -253,7 +253,7 @@ def is_disturbing(scene: bpy.types.Scene) -> bool:
     windows = bpy.context.window_manager.windows
     if not any(window.scene == scene for window in windows):
         return True
-    if any(bpy.app.is_job_running(job) for job in _DISTURBED_JOBS):
+    if any(bpy.app.is_job_running(job) for job in _DISTURBED_JOBS):  # type: ignore[arg-type] # a str
         return True
     if any(window.screen.is_animation_playing for window in windows):
         return True
