@@ -15,9 +15,17 @@ class PictureRules:
     alpha_cap: float = 0.999  # no gaussian hides all behind it, or gradients there would vanish; 3DGS: 0.99
     alpha_cutoff: float = 1.0 / 255.0  # contributions below one 8-bit step are skipped: 3DGS, appendix C
     near_plane: float = 0.01  # gaussians nearer than this (capture units, along +z) are not drawn; 3DGS: 0.2
-    image_margin: float = 0.15  # x/z and y/z in the projection's Jacobian are held within the image and this part of
-    # its width and height beyond each edge; 3DGS: the same, but around the optical axis
+    image_margin: float = 0.15  # the projection's Jacobian, which exaggerates far off the image, is taken at most this
+    # part of the image's size beyond its edges; 3DGS: as far from the optical axis, wherever the image is
     transmittance_stop: float = 1e-4  # a pixel is finished before the gaussian that would leave less: 3DGS, appendix C
+
+    def slope_limits(self, size_px: float, focal_px: float, center_px: float) -> tuple[float, float]:
+        """The least and the largest x/z, or y/z, at which the projection's Jacobian is taken.
+
+        They belong to the image, wherever its principal point `center_px` is, so that what is visible is never held.
+        """
+        beyond_px = self.image_margin * size_px
+        return (-beyond_px - center_px) / focal_px, (size_px + beyond_px - center_px) / focal_px
 
     def require_default(self, *names: str) -> None:
         """Raise ValueError where one of these rules is not its default: for those that are compiled into a backend."""

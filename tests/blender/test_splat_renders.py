@@ -141,6 +141,24 @@ def test_sensor_fit_shift_aspect_and_percentage_are_followed(stage, fit, size):
     assert stage.worst(cloud) < 0.2
 
 
+@pytest.mark.parametrize("fit", ["HORIZONTAL", "VERTICAL"])
+@pytest.mark.parametrize("shift", [(0.5, 0.0), (-0.5, 0.2), (0.1, 0.5), (0.0, -0.5)])
+def test_what_a_far_shifted_lens_shows_looks_as_trained(stage, shift, fit):
+    """83 degrees, gaussians up to each edge of the image: what is held must lie beyond the image, not off the axis."""
+    camera = splat_renders.add_camera(stage.scene, (0, -4, 0), lens=18 / math.tan(math.radians(83) / 2))
+    camera.data.sensor_fit, camera.data.sensor_height = fit, 30
+    camera.data.shift_x, camera.data.shift_y = shift
+    stage.scene.render.pixel_aspect_x = 1.25
+    view, random = stage.camera(), np.random.default_rng(6)
+    pixels = random.uniform((-20, -20), (view.width + 20, view.height + 20), (120, 2))
+    depths = random.uniform(2, 6, (120, 1))
+    points = np.hstack([(pixels - (view.cx, view.cy)) / (view.fx, view.fy) * depths, depths])
+    means = (points - view.camera_from_world[:3, 3]) @ view.camera_from_world[:3, :3]
+    cloud = stage.random_cloud(120, means=means, log_scales=random.normal(-1.2, 0.4, (120, 3)))
+    stage.add(cloud)
+    assert stage.worst(cloud) < 0.3
+
+
 def test_orthographic_cameras_show_splats_without_perspective(stage):
     cloud = stage.random_cloud()
     item = stage.add(cloud)
@@ -390,7 +408,7 @@ def test_drivers_need_no_permission_and_survive_saving(stage, tmp_path):
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"), use_scripts=False)
     stage.scene = bpy.context.scene
     drivers = bpy.data.node_groups["Splat Quads"].animation_data.drivers
-    assert len(drivers) == 6 and all(entry.driver.is_simple_expression for entry in drivers)
+    assert len(drivers) == 8 and all(entry.driver.is_simple_expression for entry in drivers)
     bpy.context.scene.camera.data.lens = 60
     assert stage.worst(cloud) < 0.1
     bpy.context.scene.camera.data.lens = 45

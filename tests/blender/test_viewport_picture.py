@@ -140,6 +140,20 @@ def test_a_shifted_lens_and_lower_degrees_are_followed(extension, drawing):
         assert np.abs(seen - expected(cloud, camera, center=center, sh_degree=degree)).max() < 1 / 255
 
 
+@pytest.mark.parametrize("center", [(-20.0, 30.0), (110.0, 40.0), (40.0, -10.0), (50.0, 90.0)])
+def test_what_a_far_shifted_lens_shows_is_held_beyond_the_image_alone(extension, drawing, center):
+    """A wide lens, gaussians up to each edge of the image and beyond."""
+    focal, random = 50.0, np.random.default_rng(6)
+    cloud, camera = make_cloud(extension, 120, seed=6, log_scale=-1.2), looking((1, 2, 1))
+    pixels = random.uniform((-20, -20), (WIDTH + 20, HEIGHT + 20), (120, 2))
+    depths = random.uniform(2, 6, (120, 1))
+    points = np.hstack([(pixels - center) / focal * depths, depths])
+    cloud.means[:] = (points - camera[:3, 3]) @ camera[:3, :3]
+    view = view_of(drawing, camera, focal=focal, center=center)
+    seen = draw(drawing, [add(extension, cloud)], view)
+    assert np.abs(seen - expected(cloud, camera, focal=focal, center=center)).max() < 1 / 255
+
+
 @pytest.mark.parametrize("is_perspective", [True, False])
 def test_a_turned_moved_and_scaled_object_stays_right(extension, drawing, is_perspective):
     cloud = make_cloud(extension, 50, seed=7)

@@ -119,9 +119,11 @@ def perspective(point: Tensor, intrinsics: Tensor) -> Tensor:
 
 
 def clamp(points: Tensor, intrinsics: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
-    limit = 1.3 * torch.tensor([width, height], dtype=points.dtype) / (2 * intrinsics[:2])
+    """Slopes held where a pixel is at most 15 % of the image's size beyond its edges; and whether that did anything."""
+    size = torch.tensor([width, height], dtype=points.dtype)
+    least, largest = (-0.15 * size - intrinsics[2:]) / intrinsics[:2], (1.15 * size - intrinsics[2:]) / intrinsics[:2]
     slope = points[..., :2] / points[..., 2:]
-    held = torch.minimum(torch.maximum(slope, -limit), limit)
+    held = torch.minimum(torch.maximum(slope, least), largest)
     return torch.cat([held * points[..., 2:], points[..., 2:]], dim=-1), (held != slope).any(dim=-1)
 
 

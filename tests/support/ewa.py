@@ -25,8 +25,10 @@ def render(cloud, camera, blend_space: str = "display", orthographic_span_px: fl
     x, y, z = points.T
     zero, one = np.zeros_like(z), np.ones_like(z)
     if orthographic_span_px is None:
-        limit_x, limit_y = (0.5 + MARGIN) * camera.width / camera.fx, (0.5 + MARGIN) * camera.height / camera.fy
-        tilt_x, tilt_y = np.clip(x / z, -limit_x, limit_x), np.clip(y / z, -limit_y, limit_y)
+        beyond_x, beyond_y = MARGIN * camera.width, MARGIN * camera.height
+        shown_x = np.clip(camera.fx * x / z + camera.cx, -beyond_x, camera.width + beyond_x)
+        shown_y = np.clip(camera.fy * y / z + camera.cy, -beyond_y, camera.height + beyond_y)
+        tilt_x, tilt_y = (shown_x - camera.cx) / camera.fx, (shown_y - camera.cy) / camera.fy
         jacobian = np.array([[camera.fx / z, zero, -camera.fx * tilt_x / z],
                              [zero, camera.fy / z, -camera.fy * tilt_y / z]]).transpose(2, 0, 1)  # fmt: skip
         centres = np.column_stack([camera.fx * x / z, camera.fy * y / z]) + [camera.cx, camera.cy]

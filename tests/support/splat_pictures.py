@@ -53,10 +53,10 @@ def picture(
         spread = frame[:3, :3] @ turns[i] * np.exp(cloud.log_scales[i].astype(np.float64))
         mx, my, mz = means[i]
         if is_perspective:
-            limit = (0.5 + MARGIN) * width / focal[0], (0.5 + MARGIN) * height / focal[1]
-            slope = np.clip(mx / mz, -limit[0], limit[0]), np.clip(my / mz, -limit[1], limit[1])
-            jacobian = np.array([[1, 0, -slope[0]], [0, 1, -slope[1]]]) * np.array(focal)[:, None] / mz
             place = focal[0] * mx / mz + center[0], focal[1] * my / mz + center[1]
+            held = (np.clip(p, -MARGIN * s, s + MARGIN * s) for p, s in zip(place, (width, height), strict=True))
+            slope = [(h - c) / f for h, c, f in zip(held, center, focal, strict=True)]
+            jacobian = np.array([[1, 0, -slope[0]], [0, 1, -slope[1]]]) * np.array(focal)[:, None] / mz
             direction = cloud.means[i] - eye
         else:
             jacobian = np.array([[focal[0], 0, 0], [0, focal[1], 0]])

@@ -69,6 +69,17 @@ def _needles(seed: int, thin: float = -5.0) -> Gaussians:
     return cloud(seed, 40, log_scales=np.column_stack([np.full(40, 0.0), rng.normal(thin, 1, (40, 2))]))
 
 
+def _shifted_camera(shift_x: float, shift_y: float) -> Camera:
+    """83 degrees across; the principal point is beside the image's centre by these parts of its size."""
+    focal_px = 24 / np.tan(np.deg2rad(83) / 2)
+    return camera(fx=focal_px, fy=focal_px, cx=24 + 48 * shift_x, cy=20 + 40 * shift_y, distance=3.0)
+
+
+def _wide(seed: int) -> Gaussians:
+    """Fills the sides of a shifted image, and what lies beyond them."""
+    return cloud(seed, 150, spread=3.0, log_scale=-1.0)
+
+
 def scenes() -> dict[str, Scene]:
     """Name to scene."""
     one = {"means": [[0.1, -0.2, 0.0]], "log_scales": [[-1.0, -1.5, -2.0]], "quaternions": [[1.0, 0.3, -0.2, 0.5]]}
@@ -100,6 +111,8 @@ def scenes() -> dict[str, Scene]:
         "one pixel high": Scene(cloud(23), camera(70, 1)),
         "very near the camera": Scene(cloud(24, means=cloud(24).means * 0.1 - [0.0, 0.0, 3.9]), camera()),
         "outside the frustum's margin": Scene(cloud(25, 40, spread=3.0, log_scale=0.0), camera(distance=3.0)),
+        "lens shifted right and down": Scene(_wide(31), _shifted_camera(0.3, 0.4)),
+        "lens shifted beyond the image": Scene(_wide(32), _shifted_camera(-0.7, -0.6)),
         "antialiased": Scene(cloud(26, log_scale=-3.5), camera(), options={"antialiased": True}),
         "antialiased needles": Scene(_needles(27), camera(), options={"antialiased": True}),
         "without dilation": Scene(cloud(28), camera(), options={"rules": UNDILATED}),

@@ -374,9 +374,8 @@ def test_a_jacobian_agrees_with_finite_differences(step):
 
 
 def test_the_inputs_reach_both_sides_of_every_clamp():
-    slopes = np.abs(POINTS[:, :2] / POINTS[:, 2:])
-    limits = 1.3 * np.array([CAMERA.width / (2 * CAMERA.fx), CAMERA.height / (2 * CAMERA.fy)])
-    assert np.any(slopes > limits, axis=0).all() and np.any(slopes < limits, axis=0).all()
+    held = CLAMPED[:, :2] != POINTS[:, :2]
+    assert held.any(axis=0).all() and not held.all(axis=0).any()
     floor = eq.antialiasing_factors(COVARIANCES_2D, 0.3)
     assert floor[0] == pytest.approx(0.005, rel=1e-12) and np.all(floor[1:] > 0.05)
     lit = eq.colors(SH, DIRECTIONS, 3) > 0
@@ -390,7 +389,47 @@ def test_a_clamped_slope_keeps_only_the_depth_term_of_the_projection_jacobian():
     tx, _, z = CLAMPED[1]
     np.testing.assert_array_equal(jacobian[:3, 0], 0)
     np.testing.assert_allclose(jacobian[:3, 2], -18 * r0 / z**2 + 18 * tx * r2 / z**3, rtol=1e-12)
-    assert tx / z == pytest.approx(1.3 * 20 / 36, rel=1e-14)
+    assert tx / z == pytest.approx((1.15 * 20 - 9.3) / 18, rel=1e-14)
+
+
+def shifted_camera(shift_x: float, shift_y: float) -> Camera:
+    """83 degrees across, and a principal point beside the image's centre by these parts of its size."""
+    focal_px = 100 / np.tan(np.deg2rad(83) / 2)
+    return Camera(200, 160, focal_px, focal_px, 100 + 200 * shift_x, 80 + 160 * shift_y, CAMERA.camera_from_world)
+
+
+@pytest.mark.parametrize("shift", [(-0.3, 0.0), (0.3, 0.0), (0.0, -0.4), (0.0, 0.4), (-0.5, 0.5)])
+def test_what_a_shifted_lens_shows_is_projected_without_clamping(shift):
+    """The covariance of a gaussian near each corner, against the projection itself, differentiated numerically."""
+    camera = shifted_camera(*shift)
+    pixels = np.array([[5.0, 4.0], [195.0, 4.0], [5.0, 156.0], [195.0, 156.0]])
+    depths = np.array([1.0, 2.0, 3.0, 4.0])[:, None]
+    slopes = (pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    means = (np.hstack([slopes * depths, depths]) - CAMERA.camera_from_world[:3, 3]) @ TURN
+
+    def seen(places: np.ndarray) -> np.ndarray:
+        return eq.project(eq.points_in_camera(places, camera), camera)
+
+    steps = DIFFERENCE_STEP * np.eye(3)
+    maps = np.stack([(seen(means + step) - seen(means - step)) / (2 * DIFFERENCE_STEP) for step in steps], axis=2)
+    held = eq.clamp_to_frustum(eq.points_in_camera(means, camera), camera, RULES)
+    covariances = eq.covariances_2d(COVARIANCES_3D[:4], eq.screen_maps(held, camera))
+    assert relative_error(covariances, eq.covariances_2d(COVARIANCES_3D[:4], maps)) <= DIFFERENCE_TOLERANCE
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (-0.3, 0.4), (0.5, -0.5)])
+def test_slopes_are_held_at_15_percent_of_the_image_beyond_its_edges(shift):
+    camera = shifted_camera(*shift)
+    far = np.array([[900.0, 700.0, 3.0], [-900.0, -700.0, 3.0]])
+    held_px = eq.project(eq.clamp_to_frustum(far, camera, RULES), camera)
+    np.testing.assert_allclose(held_px, [[230.0, 184.0], [-30.0, -24.0]], rtol=1e-12)
+
+
+def test_a_centred_lens_is_held_at_the_usual_1_3_times_its_half_width():
+    far = np.array([[900.0, -700.0, 3.0]])
+    held = eq.clamp_to_frustum(far, shifted_camera(0, 0), RULES)[0]
+    half = np.tan(np.deg2rad(83) / 2)
+    np.testing.assert_allclose(held / 3, [1.3 * half, -1.3 * half * 0.8, 1.0], rtol=1e-12)
 
 
 def test_a_colour_clamped_at_zero_has_no_derivative():

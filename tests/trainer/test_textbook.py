@@ -42,6 +42,7 @@ def make_scene(
     degree: int = 3,
     depths: tuple[float, float] = (1.5, 5.0),
     offsets_px: float = 0.0,
+    intrinsics: tuple[float, float, float, float] = (18.0, 21.0, 9.3, 7.6),
     **options,
 ) -> Scene:
     """Seeded gaussians before a turned camera with unequal focal lengths and an uncentred principal point."""
@@ -49,7 +50,7 @@ def make_scene(
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = turn * np.sign(np.linalg.det(turn)), rng.normal(size=3)
-    camera = Camera(20, 14, 18.0, 21.0, 9.3, 7.6, matrix)
+    camera = Camera(20, 14, *intrinsics, matrix)
     z = rng.uniform(*depths, size=count)
     slope = rng.uniform(-1, 1, size=(count, 2)) * slopes
     points = np.column_stack([slope * z[:, None], z])
@@ -80,6 +81,14 @@ SCENES = {
     "ordinary": (make_scene(1), ["cut off"]),
     "one gaussian": (make_scene(2, 1, slopes=(0.1, 0.1)), ["cut off"]),
     "slopes clamped": (make_scene(3, slopes=(1.6, 1.0), scales=(0.5, 2.0)), ["clamped"]),
+    "lens shifted left and up": (
+        make_scene(18, slopes=(2.0, 1.4), scales=(0.3, 1.0), intrinsics=(12.0, 11.0, 1.0, 0.5)),
+        ["clamped"],
+    ),
+    "lens shifted beyond the image": (
+        make_scene(19, slopes=(3.0, 3.0), scales=(0.3, 1.0), intrinsics=(11.0, 13.0, 27.0, 22.0)),
+        ["clamped"],
+    ),
     "alpha capped": (make_scene(4, 6, scales=(2.0, 6.0), logit=12.0), ["capped"]),
     "stopped early": (make_scene(5, 24, scales=(0.3, 1.5), logit=4.0), ["stopped"]),
     "colours clamped": (make_scene(6, brightness=0.1), ["dark"]),

@@ -14,6 +14,8 @@ _PATHS = {  # and what is taken while the scene has no camera: a driver that onc
     "lens": ("camera.data.lens", 50),
     "across": ("camera.data.sensor_width", 36),
     "down": ("camera.data.sensor_height", 24),
+    "shift_x": ("camera.data.shift_x", 0),
+    "shift_y": ("camera.data.shift_y", 0),
     "span": ("camera.data.ortho_scale", 6),
     "columns": ("render.resolution_x", 1920),
     "rows": ("render.resolution_y", 1080),
@@ -40,6 +42,8 @@ class CameraValues:
     pixel_y: Scalar
     half_width: Scalar  # half the image
     half_height: Scalar
+    middle_x: Scalar  # the middle of the image, to the right of the axis
+    middle_y: Scalar  # and above it
 
 
 def add_camera_values(tree: NodeTree) -> CameraValues:
@@ -52,7 +56,9 @@ def add_camera_values(tree: NodeTree) -> CameraValues:
     pixel_aspect = _driven(tree, "Pixel Aspect", "aspect_y / aspect_x")
     pixel_x = extent / fitted_px
     pixel_y = pixel_x * pixel_aspect
-    return CameraValues(is_orthographic, pixel_x, pixel_y, pixel_x * width_px * 0.5, pixel_y * height_px * 0.5)
+    half_width, half_height = pixel_x * width_px * 0.5, pixel_y * height_px * 0.5
+    shift_x, shift_y = (_driven(tree, f"Shift {axis.upper()}", f"shift_{axis}") * extent for axis in "xy")
+    return CameraValues(is_orthographic, pixel_x, pixel_y, half_width, half_height, shift_x, shift_y)
 
 
 def _driven(tree: NodeTree, label: str, expression: str) -> Scalar:

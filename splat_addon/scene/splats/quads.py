@@ -65,8 +65,11 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     # One unit of length on the image is `unit` object units at the gaussian: its depth, or for orthographic cameras 1.
     unit = tree.choose(values.is_orthographic, 1.0 / object_scale, depth)
     row_x, row_y = (
-        _screen_row(tree, axis, back, scale, rotation, unit, _tilt(tree, values, offset / depth, half, rules))
-        for axis, offset, half in ((right, x, values.half_width), (up, y, values.half_height))
+        _screen_row(tree, axis, back, scale, rotation, unit, _tilt(tree, values, offset / depth, middle, half, rules))
+        for axis, offset, middle, half in (
+            (right, x, values.middle_x, values.half_width),
+            (up, y, values.middle_y, values.half_height),
+        )
     )
 
     tree.frame("Footprint")
@@ -124,11 +127,13 @@ def _rotated(tree: NodeTree, vector, rotation: Socket) -> Vector:
     return Vector(tree, tree.add("FunctionNodeRotateVector", None, vector, rotation).outputs[0])
 
 
-def _tilt(tree: NodeTree, values: CameraValues, slope: Scalar, half: Scalar, rules: PictureRules) -> Scalar:
+def _tilt(
+    tree: NodeTree, values: CameraValues, slope: Scalar, middle: Scalar, half: Scalar, rules: PictureRules
+) -> Scalar:
     """How far the ray to the gaussian leans away from the axis. Beyond the image and its margin it is held, since the
     linear projection exaggerates there; 0 for orthographic cameras."""
-    limit = half * (1.0 + 2.0 * rules.image_margin)
-    return tree.choose(values.is_orthographic, 0.0, slope.at_most(limit).at_least(-limit))
+    reach = half * (1.0 + 2.0 * rules.image_margin)
+    return tree.choose(values.is_orthographic, 0.0, slope.at_most(middle + reach).at_least(middle - reach))
 
 
 def _screen_row(

@@ -43,6 +43,12 @@ class Viewpoint:
         clip = self.clip_from_view
         return abs(clip[0, 0]) * self.width_px / 2, abs(clip[1, 1]) * self.height_px / 2
 
+    @property
+    def center_px(self) -> tuple[float, float]:
+        """Where the optical axis of a perspective view meets the picture, from its lower left corner."""
+        clip = self.clip_from_view
+        return (1 - clip[0, 2]) * self.width_px / 2, (1 - clip[1, 2]) * self.height_px / 2
+
 
 @dataclass(frozen=True)
 class Look:
@@ -297,12 +303,11 @@ def _view_numbers(
     """The uniform block `SplatView`: matrices column by column, then rows of four."""
     fx, fy = view.focal_px
     rules = look.rules
-    part = 0.5 + rules.image_margin
-    across, up = part * view.width_px / fx, part * view.height_px / fy
+    center_x, center_y = view.center_px
     rest = [
         (view.width_px, view.height_px, fx, fy),
         (view.is_perspective, min(look.sh_degree, atlas.degree), is_hiding, 0.0),
-        (-across, across, -up, up),
+        (*rules.slope_limits(view.width_px, fx, center_x), *rules.slope_limits(view.height_px, fy, center_y)),
         (look.color_by != "RADIANCE", look.is_linear, look.reach_sigma, look.point_px),
         (texels.TEXELS[atlas.degree], atlas.per_row, objects, order_width),
         (rules.dilation_px2, rules.alpha_cap, rules.alpha_cutoff, rules.near_plane),

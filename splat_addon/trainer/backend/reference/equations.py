@@ -158,12 +158,13 @@ def d_covariance_3d_d_spread(spreads: np.ndarray) -> np.ndarray:
 def clamp_to_frustum(points: np.ndarray, camera: Camera, rules: PictureRules) -> np.ndarray:
     """t = (z clamp(x/z), z clamp(y/z), z), where J is evaluated: (N, 3).
 
-    Far off screen the linear J exaggerates without bound, so x/z is held within ±1.3 tan(fov/2), tan(fov_x/2) being
-    width/(2 fx); y/z likewise. The limits are symmetric, as in the original 3DGS, wherever the principal point is.
+    Far off screen the linear J exaggerates without bound, so x/z is held where u = fx x/z + cx is between -m W and
+    (1 + m) W; y/z likewise. With the margin m of 0.15 and a centred principal point that is ±1.3 tan(fov/2), the limit
+    of the original 3DGS; like gsplat's it follows the image where the principal point is elsewhere.
     """
-    limits = _frustum_limits(camera, rules)
-    x, y, z = points.T
-    return np.stack([z * np.clip(x / z, -limits[0], limits[0]), z * np.clip(y / z, -limits[1], limits[1]), z], axis=1)
+    least, largest = _slope_limits(camera, rules)
+    z = points[:, 2:]
+    return np.concatenate([z * np.clip(points[:, :2] / z, least, largest), z], axis=1)
 
 
 def d_clamped_d_point(points: np.ndarray, camera: Camera, rules: PictureRules) -> np.ndarray:
@@ -182,13 +183,13 @@ def d_clamped_d_point(points: np.ndarray, camera: Camera, rules: PictureRules) -
 
 
 def d_clamped_d_intrinsics(points: np.ndarray, camera: Camera, rules: PictureRules) -> np.ndarray:
-    """Added: ∂t/∂(fx, fy, cx, cy): (N, 3, 4); the limit itself shrinks with the focal length."""
+    """Added: ∂t/∂(fx, fy, cx, cy): (N, 3, 4). A limit (U - cx)/fx itself shrinks with fx and moves against cx."""
     tx, ty, z = clamp_to_frustum(points, camera, rules).T
     x_clamped, y_clamped = _clamped(points, camera, rules)
     zero = np.zeros_like(z)
     return _matrix(
-        [x_clamped * -tx / camera.fx, zero, zero, zero],
-        [zero, y_clamped * -ty / camera.fy, zero, zero],
+        [x_clamped * -tx / camera.fx, zero, x_clamped * -z / camera.fx, zero],
+        [zero, y_clamped * -ty / camera.fy, zero, y_clamped * -z / camera.fy],
         [zero, zero, zero, zero],
     )
 
@@ -532,14 +533,19 @@ def _d_normalized(vectors: np.ndarray) -> np.ndarray:
     return (np.eye(vectors.shape[1]) - units * units.transpose(0, 2, 1)) / lengths
 
 
-def _frustum_limits(camera: Camera, rules: PictureRules) -> tuple[float, float]:
-    part = 0.5 + rules.image_margin
-    return part * camera.width / camera.fx, part * camera.height / camera.fy
+def _slope_limits(camera: Camera, rules: PictureRules) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest (x/z, y/z): two of (2,)."""
+    size = np.array([camera.width, camera.height], dtype=np.float64)
+    focal, center = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
+    beyond = rules.image_margin * size
+    return (-beyond - center) / focal, (size + beyond - center) / focal
 
 
 def _clamped(points: np.ndarray, camera: Camera, rules: PictureRules) -> tuple[np.ndarray, np.ndarray]:
-    limit_x, limit_y = _frustum_limits(camera, rules)
-    return np.abs(points[:, 0] / points[:, 2]) > limit_x, np.abs(points[:, 1] / points[:, 2]) > limit_y
+    least, largest = _slope_limits(camera, rules)
+    slopes = points[:, :2] / points[:, 2:]
+    x_clamped, y_clamped = ((slopes < least) | (slopes > largest)).T
+    return x_clamped, y_clamped
 
 
 def _determinant_ratios(covariances: np.ndarray, dilation_px2: float) -> np.ndarray:

@@ -84,9 +84,8 @@ def project(
     x, y, z = points.unbind(1)
 
     covariances_3d = covariance_from_quaternion(gaussians.quaternions[in_front], gaussians.log_scales[in_front])
-    limit_x = (0.5 + rules.image_margin) * camera.width / camera.fx
-    limit_y = (0.5 + rules.image_margin) * camera.height / camera.fy
-    slope_x, slope_y = (x / z).clamp(-limit_x, limit_x), (y / z).clamp(-limit_y, limit_y)
+    slope_x = (x / z).clamp(*rules.slope_limits(camera.width, camera.fx, camera.cx))
+    slope_y = (y / z).clamp(*rules.slope_limits(camera.height, camera.fy, camera.cy))
     zero = torch.zeros_like(z)
     jacobian = torch.stack(
         [

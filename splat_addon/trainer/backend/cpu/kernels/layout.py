@@ -28,10 +28,10 @@ PLACE_X, PLACE_Y, REACH_X, TOP_X, TILT, SPAN_E, SPAN_F, SLACK = range(8)
 SUM_1, SUM_S, SUM_SS, SUM_SY, SUM_Y, SUM_YY, SUM_RED, SUM_GREEN, SUM_BLUE, SUM_DEPTH = range(10)
 
 # The camera as doubles: R_cw row by row, t_cw, intrinsics, limits of x/z and y/z, centre, size; dilation, near plane.
-ROTATION, TRANSLATION, FX, FY, CX, CY, LIMIT_X, LIMIT_Y, CENTRE, WIDTH, HEIGHT, DILATION, NEAR = (
-    0, 9, 12, 13, 14, 15, 16, 17, 18, 21, 22, 23, 24,
+ROTATION, TRANSLATION, FX, FY, CX, CY, LEAST_X, LARGEST_X, LEAST_Y, LARGEST_Y, CENTRE, WIDTH, HEIGHT, DILATION, NEAR = (
+    0, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 23, 24, 25, 26,
 )  # fmt: skip
-CAMERA_SIZE = 25
+CAMERA_SIZE = 27
 
 # Working memory of one thread, in floats. Blending: for each block of the tile a few vectors, one after the other
 # (apart, they would meet in the cache's sets), then two numbers for each row, an alpha for each pixel, an edge.

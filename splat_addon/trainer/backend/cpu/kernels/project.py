@@ -36,8 +36,10 @@ from .layout import (
     FX,
     FY,
     HEIGHT,
-    LIMIT_X,
-    LIMIT_Y,
+    LARGEST_X,
+    LARGEST_Y,
+    LEAST_X,
+    LEAST_Y,
     LOG2_CUTOFF,
     LOG_SCALE,
     LOGIT,
@@ -98,7 +100,7 @@ def rotation_rows(w, x, y, z):
 
 @inner
 def screen_maps(camera, tx, ty, inverse_z):
-    """The rows of M = J R_cw, with J at (tx, ty) = (x/z, y/z), held within the frustum: six entries."""
+    """The rows of M = J R_cw, with J at (tx, ty) = (x/z, y/z), held near the image: six entries."""
     jx, jy = inverse_z * peek(camera, FX), inverse_z * peek(camera, FY)
     jxz, jyz = -jx * tx, -jy * ty
     return (
@@ -112,8 +114,8 @@ def screen_maps(camera, tx, ty, inverse_z):
 
 
 @inner
-def within(x, limit):
-    return minimum(maximum(x, -limit), limit)
+def within(x, least, largest):
+    return minimum(maximum(x, least), largest)
 
 
 @inner
@@ -183,7 +185,8 @@ def project_forward(
         s2 = scale_of(lane_input(scratch, LOG_SCALE + 2))
 
         # 3. Σ' = T Tᵀ with the two rows of T = M R diag(s). The determinant is |T_0 × T_1|², which cannot cancel.
-        tx, ty = within(ratio_x, peek(camera, LIMIT_X)), within(ratio_y, peek(camera, LIMIT_Y))
+        tx = within(ratio_x, peek(camera, LEAST_X), peek(camera, LARGEST_X))
+        ty = within(ratio_y, peek(camera, LEAST_Y), peek(camera, LARGEST_Y))
         m00, m01, m02, m10, m11, m12 = screen_maps(camera, tx, ty, inverse_z)
         t00, t10 = (m00 * r00 + m01 * r10 + m02 * r20) * s0, (m10 * r00 + m11 * r10 + m12 * r20) * s0
         t01, t11 = (m00 * r01 + m01 * r11 + m02 * r21) * s1, (m10 * r01 + m11 * r11 + m12 * r21) * s1

@@ -16,7 +16,7 @@ import numpy as np
 from .declare import DOUBLES, FLOATS, INT, inner, kernel
 from .harmonics import direction_gradient, expect_rows, gather_rows, scatter_rows, store_harmonics
 from .lanes.simd import load, peek, store, store_transposed
-from .lanes.simd_math import any_lane, magnitude, narrow, select, splat, sqrt, widen
+from .lanes.simd_math import any_lane, narrow, select, splat, sqrt, widen
 from .layout import (
     CENTRE,
     D_INPUTS_AT,
@@ -24,8 +24,10 @@ from .layout import (
     DILATION,
     FX,
     FY,
-    LIMIT_X,
-    LIMIT_Y,
+    LARGEST_X,
+    LARGEST_Y,
+    LEAST_X,
+    LEAST_Y,
     LOG_SCALE,
     LOGIT,
     OFFSET,
@@ -113,8 +115,9 @@ def project_backward(
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_rows(qw, qx, qy, qz)
         s0, s1 = scale_of(lane_input(scratch, LOG_SCALE)), scale_of(lane_input(scratch, LOG_SCALE + 1))
         s2 = scale_of(lane_input(scratch, LOG_SCALE + 2))
-        limit_x, limit_y = peek(camera, LIMIT_X), peek(camera, LIMIT_Y)
-        tx, ty = within(ratio_x, limit_x), within(ratio_y, limit_y)
+        least_x, largest_x = peek(camera, LEAST_X), peek(camera, LARGEST_X)
+        least_y, largest_y = peek(camera, LEAST_Y), peek(camera, LARGEST_Y)
+        tx, ty = within(ratio_x, least_x, largest_x), within(ratio_y, least_y, largest_y)
         m00, m01, m02, m10, m11, m12 = screen_maps(camera, tx, ty, inverse_z)
         t00, t10 = (m00 * r00 + m01 * r10 + m02 * r20) * s0, (m10 * r00 + m11 * r10 + m12 * r20) * s0
         t01, t11 = (m00 * r01 + m01 * r11 + m02 * r21) * s1, (m10 * r01 + m11 * r11 + m12 * r21) * s1
@@ -188,8 +191,10 @@ def project_backward(
         d_jyz = d_m10 * peek(camera, 6) + d_m11 * peek(camera, 7) + d_m12 * peek(camera, 8)
 
         # Eq. 7, location: by the place on the screen and depth, by Σ' (nothing where x/z is clamped), by the colour.
-        d_ratio_x = d_place_x * peek(camera, FX) - select(magnitude(ratio_x) > limit_x, 0.0 * jx, jx * d_jxz)
-        d_ratio_y = d_place_y * peek(camera, FY) - select(magnitude(ratio_y) > limit_y, 0.0 * jy, jy * d_jyz)
+        is_free_x = (ratio_x >= least_x) & (ratio_x < largest_x)
+        is_free_y = (ratio_y >= least_y) & (ratio_y < largest_y)
+        d_ratio_x = d_place_x * peek(camera, FX) - select(is_free_x, jx * d_jxz, 0.0)
+        d_ratio_y = d_place_y * peek(camera, FY) - select(is_free_y, jy * d_jyz, 0.0)
         d_pz = widen(load(scratch, SUMS_AT + SUM_DEPTH * 8)) - inverse_z * (
             ratio_x * d_ratio_x + ratio_y * d_ratio_y + jx * (d_jx - tx * d_jxz) + jy * (d_jy - ty * d_jyz)
         )
