@@ -97,7 +97,8 @@ def verdict(pieces: list[Piece]) -> str:
         return f"Cannot train: {', '.join(missing)} missing"
     from .backend.cuda import doctor
 
-    return "Trains on the NVIDIA card" if doctor.is_cuda_ready() else "Trains on the CPU"
+    on_card = ", and on the NVIDIA card where Device is CUDA" if doctor.is_cuda_ready() else ""
+    return f"Trains on the CPU{on_card}"
 
 
 def main(arguments: list[str]) -> int:

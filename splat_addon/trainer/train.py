@@ -75,13 +75,19 @@ def announce(run: "Run") -> None:
     config, wire = run.config, run.wire
     counts = len(run.photos.training), len(run.photos.held_out), len(run.model)
     wire.send(Started(PROTOCOL, run.rasterizer.name, config.iterations, *counts, os.getpid()))
-    warnings = list(run.photos.warnings)
-    unused_card = doctor.why_not_cuda() if config.device == "auto" else None
-    if unused_card is not None:
-        message = f"The NVIDIA card is not used ({unused_card.name}: {unused_card.found})."
-        warnings.append(Warned(message, unused_card.remedy))
-    for warning in warnings:
+    for warning in [*run.photos.warnings, *(about_unused_card() if config.device == "auto" else [])]:
         wire.send(warning)
+
+
+def about_unused_card() -> list[Warned]:
+    """Why the NVIDIA card of this machine, if it has one, is not used unless it is asked for."""
+    missing = doctor.why_not_cuda()
+    if missing is not None:
+        return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
+    if not doctor.is_cuda_ready():
+        return []
+    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU trains."
+    return [Warned(message, "Choose CUDA as Device to use it.")]
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:

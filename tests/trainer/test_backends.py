@@ -1,17 +1,23 @@
 """Choosing a backend, what is said when something is missing, and that the backends agree."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from splat_addon.errors import SetupError
 from splat_addon.gaussians import srgb
+from splat_addon.run.config import TrainConfig
+from splat_addon.run.events import Event, Started, Warned
 from splat_addon.trainer.backend import choose
 from splat_addon.trainer.backend.blend_space import decode_srgb, encode_srgb
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.cuda import doctor
 from splat_addon.trainer.backend.protocol import Gaussians, Moments
 from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
+from splat_addon.trainer.doctor import verdict
+from splat_addon.trainer.train import announce
 from support.scenes import looking_at, random_cloud
 
 CPU = torch.device("cpu")
@@ -182,10 +188,57 @@ def test_both_losses_are_equal_under_a_mask():
     assert compiled == pytest.approx(plain, rel=1e-5)
 
 
-def test_auto_takes_the_cpu_where_cuda_is_not_complete():
-    if doctor.is_cuda_ready():
-        pytest.skip("CUDA is complete on this machine")
-    assert choose("auto").name == "cpu" and choose("cpu").name == "cpu"
+def card(monkeypatch, *missing: doctor.Finding) -> None:
+    """A machine with an NVIDIA card and all that it needs, but for what is missing."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding("PyTorch", "2.13", True), *missing])
+
+
+def announced(device: str) -> list[Warned]:
+    """What a run warns of when it begins."""
+    sent: list[Event] = []
+    run = SimpleNamespace(
+        config=TrainConfig(device=device),
+        wire=SimpleNamespace(send=sent.append),
+        photos=SimpleNamespace(training=[], held_out=[], warnings=[]),
+        model=[],
+        rasterizer=choose("cpu"),
+    )
+    announce(run)
+    assert isinstance(sent[0], Started)
+    return sent[1:]
+
+
+def test_auto_takes_the_cpu_and_says_so_where_a_card_is_ready(monkeypatch):
+    assert choose("auto").name == "cpu"
+    card(monkeypatch)
+    assert choose("auto").name == "cpu"
+    assert announced("auto") == [
+        Warned(
+            "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU trains.",
+            "Choose CUDA as Device to use it.",
+        )
+    ]
+    assert announced("cpu") == [], "who chose needs no advice"
+
+
+def test_auto_says_what_a_card_lacks(monkeypatch):
+    card(monkeypatch, doctor.Finding("gsplat", "not installed", False, "Run: pip install gsplat"))
+    assert choose("auto").name == "cpu"
+    assert announced("auto") == [
+        Warned("The NVIDIA card is not used (gsplat: not installed).", "Run: pip install gsplat")
+    ]
+
+
+def test_a_machine_without_a_card_is_not_told_about_cards(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert announced("auto") == []
+
+
+def test_the_verdict_says_how_a_ready_card_is_used(monkeypatch):
+    assert verdict([]).startswith("Trains on the CPU")
+    card(monkeypatch)
+    assert verdict([]) == "Trains on the CPU, and on the NVIDIA card where Device is CUDA"
 
 
 def test_missing_cuda_is_a_sentence_with_its_remedy():

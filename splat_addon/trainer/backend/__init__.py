@@ -18,15 +18,15 @@ from .protocol import Rasterizer
 
 
 def choose(device: str, blend_space: str = "display", rules: PictureRules = DEFAULT_RULES) -> Rasterizer:
-    """The backend for `device`: "cpu", "cuda", or "auto": CUDA where everything for it is there, else the CPU.
+    """The backend for `device`: "cpu", "cuda", or "auto", which is the CPU: a card draws only for those who ask for it,
+    as long as no self-check has shown on this machine that it draws what it should.
 
     `blend_space` is "display", or "blender" for linear light: see blend_space.py. The backend draws by `rules`.
 
     Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
     """
-    from .cuda import doctor
-
-    if device == "cuda" or (device == "auto" and doctor.is_cuda_ready()):
+    if device == "cuda":
+        from .cuda import doctor
         from .cuda.rasterizer import CudaRasterizer
 
         doctor.require_cuda()

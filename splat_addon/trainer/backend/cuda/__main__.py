@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> int:
     if not doctor.is_cuda_ready():
         print("Training uses the CPU.")
         return 1 if "--build" in arguments else 0
+    print("Training uses the CPU, and this card where Device is CUDA.")
     if "--build" in arguments:
         CudaRasterizer().prepare(print)
         print("The CUDA kernels are built.")
