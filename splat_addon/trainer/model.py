@@ -108,9 +108,10 @@ class GaussianModel:
 
     def restore(self, state: dict) -> None:
         """Take up what `state` gave."""
-        self._set([parameter.to(self.gaussians.means.device) for parameter in state["gaussians"]])
+        device = self.gaussians.means.device  # a run that went on a card may go on without
+        self._set([parameter.to(device) for parameter in state["gaussians"]])
         pairs = zip(state["means_of_gradients"], state["means_of_squares"], strict=True)
-        self._moments = [Moments(mean, square) for mean, square in pairs]
+        self._moments = [Moments(mean.to(device), square.to(device)) for mean, square in pairs]
         self._steps = state["steps"]
-        self._averages = [mean.to(self.gaussians.means.device) for mean in state["averages"]]
+        self._averages = [mean.to(device) for mean in state["averages"]]
         self._averaged = state["averaged"]
