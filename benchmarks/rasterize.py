@@ -63,7 +63,7 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
     torch.set_num_threads(threads)
     from _scene import make_camera, make_gaussians
 
-    from splat_addon.trainer.backend.cpu.adam import adam_step, sh_rates
+    from splat_addon.trainer.backend.cpu.adam import adam_step
     from splat_addon.trainer.backend.cpu.photometric import photometric_loss
     from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
     from splat_addon.trainer.backend.protocol import Gaussians, Moments
@@ -72,7 +72,9 @@ def measure_cpu(count: int, width: int, height: int, threads: int, repeats: int)
     gaussians = Gaussians(*(value.requires_grad_() for value in make_gaussians(count)))
     camera, background, target = make_camera(width, height), torch.zeros(3), torch.rand(height, width, 3)
     moments = [Moments.like(value) for value in gaussians]
-    rates = [*list(RATES.values())[:-1], sh_rates(16, RATES["sh"], RATES["sh"] / 20)]
+    sh_rates = torch.full((16, 3), RATES["sh"] / 20)
+    sh_rates[0] = RATES["sh"]
+    rates = [*list(RATES.values())[:-1], sh_rates]
     for step in range(1, repeats + 3):
         if step == 3:  # two to warm up
             watch = Stopwatch()

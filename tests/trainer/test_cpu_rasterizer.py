@@ -225,26 +225,3 @@ def test_scales_beyond_what_can_be_squared_draw_a_flat_veil():
     scene = Scene(veil, camera(), sh_degree=0, background=np.zeros(3))
     drawn = draw(scene)
     assert drawn.alpha.detach().numpy() == pytest.approx(np.full((40, 48), 0.5), abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["random", "turned camera", "deep and opaque", "size that no tile divides", "linear light, deep and opaque"],
-)
-def test_a_backward_pass_gathers_maps_by_weight(name):
-    scene = SCENES[name]
-    decided = ~undecided_pixels(scene)
-    maps = np.random.default_rng(5).uniform(0, 2, (*decided.shape, 2)).astype(np.float32) * decided[..., None]
-    rasterizer = CpuRasterizer(threads=2, **scene.options)
-    sums = rasterizer.sums_over_pixels(tensors(scene), scene.camera, torch.from_numpy(maps)).numpy()
-    for channel in range(2):
-        expected = textbook.sum_over_pixels(scene.gaussians, scene.camera, maps[..., channel])
-        assert np.linalg.norm(sums[:, channel] - expected) <= 1e-6 * np.linalg.norm(expected)
-
-
-def test_a_gaussian_in_front_of_the_surface_has_a_gap():
-    means = [[0.0, 0.0, -1.0], [0.0, 0.0, 30.0]]
-    pair = cloud(1, 2, means=means, log_scales=np.full((2, 3), -2.0), logit_opacities=[0.0, 0.0])
-    scene = Scene(pair, camera())
-    gaps = CpuRasterizer(threads=1).depth_gaps(tensors(scene), scene.camera, torch.full((40, 48), 3.5))
-    assert gaps.numpy() == pytest.approx([0.5, -30.5], abs=1e-5)

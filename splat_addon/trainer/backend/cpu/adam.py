@@ -12,13 +12,6 @@ from .passes import flat
 from .threads import Crew, shared_crew
 
 
-def sh_rates(harmonic_count: int, base: float, rest: float) -> Tensor:
-    """Learning rates for one row of `sh` (K, 3): `base` for k = 0, `rest` for the others. Shape (K * 3,)."""
-    rates = torch.full((harmonic_count, 3), rest)
-    rates[0] = base
-    return rates.view(-1)
-
-
 def adam_step(
     parameters: Sequence[Tensor],
     gradients: Sequence[Tensor],
@@ -32,8 +25,8 @@ def adam_step(
 ) -> None:
     """One step of torch.optim.Adam for several parameters, in place; `step` counts from 1.
 
-    Parameters are contiguous float32. A learning rate is one number, or a pattern (R,) that repeats along the flat
-    parameter, as `sh_rates` makes them. `crew`: the threads to use, all cores if None.
+    Parameters are contiguous float32. A learning rate is one number, or a pattern of any shape that repeats along the
+    flat parameter, such as (K, 3) for `sh`. `crew`: the threads to use, all cores if None.
     """
     update_elements = kernels().adam_elements
     crew = crew or shared_crew()

@@ -7,9 +7,7 @@ passes.py calls them in order. Here they are bound into PyTorch's autograd. `tex
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +18,7 @@ from ..blend_space import DISPLAY, decode_srgb, is_linear, over
 from ..protocol import Gaussians, Moments, Rendering
 from .adam import adam_step
 from .kernel_cache import kernels
-from .kernels.layout import COMPILED_RULES, RECORD, SUM_BLUE, SUM_RED
+from .kernels.layout import COMPILED_RULES
 from .passes import ForwardPass, InvalidParameters, Parameters, Workshop, blend_back, draw, flat, project_back
 from .photometric import photometric_loss
 from .threads import Crew
@@ -114,32 +112,6 @@ class CpuRasterizer:
     ) -> None:
         """See `Rasterizer.adam_step`."""
         adam_step(parameters, gradients, moments, rates, step, crew=self.crew)
-
-    def sums_over_pixels(self, gaussians: Gaussians, camera: Camera, maps: Tensor) -> Tensor:
-        """Σ_j m_j w_ij for each gaussian i: what each gathers of up to three maps m of the image.
-
-        `maps` is (H, W, M), M = 1 … 3; the result (N, M). m = 1 gives the contribution, m = |error| the blame, m = the
-        true surface's depth Σ w z. Since ∂γ_j/∂c_i = w_ij, this is a backward pass with the maps for ∂L/∂γ.
-        """
-        shop = replace(self.workshop, in_linear_light=False)  # weights are the same, and colours do not matter
-        drawn = _drawn(shop, Parameters.of(gaussians, None, 1), camera, torch.zeros(3))[0]
-        d_image = torch.zeros(camera.height, camera.width, 3)
-        d_image[..., : maps.shape[2]] = maps.detach()
-        rows = blend_back(shop, drawn, d_image, None, None)[0].view(self.crew.size, -1, RECORD)
-        sums = rows[:, : len(gaussians.means), SUM_RED : SUM_BLUE + 1].sum(dim=0)
-        # Rows of gaussians that no tile holds stay 0.
-        return sums[:, : maps.shape[2]].clone()
-
-    def depth_gaps(self, gaussians: Gaussians, camera: Camera, surface_depth: Tensor) -> Tensor:
-        """How far each gaussian is in front of the true surface it is seen against: (N,), capture units.
-
-        `surface_depth` (H, W) is along +z. The mean over the pixels that see the gaussian, by weight; 0 where none do.
-        """
-        maps = torch.stack([surface_depth, torch.ones_like(surface_depth)], dim=2)
-        behind, seen = self.sums_over_pixels(gaussians, camera, maps).unbind(1)
-        row = torch.from_numpy(np.asarray(camera.camera_from_world, dtype=np.float64)[2])
-        own = gaussians.means.detach().double() @ row[:3] + row[3]
-        return torch.where(seen > 0, behind / torch.where(seen > 0, seen, 1.0) - own.float(), 0.0)
 
 
 class _Render(torch.autograd.Function):
