@@ -23,8 +23,9 @@ from ..run.wire import Wire
 from . import schedules
 from .backend import Gaussians, choose
 from .backend.cuda import doctor
+from .contact_sheet import save_contact_sheet
 from .densify import make_densifier
-from .evaluate import evaluate, save_contact_sheet
+from .evaluate import evaluate
 from .model import GaussianModel
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
