@@ -17,7 +17,9 @@ _COPIES_IN_MEMORY = 7  # of all parameters: gradients, moments, averages, what t
 _COPIES_IN_CHECKPOINT = 4
 _CHECKPOINTS = 2  # the one that is replaced, and the new one written aside
 _PNG_BYTES_PER_PIXEL = 2.0
+_VIEW_BYTES_PER_PIXEL = 130  # of the one view that is rendered and compared; most when it is held out
 _SHEET_IMAGES = 4  # per held-out view in the contact sheet
+_SHEET_PIXELS = 4096 * 4096  # at most
 # How the time of a step splits: a pixel costs about a quarter of a splat, the rest as much as so many splats.
 _PIXELS_PER_SPLAT = 4.0
 _STEP_OVERHEAD_SPLATS = {"cuda": 400_000}
@@ -95,11 +97,14 @@ def forecast(config: TrainConfig, photos: PhotoSizes, seed_count: int, speeds: S
         photos.training_pixels * (1.25 if config.coarse_until > 0 else 1.0) + photos.held_out_pixels
     )
     kept_bytes = min(photo_bytes, config.photo_memory_mb * 2.0**20)
+    view_pixels = max(photos.pixels, photos.held_out_pixels / max(1, photos.held_out))
+    sheet_pixels = min(_SHEET_IMAGES * photos.held_out_pixels, _SHEET_PIXELS)
     memory = _TRAINER_BYTES + kept_bytes + _COPIES_IN_MEMORY * parameter_bytes
+    memory += _VIEW_BYTES_PER_PIXEL * view_pixels + 3 * sheet_pixels
 
     plys = 2 + (int(steps / config.save_every) if config.save_every else 0)
     evaluations = 2 + (int(steps / config.eval_every) if config.eval_every else 0) if photos.held_out else 0
-    pictures = (evaluations + _SHEET_IMAGES) * photos.held_out_pixels if photos.held_out else 0
+    pictures = evaluations * photos.held_out_pixels + sheet_pixels
     splat_files = plys * (parameter_bytes + 12 * splats) + _CHECKPOINTS * _COPIES_IN_CHECKPOINT * parameter_bytes
     disk = splat_files + _PNG_BYTES_PER_PIXEL * pictures + photo_bytes - kept_bytes
     return Forecast(splats, int(memory), int(disk), seconds)

@@ -3,7 +3,6 @@
 import math
 
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..run.events import Evaluated, ViewQuality
@@ -12,11 +11,10 @@ from .backend.blend_space import straight_color
 from .backend.protocol import Rasterizer, Rendering
 from .metrics import psnr_db, ssim
 from .model import GaussianModel
-from .photos.photo import Photo, read_png, save_png
+from .photos.photo import Photo, save_png
 from .photos.store import Photos
 
 TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
-CAPTION_PX = 16
 
 
 @torch.no_grad()
@@ -57,31 +55,6 @@ def _look(
     background = torch.full((3,), photo.backdrop, device=rasterizer.device)
     rendering = rasterizer.render(model.gaussians, photo.camera, background, sh_degree=sh_degree)
     return rendering, rendering.image.clamp(0, 1), photo.over(background, rasterizer.over)
-
-
-@torch.no_grad()
-def save_contact_sheet(folder: RunFolder, photos: list[Photo], first: Evaluated, last: Evaluated) -> None:
-    """`held_out.png`, one row per held-out view: photo, render before training, render now, its difference x 4."""
-    white = torch.ones(3)
-    rows = []
-    for photo in photos:
-        target = photo.over(white)
-        renders = [read_png(folder.path / entry.folder / f"{photo.name}.png") for entry in (first, last)]
-        difference = ((renders[1] - target).abs() * 4).clamp(0, 1)
-        captions = (photo.name, f"step {first.step}", f"step {last.step}", "difference x 4")
-        parts = (target, *renders, difference)
-        rows.append(torch.cat([_captioned(part, text) for part, text in zip(parts, captions, strict=True)], dim=1))
-    width = max(row.shape[1] for row in rows)
-    padded = [torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1]), value=1.0) for row in rows]
-    save_png(folder.path / "held_out.png", torch.cat(padded))
-
-
-def _captioned(image: Tensor, text: str) -> Tensor:
-    """The image (H, W, 3) with a line of text above."""
-    strip = Image.new("L", (image.shape[1], CAPTION_PX), 255)
-    ImageDraw.Draw(strip).text((3, 2), text, fill=0)
-    pixels = torch.frombuffer(bytearray(strip.tobytes()), dtype=torch.uint8).float().reshape(CAPTION_PX, -1, 1) / 255
-    return torch.cat([pixels.expand(-1, -1, 3), image])
 
 
 def _mean(values: list[float]) -> float:

@@ -5,7 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from .losses import ssim_map
+from .losses import WINDOW_PX, ssim_map
+
+BAND_PIXELS = 1 << 16  # convolutions of PyTorch take more than a kilobyte for each pixel at once
 
 
 @torch.no_grad()
@@ -18,6 +20,17 @@ def psnr_db(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
 
 @torch.no_grad()
 def ssim(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
-    """Mean structural similarity of values 0..1, (H, W, 3), over the pixels of `mask` (H, W)."""
-    similarity = ssim_map(image, target).mean(dim=2)
-    return float((similarity if mask is None else similarity[mask]).mean())
+    """Mean structural similarity of values 0..1, (H, W, 3), over the pixels of `mask` (H, W).
+
+    It is measured in bands of rows, each with the rows around it that its windows reach.
+    """
+    height, width = image.shape[:2]
+    rows, reach = max(1, BAND_PIXELS // width), WINDOW_PX // 2
+    total, count = 0.0, 0
+    for top in range(0, height, rows):
+        bottom, start = min(top + rows, height), max(0, top - reach)
+        seen = slice(start, bottom + reach)
+        similarity = ssim_map(image[seen], target[seen])[top - start : bottom - start].mean(dim=2)
+        values = similarity if mask is None else similarity[mask[top:bottom]]
+        total, count = total + float(values.double().sum()), count + values.numel()
+    return total / count if count else math.nan

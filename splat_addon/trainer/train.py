@@ -24,8 +24,9 @@ from . import schedules
 from .backend import choose
 from .backend.cuda import doctor
 from .backend.protocol import Gaussians
+from .contact_sheet import save_contact_sheet
 from .densify import make_densifier
-from .evaluate import evaluate, save_contact_sheet
+from .evaluate import evaluate
 from .model import GaussianModel
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds

@@ -11,6 +11,7 @@ from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import View
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
+from splat_addon.trainer import metrics
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians, Rendering
 from splat_addon.trainer.backend.quaternions import quaternion_matrices
@@ -70,6 +71,19 @@ def test_pixels_outside_the_mask_do_not_count_in_the_plain_difference():
 def test_identical_images_have_ssim_one():
     image = torch.rand(20, 20, 3)
     assert ssim(image, image) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_ssim_in_bands_of_rows_is_that_of_the_whole_image(monkeypatch, is_masked):
+    torch.manual_seed(0)
+    image, target = torch.rand(61, 40, 3), torch.rand(61, 40, 3)
+    mask = torch.rand(61, 40) > 0.3 if is_masked else torch.ones(61, 40, dtype=torch.bool)
+    whole, heights = ssim_map(image, target), []
+    monkeypatch.setattr(metrics, "BAND_PIXELS", 40 * 8)
+    monkeypatch.setattr(metrics, "ssim_map", lambda x, y: heights.append(len(x)) or ssim_map(x, y))
+    found = ssim(image, target, mask if is_masked else None)
+    assert found == pytest.approx(float(whole.mean(dim=2)[mask].double().mean()), abs=1e-7)
+    assert heights == [13, 18, 18, 18, 18, 18, 18, 10], "eight rows and five on either side"
 
 
 def rates(value: float) -> Gaussians:

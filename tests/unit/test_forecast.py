@@ -30,6 +30,25 @@ def test_memory_is_that_of_real_runs_to_a_fifth(splats, measured_mb):
     assert forecast(config, SMALL, 1000).memory_bytes / MB == pytest.approx(measured_mb, rel=0.2)
 
 
+@pytest.mark.parametrize(("transparent", "measured_mb"), [(False, 802), (True, 921)])
+def test_memory_includes_the_measuring_of_large_views(transparent, measured_mb):
+    """Peaks of the trainer on the CPU with 14 photos and 2 held-out ones of 1600 x 1066, from /proc."""
+    pixels = 1600 * 1066
+    photos = PhotoSizes(14, 2, 14 * pixels, 2 * pixels, 4 if transparent else 3)
+    assert forecast(TrainConfig(target_gaussians=1000), photos, 1000).memory_bytes / MB == pytest.approx(
+        measured_mb, rel=0.2
+    )
+
+
+def test_what_measuring_needs_is_that_of_one_view_and_of_a_sheet_of_bounded_size():
+    pixels = 1600 * 1066
+    few, many = (PhotoSizes(100, count, 100 * pixels, count * pixels) for count in (25, 500))
+    needs = [forecast(TrainConfig(target_gaussians=1000), photos, 1000).memory_bytes for photos in (few, many)]
+    assert needs[1] - needs[0] == 475 * 3 * pixels, "the photos themselves, and no more"
+    none = forecast(TrainConfig(target_gaussians=1000), PhotoSizes(100, 0, 100 * pixels, 0), 1000).memory_bytes
+    assert needs[0] - none == 25 * 3 * pixels + 3 * 4096 * 4096, "and the sheet"
+
+
 def test_photos_beyond_their_budget_are_on_disk_not_in_memory():
     photos = PhotoSizes(100, 10, 100 * 4_000_000, 10 * 4_000_000)
     roomy, tight = (

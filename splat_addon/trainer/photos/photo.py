@@ -172,9 +172,13 @@ def undistort(pixels: Tensor, camera: Camera) -> tuple[Tensor, Tensor | None]:
 def save_png(path, image: Tensor, alpha: Tensor | None = None) -> None:
     """Write values 0..1, (H, W, 3), with straight `alpha` (H, W) if given, as 8-bit PNG."""
     channels = image if alpha is None else torch.cat([image, alpha[..., None]], dim=2)
-    pixels = (channels.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    Image.fromarray(pixels_of(channels)).save(path)
+
+
+def pixels_of(image: Tensor) -> np.ndarray:
+    """Values 0..1, (H, W, channels), as bytes."""
+    return (image.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def read_png(path) -> Tensor:
