@@ -33,7 +33,6 @@ from ..splat_addon.scene.settings.paths import remember_run
 from ..splat_addon.scene.settings.training import train_config
 from ..splat_addon.scene.splats import data as splats
 from ..splat_addon.scene.tasks import live_run, trainer_setup
-from .set_up import python_of
 
 NAME = "splat"
 _POLL = re.compile(r"^Operator bpy\.ops\.\S+\.poll\(\) ")  # what Blender puts before an operator's own sentence
@@ -156,7 +155,7 @@ def _capture(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     scene = bpy.context.scene
-    python = Path(options.python or python_of(preferences.of_addon()))
+    python = Path(options.python or preferences.trainer_python())
     if options.resume:
         live_run.resume(scene, options.resume, python)
     else:
@@ -217,7 +216,7 @@ def _set_up(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    known = trainer_setup.examine(options.python or python_of(preferences.of_addon()))
+    known = trainer_setup.examine(options.python or preferences.trainer_python())
     trainer_setup.wait()
     if known.message:
         raise SetupError(known.message, "Choose another Python.")

@@ -14,7 +14,7 @@ from ..splat_addon.scene.settings.paths import remember_run
 from ..splat_addon.scene.tasks import live_run, watching
 from .reporting import reports_errors
 from .splats import report_brought_in
-from .training import has_trainer, trainer_python
+from .training import has_trainer
 
 
 class _OfOneRun:
@@ -63,7 +63,7 @@ class SPLAT_OT_resume_run(_OfOneRun, bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         folder = self.folder()
-        live_run.resume(context.scene, folder, trainer_python(context), preferences.outlives())
+        live_run.resume(context.scene, folder, Path(preferences.trainer_python()), preferences.outlives())
         remember_run(context.scene, folder)
         watching.begin()
         self.report({"INFO"}, f"Going on in {folder}")

@@ -8,7 +8,6 @@ alone. Exactly one event is the last. Unknown events and fields are ignored, so 
 trainer.
 """
 
-import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -170,7 +169,7 @@ def decode_event(line: str | bytes) -> Event | None:
     known = {name: math.nan if value is None else value for name, value in values.items() if name in names}
     try:
         if kind is Evaluated:
-            known["views"] = tuple(map(_view_quality, known.get("views", ())))
+            known["views"] = tuple(map(_view_quality, values.get("views", ())))
         return kind(**known)
     except (TypeError, AttributeError, KeyError):
         return None
@@ -179,10 +178,12 @@ def decode_event(line: str | bytes) -> Event | None:
 def recorded_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
     """The events on lines of a record, in their order; what another protocol wrote is left out."""
     for line in lines:
-        with contextlib.suppress(RunError):
+        try:
             event = decode_event(line)
-            if event is not None:
-                yield event
+        except RunError:
+            continue
+        if event is not None:
+            yield event
 
 
 def _view_quality(values: dict) -> ViewQuality:

@@ -1,6 +1,7 @@
 """Paths as the artist types them and as a .blend keeps them."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import bpy
@@ -15,7 +16,7 @@ MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
 def absolute(path: str) -> Path:
     """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths lie beside the .blend.
 
-    Raises RunError when the .blend has no place yet.
+    Links are not followed. Raises RunError when the .blend has no place yet.
     """
     if not path:
         return Path()
@@ -26,7 +27,7 @@ def absolute(path: str) -> Path:
         )
     if not is_beside:
         return Path(path).expanduser()
-    return (Path(bpy.data.filepath).parent / path.removeprefix("//")).resolve()
+    return Path(os.path.abspath(Path(bpy.data.filepath).parent / path.removeprefix("//")))
 
 
 def run_path(scene: bpy.types.Scene) -> Path | None:

@@ -204,7 +204,7 @@ def scene_of(run: LiveRun) -> bpy.types.Scene | None:
         if scene.session_uid == run.scene_uid:
             return scene
     for scene in scenes:
-        if run_path(scene) == run.folder.path:
+        if is_shown(run, scene):
             return scene
     return None
 
@@ -253,4 +253,5 @@ def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
 
 def is_shown(run: LiveRun, scene: bpy.types.Scene) -> bool:
     """Whether a run is the one that its scene shows: the artist may have chosen to look at another meanwhile."""
-    return run_path(scene) == run.folder.path
+    path = run_path(scene)
+    return path is not None and path.resolve() == run.folder.path.resolve()
