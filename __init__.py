@@ -9,7 +9,8 @@ A module that has something for Blender declares it: `CLASSES`, `HANDLERS` (by t
 def _features():
     """All modules that declare something, in the order of registration."""
     from . import operators, panels
-    from .operators import command_line, review_keys
+    from .operators import command_line
+    from .operators.review import keys
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
     from .splat_addon.scene.splats import appearance, hidden_points
@@ -17,7 +18,7 @@ def _features():
     from .splat_addon.scene.viewport import display
 
     rooms = (scene, appearance, hidden_points, display, curves, views, held_out, preview, watching)
-    return (*rooms, *operators.modules(), *panels.modules(), command_line, review_keys)
+    return (*rooms, *operators.modules(), *panels.modules(), command_line, keys)
 
 
 def _declared(name):

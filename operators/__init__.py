@@ -3,26 +3,11 @@
 
 def modules():
     """All modules with operators, in order of registration."""
-    from . import (
-        capture,
-        hide_source,
-        photos,
-        review,
-        review_wipe,
-        rigs,
-        runs,
-        sample,
-        save_report,
-        seeds,
-        set_up,
-        set_up_render,
-        splat_files,
-        splats,
-        training,
-        viewport,
-    )
+    from . import capture, photos, rigs, runs, sample, seeds, set_up, training
+    from .review import held_out, report, wipe
+    from .splats import files, hide_source, result, set_up_render, viewport
 
     return (
-        *(sample, rigs, capture, photos, seeds, training, runs, set_up, splats, splat_files),
-        *(hide_source, viewport, set_up_render, review, review_wipe, save_report),
+        *(sample, rigs, capture, photos, seeds, training, runs, set_up, result, files),
+        *(hide_source, viewport, set_up_render, held_out, wipe, report),
     )

@@ -13,7 +13,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import remember_run
 from ..splat_addon.scene.tasks import live_run, watching
 from .reporting import reports_errors
-from .splats import report_brought_in
+from .splats.result import report_brought_in
 from .training import has_trainer
 
 

@@ -1,6 +1,6 @@
 """Hiding what was captured, beside splats."""
 
-from ..operators.hide_source import SPLAT_OT_hide_source, SPLAT_OT_show_source
+from ..operators.splats.hide_source import SPLAT_OT_hide_source, SPLAT_OT_show_source
 from ..splat_addon.scene.splats import hidden_source
 
 

@@ -4,8 +4,8 @@ import textwrap
 
 import bpy
 
-from ..operators.review import SPLAT_OT_leave_review, SPLAT_OT_review_view, SPLAT_OT_step_review
-from ..operators.save_report import SPLAT_OT_open_report, SPLAT_OT_save_report
+from ..operators.review.held_out import SPLAT_OT_leave_review, SPLAT_OT_review_view, SPLAT_OT_step_review
+from ..operators.review.report import SPLAT_OT_open_report, SPLAT_OT_save_report
 from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.scene.review import held_out
 from ..splat_addon.scene.settings.paths import run_path

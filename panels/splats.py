@@ -2,10 +2,10 @@
 
 import bpy
 
-from ..operators.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
-from ..operators.splat_files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
-from ..operators.splats import SPLAT_OT_import_result
-from ..operators.viewport import SPLAT_OT_toggle_viewport
+from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
+from ..operators.splats.result import SPLAT_OT_import_result
+from ..operators.splats.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
+from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up

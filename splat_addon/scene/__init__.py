@@ -1,1 +1,17 @@
-"""The adapter to Blender: the only code below `splat_addon` that imports bpy."""
+"""The adapter to Blender: the only code below `splat_addon` that imports bpy. Its rooms, each above those it imports:
+
+    tasks/      what is at work for this Blender: training and its previews, rendering, set-up, reports, forecasts
+    review/     held-out views: the list, looking through them, what lies over them, a run's curves
+    runs/       a run in the scene: the object of its result, finding runs again
+    rendering/  the second Blender that renders a capture, and what is put into it
+    seeds/      where gaussians start: surfaces, materials, point clouds, choosing and showing them
+    photos/     a photo capture in the scene: cameras with their photos, sparse points
+    viewport/   drawing splats in viewports
+    splats/     splat objects: their data, the nodes and the material that draw them, what renders need
+    cameras/    Blender's cameras and the capture's: conversion, rigs, shots, looking through one
+    settings/   what the artist chooses: property groups, paths, preferences; knows no feature
+    session/    the one session, the one timer, the one redraw
+
+What the artist chose is in `settings/` and saved in the .blend. What runs is in the session, and never saved. What was
+made is in the folder of a capture or a run.
+"""

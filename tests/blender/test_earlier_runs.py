@@ -42,7 +42,7 @@ def test_a_new_result_hides_the_earlier_one_and_changes_nothing_else_of_it(runs)
 
 
 def test_the_report_says_what_was_hidden(extension, runs, monkeypatch):
-    operator = extension.module("operators.splats").SPLAT_OT_import_result
+    operator = extension.module("operators.splats.result").SPLAT_OT_import_result
     said = []
     bring_in(runs[0])
     bpy.context.scene.splat.run_folder = str(runs[1].path)

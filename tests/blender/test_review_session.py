@@ -226,7 +226,7 @@ def test_keys_and_handlers_are_there_once_and_go_with_the_extension(extension):
 
 
 def test_the_wipe_line_is_there_only_while_a_wipe_is_shown(extension, run):
-    group = extension.module("operators.review_wipe").SPLAT_GGT_wipe
+    group = extension.module("operators.review.wipe").SPLAT_GGT_wipe
     space = largest_viewport()
     stand_in = type("Context", (), {"scene": bpy.context.scene, "region_data": space.region_3d})
     assert not group.poll(stand_in)

@@ -136,7 +136,7 @@ def test_export_without_splats_says_why():
 
 
 def test_the_file_menus_and_drops_lead_here(extension):
-    module = extension.module("operators.splat_files")
+    module = extension.module("operators.splats.files")
     assert module.draw_import in bpy.types.TOPBAR_MT_file_import._dyn_ui_initialize()
     assert module.draw_export in bpy.types.TOPBAR_MT_file_export._dyn_ui_initialize()
     handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SPLAT_FH_ply")

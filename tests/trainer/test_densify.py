@@ -11,10 +11,12 @@ from splat_addon.run.forecast import target_count
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians, Rendering
 from splat_addon.trainer.backend.quaternions import quaternion_matrices
-from splat_addon.trainer.densify import CountCurve, ScreenGradients, make_densifier
+from splat_addon.trainer.densify import make_densifier
 from splat_addon.trainer.densify.budget import BudgetDensifier, split_along_longest_axis
+from splat_addon.trainer.densify.count_curve import CountCurve
 from splat_addon.trainer.densify.default import DefaultDensifier
 from splat_addon.trainer.densify.mcmc import MOST_COPIES, McmcDensifier, add_noise, share
+from splat_addon.trainer.densify.screen_gradients import ScreenGradients
 from splat_addon.trainer.model import GaussianModel
 from support.scenes import looking_at, random_cloud
 

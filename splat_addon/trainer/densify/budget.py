@@ -14,7 +14,10 @@ from ...run.config import TrainConfig
 from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
-from . import DENSIFY_EVERY, GROWS_FROM, CountCurve, ScreenGradients, broken_or_faint, rows
+from .count_curve import GROWS_FROM, CountCurve
+from .densifier import DENSIFY_EVERY
+from .screen_gradients import ScreenGradients
+from .selection import broken_or_faint, rows
 
 REPLACES_UNTIL = 0.9  # part of the run; until then whoever fades is replaced
 CHILD_OFFSET = 0.75  # sigma along the longest axis, to either side

@@ -10,7 +10,9 @@ from ...run.config import TrainConfig
 from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
-from . import DENSIFY_EVERY, ScreenGradients, broken_or_faint, rows
+from .densifier import DENSIFY_EVERY
+from .screen_gradients import ScreenGradients
+from .selection import broken_or_faint, rows
 
 DENSE_FRACTION = 0.01  # of the scene's extent: larger gaussians are split, smaller ones cloned
 OVERSIZED_FRACTION = 0.5  # of the scene's extent: larger gaussians are removed

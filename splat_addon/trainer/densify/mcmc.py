@@ -13,7 +13,9 @@ from ...run.config import TrainConfig
 from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
-from . import DENSIFY_EVERY, CountCurve, rows
+from .count_curve import CountCurve
+from .densifier import DENSIFY_EVERY
+from .selection import rows
 
 RELOCATES_FROM, RELOCATES_UNTIL = 0.02, 0.83  # parts of the run
 NOISE_RATE = 5e5  # times the positions' learning rate

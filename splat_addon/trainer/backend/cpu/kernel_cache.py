@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from .compile_kernels import compile_shares, packed, target_machine, unpacked
-from .kernels.declare import (
+from .kernels.declare import (  # fmt: skip
     BITS32,
     DOUBLES,
     FLOAT,
@@ -36,7 +36,7 @@ from .kernels.declare import (
     KERNEL_MODULES,
     REAL,
     wide_lanes,
-)  # fmt: skip
+)
 
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
 _OTHER_SOURCES = (

@@ -2,11 +2,11 @@
 
 import bpy
 
-from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.run.wording import counted
-from ..splat_addon.scene.review import held_out
-from ..splat_addon.scene.runs.run_object import BroughtIn, bring_in
-from .reporting import reports_errors
+from ...splat_addon.run.folder import RunFolder
+from ...splat_addon.run.wording import counted
+from ...splat_addon.scene.review import held_out
+from ...splat_addon.scene.runs.run_object import BroughtIn, bring_in
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_import_result(bpy.types.Operator):

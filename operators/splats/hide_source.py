@@ -2,10 +2,10 @@
 
 import bpy
 
-from ..splat_addon.run.wording import counted
-from ..splat_addon.scene.splats import hidden_source
-from ..splat_addon.scene.splats.data import is_splats
-from .reporting import reports_errors
+from ...splat_addon.run.wording import counted
+from ...splat_addon.scene.splats import hidden_source
+from ...splat_addon.scene.splats.data import is_splats
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_hide_source(bpy.types.Operator):

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene.review import held_out, overlay
-from ..splat_addon.scene.review.frame import REACH_PX
+from ...splat_addon.scene.review import held_out, overlay
+from ...splat_addon.scene.review.frame import REACH_PX
 
 
 class SPLAT_GT_wipe(bpy.types.Gizmo):

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import bpy
 
-from ..splat_addon.errors import RunError
-from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene.review import held_out
-from ..splat_addon.scene.settings import preferences
-from ..splat_addon.scene.settings.paths import run_path
-from ..splat_addon.scene.tasks import report_writer
-from .reporting import reports_errors
+from ...splat_addon.errors import RunError
+from ...splat_addon.run.folder import RunFolder
+from ...splat_addon.scene.review import held_out
+from ...splat_addon.scene.settings import preferences
+from ...splat_addon.scene.settings.paths import run_path
+from ...splat_addon.scene.tasks import report_writer
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_save_report(bpy.types.Operator):

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene.splats.data import is_splats
-from .reporting import reports_errors
+from ...splat_addon.scene.splats.data import is_splats
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_toggle_viewport(bpy.types.Operator):

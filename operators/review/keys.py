@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene.session import part
-from .review import SPLAT_OT_step_review
+from ...splat_addon.scene.session import part
+from .held_out import SPLAT_OT_step_review
 
 KEYS = (("PAGE_DOWN", 1), ("PAGE_UP", -1))  # free in Blender's 3D view; without a review they do nothing
 

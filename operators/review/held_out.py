@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene.review import held_out
-from .reporting import reports_errors
+from ...splat_addon.scene.review import held_out
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_review_view(bpy.types.Operator):

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..splat_addon.scene.splats import appearance, render_setup
-from ..splat_addon.scene.splats.transforms import transform_problems
+from ...splat_addon.scene.splats import appearance, render_setup
+from ...splat_addon.scene.splats.transforms import transform_problems
 
 
 class SPLAT_OT_set_up_render(bpy.types.Operator):

@@ -1,0 +1,1 @@
+"""Looking at held-out views, and the report of a run."""

@@ -1,0 +1,1 @@
+"""Splats in the scene: brought in, exported, shown, rendered."""
