@@ -275,6 +275,46 @@ def test_polling_never_waits(tmp_path):
     process.close()
 
 
+def closes_its_output(tmp_path: Path) -> TrainerProcess:
+    """A child that closes its output without a last event, and lives on for five seconds."""
+    process = start(tmp_path, "say(started); os.close(1); time.sleep(5)")
+    until(process, Started)
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks whether a process is alive")
+def test_polling_does_not_wait_for_a_child_that_lives_on_without_output(tmp_path):
+    process = closes_its_output(tmp_path)
+    begun_at = time.monotonic()
+    while time.monotonic() < begun_at + 1.0:
+        assert process.poll() == [] and is_alive(process.pid)
+    (failed,) = until_over(process)
+    assert failed.message == "The trainer ended with code 0 without saying why."
+
+
+def test_a_child_that_lives_on_without_output_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.child.END_LIMIT_S", 0.2)
+    process = closes_its_output(tmp_path)
+    (failed,) = until_over(process, limit_s=4.0)
+    assert isinstance(failed, Failed) and process.join(10) and not is_alive(process.pid)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="children inherit the output there only if told to")
+def test_polling_does_not_wait_for_what_a_child_has_started(tmp_path):
+    """The child never answers and is ended; a program that it has started keeps the pipe open."""
+    started = "import subprocess; subprocess.Popen([sys.executable, '-c', 'import sys; sys.stdin.read()']); hear()"
+    process = start(tmp_path, started, start_limit_s=1.0)
+    begun_at = polled_at = time.monotonic()
+    events, longest_s = [], 0.0
+    while not events:
+        assert polled_at < begun_at + 30
+        events, polled_at, before = process.poll(), time.monotonic(), polled_at
+        longest_s = max(longest_s, polled_at - before)
+    assert events[0].message == "The trainer has not answered for 1 s." and longest_s < 2.0
+    process.let_go()
+    assert process.join(10), "all of its handles are given back"
+
+
 def test_a_child_hears_the_end_of_its_parent(tmp_path):
     """The parent is killed outright; the child reads the end of its input and writes a file as its last act."""
     child = f"import sys; sys.stdin.read(); open({str(tmp_path / 'heard')!r}, 'w').close()"
