@@ -120,7 +120,7 @@ class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
 
 def _draw_progress(layout, render: live_render.LiveRender) -> None:
     """How far the render is, as a bar, and how long it will take."""
-    done = render.progress.step if render.progress else 0
+    done = render.progress.done if render.progress else 0
     text = f"{done} of {render.total} views" if render.state == "rendering" else render.state.title()
     row = layout.row(align=True)
     row.progress(factor=render.fraction, text=text, type="BAR")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .child import Child, Link, how_it_ended
-from .events import Event, Failed, Finished, Started, decode_event
+from .events import Event, Failed, First, Last, decode_event
 
 
 class ChildFolder(Protocol):
@@ -24,7 +24,7 @@ class ChildFolder(Protocol):
 
 
 class EventChild(Child[Event]):
-    """A child whose messages are events: `Started` first, unless it fails before; exactly one last."""
+    """A child whose messages are events, in the order that `events.py` tells."""
 
     def __init__(self, link: Link, folder: ChildFolder, title: str, remedy: str, start_limit_s: float | None):
         self.folder = folder
@@ -34,10 +34,10 @@ class EventChild(Child[Event]):
         return decode_event(line)
 
     def _is_first(self, message: Event) -> bool:
-        return isinstance(message, Started | Failed)
+        return isinstance(message, First)
 
     def _is_last(self, message: Event) -> bool:
-        return isinstance(message, Finished | Failed)
+        return isinstance(message, Last)
 
     def _failed(self, message: str, remedy: str) -> Event:
         return Failed(message, remedy)

@@ -1,12 +1,17 @@
-"""What the trainer tells and is told: a closed vocabulary, one JSON object per line.
+"""What a child tells and is told: a closed vocabulary, one JSON object per line.
 
-Order: `Started` first; then `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned` in any order; exactly one of
-`Finished` or `Failed` last. Unknown events and fields are ignored, so that an older reader can watch a newer trainer.
+    the trainer    `Started`, then any of `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned`, then `Finished`
+    the render     `RenderStarted`, then any of `RenderProgressed`, `Warned`, then `RenderFinished`
+
+`Failed` ends either, also before it has started; a render that is stopped before it has started says `RenderFinished`
+alone. Exactly one event is the last. Unknown events and fields are ignored, so that an older reader can watch a newer
+trainer.
 """
 
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from typing import get_args
 
 from ..errors import RunError
 
@@ -83,8 +88,34 @@ class SnapshotSaved:
 
 
 @dataclass(frozen=True)
+class RenderStarted:
+    """Rendering begins: the panel shows the bar and the engine's name as users know it."""
+
+    engine: str
+    view_count: int
+
+
+@dataclass(frozen=True)
+class RenderProgressed:
+    """The bar moves, at most five times a second. `done` of all views are there, those of an earlier attempt too."""
+
+    done: int
+    view_count: int
+    seconds_left: float  # NaN until one was rendered
+
+
+@dataclass(frozen=True)
+class RenderFinished:
+    """The capture is complete; or, when it was `stopped`, `done` views are kept for the next attempt."""
+
+    done: int
+    stopped: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Warned:
-    """Something was left out or replaced; training goes on."""
+    """Something was left out or replaced; the work goes on."""
 
     message: str
     remedy: str = ""
@@ -92,7 +123,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run ended without its full result. The last snapshot, if any, is intact."""
+    """The work ended without its full result. What the remedy calls kept is intact: a snapshot, finished images."""
 
     message: str
     remedy: str
@@ -108,8 +139,12 @@ class Finished:
     train_seconds: float
 
 
-Event = Started | Progressed | Evaluated | SnapshotSaved | Warned | Failed | Finished
-_EVENTS = {kind.__name__: kind for kind in (Started, Progressed, Evaluated, SnapshotSaved, Warned, Failed, Finished)}
+TrainingEvent = Started | Progressed | Evaluated | SnapshotSaved | Finished
+RenderEvent = RenderStarted | RenderProgressed | RenderFinished
+Event = TrainingEvent | RenderEvent | Warned | Failed
+First = Started | RenderStarted | RenderFinished | Failed
+Last = Finished | RenderFinished | Failed
+_EVENTS = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def encode_event(event: Event) -> str:

@@ -1,7 +1,7 @@
 """What the process that renders a capture is asked to do, and the folder in which it works.
 
 Blender starts another Blender, which opens a copy of the .blend, renders one image per shot and puts the finished
-capture into its place. It speaks the vocabulary of `run/events.py`: a step is an image.
+capture into its place. It speaks the vocabulary of `run/events.py`.
 """
 
 import json

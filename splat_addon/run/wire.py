@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from .events import Event, Progressed, decode_command, encode_event
+from .events import Event, Progressed, RenderProgressed, decode_command, encode_event
 
 PROGRESS_INTERVAL_S = 0.2
 
@@ -44,8 +44,8 @@ class Wire:
         threading.Thread(target=self._listen, args=(commands_from,), name="commands", daemon=True).start()
 
     def send(self, event: Event, at_once: bool = False) -> None:
-        """Send one event. `Progressed` is thinned to five a second unless it must be seen `at_once`."""
-        if isinstance(event, Progressed):
+        """Send one event. Progress is thinned to five a second unless it must be seen `at_once`."""
+        if isinstance(event, Progressed | RenderProgressed):
             now = time.monotonic()
             if not at_once and now - self._progressed_at < PROGRESS_INTERVAL_S:
                 return

@@ -37,7 +37,7 @@ def pump_until(live_render, is_reached, limit_s: float = 60.0) -> None:
 
 
 def has_images(count: int):
-    return lambda render: render.is_over or (render.progress is not None and render.progress.step >= count)
+    return lambda render: render.is_over or (render.progress is not None and render.progress.done >= count)
 
 
 def stamps(folder: Path) -> dict[str, int]:
@@ -63,7 +63,7 @@ def test_cancelling_keeps_finished_images_and_the_next_capture_goes_on(extension
     assert live_render.current().message.endswith("of 12 views: capture again to go on.")
     assert not (tmp_path / "c" / "transforms.json").exists()
     events = (tmp_path / "c" / ".rendering" / "events.jsonl").read_text().splitlines()
-    assert [json.loads(events[index])["event"] for index in (0, -1)] == ["Started", "Finished"]
+    assert [json.loads(events[index])["event"] for index in (0, -1)] == ["RenderStarted", "RenderFinished"]
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     assert f"{len(kept)} finished images of the interrupted capture are kept." in live_render.current().warnings
     now = stamps(tmp_path / "c")

@@ -161,12 +161,12 @@ def test_the_capture_panel_follows_the_render(extension, monkeypatch, tmp_path, 
     live_render = extension.module("splat_addon.scene.tasks.live_render")
     events = extension.module("splat_addon.run.events")
     render = live_render.LiveRender(tmp_path, None, total=40)
-    render.apply(events.Started(events.PROTOCOL, "Cycles", 40, 35, 5, 0, 1))
+    render.apply(events.RenderStarted("Cycles", 40))
     render.apply(events.Warned("Motion blur was switched off."))
-    render.apply(events.Progressed(10, 0.0, 0, 0.5, 60.0, "rendering", 0.25))
+    render.apply(events.RenderProgressed(10, 40, 60.0))
     last = {
-        "finished": events.Finished(40, False, 0, 80.0),
-        "stopped": events.Finished(10, True, 0, 20.0),
+        "finished": events.RenderFinished(40, False, 80.0),
+        "stopped": events.RenderFinished(10, True, 20.0),
         "failed": events.Failed("It broke.", "Mend it."),
     }
     if state in last:

@@ -21,6 +21,9 @@ from splat_addon.run.events import (
     Failed,
     Finished,
     Progressed,
+    RenderFinished,
+    RenderProgressed,
+    RenderStarted,
     SnapshotSaved,
     Started,
     ViewQuality,
@@ -42,6 +45,9 @@ EVENTS = [
     SnapshotSaved(3, "snapshots/step_000003.ply", 100),
     Warned("One photo is missing.", "Add it."),
     Failed("It broke.", "Mend it."),
+    RenderStarted("Cycles", 40),
+    RenderProgressed(10, 40, 60.0),
+    RenderFinished(40, False, 80.0),
     Finished(10, False, 120, 5.0),
 ]
 
@@ -221,6 +227,23 @@ def test_a_child_that_never_answers_is_ended(tmp_path):
 def test_events_before_started_are_not_believed(tmp_path):
     process = start(tmp_path, "say(progressed); say(started); say(finished)")
     assert until_over(process) == [STARTED, EVENTS[-1]]
+
+
+RENDER_STARTED, RENDER_PROGRESSED, RENDER_FINISHED = EVENTS[6:9]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ([RENDER_PROGRESSED, RENDER_STARTED, RENDER_PROGRESSED, RENDER_FINISHED], slice(1, 4)),
+        ([RENDER_FINISHED, RENDER_STARTED], slice(0, 1)),
+        ([Warned("Motion blur was switched off."), EVENTS[5], RENDER_FINISHED], slice(1, 2)),
+    ],
+    ids=["progress before it has started", "stopped before it has started", "failed before it has started"],
+)
+def test_a_render_keeps_to_the_order_too(tmp_path, said, heard):
+    process = start(tmp_path, "".join(f"say({encode_event(event)!r})\n" for event in said))
+    assert until_over(process) == said[heard]
 
 
 def test_another_protocol_ends_the_run(tmp_path):

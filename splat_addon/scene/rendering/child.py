@@ -23,7 +23,7 @@ from ...capture.camera import Camera
 from ...capture.capture import held_out_indices
 from ...capture.formats.transforms import FILE_NAME, SCENE_SOURCE, write_transforms
 from ...errors import CaptureError, SplatError
-from ...run.events import PROTOCOL, Event, Failed, Finished, Progressed, Started, Warned
+from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.folder import write_json
 from ...run.render_folder import PARTIAL, RenderFolder, RenderPlan, Shot
 from ...run.wire import Wire, take_standard_output
@@ -58,7 +58,7 @@ class CaptureRender:
         self.folder = folder
         self.lock = threading.Lock()
         self.done = 0
-        self._has_started = self._is_complete = False
+        self._is_complete = False
         self._began = time.monotonic()
 
     def obey(self, command: str) -> None:
@@ -67,9 +67,7 @@ class CaptureRender:
             with self.lock:
                 if self._is_complete:
                     return
-                if not self._has_started:
-                    self.wire.send(Started(PROTOCOL, "", 0, 0, 0, 0, os.getpid()))
-                self.wire.send(Finished(self.done, True, 0, time.monotonic() - self._began))
+                self.wire.send(RenderFinished(self.done, True, time.monotonic() - self._began))
                 os._exit(0)
 
     def run(self) -> Event:
@@ -101,8 +99,7 @@ class CaptureRender:
         cameras = export_cameras(scene, plan.shots)
         held_out = held_out_photos(plan)
         kept = self._keep_finished(scene, plan, cameras, {item.name_full for item in used})
-        training = len(plan.shots) - len(held_out)
-        self._send(Started(PROTOCOL, engine_name(scene), len(plan.shots), training, len(held_out), 0, os.getpid()))
+        self._send(RenderStarted(engine_name(scene), len(plan.shots)))
         for note in (*notes, *notes_on_motion(scene, plan)):
             self._send(Warned(note))
         if kept:
@@ -123,7 +120,7 @@ class CaptureRender:
             move_into_place(folder)
             folder.remove()
             self._is_complete = True
-        return Finished(len(plan.shots), False, 0, time.monotonic() - self._began)
+        return RenderFinished(len(plan.shots), False, time.monotonic() - self._began)
 
     def _keep_finished(self, scene, plan: RenderPlan, cameras: dict[str, Camera], without: set[str]) -> set[str]:
         """The photos that an interrupted capture has left and that would be the same; all others are deleted."""
@@ -152,13 +149,11 @@ class CaptureRender:
         return kept
 
     def _tell_progress(self, total: int, rendered: int, seconds: float) -> None:
-        rate = rendered / seconds if rendered and seconds > 0 else math.nan
-        left = (total - self.done) / rate
-        self._send(Progressed(self.done, math.nan, 0, rate, left, "rendering", self.done / total))
+        left = (total - self.done) * seconds / rendered if rendered else math.nan
+        self._send(RenderProgressed(self.done, total, left))
 
     def _send(self, event: Event) -> None:
         with self.lock:
-            self._has_started = True
             self.wire.send(event)
 
 

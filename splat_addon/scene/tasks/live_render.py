@@ -9,7 +9,7 @@ from pathlib import Path
 from ...capture.capture import Points
 from ...errors import CaptureError
 from ...run.event_child import EventChild
-from ...run.events import Event, Failed, Finished, Progressed, Started, Warned
+from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.render_folder import RenderPlan
 from ..rendering import launch
 
@@ -23,7 +23,7 @@ class LiveRender:
     total: int
     state: str = "starting"
     engine: str = ""
-    progress: Progressed | None = None
+    progress: RenderProgressed | None = None
     warnings: list[str] = field(default_factory=list)
     message: str = ""
 
@@ -34,24 +34,24 @@ class LiveRender:
     @property
     def fraction(self) -> float:
         """How much is rendered, 0..1."""
-        return self.progress.fraction if self.progress else 0.0
+        return self.progress.done / self.progress.view_count if self.progress else 0.0
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
-        if isinstance(event, Started):
-            self.state, self.engine, self.total = "rendering", event.backend, event.iterations or self.total
-        elif isinstance(event, Progressed):
+        if isinstance(event, RenderStarted):
+            self.state, self.engine, self.total = "rendering", event.engine, event.view_count
+        elif isinstance(event, RenderProgressed):
             self.progress = event
         elif isinstance(event, Warned):
             self.warnings.append(f"{event.message} {event.remedy}".strip())
         elif isinstance(event, Failed):
             self.state, self.message = "failed", f"{event.message} {event.remedy}"
-        elif isinstance(event, Finished) and event.stopped:
+        elif isinstance(event, RenderFinished) and event.stopped:
             self.state = "stopped"
-            self.message = f"Stopped with {event.step} of {self.total} views: capture again to go on."
-        elif isinstance(event, Finished):
+            self.message = f"Stopped with {event.done} of {self.total} views: capture again to go on."
+        elif isinstance(event, RenderFinished):
             self.state = "finished"
-            self.message = f"Captured {event.step} views in {event.train_seconds:.0f} s."
+            self.message = f"Captured {event.done} views in {event.seconds:.0f} s."
 
 
 class _Watched:
@@ -106,8 +106,8 @@ def wait(tell_progress=lambda done: None) -> LiveRender:
     while not render.is_over:
         for event in render.process.wait(limit_s=1.0):
             render.apply(event)
-            if isinstance(event, Progressed):
-                tell_progress(event.step)
+            if isinstance(event, RenderProgressed):
+                tell_progress(event.done)
             if isinstance(event, Failed):
                 raise CaptureError(event.message, event.remedy)
     return render
