@@ -10,6 +10,7 @@ trainer.
 
 import json
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import get_args
 
@@ -144,7 +145,7 @@ RenderEvent = RenderStarted | RenderProgressed | RenderFinished
 Event = TrainingEvent | RenderEvent | Warned | Failed
 First = Started | RenderStarted | RenderFinished | Failed
 Last = Finished | RenderFinished | Failed
-_EVENTS = {kind.__name__: kind for kind in get_args(Event)}
+_KINDS = {kind.__name__: (kind, frozenset(spec.name for spec in fields(kind))) for kind in get_args(Event)}
 
 
 def encode_event(event: Event) -> str:
@@ -152,31 +153,39 @@ def encode_event(event: Event) -> str:
     return json.dumps({"event": type(event).__name__, **_plain(asdict(event))}, allow_nan=False)
 
 
-def decode_event(line: str) -> Event | None:
+def decode_event(line: str | bytes) -> Event | None:
     """The event on a line; None when the line is no event or one this version does not know.
 
     Raises RunError when a `Started` speaks another protocol.
     """
     try:
         values = json.loads(line)
-        kind = _EVENTS.get(values.pop("event"))
+        kind, names = _KINDS[values.pop("event")]
     except (ValueError, KeyError, AttributeError, TypeError):
-        return None
-    if kind is None:
         return None
     if kind is Started and values.get("protocol") != PROTOCOL:
         raise RunError(
             f"The trainer speaks protocol {values.get('protocol')}, this add-on speaks {PROTOCOL}.",
             "Install the same version of both.",
         )
-    known = {spec.name: values[spec.name] for spec in fields(kind) if spec.name in values}
-    known = {name: math.nan if value is None else value for name, value in known.items()}
+    known = {name: math.nan if value is None else value for name, value in values.items() if name in names}
     try:
         if kind is Evaluated:
-            known["views"] = tuple(map(_view_quality, known.get("views", ())))
+            known["views"] = tuple(map(_view_quality, values.get("views", ())))
         return kind(**known)
     except (TypeError, AttributeError, KeyError):
         return None
+
+
+def recorded_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
+    """The events on lines of a record, in their order; what another protocol wrote is left out."""
+    for line in lines:
+        try:
+            event = decode_event(line)
+        except RunError:
+            continue
+        if event is not None:
+            yield event
 
 
 def _view_quality(values: dict) -> ViewQuality:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
-from .events import Evaluated, Event, Failed, Finished, Progressed, decode_event
+from .events import Evaluated, Event, Failed, Finished, Progressed, recorded_events
 from .folder import RunFolder
 from .lock import is_held
 
@@ -165,8 +165,4 @@ def _events_from_the_end(path: Path) -> Iterator[Event]:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return
-    for line in reversed(lines):
-        with contextlib.suppress(RunError):  # recorded by another version: not to be watched, but to be listed
-            event = decode_event(line)
-            if event is not None:
-                yield event
+    yield from recorded_events(reversed(lines))

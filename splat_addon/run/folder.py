@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import RunError
 from .config import TrainConfig
-from .events import Evaluated, Event, SnapshotSaved, decode_event
+from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_events
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,9 @@ class RunFolder:
     def events(self) -> list[Event]:
         """All events recorded so far, a line that was cut short left out."""
         try:
-            lines = self.events_file.read_text(encoding="utf-8").splitlines()
+            return list(recorded_events(self.events_file.read_bytes().splitlines()))
         except OSError:
             return []
-        return [event for event in map(decode_event, lines) if event is not None]
 
     def evaluations(self) -> list[Evaluated]:
         """All held-out measurements in order, from `metrics.json`, which is short, else from the events."""

@@ -5,9 +5,10 @@ import math
 import os
 from dataclasses import dataclass, field
 
+from .events import Evaluated, Event, Progressed, Started, recorded_events
 from .folder import RunFolder
 
-PIECE_BYTES = 200_000  # read at a time: about 1300 events, 10 ms
+PIECE_BYTES = 200_000  # read at a time: about 1100 events, 15 ms
 
 
 @dataclass
@@ -17,10 +18,10 @@ class Curve:
     steps: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
 
-    def add(self, step: int, value: float | None) -> None:
-        """Append a value; what is no number is left out, and what came after `step` before a resume is forgotten."""
+    def add(self, step: int, value: float) -> None:
+        """Append a value; NaN is left out, and what came after `step` before a resume is forgotten."""
         self.forget_after(step)
-        if isinstance(value, int | float) and math.isfinite(value):
+        if math.isfinite(value):
             if self.steps and self.steps[-1] == step:
                 self.values[-1] = value
             else:
@@ -65,8 +66,8 @@ class History:
             whole = piece  # a line longer than that holds no event of ours
         self._offset += len(whole)
         self.is_complete = len(piece) < PIECE_BYTES
-        for line in whole.splitlines():
-            self._take(line)
+        for event in recorded_events(whole.splitlines()):
+            self._take(event)
         return bool(whole)
 
     def read_all(self) -> "History":
@@ -75,20 +76,15 @@ class History:
             pass
         return self
 
-    def _take(self, line: bytes) -> None:
-        try:
-            event = json.loads(line)
-            kind, step = event["event"], event.get("step", 0)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return
-        if kind == "Started":
-            self.iterations, self.is_timed = event.get("iterations", 0), self._has_time_limit()
-        elif kind == "Progressed":
-            self.loss.add(step, event.get("loss"))
-            self.gaussians.add(step, event.get("gaussian_count"))
-        elif kind == "Evaluated":
-            self.held_out_db.add(step, event.get("psnr_db"))
-            self.train_db.add(step, event.get("train_psnr_db"))
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.iterations, self.is_timed = event.iterations, self._has_time_limit()
+        elif isinstance(event, Progressed):
+            self.loss.add(event.step, event.loss)
+            self.gaussians.add(event.step, event.gaussian_count)
+        elif isinstance(event, Evaluated):
+            self.held_out_db.add(event.step, event.psnr_db)
+            self.train_db.add(event.step, event.train_psnr_db)
 
     def _has_time_limit(self) -> bool:
         try:

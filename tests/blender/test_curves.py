@@ -1,6 +1,5 @@
 """The curves in the panel: what is painted, and that drawing the panel costs next to nothing."""
 
-import json
 import time
 
 import bpy
@@ -11,15 +10,25 @@ SIZE = 231
 
 
 @pytest.fixture
-def run_path(tmp_path):
+def run_path(extension, tmp_path):
     """A run whose loss falls from 1 to 0 and whose PSNR rises from 10 to 30 dB over 1000 steps."""
-    steps = range(1, 1001)
-    events = [{"event": "Started", "protocol": 1, "iterations": 1000}]
-    events += [{"event": "Progressed", "step": step, "loss": 1 - step / 1000, "steps_per_s": 9.0} for step in steps]
-    events += [{"event": "Evaluated", "step": step, "psnr_db": 10 + step / 50} for step in (0, 500, 1000)]
-    events += [{"event": "Evaluated", "step": 1000, "psnr_db": 30.0, "train_psnr_db": 31.5}]
-    (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    vocabulary = extension.module("splat_addon.run.events")
+    started = vocabulary.Started(vocabulary.PROTOCOL, "cpu", 1000, 7, 1, 100, 1)
+    measured = [vocabulary.Evaluated(step, 10 + step / 50, 0.9, 100, "") for step in (0, 500, 1000)]
+    measured.append(vocabulary.Evaluated(1000, 30.0, 0.9, 100, "", train_psnr_db=31.5))
+    progress = [progressed(extension, step, 1 - step / 1000) for step in range(1, 1001)]
+    append(extension, tmp_path, started, *progress, *measured)
     return tmp_path
+
+
+def progressed(extension, step: int, loss: float):
+    return extension.module("splat_addon.run.events").Progressed(step, loss, 100, 9.0, 60.0)
+
+
+def append(extension, run_path, *events) -> None:
+    encode_event = extension.module("splat_addon.run.events").encode_event
+    with open(run_path / "events.jsonl", "a") as file:
+        file.write("".join(encode_event(event) + "\n" for event in events))
 
 
 def places_of(pixels: np.ndarray, color) -> np.ndarray:
@@ -91,8 +100,7 @@ def test_the_icon_holds_what_was_painted_and_changes_when_the_run_goes_on(extens
 
     assert np.array_equal(shown(), painted(extension, run_path))
     before = shown().copy()
-    with open(run_path / "events.jsonl", "a") as file:
-        file.write(json.dumps({"event": "Progressed", "step": 2000, "loss": 2.0, "steps_per_s": 9.0}) + "\n")
+    append(extension, run_path, progressed(extension, 2000, 2.0))
     curves.repaint()
     assert not np.array_equal(shown(), before) and np.array_equal(shown(), painted(extension, run_path))
 
@@ -134,18 +142,13 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
     assert sorted(seconds)[25] < 0.002
 
 
-def append(run_path, *events) -> None:
-    with open(run_path / "events.jsonl", "a") as file:
-        file.write("".join(json.dumps(event) + "\n" for event in events))
-
-
 def test_while_the_panel_is_shown_the_curves_have_the_news_as_soon_as_the_numbers(extension, run_path):
     curves = extension.module("splat_addon.scene.review.curves")
     curves.icon_for(run_path, SIZE)
     curves.repaint()
     bpy.app.timers.unregister(curves.repaint)  # as Blender does with a timer that has run
     curves._Curves.cost_s = 0.0
-    append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
+    append(extension, run_path, progressed(extension, 1001, 0.5))
     curves.follow()
     assert curves.history().loss.steps[-1] == 1000, "nobody looks: nothing is read"
     curves.icon_for(run_path, SIZE)
@@ -160,7 +163,7 @@ def test_following_takes_a_small_part_of_the_time(extension, run_path):
     curves.repaint()
     assert curves._Curves.cost_s > 0
     curves._Curves.cost_s = 3600.0
-    append(run_path, {"event": "Progressed", "step": 1001, "loss": 0.5})
+    append(extension, run_path, progressed(extension, 1001, 0.5))
     curves.icon_for(run_path, SIZE)
     curves.follow()
     assert curves.history().loss.steps[-1] == 1000 and bpy.app.timers.is_registered(curves.repaint)
