@@ -30,7 +30,6 @@ from ..splat_addon.scene.settings.scene import remember_run, train_config
 from ..splat_addon.scene.splats import data as splats
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .capture import surfaces_to_capture
-from .set_up import python_of
 
 NAME = "splat"
 _POLL = re.compile(r"^Operator bpy\.ops\.\S+\.poll\(\) ")  # what Blender puts before an operator's own sentence
@@ -152,7 +151,7 @@ def _capture(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     scene = bpy.context.scene
-    python = Path(options.python or python_of(preferences.of_addon()))
+    python = Path(options.python or preferences.trainer_python())
     if options.resume:
         live_run.resume(scene, options.resume, python)
     else:
@@ -211,7 +210,7 @@ def _set_up(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    known = trainer_setup.examine(options.python or python_of(preferences.of_addon()))
+    known = trainer_setup.examine(options.python or preferences.trainer_python())
     trainer_setup.wait()
     if known.message:
         raise SetupError(known.message, "Choose another Python.")

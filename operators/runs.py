@@ -11,7 +11,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.scene import remember_run
 from ..splat_addon.scene.tasks import live_run
 from .reporting import reports_errors
-from .training import has_trainer, look_for_runs, start_ticking, trainer_python
+from .training import has_trainer, look_for_runs, start_ticking
 
 
 class _OfOneRun:
@@ -60,7 +60,7 @@ class SPLAT_OT_resume_run(_OfOneRun, bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         folder = self.folder()
-        live_run.resume(context.scene, folder, trainer_python(context), preferences.outlives())
+        live_run.resume(context.scene, folder, Path(preferences.trainer_python()), preferences.outlives())
         remember_run(context.scene, folder)
         start_ticking()
         self.report({"INFO"}, f"Going on in {folder}")

@@ -1,15 +1,17 @@
 """The report of a run: written by the trainer's Python, opened in the browser."""
 
+from pathlib import Path
+
 import bpy
 
 from ..splat_addon.errors import RunError
 from ..splat_addon.run.folder import RunFolder
 from ..splat_addon.scene.review import held_out
+from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.review import redraw_viewports
 from ..splat_addon.scene.settings.scene import run_path
 from ..splat_addon.scene.tasks import report_writer
 from .reporting import reports_errors
-from .training import trainer_python
 
 LOOK_EVERY_S = 0.3
 
@@ -38,7 +40,7 @@ class SPLAT_OT_save_report(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         folder = RunFolder(held_out.require_run(context.scene))
-        report_writer.start(folder, trainer_python(context))
+        report_writer.start(folder, Path(preferences.trainer_python()))
         if self.wait:
             report_writer.wait()
             self.report({"INFO"}, f"Saved {folder.report_file}")

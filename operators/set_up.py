@@ -95,7 +95,7 @@ class SPLAT_OT_examine_trainer(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        trainer_setup.examine(python_of(preferences.of_addon()))
+        trainer_setup.examine(preferences.trainer_python())
         if self.wait:
             trainer_setup.wait()
         else:
@@ -117,11 +117,6 @@ class SPLAT_OT_copy_text(bpy.types.Operator):
         context.window_manager.clipboard = self.text
         self.report({"INFO"}, "Copied")
         return {"FINISHED"}
-
-
-def python_of(chosen) -> str:
-    """The trainer Python of the preferences as a full path; "" when none is chosen."""
-    return str(Path(bpy.path.abspath(chosen.trainer_python)).expanduser()) if chosen.trainer_python else ""
 
 
 def start_ticking() -> None:

@@ -9,7 +9,7 @@ from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.scene.review import curves, held_out
 from ..splat_addon.scene.runs import found_runs, preview
 from ..splat_addon.scene.settings import preferences
-from ..splat_addon.scene.settings.scene import absolute, remember_run, run_path, train_config
+from ..splat_addon.scene.settings.scene import remember_run, run_path, train_config
 from ..splat_addon.scene.tasks import live_run, preflight
 from .reporting import reports_errors
 
@@ -20,12 +20,6 @@ _WAIT = bpy.props.BoolProperty(
     description="For scripts: return only when the run is over; it is an error when it failed",
     options={"SKIP_SAVE", "HIDDEN"},
 )
-
-
-def trainer_python(context) -> Path:
-    """The interpreter that trains, as the preferences say."""
-    chosen = preferences.of_addon()
-    return absolute(chosen.trainer_python) if chosen and chosen.trainer_python else Path()
 
 
 class SPLAT_OT_start_training(bpy.types.Operator):
@@ -54,9 +48,8 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         if not capture.is_dir():
             raise RunError(f"The capture folder {capture} does not exist.", "Capture the scene, or choose a capture.")
         runs = capture.with_name(capture.name + "_runs")
-        run = live_run.start(
-            context.scene, config, next_run_path(runs), trainer_python(context), preferences.outlives()
-        )
+        python = Path(preferences.trainer_python())
+        run = live_run.start(context.scene, config, next_run_path(runs), python, preferences.outlives())
         found_runs.remember(run.folder.path)
         self.report({"INFO"}, f"Training in {run.folder.path}")
         return _go_on(self.wait)
@@ -84,9 +77,8 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        run = live_run.resume(
-            context.scene, held_out.require_run(context.scene), trainer_python(context), preferences.outlives()
-        )
+        path, python = held_out.require_run(context.scene), Path(preferences.trainer_python())
+        run = live_run.resume(context.scene, path, python, preferences.outlives())
         self.report({"INFO"}, f"Going on in {run.folder.path}")
         return _go_on(self.wait)
 

@@ -7,8 +7,8 @@ from ..operators.set_up import (
     SPLAT_OT_copy_text,
     SPLAT_OT_examine_trainer,
     SPLAT_OT_set_up_trainer,
-    python_of,
 )
+from ..splat_addon.errors import RunError
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .wrap import draw_sentence
@@ -74,7 +74,11 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
     if not chosen.trainer_python:
         draw_sentence(layout, "No Python trains yet: set one up below, or choose one that has PyTorch.", "INFO", WRAP)
         return
-    known = trainer_setup.examination(python_of(chosen))
+    try:
+        known = trainer_setup.examination(preferences.trainer_python())
+    except RunError as error:
+        draw_sentence(layout, str(error), "ERROR", WRAP)
+        return
     if known is None:
         row = layout.row()
         row.label(text="What it has was not looked at yet", icon="QUESTION")

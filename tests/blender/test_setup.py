@@ -1,6 +1,8 @@
 """Setting up the trainer from Blender, and what the preferences show."""
 
 import json
+import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -126,6 +128,31 @@ def test_a_program_that_answers_nonsense_is_said(extension, trainer_setup, prefe
     bpy.ops.splat.examine_trainer(wait=True)
     said = " ".join(labels(drawn(extension)))
     assert "This Python cannot be asked what it has: no json" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="environments hold a copy of the interpreter there")
+@pytest.mark.parametrize("chosen", ["//env/bin/python", "//elsewhere/../env/bin/python", "env/bin/python"])
+def test_a_python_of_an_environment_beside_the_file_is_not_taken_for_the_one_it_was_made_with(
+    extension, preferences, tmp_path, chosen
+):
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(Path(sys.executable).resolve())
+    (tmp_path / "env" / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "mine.blend"))
+    preferences.trainer_python = chosen
+    found = extension.module("splat_addon.scene.settings.preferences").trainer_python()
+    assert found == str(python)
+    prefix = subprocess.run([found, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True).stdout
+    assert prefix.strip() == str(tmp_path / "env")
+
+
+def test_a_python_beside_a_file_that_was_not_saved_is_said(extension, preferences):
+    preferences.trainer_python = "//env/bin/python"
+    sentence = "//env/bin/python is relative to a .blend that was not saved yet. Save the file, or choose a full path."
+    assert sentence in " ".join(labels(drawn(extension)))
+    with pytest.raises(RuntimeError, match=re.escape(sentence)):
+        bpy.ops.splat.examine_trainer()
 
 
 def scripted(trainer_setup, monkeypatch, script: str):

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ...run.folder import write_json
+from .scene import absolute
 
 ROOT_PACKAGE = __package__.rsplit(".", 3)[0]
 
@@ -16,6 +17,13 @@ def of_addon() -> Any:
     """The add-on's preferences; None when it runs without having been enabled as an extension."""
     entry = bpy.context.preferences.addons.get(ROOT_PACKAGE)
     return entry.preferences if entry else None
+
+
+def trainer_python() -> str:
+    """The full path of the Python that trains, links not followed: an environment's Python is one. "" when none is
+    chosen. Raises RunError when it lies beside a .blend that was not saved yet."""
+    chosen = of_addon()
+    return str(absolute(chosen.trainer_python)) if chosen and chosen.trainer_python else ""
 
 
 def outlives() -> bool:

@@ -1,6 +1,7 @@
 """What the user chooses, kept in the .blend as `Scene.splat`. Training settings are generated from `TrainConfig`."""
 
 import contextlib
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -302,7 +303,7 @@ def _value(spec, shown):
 def absolute(path: str) -> Path:
     """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths lie beside the .blend.
 
-    Raises RunError when the .blend has no place yet.
+    Links are not followed. Raises RunError when the .blend has no place yet.
     """
     if not path:
         return Path()
@@ -313,7 +314,7 @@ def absolute(path: str) -> Path:
         )
     if not is_beside:
         return Path(path).expanduser()
-    return (Path(bpy.data.filepath).parent / path.removeprefix("//")).resolve()
+    return Path(os.path.abspath(Path(bpy.data.filepath).parent / path.removeprefix("//")))
 
 
 def run_path(scene: bpy.types.Scene) -> Path | None:
