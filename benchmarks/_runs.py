@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
+from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Event, Failed, Finished
 from splat_addon.run.folder import RunFolder
-from splat_addon.run.process import TrainerProcess, trainer_command
 
 
 def finish(path: Path, config: TrainConfig) -> tuple[RunFolder, list[Event]]:

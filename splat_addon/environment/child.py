@@ -2,8 +2,8 @@
 
 import json
 
-from ..run.child import Child, PipeLink, how_it_ended
-from ..run.process import trainer_environment
+from ..run.children.child import Child, PipeLink, how_it_ended
+from ..run.children.trainer_process import trainer_environment
 
 _LAST = {"finished", "failed", "findings"}  # an object with one of these is the last
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import SetupError, SplatError
+from ..run.children.trainer_process import trainer_environment
 from ..run.lock import RunLock
-from ..run.process import trainer_environment
 from .failures import disk_is_full, explain
 from .place import Place, choose_place
 from .pythons import find_python

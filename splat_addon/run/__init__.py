@@ -5,7 +5,6 @@ output and reads one JSON command per line from its standard input; the end of i
 Large things (splats, renders) travel as files in the run folder.
 
     events, wire, inbox      what is said, the child's end of it, commands through the run folder
-    child                    the one class for a child process, whatever it says and however it is reached
-    event_child, process, detached    children that say events: any, the trainer, a trainer that needs no parent
+    children/                the parent's end: one class for a child process, and its kinds
     config, folder, lock     what a run is asked to do, what it leaves behind, who trains in it
 """

@@ -13,8 +13,8 @@ import traceback
 from pathlib import Path
 
 from ..errors import RunError, SplatError
+from ..run.children.detached import OUTLIVE
 from ..run.config import TrainConfig
-from ..run.detached import OUTLIVE
 from ..run.events import Event, Failed, encode_event
 from ..run.folder import RunFolder
 from ..run.inbox import CommandLines, Inbox

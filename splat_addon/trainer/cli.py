@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ..errors import RunError, SplatError
 from ..run.arguments import add_settings, with_settings
+from ..run.children.trainer_process import TrainerProcess, trainer_command
 from ..run.config import TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
-from ..run.process import TrainerProcess, trainer_command
 from ..run.wording import counted, processor
 
 BAR_WIDTH = 24

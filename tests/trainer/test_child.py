@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from splat_addon.gaussians.formats.splat_ply import read_splats, write_points
+from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from splat_addon.run.folder import RunFolder
-from splat_addon.run.process import TrainerProcess, trainer_command
 from support.processes import is_alive
 from support.scenes import write_ball_capture
 

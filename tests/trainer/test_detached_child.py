@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from splat_addon.gaussians.formats.splat_ply import read_splats
+from splat_addon.run.children.detached import DetachedTrainer
+from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
 from splat_addon.run.config import TrainConfig
-from splat_addon.run.detached import DetachedTrainer
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.inbox import Inbox
 from splat_addon.run.lock import holder_pid, is_held
-from splat_addon.run.process import TrainerProcess, trainer_command
 from support.scenes import write_ball_capture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,10 +61,10 @@ def killed_parent(folder: RunFolder, outlives: bool) -> None:
         import sys
         sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
-        from splat_addon.run.detached import DetachedTrainer
+        from splat_addon.run.children.detached import DetachedTrainer
         from splat_addon.run.events import Progressed
         from splat_addon.run.folder import RunFolder
-        from splat_addon.run.process import TrainerProcess, trainer_command
+        from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
         folder = RunFolder(Path({str(folder.path)!r}))
         command = trainer_command(Path(sys.executable), folder)
         trainer = {start}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from splat_addon.errors import RunError
+from splat_addon.run.children.detached import DetachedTrainer
 from splat_addon.run.config import TrainConfig
-from splat_addon.run.detached import DetachedTrainer
 from splat_addon.run.events import PROTOCOL, Evaluated, Failed, Finished, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.find import delete_run, find_runs, is_run, look_at
 from splat_addon.run.folder import RunFolder
@@ -22,7 +22,7 @@ from splat_addon.run.lock import RunLock, holder_pid, is_held
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = Started(PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 PROGRESSED = Progressed(3, 0.25, 100, 12.5, 4.0, "training", 0.3)
-EVALUATED = Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9, 0.2),), 12.5, 31.0, 0.2)
+EVALUATED = Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9),), 12.5, 31.0)
 FINISHED = Finished(10, False, 120, 5.0)
 
 # A trainer in a few lines: it holds the lock, records what it says, and hears through its folder.
@@ -133,7 +133,7 @@ def test_a_detached_run_is_watched_and_commanded_through_its_folder(folder):
 
 
 def test_a_detached_run_that_still_reports_may_take_longer_to_stop(folder, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 1.0)
+    monkeypatch.setattr("splat_addon.run.children.child.STOP_LIMIT_S", 1.0)
     script = """
     say(started)
     while "resume" not in (heard := hear()):
@@ -153,7 +153,7 @@ def test_a_detached_run_that_still_reports_may_take_longer_to_stop(folder, monke
 
 
 def test_a_detached_run_that_ignores_stop_without_a_word_is_ended(folder, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 0.3)
+    monkeypatch.setattr("splat_addon.run.children.child.STOP_LIMIT_S", 0.3)
     trainer = start(folder, "say(started)\nwhile True: hear()")
     until(trainer, Started)
     trainer.send("stop")
@@ -204,7 +204,7 @@ def test_a_detached_run_goes_on_when_its_parent_is_killed_and_can_be_watched_aga
         import sys
         sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
-        from splat_addon.run.detached import DetachedTrainer
+        from splat_addon.run.children.detached import DetachedTrainer
         from splat_addon.run.folder import RunFolder
         trainer = DetachedTrainer.start([sys.executable, "-u", "-c", {script!r}], RunFolder(Path({str(folder.path)!r})))
         while not trainer.wait(1.0):

@@ -15,6 +15,7 @@ import pytest
 
 from splat_addon.errors import RunError, SetupError
 from splat_addon.run import events as vocabulary
+from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command, trainer_environment
 from splat_addon.run.config import TrainConfig, preset_of, with_preset
 from splat_addon.run.events import (
     Evaluated,
@@ -34,7 +35,6 @@ from splat_addon.run.events import (
     encode_event,
 )
 from splat_addon.run.folder import RunFolder, next_run_path
-from splat_addon.run.process import TrainerProcess, trainer_command, trainer_environment
 from support.processes import is_alive
 
 STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
@@ -276,7 +276,7 @@ def test_stop_reaches_the_child_which_may_take_its_time(tmp_path):
 
 
 def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 0.3)
+    monkeypatch.setattr("splat_addon.run.children.child.STOP_LIMIT_S", 0.3)
     process = start(tmp_path, "say(started)\nwhile True: hear()")
     until(process, Started)
     process.send("stop")
@@ -285,7 +285,7 @@ def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
 
 
 def test_a_child_that_still_reports_may_take_longer_to_stop(tmp_path, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.child.STOP_LIMIT_S", 1.0)
+    monkeypatch.setattr("splat_addon.run.children.child.STOP_LIMIT_S", 1.0)
     script = """
     say(started)
     while (heard := hear()) != "resume":
@@ -331,7 +331,7 @@ def test_polling_does_not_wait_for_a_child_that_lives_on_without_output(tmp_path
 
 
 def test_a_child_that_lives_on_without_output_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("splat_addon.run.child.END_LIMIT_S", 0.2)
+    monkeypatch.setattr("splat_addon.run.children.child.END_LIMIT_S", 0.2)
     process = closes_its_output(tmp_path)
     (failed,) = until_over(process, limit_s=4.0)
     assert isinstance(failed, Failed) and process.join(10) and not is_alive(process.pid)
@@ -362,7 +362,7 @@ sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
-from splat_addon.run.process import TrainerProcess
+from splat_addon.run.children.trainer_process import TrainerProcess
 folder = RunFolder.create(Path({str(tmp_path / "run")!r}), TrainConfig())
 process = TrainerProcess([sys.executable, "-c", {child!r}], folder)
 print(process.pid, flush=True)

@@ -12,8 +12,8 @@ from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.points import POINTS_FILE
 from ...errors import CaptureError
 from ...gaussians.formats.splat_ply import write_points
-from ...run.child import PipeLink, clean_environment
-from ...run.event_child import EventChild
+from ...run.children.child import PipeLink, clean_environment
+from ...run.children.event_child import EventChild
 from ...run.render_folder import RenderFolder, RenderPlan
 
 START_LIMIT_S = 1800.0  # opening a heavy file takes its time

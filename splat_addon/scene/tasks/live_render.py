@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...capture.capture import Points
 from ...errors import CaptureError
-from ...run.event_child import EventChild
+from ...run.children.event_child import EventChild
 from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.render_folder import RenderPlan
 from ..rendering import launch

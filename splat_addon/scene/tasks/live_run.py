@@ -12,12 +12,12 @@ from pathlib import Path
 import bpy
 
 from ...errors import RunError
+from ...run.children.detached import DetachedTrainer
+from ...run.children.trainer_process import TrainerProcess, trainer_command
 from ...run.config import TrainConfig
-from ...run.detached import DetachedTrainer
 from ...run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from ...run.folder import RunFolder
 from ...run.lock import is_held
-from ...run.process import TrainerProcess, trainer_command
 from ..review.views import list_views
 from ..session import part
 from ..settings import preferences

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ...errors import RunError
-from ...run.child import Child, PipeLink, how_it_ended
+from ...run.children.child import Child, PipeLink, how_it_ended
+from ...run.children.trainer_process import REMEDY, trainer_command, trainer_environment
 from ...run.folder import RunFolder
-from ...run.process import REMEDY, trainer_command, trainer_environment
 from ..session import part, timer
 from ..session.redraw import redraw
 

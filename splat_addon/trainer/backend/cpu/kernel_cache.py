@@ -25,18 +25,7 @@ from typing import Any
 import torch
 
 from .compile_kernels import compile_shares, packed, target_machine, unpacked
-from .kernels.declare import (  # fmt: skip
-    BITS32,
-    DOUBLES,
-    FLOAT,
-    FLOATS,
-    INT,
-    INTS,
-    INTS32,
-    KERNEL_MODULES,
-    REAL,
-    wide_lanes,
-)
+from .kernels.declare import BITS32, DOUBLES, FLOAT, FLOATS, INT, INTS, INTS32, KERNEL_MODULES, REAL, wide_lanes
 
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
 _OTHER_SOURCES = (

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import RunError
+from ...errors import RunError
+from ..events import Event, Failed
+from ..folder import RunFolder
+from ..inbox import Inbox
+from ..lock import holder_pid, is_held
 from .child import start_process
 from .event_child import EventChild
-from .events import Event, Failed
-from .folder import RunFolder
-from .inbox import Inbox
-from .lock import holder_pid, is_held
-from .process import REMEDY, START_LIMIT_S, TITLE, trainer_environment
+from .trainer_process import REMEDY, START_LIMIT_S, TITLE, trainer_environment
 
 OUTLIVE = "--outlive"  # tells the trainer that the end of its input does not mean stop
 LOOK_INTERVAL_S = 0.1

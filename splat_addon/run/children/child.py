@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import RunError, SetupError
-from .events import encode_command
+from ...errors import RunError, SetupError
+from ..events import encode_command
 
 STOP_LIMIT_S = 60.0  # of silence, for a child that was told to stop: it finishes a step, evaluates and saves
 END_LIMIT_S = 30.0  # for a child that has nothing more to say, or no way to say it

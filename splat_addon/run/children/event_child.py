@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+from ..events import Event, Failed, First, Last, decode_event
 from .child import Child, Link, how_it_ended
-from .events import Event, Failed, First, Last, decode_event
 
 
 class ChildFolder(Protocol):

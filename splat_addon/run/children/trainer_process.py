@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from ..errors import SetupError
+from ...errors import SetupError
+from ..folder import RunFolder
 from .child import PipeLink, clean_environment
 from .event_child import EventChild
-from .folder import RunFolder
 
 TITLE = "The trainer"
 REMEDY = "Check the trainer Python in the add-on preferences."
 START_LIMIT_S = 180.0  # importing PyTorch from a cold, slow disk takes a minute
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
 def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> list[str]:
