@@ -16,8 +16,8 @@ from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
 EDITED = (
-    "The run's splats in the scene were edited, and are left as they are. Follow Training off and on gives the run an"
-    " object of its own."
+    "The splats in the scene were edited, and are left as they are. Follow Training off and on gives the run an object"
+    " of its own."
 )
 
 

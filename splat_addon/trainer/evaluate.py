@@ -1,6 +1,7 @@
 """Held-out quality: what the training never saw, rendered and compared."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -19,12 +20,22 @@ TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over al
 
 @torch.no_grad()
 def evaluate(
-    model: GaussianModel, rasterizer: Rasterizer, photos: Photos, sh_degree: int, step: int, folder: RunFolder
+    model: GaussianModel,
+    rasterizer: Rasterizer,
+    photos: Photos,
+    sh_degree: int,
+    step: int,
+    folder: RunFolder,
+    tell_alive: Callable[[], None] = lambda: None,
 ) -> Evaluated:
-    """Render every held-out view into `held_out/step_…/` and compare. Renders keep alpha where their photo has it."""
+    """Render every held-out view into `held_out/step_…/` and compare. Renders keep alpha where their photo has it.
+
+    `tell_alive` is called before each view: a parent that waits for the end must not take many views for silence.
+    """
     renders = folder.renders_folder(step)
     qualities = []
     for photo in photos.held_out:
+        tell_alive()
         rendering, image, target = _look(model, rasterizer, photo, sh_degree)
         mask = photo.mask_on(rasterizer.device)
         qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask)))
@@ -35,6 +46,7 @@ def evaluate(
             save_png(path, straight_color(rendering, photo.backdrop, rasterizer.blend_space), rendering.alpha)
     trained = []
     for photo in photos.training[:: max(1, len(photos.training) // TRAINING_VIEWS)][:TRAINING_VIEWS]:
+        tell_alive()
         _, image, target = _look(model, rasterizer, photo, sh_degree)
         trained.append(psnr_db(image, target, photo.mask_on(rasterizer.device)))
     return Evaluated(

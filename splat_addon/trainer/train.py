@@ -240,7 +240,15 @@ class Run:
             return
         self.folder.require()
         self.wire.send(self.progress(math.nan, "evaluating"), at_once=True)
-        measured = evaluate(self.model, self.rasterizer, self.photos, self.config.sh_degree, self.step, self.folder)
+        measured = evaluate(
+            self.model,
+            self.rasterizer,
+            self.photos,
+            self.config.sh_degree,
+            self.step,
+            self.folder,
+            lambda: self.wire.send(self.progress(math.nan, "evaluating")),
+        )
         measured = replace(measured, train_seconds=self.train_seconds)
         self.measured.append(measured)
         write_json(self.folder.metrics_file, [asdict(entry) for entry in self.measured])
