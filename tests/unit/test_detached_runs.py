@@ -22,7 +22,7 @@ from splat_addon.run.lock import RunLock, holder_pid, is_held
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = Started(PROTOCOL, "cpu", 10, 7, 1, 100, 1)
 PROGRESSED = Progressed(3, 0.25, 100, 12.5, 4.0, "training", 0.3)
-EVALUATED = Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9, 0.2),), 12.5, 31.0, 0.2)
+EVALUATED = Evaluated(3, 30.0, 0.9, 100, "held_out/step_000003", (ViewQuality("a", 30.0, 0.9),), 12.5, 31.0)
 FINISHED = Finished(10, False, 120, 5.0)
 
 # A trainer in a few lines: it holds the lock, records what it says, and hears through its folder.
