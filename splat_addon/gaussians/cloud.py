@@ -110,8 +110,14 @@ class GaussianCloud:
 
 def empty_cloud(count: int, sh_degree: int, blend_space: str = DISPLAY) -> GaussianCloud:
     """A cloud whose numbers are still to be filled in."""
-    sizes = [(count, 3), (count, 3), (count, 4), (count,), (count, coefficient_count(sh_degree), 3)]
-    return GaussianCloud(*(np.empty(size, np.float32) for size in sizes), blend_space=blend_space)
+    return GaussianCloud(
+        means=np.empty((count, 3), np.float32),
+        log_scales=np.empty((count, 3), np.float32),
+        quaternions=np.empty((count, 4), np.float32),
+        logit_opacities=np.empty(count, np.float32),
+        sh=np.empty((count, coefficient_count(sh_degree), 3), np.float32),
+        blend_space=blend_space,
+    )
 
 
 def opacities_of(logits: np.ndarray) -> np.ndarray:

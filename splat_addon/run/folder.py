@@ -3,12 +3,16 @@
 import contextlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
+from .aside import PARTIAL, partial_of, written_aside
 from .config import TrainConfig
 from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_events
+
+ABANDONED_S = 60.0  # what others than the trainer write takes an instant: older than this, nobody is at it any more
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,19 @@ class RunFolder:
             if file.read(1) != b"\n":
                 file.write(b"\n")
 
+    def remove_left_aside(self) -> None:
+        """Remove what a process that died while writing has left aside. For the trainer that holds the lock."""
+        trainers = (
+            self.about_file, self.checkpoint_file, self.metrics_file, self.preview_file, self.splats_file,
+            self.summary_file,
+        )  # fmt: skip
+        own = [*map(partial_of, trainers), *self.snapshot_file(0).parent.glob(f"step_*.ply{PARTIAL}")]
+        others = [partial_of(self.report_file), *self.commands_folder.glob(f"*.json{PARTIAL}")]
+        for path in [*own, *others]:
+            with contextlib.suppress(OSError):  # most of them are not there
+                if path in own or time.time() - path.lstat().st_mtime > ABANDONED_S:
+                    path.unlink()
+
     def events(self) -> list[Event]:
         """All events recorded so far, a line that was cut short left out."""
         try:
@@ -184,6 +201,5 @@ def tail_of(log: Path, lines: int) -> str:
 
 def write_json(path: Path, value) -> None:
     """Write JSON aside, then move it into place."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(value, indent=1), encoding="utf-8")

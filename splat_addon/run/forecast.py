@@ -12,7 +12,7 @@ from .config import TrainConfig
 PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
 LOOKS_PER_GAUSSIAN = 1000.0  # pixels compared in the whole run; with fewer, steps are worth more than splats
 
-_TRAINER_BYTES = 550 * 2**20  # Python, PyTorch and compiled kernels
+_TRAINER_BYTES = 450 * 2**20  # Python, PyTorch and compiled kernels
 _COPIES_IN_MEMORY = 7  # of all parameters: gradients, moments, averages, what the backend and the growth keep
 _COPIES_IN_CHECKPOINT = 4
 _CHECKPOINTS = 2  # the one that is replaced, and the new one written aside

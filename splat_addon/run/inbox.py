@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import RunError
+from .aside import written_aside
 from .events import decode_command, encode_command
 
 LOOK_INTERVAL_S = 0.2
@@ -25,11 +26,10 @@ class Inbox:
     def put(self, command: str) -> None:
         """Leave a command, written aside and moved into place. Raises RunError when that is impossible."""
         name = f"{time.time_ns():020d}_{os.getpid()}_{next(_numbers):06d}.json"
-        aside = self._folder / (name + ".partial")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            aside.write_text(encode_command(command), encoding="utf-8")
-            os.replace(aside, self._folder / name)
+            with written_aside(self._folder / name) as aside:
+                aside.write_text(encode_command(command), encoding="utf-8")
         except OSError as error:
             raise RunError(
                 f"The run cannot be told to {command}: {self._folder} cannot be written ({error.strerror}).",

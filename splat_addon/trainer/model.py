@@ -94,8 +94,8 @@ class GaussianModel:
 
     def cloud(self) -> GaussianCloud:
         """The gaussians as NumPy arrays."""
-        arrays = (parameter.detach().cpu().numpy() for parameter in self.gaussians)
-        return GaussianCloud(*arrays, blend_space=self.blend_space)
+        arrays = {name: parameter.detach().cpu().numpy() for name, parameter in self.gaussians._asdict().items()}
+        return GaussianCloud(**arrays, blend_space=self.blend_space)
 
     def state(self) -> dict:
         """Everything that a checkpoint needs."""

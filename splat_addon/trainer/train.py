@@ -16,6 +16,7 @@ from ..capture.blend_space import blend_space_of
 from ..capture.capture import Capture, open_capture
 from ..errors import RunError
 from ..gaussians.formats.splat_ply import write_splats
+from ..run.aside import written_aside
 from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
@@ -40,6 +41,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     With `resume`, go on from the folder's checkpoint.
     Raises SplatError when the capture, the settings or the machine do not allow it.
     """
+    folder.remove_left_aside()
     torch.manual_seed(config.seed)
     capture = open_capture(Path(config.capture), config.hold_out_every)
     rasterizer = choose(config.device, blend_space_of(config.blend_space, capture.folder))
@@ -266,7 +268,6 @@ class Run:
         """All that training goes on from, written aside and moved into place."""
         self.folder.require()
         self.saved_at = time.monotonic()
-        aside = self.folder.checkpoint_file.with_name("checkpoint.pt.partial")
         state = {
             "model": self.model.state(),
             "densifier": self.densifier.state(),
@@ -277,9 +278,8 @@ class Run:
             "torch_random": torch.get_rng_state(),
             "capture_fingerprint": self.capture.fingerprint(),
         }
-        with open(aside, "wb") as file:  # PyTorch's own writer would hide why it failed
-            torch.save(state, file)
-        os.replace(aside, self.folder.checkpoint_file)
+        with written_aside(self.folder.checkpoint_file) as aside, open(aside, "wb") as file:
+            torch.save(state, file)  # not to a path: PyTorch's own writer would hide why it failed
 
     def restore(self) -> None:
         """Go on from the checkpoint. Raises RunError when there is none, or the capture has changed since."""

@@ -15,6 +15,7 @@ import pytest
 
 from splat_addon.errors import RunError, SetupError
 from splat_addon.run import events as vocabulary
+from splat_addon.run.aside import written_aside
 from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command, trainer_environment
 from splat_addon.run.config import TrainConfig, preset_of, with_preset
 from splat_addon.run.events import (
@@ -34,7 +35,7 @@ from splat_addon.run.events import (
     encode_command,
     encode_event,
 )
-from splat_addon.run.folder import RunFolder, next_run_path
+from splat_addon.run.folder import RunFolder, next_run_path, write_json
 from support.processes import is_alive
 
 STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
@@ -163,6 +164,37 @@ def test_the_result_is_the_final_splats_else_the_newest_snapshot(tmp_path):
     assert folder.result_file() == folder.snapshot_file(2)
     folder.splats_file.write_text("")
     assert folder.result_file() == folder.splats_file
+
+
+def test_a_file_is_written_aside_and_what_fails_leaves_what_was_there(tmp_path):
+    write_json(tmp_path / "a.json", [1])
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", object())
+    with pytest.raises(ZeroDivisionError), written_aside(tmp_path / "a.json") as aside:
+        aside.write_text("half")
+        assert aside.name == "a.json.partial" and json.loads((tmp_path / "a.json").read_text()) == [1]
+        _ = 1 / 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert json.loads((tmp_path / "a.json").read_text()) == [1]
+
+
+def test_what_a_crash_left_aside_goes_and_what_others_write_stays(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", TrainConfig())
+    for name in ("snapshots", "commands", "mine"):
+        (folder.path / name).mkdir()
+    left = ["checkpoint.pt", "splats.ply", "preview.ply", "about.json", "metrics.json", "summary.json"]
+    left += ["snapshots/step_000200.ply", "report.html", "commands/1_2_3.json"]
+    fresh = ["commands/4_5_6.json"]
+    others = ["notes.txt", "config.json", "mine/splats.ply", "snapshots/best.ply"]
+    for name in (*left, *fresh, *others):
+        (folder.path / f"{name}.partial").write_text("half")
+    for name in ("report.html", "commands/1_2_3.json"):
+        os.utime(folder.path / f"{name}.partial", (time.time() - 3600,) * 2)
+    (folder.path / "splats.ply").write_text("whole")
+    folder.remove_left_aside()
+    found = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*.partial")}
+    assert found == {f"{name}.partial" for name in (*fresh, *others)}
+    assert folder.splats_file.read_text() == "whole"
 
 
 def start(tmp_path: Path, script: str, start_limit_s: float = 20.0) -> TrainerProcess:

@@ -7,12 +7,12 @@ photos). The last line printed is the page's path, or a sentence about what is m
 
 import argparse
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import RunError, SetupError, SplatError
+from ...run.aside import written_aside
 from ...run.folder import RunFolder
 
 MODULES_NEEDED = {"matplotlib": "matplotlib", "numpy": "numpy", "torch": "torch", "PIL": "pillow"}
@@ -46,9 +46,8 @@ def save_report(folder: RunFolder, path: Path | None = None) -> Path:
 
     path = (path or folder.report_file).resolve()
     text = page(folder)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
     return path
 
 
