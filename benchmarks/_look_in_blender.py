@@ -33,7 +33,7 @@ def main() -> int:
     camera_type = extension.module("splat_addon.capture.camera").Camera
     bpy.ops.splat.import_ply(filepath=sys.argv[1])
     (item,) = appearance.splat_objects(scene)
-    scene.splat.look = "SCENE" if item[appearance.BLEND_SPACE_KEY] == "blender" else "TRAINER"
+    scene.splat.look = str(item[extension.module("splat_addon.scene.splats.data").BLEND_SPACE_KEY]).upper()
     scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(scene.camera)
     has_graphics = _start_graphics()

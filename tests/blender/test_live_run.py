@@ -306,7 +306,7 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
     view = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "capture").held_out_views[0]
     scene.camera = bpy.data.objects[view.name.replace("_", " ")]
     photo = load_pixels(view.image_path)
-    render = render_splats(scene, tmp_path / "splats.png", "SCENE")
+    render = render_splats(scene, tmp_path / "splats.png", "BLENDER")
     seen, drawn = photo[..., 3] > 0.5, render[..., 3] > 0.5
     overlap = (seen & drawn).sum() / (seen | drawn).sum()
     assert overlap > 0.85
@@ -319,7 +319,7 @@ def test_the_whole_loop_brings_splats_to_the_place_of_the_scene(extension, live_
 
     trained = load_pixels(run.folder.path / run.evaluations[-1].folder / f"{view.name}.png")
     # Captures of a scene are trained as Blender blends.
-    render = render_splats(scene, tmp_path / "trainer.png", "SCENE")
+    render = render_splats(scene, tmp_path / "trainer.png", "BLENDER")
     over_black = [picture[..., :3] * picture[..., 3:] for picture in (trained, render)]
     error = np.mean((over_black[0] - over_black[1]) ** 2)
     assert -10 * np.log10(error) > 48, "the same 8-bit picture that the trainer made"

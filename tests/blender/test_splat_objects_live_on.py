@@ -30,7 +30,7 @@ def item(extension, tmp_path):
         blend_space="blender",
     )
     extension.module("splat_addon.gaussians.formats.splat_ply").write_splats(tmp_path / "vase.ply", cloud)
-    bpy.context.scene.splat.look = "TRAINER"
+    bpy.context.scene.splat.look = "DISPLAY"
     bpy.context.scene.splat.viewport.show = True
     assert bpy.ops.splat.import_ply(filepath=str(tmp_path / "vase.ply")) == {"FINISHED"}
     found = bpy.data.objects["vase"]
@@ -126,7 +126,7 @@ def test_saving_and_reloading_keep_data_display_and_choices(item, viewport, tmp_
     item, chosen = bpy.data.objects["vase"], bpy.context.scene.splat.viewport
     assert stored(item) == data and display(item) == shown
     assert (chosen.kind, chosen.color_by, chosen.fraction, chosen.sh_degree) == ("ELLIPSOIDS", "OPACITY", 0.5, 1)
-    assert bpy.context.scene.splat.look == "TRAINER"
+    assert bpy.context.scene.splat.look == "DISPLAY"
     assert viewport.is_running() and viewport.visible_splats(bpy.context.view_layer, None) == [item]
 
 

@@ -63,21 +63,21 @@ class Stage:
             self.scene.camera, self.scene
         )
 
-    def render(self, look="SCENE", engine="CYCLES"):
+    def render(self, look="BLENDER", engine="CYCLES"):
         """The picture, display-encoded, over black."""
         self.scene.splat.look = look
         assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
         return splat_renders.display_encoded(self.scene, splat_renders.render(self.scene, self.folder, engine))
 
-    def worst(self, cloud, look="SCENE", camera=None, **options):
+    def worst(self, cloud, look="BLENDER", camera=None, **options):
         """The largest difference of any channel of any pixel, in steps of 1/255."""
-        space = "linear" if look == "SCENE" else "display"
+        space = "blender" if look == "BLENDER" else "display"
         reference = ewa.render(cloud, camera or self.camera(), space, **options)
         assert reference[..., 3].max() > 0.3, "the reference shows something"
         return 255 * np.abs(np.clip(self.render(look), 0, 1) - np.clip(reference, 0, 1)).max()
 
 
-@pytest.mark.parametrize("look", ["SCENE", "TRAINER"])
+@pytest.mark.parametrize("look", ["BLENDER", "DISPLAY"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_one_gaussian_looks_as_trained_from_every_side(stage, direction, look):
     cloud = stage.one()
@@ -94,14 +94,14 @@ def test_the_nodes_follow_the_rules_they_are_handed(extension, stage, monkeypatc
     cloud = stage.random_cloud()
     splat_renders.add_camera(stage.scene, (3, -3, 2))
     for name, value in rules.items():
-        before = ewa.render(cloud, stage.camera(), "linear")
+        before = ewa.render(cloud, stage.camera(), "blender")
         monkeypatch.setattr(ewa, {"image_margin": "MARGIN"}.get(name, name.upper()), value)
-        assert np.abs(ewa.render(cloud, stage.camera(), "linear") - before).max() > 0.02, f"{name} matters"
+        assert np.abs(ewa.render(cloud, stage.camera(), "blender") - before).max() > 0.02, f"{name} matters"
     stage.add(cloud)
     assert stage.worst(cloud) < 0.2
 
 
-@pytest.mark.parametrize("look", ["SCENE", "TRAINER"])
+@pytest.mark.parametrize("look", ["BLENDER", "DISPLAY"])
 def test_fifty_overlapping_gaussians_look_as_trained(stage, look):
     cloud = stage.random_cloud()
     stage.add(cloud)
@@ -251,7 +251,7 @@ def test_an_8_bit_picture_agrees_within_48_db(stage, tmp_path):
     stage.add(cloud)
     splat_renders.add_camera(stage.scene, (3, -3, 2))
     stage.render()
-    reference = ewa.render(cloud, stage.camera(), "linear")
+    reference = ewa.render(cloud, stage.camera(), "blender")
     assert ewa.psnr_db(splat_renders.render_png(stage.scene, tmp_path)[..., :3], reference[..., :3]) > 55
 
 
@@ -262,7 +262,7 @@ def test_many_samples_are_antialiased_and_stay_near_what_was_trained(stage):
     bpy.ops.splat.set_up_render()
     stage.scene.cycles.samples = 32
     picture = splat_renders.render(stage.scene, stage.folder)
-    reference = ewa.render(cloud, stage.camera(), "linear")
+    reference = ewa.render(cloud, stage.camera(), "blender")
     assert ewa.psnr_db(ewa.encode(picture[..., :3]), reference[..., :3]) > 35
 
 
@@ -333,7 +333,7 @@ def test_eevee_shows_splats_as_trained(stage):
     stage.add(cloud)
     splat_renders.add_camera(stage.scene, (3, -3, 2), size=(48, 36))
     picture = stage.render(engine="BLENDER_EEVEE")
-    reference = ewa.render(cloud, stage.camera(), "linear")
+    reference = ewa.render(cloud, stage.camera(), "blender")
     assert ewa.psnr_db(picture[..., :3], reference[..., :3]) > 50
 
 
@@ -344,7 +344,7 @@ def test_a_trained_scene_looks_as_trained(extension, stage):
     cloud = extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(ply)
     splat_renders.add_camera(stage.scene, np.median(cloud.means, axis=0) + [0.3, -0.2, -1.5],
                              target=np.median(cloud.means, axis=0), lens=35, size=(200, 133))  # fmt: skip
-    for look, space in (("SCENE", "linear"), ("TRAINER", "display")):
+    for look, space in (("BLENDER", "blender"), ("DISPLAY", "display")):
         reference = ewa.render(cloud, stage.camera(), space)
         assert ewa.psnr_db(stage.render(look)[..., :3], reference[..., :3]) > 60, look
 
@@ -383,7 +383,7 @@ def test_render_settings_are_set_told_and_given_back(extension, scene):
     changes = setup.set_up(scene, False)
     assert "Transparent Bounces 8 → 1024" in changes and "Dither 1 → 0" in changes
     assert scene.view_settings.view_transform == "Standard" and scene.cycles.samples == 77
-    scene.splat.look = "TRAINER"
+    scene.splat.look = "DISPLAY"
     changes = setup.set_up(scene, True)
     assert "Cycles Samples 77 → 1" in changes and "View Standard → Raw" in changes
     assert setup.set_up(scene, True) == []

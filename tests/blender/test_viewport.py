@@ -245,7 +245,7 @@ def test_changed_data_is_noticed_and_undo_doubts_all(extension, viewport):
         ("TRAINED", ["blender"], True),
         ("TRAINED", ["blender", "display"], False),
         ("DISPLAY", ["blender"], False),
-        ("LINEAR", ["display"], True),
+        ("BLENDER", ["display"], True),
     ],
 )
 def test_splats_are_blended_as_they_were_trained_unless_told_otherwise(extension, viewport, blending, kept, expected):

@@ -1,7 +1,7 @@
 """What a camera sees of a few gaussians, in plain float64 NumPy: the judge of Blender's renders of splats.
 
 The rules are the trainer's (`trainer/backend/reference/textbook.py`; a test of the trainer holds the two equal), kept
-apart so that Blender's tests need no PyTorch. In the blend space "linear" every gaussian's color is decoded before it
+apart so that Blender's tests need no PyTorch. In the blend space "blender" every gaussian's color is decoded before it
 is blended and the picture is encoded afterwards, as Blender does; in "display" the encoded colors are blended.
 """
 
@@ -40,7 +40,7 @@ def render(cloud, camera, blend_space: str = "display", orthographic_span_px: fl
     spreads = jacobian @ rotation @ (_matrices(cloud.rotations[order]) * cloud.scales[order][:, None, :])
     covariances = spreads @ spreads.transpose(0, 2, 1) + DILATION_PX2 * np.eye(2)
     colors = _colors(cloud.sh[order].astype(np.float64), directions)
-    if blend_space == "linear":
+    if blend_space == "blender":
         colors = decode(colors)
     opacities = 1 / (1 + np.exp(-cloud.logit_opacities[order].astype(np.float64)))
 
@@ -61,7 +61,7 @@ def render(cloud, camera, blend_space: str = "display", orthographic_span_px: fl
         window = np.s_[first[1] : last[1], first[0] : last[0]]
         image[window] += (left[window] * alpha)[..., None] * color
         left[window] *= 1 - alpha
-    if blend_space == "linear":
+    if blend_space == "blender":
         image = encode(image)
     return np.concatenate([image, 1 - left[..., None]], axis=2)
 

@@ -60,7 +60,7 @@ def render_png(scene, folder: Path) -> np.ndarray:
 
 def display_encoded(scene, picture: np.ndarray) -> np.ndarray:
     """What `render` gave in the scene's look, as the trainer's images are: Scene Light is linear until it is shown."""
-    if scene.splat.look == "SCENE":
+    if scene.splat.look == "BLENDER":
         picture[..., :3] = ewa.encode(picture[..., :3])
     return picture
 

@@ -11,9 +11,9 @@ from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_pres
 from .viewport import SPLAT_PG_viewport
 
 LOOKS = [
-    ("SCENE", "Scene Light", "Blend splats in linear light, as everything else in the scene: the view is Standard"),
+    ("BLENDER", "Scene Light", "Blend splats in linear light, as everything else in the scene: the view is Standard"),
     (
-        "TRAINER",
+        "DISPLAY",
         "Trainer Look",
         "Blend display colors as most trainers do, for a layer of splats alone: the view is Raw",
     ),
@@ -80,7 +80,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         name="Look",
         description="How the colors of overlapping splats are blended in renders",
         items=LOOKS,
-        default="SCENE",
+        default="BLENDER",
         update=on_change("look"),
     )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)

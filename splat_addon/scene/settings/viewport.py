@@ -67,7 +67,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         items=[
             ("TRAINED", "As Trained", "As each run was trained; as Trainer Look where that is not known"),
             ("DISPLAY", "Trainer Look", "Mix display colours, as most trainers do"),
-            ("LINEAR", "Scene Light", "Mix linear light, as Blender does"),
+            ("BLENDER", "Scene Light", "Mix linear light, as Blender does"),
         ],
         default="TRAINED",
         update=on_change("viewport"),

@@ -39,15 +39,15 @@ def quads_of(item: bpy.types.Object) -> Any:
 
 
 def set_look(item: bpy.types.Object, look: str) -> None:
-    """Draw an object's splats in "SCENE" or "TRAINER" look. Native splats have the scene's only."""
+    """Draw an object's splats in "BLENDER" or "DISPLAY" look. Native splats have the scene's only."""
     modifier = quads_of(item)
     if modifier is None:
         return
     identifier = modifier.node_group.interface.items_tree[DISPLAY_SPACE].identifier
     if hasattr(modifier, "properties"):  # 5.2
-        getattr(modifier.properties.inputs, identifier).value = look == "TRAINER"
+        getattr(modifier.properties.inputs, identifier).value = look == "DISPLAY"
     else:
-        modifier[identifier] = look == "TRAINER"
+        modifier[identifier] = look == "DISPLAY"
     item.update_tag()
 
 

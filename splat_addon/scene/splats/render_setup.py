@@ -90,7 +90,7 @@ def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
         "cycles.use_denoising": False,
         **(one_sample if is_exact else {}),
         "render.dither_intensity": 0.0,
-        "view_settings.view_transform": "Raw" if scene.splat.look == "TRAINER" else "Standard",
+        "view_settings.view_transform": "Raw" if scene.splat.look == "DISPLAY" else "Standard",
         "view_settings.look": "None",
         "view_settings.exposure": 0.0,
         "view_settings.gamma": 1.0,

@@ -132,7 +132,7 @@ def _blends_linearly(blending: str, blend_spaces: list[str]) -> bool:
     """One picture has one blend space: linear only when all that is shown was trained so."""
     if blending == "TRAINED":
         return bool(blend_spaces) and all(blend_space == "blender" for blend_space in blend_spaces)
-    return blending == "LINEAR"
+    return blending == "BLENDER"
 
 
 def visible_splats(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D | None) -> list[bpy.types.Object]:

@@ -8,15 +8,14 @@ EEVEE and Blender's own splats blend: they show exactly what was trained. Images
 import torch
 from torch import Tensor
 
+from ...gaussians.cloud import BLEND_SPACES, BLENDER, DISPLAY
 from ...gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT
 from .protocol import Rendering
-
-DISPLAY, BLENDER = "display", "blender"
 
 
 def is_linear(blend_space: str) -> bool:
     """Whether colours are blended in linear light. ValueError for what is no blend space."""
-    if blend_space not in (DISPLAY, BLENDER):
+    if blend_space not in BLEND_SPACES:
         raise ValueError(f"{blend_space!r} is not a blend space: {DISPLAY!r} or {BLENDER!r}")
     return blend_space == BLENDER
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SplatError
+from ....gaussians.cloud import DISPLAY
 from ....gaussians.rules import DEFAULT_RULES, PictureRules
-from ..blend_space import DISPLAY, decode_srgb, is_linear, over
+from ..blend_space import decode_srgb, is_linear, over
 from ..protocol import Gaussians, Moments, Rendering
 from .adam import adam_step
 from .kernel_cache import kernels

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ....capture.camera import Camera
 from ....errors import SetupError, SplatError
+from ....gaussians.cloud import DISPLAY
 from ....gaussians.rules import DEFAULT_RULES, PictureRules
-from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
+from ..blend_space import decode_srgb, encode_srgb, is_linear
 from ..plain import PlainSteps
 from ..protocol import Gaussians, Rendering
 from .doctor import EXTENSION_NAME, _kernels

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ....capture.camera import Camera
+from ....gaussians.cloud import DISPLAY
 from ....gaussians.rules import DEFAULT_RULES, PictureRules
-from ..blend_space import DISPLAY, is_linear
+from ..blend_space import is_linear
 from ..protocol import Gaussians, Rendering
 from . import equations as eq
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
+from ....gaussians.cloud import DISPLAY
 from ....gaussians.rules import DEFAULT_RULES, PictureRules
-from ..blend_space import DISPLAY, decode_srgb, encode_srgb, is_linear
+from ..blend_space import decode_srgb, encode_srgb, is_linear
 from ..plain import PlainSteps
 from ..protocol import Gaussians, Rendering
 from ..quaternions import quaternion_matrices
