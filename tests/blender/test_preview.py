@@ -269,6 +269,7 @@ def test_undo_and_redo_leave_previews_alone_and_previews_leave_no_step(following
 
 
 def test_the_result_is_one_undo_step_of_its_own(following):
+    bpy.ops.ed.undo_push(message="start")
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.ed.undo_push(message="cube")
     following.show(10)

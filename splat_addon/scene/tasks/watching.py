@@ -70,7 +70,8 @@ def settle(run: live_run.LiveRun) -> bool:
             run_object.bring_in(scene, window.view_layer, run.folder)
         except SplatError as error:
             run.warnings.insert(0, f"The result was not brought into the scene. {error.message} {error.remedy}".strip())
-        bpy.ops.ed.undo_push(message="Import Result")
+        else:
+            bpy.ops.ed.undo_push(message="Import Result")
     return True
 
 
