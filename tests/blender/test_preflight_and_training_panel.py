@@ -183,7 +183,7 @@ def test_without_a_capture_the_panel_says_so(panel, preflight, preferences):
 def test_while_the_capture_is_rendered_the_panel_waits(extension, panel, preflight, preferences, capture, monkeypatch):
     live_render = extension.module("splat_addon.scene.tasks.live_render")
     render = live_render.LiveRender(capture, None, total=9)
-    monkeypatch.setattr(live_render._watched(), "render", render)
+    monkeypatch.setattr(live_render.watched(), "render", render)
     assert "The capture is being rendered: train when it is done." in texts(drawn(panel, bpy.context))
     render.state = "finished"
     assert "Looking at the capture …" in texts(drawn(panel, bpy.context))

@@ -170,7 +170,7 @@ def test_the_capture_panel_follows_the_render(extension, monkeypatch, tmp_path, 
     }
     if state in last:
         render.apply(last[state])
-    monkeypatch.setattr(live_render._watched(), "render", render)
+    monkeypatch.setattr(live_render.watched(), "render", render)
     record = drawn(extension, "capture", "SPLAT_PT_capture")
     operators = [entry[1] for entry in record if entry[0] == "operator"]
     assert ("label", "Motion blur was switched off.") in record

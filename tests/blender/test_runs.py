@@ -69,7 +69,7 @@ def found_runs(extension):
     module = extension.module("splat_addon.scene.runs.found_runs")
     extension.module("splat_addon.scene.settings.preferences").write_own("runs.json", [])  # other tests' runs
     yield module
-    module.forget()
+    extension.drop(module.Found)
 
 
 @pytest.fixture
@@ -179,8 +179,9 @@ def test_runs_are_found_after_a_restart_also_without_a_saved_file(
     pump_until(live_run, lambda run: run.evaluations)
     assert bpy.context.scene.splat.run_folder == str(run.folder.path)
     assert live_run.current().backend == "scripted" and views(bpy.context.scene) == [10.0]
-    with pytest.raises(RuntimeError, match="A run is training already"):
-        bpy.ops.splat.watch_run(path=str(found.path))
+    bpy.context.scene.splat.run_folder = ""  # as looking at another run leaves it
+    assert bpy.ops.splat.watch_run(path=str(found.path)) == {"FINISHED"}
+    assert bpy.context.scene.splat.run_folder == str(run.folder.path) and live_run.current().backend == "scripted"
     assert bpy.ops.splat.command_training(command="stop") == {"FINISHED"}
     pump_until(live_run, lambda run: run.is_over)
     found_runs.search(wait=True)

@@ -64,6 +64,8 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     Nothing is selected afterwards: thousands of outlines would hide the splats. Raises RunError when the run has saved
     none, SplatFileError when they cannot be read; then nothing was changed.
     """
+    if not folder.path.is_dir():
+        raise RunError(f"The run folder {folder.path} is gone.", "Choose where it is now in the Splats panel.")
     path = folder.result_file()
     if path is None:
         raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
