@@ -182,7 +182,7 @@ def test_the_view_that_was_looked_through_stays_chosen_after_the_review(extensio
     bpy.ops.splat.leave_review()
     measure(extension, run, 8, {"v0": 33.0, "v2": 34.0, "v4": 28.0})
     scene = bpy.context.scene
-    extension.module("splat_addon.scene.tasks.live_run").list_views_of_run(scene)
+    extension.module("splat_addon.scene.review.views").list_views_of_run(scene)
     assert scene.splat.held_out_views[scene.splat.held_out_index].name == "v2"
 
 
