@@ -178,9 +178,10 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
-    scene, run = bpy.context.scene, RunFolder(options.run.resolve())
-    brought = bring_in(scene, bpy.context.view_layer, run)
-    remember_run(scene, run.path)
+    context, run = bpy.context, RunFolder(options.run.resolve())
+    assert context.view_layer is not None  # a file is open
+    brought = bring_in(context.scene, context.view_layer, run)
+    remember_run(context.scene, run.path)
     _say(f"Imported {counted(brought.count)} splats from {brought.file_name}")
     bpy.ops.wm.save_as_mainfile(filepath=str(options.save.resolve()), check_existing=False)
     _say(f"Saved {options.save}")

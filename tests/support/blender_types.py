@@ -29,7 +29,7 @@ MEMBERS = {
     "bpy.types.NodeSocket": ["default_value"],
     "bpy.types.Object": ["data", "splat"],
     "bpy.types.PointCloud": ["resize", "type"],
-    "bpy.types.Property": ["enum_items"],
+    "bpy.types.Property": ["enum_items", "fixed_type"],
     "bpy.types.Scene": ["splat"],
     "bpy_extras.io_utils.ExportHelper": ["filepath"],
     "bpy_extras.io_utils.ImportHelper": ["filepath"],

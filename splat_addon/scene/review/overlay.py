@@ -115,12 +115,13 @@ def badge_lines(shown: Shown, look: Look) -> tuple[str, str]:
 
 def _draw() -> None:
     """Blender calls this for every viewport. An error is printed once per view, not sixty times a second."""
-    if _overlay().shown is None or _overlay().has_failed:
+    overlay = _overlay()
+    if overlay.shown is None or overlay.has_failed:
         return
     try:
-        _draw_view(bpy.context, _overlay().shown)
+        _draw_view(bpy.context, overlay.shown)
     except Exception:
-        _overlay().has_failed = True
+        overlay.has_failed = True
         traceback.print_exc()
 
 

@@ -84,7 +84,8 @@ def current() -> LiveRender | None:
 
 def is_rendering() -> bool:
     """Whether a capture is being rendered for this Blender."""
-    return watched().render is not None and not watched().render.is_over
+    render = watched().render
+    return render is not None and not render.is_over
 
 
 def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
@@ -92,17 +93,17 @@ def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
     if is_rendering():
         raise CaptureError("A capture is being rendered already.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
-    watched().render = LiveRender(Path(capture), process, len(plan.shots))
-    return watched().render
+    render = watched().render = LiveRender(Path(capture), process, len(plan.shots))
+    return render
 
 
 def cancel() -> None:
     """End the render; finished images are kept. Raises CaptureError when there is none."""
-    if not is_rendering():
+    render = watched().render
+    if render is None or render.is_over:
         raise CaptureError("No capture is being rendered.", "Start one first.")
-    assert watched().render is not None
-    watched().render.process.send("stop")
-    watched().render.state = "stopping"
+    render.process.send("stop")
+    render.state = "stopping"
 
 
 def pump() -> list[Event]:

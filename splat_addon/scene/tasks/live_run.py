@@ -106,7 +106,8 @@ def current() -> LiveRun | None:
 
 def is_training() -> bool:
     """Whether a trainer is at work for this Blender."""
-    return watched().run is not None and not watched().run.is_over
+    run = watched().run
+    return run is not None and not run.is_over
 
 
 def start(scene: bpy.types.Scene, config: TrainConfig, path: Path, python: Path, outlives: bool = False) -> LiveRun:
@@ -141,11 +142,10 @@ def watch(scene: bpy.types.Scene, path: Path) -> LiveRun:
     _require_none_training()
     folder = RunFolder(path.resolve())
     config = TrainConfig.read(folder.config_file)
-    watched().run = LiveRun(
-        folder, DetachedTrainer.watch(folder), scene.session_uid, config.iterations, False, _home(scene)
-    )
+    process = DetachedTrainer.watch(folder)
+    run = watched().run = LiveRun(folder, process, scene.session_uid, config.iterations, False, _home(scene))
     remember_run(scene, folder.path)
-    return watched().run
+    return run
 
 
 def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda event: None) -> LiveRun:
@@ -178,8 +178,8 @@ def _watch_child(
     scene: bpy.types.Scene, folder: RunFolder, config: TrainConfig, command: list[str], outlives: bool
 ) -> LiveRun:
     process = DetachedTrainer.start(command, folder) if outlives else TrainerProcess(command, folder)
-    watched().run = LiveRun(folder, process, scene.session_uid, config.iterations, True, _home(scene))
-    return watched().run
+    run = watched().run = LiveRun(folder, process, scene.session_uid, config.iterations, True, _home(scene))
+    return run
 
 
 def _where_the_capture_is_now(config: TrainConfig, scene: bpy.types.Scene) -> TrainConfig:

@@ -70,12 +70,12 @@ class RunPreview:
 
     def refresh(self, scene: bpy.types.Scene) -> bool:
         """Follow what the artist does with the run's object, or with the root of its capture; whether it changed."""
-        former = self.scene_uid, self.place
+        former = self.scene_uid, None if self.place is None else self.place.tolist()
         item = run_object.find(scene, self._run.folder)
         is_hidden = item is not None and not any(item.visible_get(view_layer=layer) for layer in scene.view_layers)
         place = np.array(run_object.world_from_run(scene, self._run.folder, self._capture))
         self.scene_uid, self.place = scene.session_uid, None if is_hidden else place
-        return former[0] != self.scene_uid or not np.array_equal(former[1], self.place)
+        return former != (self.scene_uid, None if self.place is None else self.place.tolist())
 
     def replaces(self, item: bpy.types.Object) -> bool:
         """Whether an object shows the same capture in the same place: what this run, or an earlier one, was before."""

@@ -87,15 +87,17 @@ def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
     command = [_own_python(), "-u", "-m", "splat_addon.environment.install", str(folder), "--device", device]
     if requirements is not None:
         command += ["--requirements", str(requirements)]
-    _children().set_up = SetUp(JsonChild(command, "The set-up ended unexpectedly", "Start it again."))
-    return _children().set_up
+    set_up = SetUp(JsonChild(command, "The set-up ended unexpectedly", "Start it again."))
+    _children().set_up = set_up
+    return set_up
 
 
 def cancel() -> None:
     """End the set-up; what was downloaded is kept by pip."""
-    if is_setting_up() and _children().set_up is not None:
-        _children().set_up.text = "Cancelling"
-        _children().set_up.child.let_go()
+    set_up = _children().set_up
+    if set_up is not None and not set_up.is_over:
+        set_up.text = "Cancelling"
+        set_up.child.let_go()
 
 
 def dismiss() -> None:
@@ -120,13 +122,14 @@ def examine(python: str) -> Examination:
     """Ask an interpreter what it has, in a child. Raises SetupError when there is no such interpreter."""
     if not python or not Path(python).is_file():
         raise SetupError(f"The trainer Python {python or '(none)'} does not exist.", "Choose another, or set one up.")
-    known = _children().examination
-    if known is not None and known.child is not None:
-        known.child.kill()
+    children = _children()
+    if children.examination is not None and children.examination.child is not None:
+        children.examination.child.kill()
     command = [python, "-u", "-m", "splat_addon.trainer.doctor", "--json"]
     child = JsonChild(command, "This Python cannot be asked what it has", "")
-    _children().examination, _children().is_kept_read = Examination(_key(python), child), True
-    return _children().examination
+    known = children.examination = Examination(_key(python), child)
+    children.is_kept_read = True
+    return known
 
 
 def pump() -> bool:

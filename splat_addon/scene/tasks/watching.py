@@ -52,8 +52,8 @@ def settle(run: live_run.LiveRun) -> bool:
         return True
     scene = live_run.scene_of(run)
     item = run_object.find(scene, run.folder) if scene is not None else None
-    is_wanted = run.state == "finished" and scene is not None and live_run.is_shown(run, scene)
-    if not is_wanted or (item is not None and not run_object.is_untouched(item)):
+    is_edited = item is not None and not run_object.is_untouched(item)
+    if run.state != "finished" or scene is None or not live_run.is_shown(run, scene) or is_edited:
         run.is_settled = True
         if run.state == "finished":
             preview.end()

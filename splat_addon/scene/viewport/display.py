@@ -143,9 +143,10 @@ def visible_splats(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D
 
 def _splat_objects() -> list[bpy.types.Object]:
     """All splat objects of the file. Thousands of other objects are looked through only after changes."""
-    if state().listed is not None:
-        found = [bpy.data.objects.get(key) for key, _ in state().listed]
-        if all(item is not None and item.session_uid == uid for item, (_, uid) in zip(found, state().listed)):
+    listed = state().listed
+    if listed is not None:
+        found = [bpy.data.objects.get(key) for key, _ in listed]
+        if all(item is not None and item.session_uid == uid for item, (_, uid) in zip(found, listed)):
             return [item for item in found if item is not None]
     items = [item for item in bpy.data.objects if item.type in ("MESH", "POINTCLOUD") and is_splats(item)]
     state().listed = [
