@@ -116,7 +116,7 @@ class CaptureRender:
             self.done += 1
         require_something_visible([folder.path / shot.photo for shot in plan.shots])
         with self.lock:
-            write_models(folder, plan, cameras, held_out)
+            write_cameras(folder, plan, cameras, held_out)
             move_into_place(folder)
             folder.remove()
             self._is_complete = True
@@ -260,7 +260,7 @@ def require_something_visible(images: list[Path]) -> None:
     )
 
 
-def write_models(folder: RenderFolder, plan: RenderPlan, cameras: dict[str, Camera], held_out: set[str]) -> None:
+def write_cameras(folder: RenderFolder, plan: RenderPlan, cameras: dict[str, Camera], held_out: set[str]) -> None:
     """`transforms.json` in the work folder."""
     extra = {"view_transform": image_settings.VIEW_TRANSFORM, "color_space": "sRGB", "source": SCENE_SOURCE}
     if any(shot.is_held_out for shot in plan.shots):
