@@ -47,7 +47,7 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
         if known.held_out_db.values:
             column.label(text=f"Held-out PSNR {known.held_out_db.values[-1]:.2f} dB")
         if known.train_db.values and math.isfinite(known.train_db.values[-1]):
-            column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (grey)")
+            column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (gray)")
 
 
 CLASSES = (SPLAT_PT_curves,)

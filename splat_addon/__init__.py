@@ -12,12 +12,12 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
 
 Frames. *World*: the capture's own axes (for captures of a scene: Blender's world). *Camera*: OpenCV axes, +x right,
 +y down, +z forward. Transforms read as equations: `point_camera = camera_from_world @ point_world`. *Image*: pixels,
-x right, y down, the centre of the first pixel at (0.5, 0.5).
+x right, y down, the center of the first pixel at (0.5, 0.5).
 
-Units. Lengths are capture units (metres in a Blender scene); suffixes say the rest: `_px`, `_s`, `_deg`, `_db`.
+Units. Lengths are capture units (meters in a Blender scene); suffixes say the rest: `_px`, `_s`, `_deg`, `_db`.
 
-Shape letters. N gaussians, K harmonics per colour channel, C cameras, H W pixels, P points.
+Shape letters. N gaussians, K harmonics per color channel, C cameras, H W pixels, P points.
 
-Stored and meaningful. `log_scales`, `logit_opacities`, `sh` and unnormalised `quaternions` (w, x, y, z) are stored;
-scales, opacities and colours are what they mean after activation.
+Stored and meaningful. `log_scales`, `logit_opacities`, `sh` and unnormalized `quaternions` (w, x, y, z) are stored;
+scales, opacities and colors are what they mean after activation.
 """

@@ -55,7 +55,7 @@ class Capture:
 
     @property
     def extent(self) -> float:
-        """1.1 times the largest distance of a camera from the cameras' centre, capture units (INRIA's scene extent).
+        """1.1 times the largest distance of a camera from the cameras' center, capture units (INRIA's scene extent).
 
         Cameras that stand at nearly one place (a tripod) say nothing about it; then a tenth of the points' distance.
         """

@@ -154,7 +154,7 @@ def _write_transforms(aside: Path, folder: Path, views: list[View], points: Poin
 
 
 def _remarks(source: Path) -> dict:
-    """What the source says about its colours."""
+    """What the source says about its colors."""
     path = find_transforms(source)
     if path is None:
         return {}

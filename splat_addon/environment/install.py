@@ -28,7 +28,7 @@ from .requirements import FILE, Requirements, is_index_reachable, read_requireme
 _FOREIGN_TO_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONUSERBASE", "PYTHONPATH")
 
 
-class Cancelled(Exception):
+class Canceled(Exception):
     """The parent has closed our input."""
 
 
@@ -41,7 +41,7 @@ class SetUp:
         self._is_cancelled = False
 
     def execute(self) -> Path:
-        """Make the environment and return its Python. Raises SetupError, OSError or Cancelled."""
+        """Make the environment and return its Python. Raises SetupError, OSError or Canceled."""
         place = self.place
         if place.is_complete(self.wanted.stamp):
             self.check()
@@ -117,7 +117,7 @@ class SetUp:
                     self.say(begin + (end - begin) * (1 - 0.98 ** len(lines)), spoken)
         code = self._child.wait()
         if self._is_cancelled:
-            raise Cancelled
+            raise Canceled
         if code != 0:
             raise explain("\n".join(lines), str(self.place.path), self.wanted.disk_gb)
         return "\n".join(lines)
@@ -166,8 +166,8 @@ def main(arguments: list[str]) -> int:
         set_up = SetUp(place, wanted, options.base_python, sys.stdout)
         threading.Thread(target=_cancel_at_end_of_input, args=(set_up,), daemon=True).start()
         last = {"finished": str(set_up.execute())}
-    except Cancelled:
-        last = {"failed": "The set-up was cancelled.", "remedy": "Start it again whenever you like."}
+    except Canceled:
+        last = {"failed": "The set-up was canceled.", "remedy": "Start it again whenever you like."}
     except SplatError as error:
         last = {"failed": error.message, "remedy": error.remedy}
     except OSError as error:

@@ -30,7 +30,7 @@ class TrainConfig:
         "budget", "How splats are added and removed while training", choices=("budget", "default", "mcmc")
     )
     sh_degree: int = _setting(
-        3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3, group="Quality"
+        3, "How finely color may depend on the view: degree of harmonics", low=0, high=3, group="Quality"
     )
     max_resolution: int = _setting(1600, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
     hold_out_every: int = _setting(
@@ -55,11 +55,11 @@ class TrainConfig:
         group="Quality",
     )  # fmt: skip
     blend_space: str = _setting(
-        "auto", "Blend colours as Blender does (linear light) or as displayed, as other splat programs do; auto ="
+        "auto", "Blend colors as Blender does (linear light) or as displayed, as other splat programs do; auto ="
         " Blender for captures of a scene", choices=("auto", "blender", "display"), group="Quality",
     )  # fmt: skip
     random_background: bool = _setting(
-        True, "Train photos with transparency over random colours, so that nothing grows behind it", group="Data"
+        True, "Train photos with transparency over random colors, so that nothing grows behind it", group="Data"
     )
     init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", group="Data")
     seeds: str = _setting(
@@ -88,12 +88,12 @@ class TrainConfig:
     opacities_rate: float = _setting(
         5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, group="Learning Rates"
     )
-    sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, group="Learning Rates")
+    sh_base_rate: float = _setting(8e-3, "Learning rate of the base color", low=0.0, high=1.0, group="Learning Rates")
     sh_rest_rate: float = _setting(
-        1.6e-3, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
+        1.6e-3, "Learning rate of the view-dependent color", low=0.0, high=1.0, group="Learning Rates"
     )
     sh_full_at: float = _setting(
-        0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, group="Quality"
+        0.4, "Part of the run after which all degrees of color are trained", low=0.0, high=1.0, group="Quality"
     )
     target_gaussians: int = _setting(
         0, "Budget, MCMC: how many splats to end with; 0 = what the photos can decide", low=0, high=100_000_000,
@@ -110,7 +110,7 @@ class TrainConfig:
         0.15, "Part of the run that is trained at half resolution", low=0.0, high=1.0, group="Quality"
     )
     few_views: int = _setting(
-        24, "Captures with at most this many training views are regularised", low=0, high=100_000, group="Few Views"
+        24, "Captures with at most this many training views are regularized", low=0, high=100_000, group="Few Views"
     )
     regularization: float = _setting(
         0.02,

@@ -1,4 +1,4 @@
-"""The training loop: photos in, optimised gaussians out (analysis by synthesis)."""
+"""The training loop: photos in, optimized gaussians out (analysis by synthesis)."""
 
 import contextlib
 import math
@@ -122,7 +122,7 @@ class Run:
         return min(1.0, self.step / self.config.iterations)
 
     def execute(self) -> Finished:
-        """Prepare the rasteriser, evaluate the seeds, train, save, evaluate the result."""
+        """Prepare the rasterizer, evaluate the seeds, train, save, evaluate the result."""
         config = self.config
         self.rasterizer.prepare(lambda what: self.wire.send(self.progress(math.nan, what), at_once=True))
         if self.step == 0:

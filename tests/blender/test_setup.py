@@ -208,7 +208,7 @@ def test_a_set_up_can_be_cancelled(extension, trainer_setup, preferences, online
     pump_until(trainer_setup, lambda: "Making the environment" in trainer_setup.current().text)
     assert bpy.ops.splat.cancel_set_up() == {"FINISHED"}
     pump_until(trainer_setup, lambda: trainer_setup.current().is_over)
-    assert trainer_setup.current().message == "The set-up was cancelled. Start it again whenever you like."
+    assert trainer_setup.current().message == "The set-up was canceled. Start it again whenever you like."
     with pytest.raises(RuntimeError, match="No set-up is at work"):
         bpy.ops.splat.cancel_set_up()
 

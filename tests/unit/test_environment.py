@@ -212,7 +212,7 @@ def test_a_set_up_that_is_cancelled_or_loses_its_parent_ends_at_once(tmp_path, w
         assert not child.is_over
     child.let_go()
     last = outcome(child, limit_s=20)
-    assert last == {"failed": "The set-up was cancelled.", "remedy": "Start it again whenever you like."}
+    assert last == {"failed": "The set-up was canceled.", "remedy": "Start it again whenever you like."}
     place = Place(tmp_path / "env")
     assert place.state().startswith("begun"), "half done, and known to be"
 

@@ -103,7 +103,7 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
     if not view_is_plain or view.use_curve_mapping or getattr(view, "use_white_balance", False):
         notes.append(
             f"The view transform {view.view_transform} was replaced by {VIEW_TRANSFORM}: "
-            "splats come back in the scene's own colours."
+            "splats come back in the scene's own colors."
         )
     layers = [layer.name for layer in scene.view_layers if layer.use]
     if len(layers) > 1:

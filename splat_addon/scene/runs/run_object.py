@@ -140,7 +140,7 @@ def give_away(item: bpy.types.Object) -> None:
 
 
 def _digest(item: bpy.types.Object) -> str:
-    """Changes when a splat is added, deleted, moved, or changed in its base colour or opacity. About 3 ms for 100 000
+    """Changes when a splat is added, deleted, moved, or changed in its base color or opacity. About 3 ms for 100 000
     splats."""
     digest = 0
     for name, width in (("position", 3), (splat_data.BASE, 4)):

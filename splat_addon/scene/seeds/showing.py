@@ -69,7 +69,7 @@ def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[
     cloud = _without_harmonics(gaussians_from_points(points, config))
     if not np.isnan(points.colors).any():
         return cloud, []
-    return cloud, ["Where only photos can tell the colour, seeds are grey until the scene is captured."]
+    return cloud, ["Where only photos can tell the color, seeds are gray until the scene is captured."]
 
 
 def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> bpy.types.Object:
@@ -104,5 +104,5 @@ def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:
 
 
 def _without_harmonics(cloud: GaussianCloud) -> GaussianCloud:
-    """Only the base colour: all else is zero in seeds."""
+    """Only the base color: all else is zero in seeds."""
     return replace(cloud, sh=cloud.sh[:, :1])

@@ -19,7 +19,7 @@ SEED_SOURCES = [
     ("SURFACES", "Meshes", "Spread over the surfaces of the selected objects; of all visible ones if none is selected"),
     ("POINT_CLOUDS", "Point Clouds", "The points of the selected point clouds and of meshes without faces"),
     ("CAPTURE", "Capture's Points", "The points that the capture came with"),
-    ("RANDOM", "Random", "At random where the cameras look, coloured by the photos"),
+    ("RANDOM", "Random", "At random where the cameras look, colored by the photos"),
 ]
 
 

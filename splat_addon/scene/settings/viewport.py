@@ -21,16 +21,16 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         items=[
             ("SPLATS", "Splats", "Soft, blended by depth: the trained image"),
             ("ELLIPSOIDS", "Ellipsoids", "Solid and lit: the shape and place of each gaussian"),
-            ("POINTS", "Points", "Centres alone: the fastest"),
+            ("POINTS", "Points", "Centers alone: the fastest"),
         ],
         default="SPLATS",
         update=on_change("viewport"),
     )
     color_by: bpy.props.EnumProperty(
         name="Color By",
-        description="What colours the splats",
+        description="What colors the splats",
         items=[
-            ("RADIANCE", "Radiance", "Their own colour in the direction of the view"),
+            ("RADIANCE", "Radiance", "Their own color in the direction of the view"),
             ("OPACITY", "Opacity", "Purple is transparent, yellow opaque"),
             ("SIZE", "Size", "The longest axis, on a logarithmic scale: purple is small, yellow large"),
             ("ATTRIBUTE", "Attribute", "Any stored attribute that is one number per splat"),
@@ -40,7 +40,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     attribute: bpy.props.StringProperty(
         name="Attribute",
-        description="Which attribute colours the splats; its range is found, without the outermost hundredths",
+        description="Which attribute colors the splats; its range is found, without the outermost hundredths",
         search=on_search("viewport.attributes"),
         update=on_change("viewport"),
     )
@@ -55,7 +55,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     sh_degree: bpy.props.IntProperty(
         name="SH Degree",
-        description="How much of the view-dependent colour is shown; 0 is the same from all sides",
+        description="How much of the view-dependent color is shown; 0 is the same from all sides",
         default=3,
         min=0,
         max=3,
@@ -66,7 +66,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         description="In which light overlapping splats are mixed",
         items=[
             ("TRAINED", "As Trained", "As each run was trained; as Trainer Look where that is not known"),
-            ("DISPLAY", "Trainer Look", "Mix display colours, as most trainers do"),
+            ("DISPLAY", "Trainer Look", "Mix display colors, as most trainers do"),
             ("LINEAR", "Scene Light", "Mix linear light, as Blender does"),
         ],
         default="TRAINED",

@@ -94,7 +94,7 @@ def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
 def cancel() -> None:
     """End the set-up; what was downloaded is kept by pip."""
     if is_setting_up() and _children().set_up is not None:
-        _children().set_up.text = "Cancelling"
+        _children().set_up.text = "Canceling"
         _children().set_up.child.let_go()
 
 

@@ -101,7 +101,7 @@ def lacks_depth() -> bool:
 
 
 def ramp_ends() -> tuple[float, float] | None:
-    """The numbers that the ends of the colour ramp stand for; None while colours are radiance."""
+    """The numbers that the ends of the color ramp stand for; None while colors are radiance."""
     return state().ramp_ends
 
 

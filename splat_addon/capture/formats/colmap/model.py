@@ -49,7 +49,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class ColmapModel:
-    """Registered images by photo with their cameras, and the sparse points with colours in 0..1.
+    """Registered images by photo with their cameras, and the sparse points with colors in 0..1.
 
     `errors` (P,) are COLMAP's mean reprojection errors in pixels. `observations` by photo are there when asked for.
     """
