@@ -117,7 +117,7 @@ class Camera:
         numbers = [self.fx, self.fy, self.cx, self.cy, *self.distortion, *np.ravel(self.camera_from_world)]
         if not np.isfinite(numbers).all():
             raise CameraError(
-                f"The camera of {name} holds a number that is not finite.",
+                f"The camera of {name} contains a value that is not finite.",
                 "Remove this view from the capture or register it again.",
             )
         if self.width < 1 or self.height < 1 or self.fx <= 0 or self.fy <= 0:

@@ -162,7 +162,7 @@ def main(arguments: list[str]) -> int:
         place = choose_place(folder)
         place.path.mkdir(parents=True, exist_ok=True)
         if RunLock.take(place.lock_file) is None:
-            raise SetupError(f"Another set-up is at work in {place.path}.", "Wait for it, or choose another folder.")
+            raise SetupError(f"Another set-up is running in {place.path}.", "Wait for it, or choose another folder.")
         set_up = SetUp(place, wanted, options.base_python, sys.stdout)
         threading.Thread(target=_cancel_at_end_of_input, args=(set_up,), daemon=True).start()
         last = {"finished": str(set_up.execute())}

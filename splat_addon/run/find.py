@@ -105,7 +105,7 @@ def delete_run(path: Path) -> list[str]:
     Raises RunError when the folder is no run, when it is training, or when something cannot be removed.
     """
     if not is_run(path):
-        raise RunError(f"{path} is no training run.", "Nothing was deleted.")
+        raise RunError(f"{path} is not a training run.", "Nothing was deleted.")
     if is_held(path / "trainer.lock"):
         raise RunError(f"{path.name} is training.", "Stop it first; nothing was deleted.")
     try:

@@ -13,7 +13,7 @@ from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_even
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names inside a run folder, in one place.
+    """The names of the files in a run folder.
 
     config.json    what was asked            events.jsonl   every event, as it was sent
     about.json     versions, capture         log.txt        what libraries printed

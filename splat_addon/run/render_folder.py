@@ -101,7 +101,7 @@ class RenderFolder:
     def what_is_left(self) -> str:
         """A sentence about what a render that broke off has left."""
         count = self.finished_count()
-        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: capture again to go on."
+        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: capture again to continue."
         return kept if count else "No image was finished."
 
     def log_tail(self, lines: int = 3) -> str:

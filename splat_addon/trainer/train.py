@@ -78,8 +78,8 @@ def about_unused_card() -> list[Warned]:
         return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
     if not doctor.is_cuda_ready():
         return []
-    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU trains."
-    return [Warned(message, "Choose CUDA as Device to use it.")]
+    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used."
+    return [Warned(message, "Set Device to CUDA to use it.")]
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
@@ -182,7 +182,7 @@ class Run:
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
-                f"The loss was no number any more at step {self.step + 1}.",
+                f"The loss became NaN at step {self.step + 1}.",
                 "Start again with lower learning rates, or from the last snapshot.",
             )
         if loss.requires_grad:
@@ -198,7 +198,7 @@ class Run:
         if schedules.is_averaged(self.step, fraction):
             model.average()
         if len(model) == 0:
-            raise RunError("No splat is left.", "Lower Prune Opacity, or check that photos and cameras fit together.")
+            raise RunError("No splats are left.", "Lower Prune Opacity, or check that the photos match their cameras.")
         return value
 
     def next_view(self) -> int:

@@ -179,7 +179,7 @@ def test_runs_are_found_after_a_restart_also_without_a_saved_file(
     pump_until(live_run, lambda run: run.evaluations)
     assert bpy.context.scene.splat.run_folder == str(run.folder.path)
     assert live_run.current().backend == "scripted" and views(bpy.context.scene) == [10.0]
-    with pytest.raises(RuntimeError, match="A run is training already"):
+    with pytest.raises(RuntimeError, match="A run is already training"):
         bpy.ops.splat.watch_run(path=str(found.path))
     assert bpy.ops.splat.command_training(command="stop") == {"FINISHED"}
     pump_until(live_run, lambda run: run.is_over)
@@ -231,7 +231,7 @@ def test_deleting_asks_for_runs_only_and_spares_what_trains(live_run, found_runs
         bpy.ops.splat.delete_run(path=str(run.folder.path))
     live_run.send("stop")
     pump_until(live_run, lambda run: run.is_over)
-    with pytest.raises(RuntimeError, match="holds no run any more"):
+    with pytest.raises(RuntimeError, match="no longer holds a run"):
         bpy.ops.splat.delete_run(path=str(capture))
     assert bpy.ops.splat.delete_run(path=str(run.folder.path)) == {"FINISHED"}
     assert capture.is_dir() and not run.folder.path.exists()
@@ -250,7 +250,7 @@ def test_a_run_folder_that_is_gone_is_said_in_the_panel_and_raises_nothing(
     assert f"The run folder {run.folder.path} is gone." in said and "choose where it is now" in said
     with pytest.raises(RuntimeError, match=r"is gone\. Choose where it is now"):
         bpy.ops.splat.import_result()
-    with pytest.raises(RuntimeError, match="holds no run any more"):
+    with pytest.raises(RuntimeError, match="no longer holds a run"):
         bpy.ops.splat.import_run(path=str(run.folder.path))
 
 

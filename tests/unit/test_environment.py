@@ -261,7 +261,7 @@ def test_two_set_ups_do_not_share_a_folder(tmp_path, wheels):
     first = set_up(tmp_path / "env", wanted)
     while not any("Making the environment" in said.get("text", "") for said in first.poll()):
         assert not first.is_over
-    assert outcome(set_up(tmp_path / "env", wanted))["failed"].startswith("Another set-up is at work in")
+    assert outcome(set_up(tmp_path / "env", wanted))["failed"].startswith("Another set-up is running in")
     first.let_go()
     outcome(first)
 

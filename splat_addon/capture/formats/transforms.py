@@ -166,7 +166,9 @@ def _read_document(path: Path) -> dict:
         raise CaptureError(f"{path} cannot be read as JSON ({error}).", "Export the capture again.") from error
     frames = document.get("frames") if isinstance(document, dict) else None
     if not isinstance(frames, list):
-        raise CaptureError(f"{path} is no capture: it has no list of frames.", "Choose a nerfstudio transforms.json.")
+        raise CaptureError(
+            f"{path} is not a capture: it has no list of frames.", "Choose a nerfstudio transforms.json."
+        )
     if not frames:
         raise CaptureError(f"{path} has no frames.", "Capture at least two views first.")
     return document

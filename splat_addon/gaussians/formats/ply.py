@@ -77,7 +77,7 @@ class PlyFile:
         if done < element.count:
             what = "points" if name == "vertex" else f"'{name}' records"
             raise SplatFileError(
-                f"{self.path.name} promises {element.count} {what} and holds {done}.",
+                f"{self.path.name} announces {element.count} {what} but holds {done}.",
                 "It was cut short: copy or export it again.",
             )
 
@@ -115,7 +115,7 @@ def open_ply(path: Path) -> PlyFile:
     end = start.find(b"end_header")
     newline = start.find(b"\n", end)
     if not start.startswith(b"ply") or end < 0:
-        raise SplatFileError(f"{path.name} is no PLY file.", "Choose a file that begins with 'ply'.")
+        raise SplatFileError(f"{path.name} is not a PLY file.", "Choose a file that begins with 'ply'.")
     body = newline + 1 if newline >= 0 else len(start)
     lines = start[:end].decode("ascii", "replace").splitlines()[1:]
     try:

@@ -197,7 +197,7 @@ def _degree_of_rest(file: PlyFile, rest_count: int) -> int:
         if coefficient_count(degree) - 1 == rest_count:
             return degree
     raise SplatFileError(
-        f"{file.path.name} has {rest_count} color harmonics per channel, which is no degree.",
+        f"{file.path.name} has {rest_count} color harmonics per channel, which fits no degree.",
         "Export it again from the tool that wrote it.",
     )
 

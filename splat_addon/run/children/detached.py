@@ -114,7 +114,9 @@ class DetachedTrainer(EventChild):
     def watch(folder: RunFolder) -> "DetachedTrainer":
         """Watch a run that somebody started, from its first event on. Raises RunError when nobody trains there."""
         if not is_held(folder.lock_file):
-            raise RunError(f"Nobody trains in {folder.path} any more.", "Resume the run, or import its splats.")
+            raise RunError(
+                f"No trainer is running in {folder.path} anymore.", "Resume the run, or import its splats."
+            )
         return DetachedTrainer(folder, FolderLink(folder))
 
     def _ended(self, code: int | None) -> Event:

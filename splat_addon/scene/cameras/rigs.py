@@ -57,7 +57,7 @@ def make_rig(
     else:
         outward = _directions(rig)
         if not rig.radius and not len(targets):
-            raise CaptureError("There is nothing to stand around.", "Select objects, or set a radius.")
+            raise CaptureError("There is nothing for the cameras to stand around.", "Select objects, or set a radius.")
         slopes = _view_slopes(scene.render, rig.lens_mm, size)
         reach = rig.radius or distance_to_see(targets - center, outward, slopes)
         positions = center + reach * outward

@@ -96,7 +96,7 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
     if render.use_compositing and _has_compositing(scene):
         notes.append("Compositing was switched off: it may differ between views.")
     if render.use_sequencer and scene.sequence_editor is not None and _has_strips(scene.sequence_editor):
-        notes.append("The sequencer was switched off: its strips are no view of the scene.")
+        notes.append("The sequencer was switched off: its strips are not views of the scene.")
     if render.use_stamp:
         notes.append("Metadata is not burned into the images.")
     view_is_plain = (view.view_transform, view.look, view.exposure, view.gamma) == (VIEW_TRANSFORM, "None", 0.0, 1.0)

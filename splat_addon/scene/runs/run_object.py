@@ -66,7 +66,7 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     """
     path = folder.result_file()
     if path is None:
-        raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
+        raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one with Snapshot.")
     cloud = read_splats(path)
     item = put(scene, folder, cloud)
     follow_capture(scene, item, folder)

@@ -56,9 +56,7 @@ def forget(folder: Path) -> None:
 def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
     """The splats that training with `config` starts from, in the capture's frame, and sentences for the user."""
     if config.init_splats:
-        raise RunError(
-            f"Training goes on from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds."
-        )
+        raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
     capture = open_capture(Path(config.capture), config.hold_out_every)
     cloud, notes = first_gaussians(capture, config, read_pixels)
     return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]

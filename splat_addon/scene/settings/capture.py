@@ -60,10 +60,10 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Scene Samples", description="Render with the scene's own samples and denoising", default=False
     )
     depth: bpy.props.BoolProperty(
-        name="Depth", description="Also write the depth of each image, as 32-bit OpenEXR", default=False
+        name="Depth", description="Also write the depth of each image as 32-bit OpenEXR", default=False
     )
     normals: bpy.props.BoolProperty(
-        name="Normals", description="Also write the normals of each image, as 32-bit OpenEXR", default=False
+        name="Normals", description="Also write the normals of each image as 32-bit OpenEXR", default=False
     )
     use_scene_resolution: bpy.props.BoolProperty(
         name="Scene Resolution",
@@ -79,7 +79,7 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Denoise", description="Denoise the images: noise cannot be learned, only averaged", default=True
     )
     seed_source: bpy.props.EnumProperty(
-        name="Seeds", description="Where the gaussians come from that training starts with", items=SEED_SOURCES
+        name="Seeds", description="Where the gaussians that training starts from come from", items=SEED_SOURCES
     )
     seed_count: bpy.props.IntProperty(
         name="Seeds",

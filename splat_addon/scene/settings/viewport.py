@@ -28,7 +28,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     color_by: bpy.props.EnumProperty(
         name="Color By",
-        description="What colors the splats",
+        description="What the color of a splat shows",
         items=[
             ("RADIANCE", "Radiance", "Their own color in the direction of the view"),
             ("OPACITY", "Opacity", "Purple is transparent, yellow opaque"),
@@ -40,13 +40,13 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     attribute: bpy.props.StringProperty(
         name="Attribute",
-        description="Which attribute colors the splats; its range is found, without the outermost hundredths",
+        description="Which attribute colors the splats; its range is found automatically, without the outermost 1 %",
         search=on_search("viewport.attributes"),
         update=on_change("viewport"),
     )
     fraction: bpy.props.FloatProperty(
         name="Fraction",
-        description="Which part of the splats is drawn, picked at random: less is faster",
+        description="Fraction of the splats that is drawn, chosen at random; fewer is faster",
         default=1.0,
         min=0.001,
         max=1.0,
@@ -63,18 +63,18 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     blending: bpy.props.EnumProperty(
         name="Blending",
-        description="In which light overlapping splats are mixed",
+        description="How the colors of overlapping splats are blended",
         items=[
-            ("TRAINED", "As Trained", "As each run was trained; as Trainer Look where that is not known"),
-            ("DISPLAY", "Trainer Look", "Mix display colors, as most trainers do"),
-            ("LINEAR", "Scene Light", "Mix linear light, as Blender does"),
+            ("TRAINED", "As Trained", "As the splats were trained; Trainer Look where that is unknown"),
+            ("DISPLAY", "Trainer Look", "Blend display colors, as most trainers do"),
+            ("LINEAR", "Scene Light", "Blend in linear light, as Blender does"),
         ],
         default="TRAINED",
         update=on_change("viewport"),
     )
     is_hidden_by_meshes: bpy.props.BoolProperty(
         name="Hide Behind Meshes",
-        description="Nearer objects cover the splats; switch it off to see the splats through everything",
+        description="Nearer objects cover the splats; switch off to see the splats through everything",
         default=True,
         update=on_change("viewport"),
     )

@@ -127,7 +127,7 @@ def resume(scene: bpy.types.Scene, path: Path, python: Path, outlives: bool = Fa
     recorded = TrainConfig.read(folder.config_file)
     config = _where_the_capture_is_now(recorded, scene)
     if is_held(folder.lock_file):
-        raise RunError(f"{folder.path} is training already.", "Watch it in the list of runs.")
+        raise RunError(f"{folder.path} is already training.", "Watch it in the list of runs.")
     command = trainer_command(python, folder, resume=True)
     if config != recorded:
         config.write(folder.config_file)
@@ -171,7 +171,7 @@ def outlive(is_wanted: bool) -> None:
 
 def _require_none_training() -> None:
     if is_training():
-        raise RunError("A run is training already.", "Stop it first, or wait until it is finished.")
+        raise RunError("A run is already training.", "Stop it first, or wait until it is finished.")
 
 
 def _watch_child(

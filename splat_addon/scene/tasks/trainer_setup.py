@@ -82,7 +82,7 @@ def is_setting_up() -> bool:
 def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
     """Begin to make an environment in `folder`. Raises SetupError; then nothing was started."""
     if is_setting_up():
-        raise SetupError("A set-up is at work already.", "Wait for it, or cancel it.")
+        raise SetupError("A set-up is already running.", "Wait for it, or cancel it.")
     choose_place(folder)
     command = [_own_python(), "-u", "-m", "splat_addon.environment.install", str(folder), "--device", device]
     if requirements is not None:
@@ -124,7 +124,7 @@ def examine(python: str) -> Examination:
     if known is not None and known.child is not None:
         known.child.kill()
     command = [python, "-u", "-m", "splat_addon.trainer.doctor", "--json"]
-    child = JsonChild(command, "This Python cannot be asked what it has", "")
+    child = JsonChild(command, "This Python cannot be checked", "")
     _children().examination, _children().is_kept_read = Examination(_key(python), child), True
     return _children().examination
 

@@ -125,7 +125,7 @@ def _open(path: Path, what: str, proportion: float) -> Image.Image:
             has_alpha = "A" in image.getbands() or "transparency" in image.info
             return image.convert("RGBA" if has_alpha else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file or remove it.") from error
+        raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file, or remove it.") from error
 
 
 def _reduced(image: Image.Image, max_resolution: int) -> Image.Image:

@@ -139,8 +139,8 @@ def model_from_tables(tables: Tables, folder: Path) -> ColmapModel:
         lens = tables.lenses.get(record.camera_id)
         if lens is None:
             raise CaptureError(
-                f"The images in {folder} name camera {record.camera_id}, which the list of cameras lacks.",
-                "The files are of different models: copy them again.",
+                f"The images in {folder} name camera {record.camera_id}, which is missing from the list of cameras.",
+                "The files belong to different models: copy them again.",
             )
         if record.photo in cameras:
             raise CaptureError(

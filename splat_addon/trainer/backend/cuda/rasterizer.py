@@ -123,7 +123,7 @@ def _require_finite(gaussians: Gaussians) -> None:
     for name, values in zip(gaussians._fields, gaussians, strict=True):
         if not bool(torch.isfinite(values).all()):
             raise SplatError(
-                f"Some gaussians have {name.replace('_', ' ')} that are not finite numbers.",
+                f"Some gaussians have {name.replace('_', ' ')} that are not finite.",
                 "Lower the learning rates and start again from the last snapshot.",
             )
 
