@@ -41,7 +41,7 @@ class SPLAT_OT_watch_run(_OfOneRun, bpy.types.Operator):
     def execute(self, context):
         run = live_run.current()
         if run is not None and not run.is_over and run.folder.path == self.folder().resolve():
-            remember_run(context.scene, run.folder.path)  # another run was looked at meanwhile
+            remember_run(context.scene, run.folder.path)  # another run was being looked at
         else:
             run = live_run.watch(context.scene, self.folder())
             watching.begin()
@@ -127,7 +127,7 @@ class SPLAT_OT_delete_run(_OfOneRun, bpy.types.Operator):
 
 
 class SPLAT_OT_find_runs(bpy.types.Operator):
-    """Look for runs again: beside the captures of this file, where runs were started before, and where the preferences
+    """Look for runs again: next to the captures of this file, where runs were started before, and where the preferences
     say"""
 
     bl_idname = "splat.find_runs"

@@ -9,7 +9,7 @@ from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 
-MARGIN_PX = 53  # what the sidebar leaves beside a panel's content, times the interface's scale
+MARGIN_PX = 53  # what the sidebar leaves next to a panel's content, times the interface's scale
 ICON_PADDING_PX = 4  # Blender keeps this free around a large icon
 
 

@@ -1,7 +1,7 @@
 """`python -m splat_addon.environment.install FOLDER --device cpu|cuda`: make the trainer's environment.
 
 Standard output carries one JSON object per line: {"fraction", "text"} while it goes on, at last {"finished": python} or
-{"failed": message, "remedy"}. The end of standard input means cancel. What was not completed is made anew.
+{"failed": message, "remedy"}. The end of standard input means cancel. What was not completed is made again.
 """
 
 import argparse

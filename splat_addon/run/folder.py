@@ -15,7 +15,7 @@ from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_even
 class RunFolder:
     """The names of the files in a run folder.
 
-    config.json    what was asked            events.jsonl   every event, as it was sent
+    config.json    the settings              events.jsonl   every event, as it was sent
     about.json     versions, capture         log.txt        what libraries printed
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     splats.ply     the result                checkpoint.pt  what training can go on from

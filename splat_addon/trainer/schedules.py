@@ -7,7 +7,7 @@ from .backend.protocol import Gaussians
 
 MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
 OTHERS_DECAY = 0.4
-AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any more; steps
+AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any longer; steps
 FEW_VIEWS_COLOR = 0.125  # with few views, view-dependent color overfits: this much of its learning rate
 REGULARIZED_EVERY = 4  # steps
 MCMC_REGULARIZATION = 0.25  # with many views, the strategy "mcmc" needs only this much of it, to let the needless die

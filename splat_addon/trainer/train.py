@@ -35,7 +35,7 @@ AUTOSAVE_S = 60.0  # a crash costs at most this much training
 
 
 def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
-    """Run `config` in `folder`, telling `wire`, until all steps are done or a stop is asked for.
+    """Run `config` in `folder`, telling `wire`, until all steps are done or it is told to stop.
 
     With `resume`, go on from the folder's checkpoint.
     Raises SplatError when the capture, the settings or the machine do not allow it.
@@ -301,7 +301,7 @@ class Run:
         self.measured = [event for event in self.measured if event.step <= self.step]
 
     def about(self) -> dict:
-        """What is needed to repeat the run, beside its settings."""
+        """What is needed to repeat the run, in addition to its settings."""
         return {
             "python": platform.python_version(),
             "torch": torch.__version__,

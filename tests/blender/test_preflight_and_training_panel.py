@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_said_with_its_remedy(preflight, capture, monkeypat
 def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
     splat = bpy.context.scene.splat
     splat.capture.folder = str(tmp_path / "nowhere")
-    assert known(preflight).hint == "Nothing is captured in nowhere yet: capture the scene first."
+    assert known(preflight).hint == "nowhere holds no capture yet: capture the scene first."
     (tmp_path / "nowhere" / ".rendering").mkdir(parents=True)
     splat.training.iterations = 77
     assert known(preflight).hint and not preflight.look(bpy.context.scene).problems

@@ -57,7 +57,7 @@ def _in_frusta(cameras, ranges, count: int, random: np.random.Generator) -> np.n
 
 
 def _in_frustum(camera: Camera, near: float, far: float, count: int, random: np.random.Generator) -> np.ndarray:
-    """(count, 3) places that the camera sees between two depths; candidates that the lens bends out are drawn anew."""
+    """(count, 3) places that the camera sees between two depths; candidates that the lens bends out are redrawn."""
     found: list[np.ndarray] = []
     missing = count
     for _ in range(20):

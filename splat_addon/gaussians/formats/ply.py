@@ -105,7 +105,7 @@ class PlyFile:
 
 
 def open_ply(path: Path) -> PlyFile:
-    """Read the header. Raises SplatFileError when the file is no PLY or its header makes no sense."""
+    """Read the header. Raises SplatFileError when the file is not a PLY or its header makes no sense."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
@@ -169,7 +169,7 @@ def _text_block(file: BinaryIO, dtype: np.dtype, rows: int) -> np.ndarray:
     block = np.empty(len(values), dtype)
     try:
         table = np.array(values).reshape(len(values), len(names)).astype(np.float64)
-    except ValueError:  # what is no number ends the file
+    except ValueError:  # what is not a number ends the file
         return block[:0]
     for index, name in enumerate(names):
         block[name] = table[:, index]

@@ -15,7 +15,7 @@ from ..harmonics import MAX_DEGREE, coefficient_count
 from . import compressed_ply
 from .ply import BLOCK_ROWS, PlyFile, as_matrix, open_ply, write_ply
 
-_HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is no degree but a mistake
+_HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is a mistake and not a degree
 # How a file says that its blend space is "blender". Files are recognized by these very words.
 BLENDER_COMMENT = "colours are decoded to linear light before they are blended, as Blender does"
 
@@ -23,7 +23,7 @@ BLENDER_COMMENT = "colours are decoded to linear light before they are blended, 
 class SplatPly:
     """A splat file whose header has been read and understood.
 
-    Raises SplatFileError when the file is no PLY or holds no splats.
+    Raises SplatFileError when the file is not a PLY or holds no splats.
     """
 
     def __init__(self, path: Path):
@@ -76,7 +76,7 @@ class SplatPly:
 def read_splats(path: Path) -> GaussianCloud:
     """The gaussians of a splat PLY: properties found by name, bytes after the last record ignored.
 
-    Raises SplatFileError when the file is no PLY, is cut short, or holds no splats.
+    Raises SplatFileError when the file is not a PLY, is cut short, or holds no splats.
     """
     file = SplatPly(path)
     cloud, done = empty_cloud(file.count, file.sh_degree, file.blend_space), 0
@@ -168,7 +168,7 @@ def read_vertices(path: Path) -> np.ndarray:
 
 
 def _splat_columns(file: PlyFile) -> dict[str, list[int]]:
-    """Which columns of the vertices hold what. Raises SplatFileError when these are no splats."""
+    """Which columns of the vertices hold what. Raises SplatFileError when these are not splats."""
     vertices = file.element("vertex")
     names = vertices.names if vertices is not None else ()
     groups = {

@@ -25,7 +25,7 @@ _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was writ
 
 
 def find(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
-    """The scene's object for a run; None when it has none. Of duplicates, the one that still has the run's name."""
+    """The scene's object for a run; None when it has none. Among duplicates, the one that still has the run's name."""
     found = [item for item in scene.objects if item.get(RUN_KEY) == str(folder.path) and splat_data.is_splats(item)]
     return min(found, key=lambda item: item.name != folder.path.name, default=None)
 
@@ -84,7 +84,7 @@ def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
     """Hide the splats of other runs of the same capture that lie where those of `folder` do. Returns the names of all
     that are hidden for this run.
 
-    Nothing of them is changed otherwise. Hidden is the viewport and the render: two results in one place show neither.
+    Nothing else about them changes. They are hidden in the viewport and in renders: two results in one place hide each other.
     """
     item, capture = find(scene, folder), capture_of(folder)
     if item is None or capture is None:

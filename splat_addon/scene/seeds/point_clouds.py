@@ -16,7 +16,7 @@ NORMAL_NAMES = ("normal", "Normal", "N", "normals")
 
 
 def is_point_cloud(item: bpy.types.Object) -> bool:
-    """Whether an object holds points and nothing else; splats are no mere points."""
+    """Whether an object holds points and nothing else; splats are not mere points."""
     if is_splats(item):
         return False
     if item.type == "POINTCLOUD":

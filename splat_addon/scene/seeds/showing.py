@@ -28,7 +28,7 @@ OBJECT_NAME = "Seeds"
 def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:
     """Let training on the capture in `folder` start from `points` (world frame); returns the file.
 
-    A capture of a scene has its points replaced; what photos came with stays, and `seeds.ply` is put beside it.
+    A capture of a scene has its points replaced; what photos came with stays, and `seeds.ply` is put next to it.
     """
     if not is_capture(folder):
         raise CaptureError(f"{folder} holds no capture yet.", "Capture the scene first.")
@@ -39,7 +39,7 @@ def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:
 
 
 def has_chosen_seeds(folder: Path) -> bool:
-    """Whether seeds were put beside the points that a capture came with."""
+    """Whether seeds were put next to the points that a capture came with."""
     return (folder / SEEDS_FILE).is_file()
 
 

@@ -23,7 +23,7 @@ def import_splats(path: Path, axes: str, scene: bpy.types.Scene, collection: bpy
     """The splats of a file as a new object in `collection`, and sentences about what was left out.
 
     `axes` turn the object; the data stays as it is in the file, so that an export gives the file back.
-    Raises SplatFileError when it is no splat file, is cut short, or holds nothing to show.
+    Raises SplatFileError when it is not a splat file, is cut short, or holds nothing to show.
     """
     file = SplatPly(path)
     data = splat_blocks_to_data(file.count, file.sh_degree, file.blocks(), path.stem)

@@ -163,7 +163,7 @@ def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda e
 
 
 def outlive(is_wanted: bool) -> None:
-    """Decide anew whether the run that this Blender started goes on without it."""
+    """Decide again whether the run that this Blender started goes on without it."""
     run = watched().run
     if run is not None and run.is_own and not run.is_over:
         run.process.send("outlive" if is_wanted else "follow")
@@ -252,6 +252,6 @@ def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
 
 
 def is_shown(run: LiveRun, scene: bpy.types.Scene) -> bool:
-    """Whether a run is the one that its scene shows: the artist may have chosen to look at another meanwhile."""
+    """Whether a run is the one that its scene shows: the artist may have chosen to look at another."""
     path = run_path(scene)
     return path is not None and path.resolve() == run.folder.path.resolve()

@@ -1,7 +1,7 @@
 """What a run will need and whether it fits, said before it is started.
 
 Panels ask `look` at each drawing, which compares what was chosen with what is known, and draws nothing else. Captures
-are read in a thread, which never touches Blender; a timer draws the panels anew when it is done.
+are read in a thread, which never touches Blender; a timer redraws the panels when it is done.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from .live_run import LiveRun
 LASTS_S = 10.0  # after that, a capture on disk may have changed, and the disk have filled
 TICK_S = 0.1
 TELLING_PART = 0.5  # of a run: before, steps are cheaper, with smaller photos and fewer splats
-_SPARE_BYTES = 2**30  # memory that Blender and the system need beside the trainer
+_SPARE_BYTES = 2**30  # memory that Blender and the system need in addition to the trainer
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _KEPT = "trainer.json"
 
 @dataclass
 class SetUp:
-    """A set-up that goes on or is over. `python` is the new interpreter once it has ended well."""
+    """A set-up that is running or over. `python` is the new interpreter once it has ended well."""
 
     child: JsonChild
     fraction: float = 0.0
@@ -50,7 +50,7 @@ class Examination:
 
 
 class Children:
-    """The set-up and the examination that go on, or the last ones."""
+    """The set-up and the examination that are running, or the last ones."""
 
     def __init__(self) -> None:
         self.set_up: SetUp | None = None
@@ -70,7 +70,7 @@ def _children() -> Children:
 
 
 def current() -> SetUp | None:
-    """The set-up that goes on, or the last one; None when there was none."""
+    """The set-up that is running, or the last one; None when there was none."""
     return _children().set_up
 
 
@@ -202,7 +202,7 @@ def _pump_examination() -> None:
 
 
 def _key(python: str) -> list:
-    """Changes when the interpreter or what is installed beside it may have changed."""
+    """Changes when the interpreter or what is installed next to it may have changed."""
     times = []
     for path in (Path(python), Path(python).parent.parent / "pyvenv.cfg"):
         try:

@@ -151,7 +151,7 @@ class Picture:
         self.sort_count = 0  # how often the splats were sorted, which turning the view alone should raise
 
     def forget_order(self) -> None:
-        """Sort anew at the next redraw: the splats are others now."""
+        """Sort again at the next redraw: the splats are others now."""
         self._sorted = None
 
     def paint(

@@ -15,7 +15,7 @@ DISPLAY, BLENDER = "display", "blender"
 
 
 def is_linear(blend_space: str) -> bool:
-    """Whether colors are blended in linear light. ValueError for what is no blend space."""
+    """Whether colors are blended in linear light. ValueError for what is not a blend space."""
     if blend_space not in (DISPLAY, BLENDER):
         raise ValueError(f"{blend_space!r} is not a blend space: {DISPLAY!r} or {BLENDER!r}")
     return blend_space == BLENDER

@@ -91,7 +91,7 @@ class _Lines:
                 yield index + 1, line
 
     def records_of_two(self) -> Iterator[tuple[int, str, str]]:
-        """(line number, line, the line below), which may be blank and is no record of its own."""
+        """(line number, line, the line below), which may be blank and is not a record of its own."""
         skipped = 0
         for number, line in self.records():
             if number != skipped:

@@ -60,7 +60,7 @@ class Projection(NamedTuple):
 
 
 def require_drawable(gaussians: Gaussians) -> None:
-    """Refuse gaussians that would make the image gray or the gradient meaningless: ValueError with one sentence."""
+    """Reject gaussians that would make the image gray or the gradient meaningless: ValueError with one sentence."""
     for name, values in zip(gaussians._fields, gaussians, strict=True):
         values = np.asarray(values)
         broken = np.count_nonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)) if values.size else 0
