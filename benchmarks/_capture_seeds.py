@@ -7,7 +7,7 @@ FACES_ALONG = 1000  # of the mesh that seeds are sampled from: a million faces
 
 
 def case_sample_a_million_seeds(extension, folder: Path) -> float:
-    """A million evenly spread seeds, with colours from an image, of a mesh of a million faces."""
+    """A million evenly spread seeds, with colors from an image, of a mesh of a million faces."""
     import bpy
 
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -17,7 +17,7 @@ def case_sample_a_million_seeds(extension, folder: Path) -> float:
     points = meshes.sample_surfaces([item], 1_000_000, seed=0)
     seconds = time.perf_counter() - began
     if len(points.positions) != 1_000_000 or not (points.colors >= 0).all():
-        raise SystemExit("bench: seeds or colours are missing")
+        raise SystemExit("bench: seeds or colors are missing")
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""The scene that the rasteriser is timed on: half the gaussians on a sphere, half on a wall behind it."""
+"""The scene that the rasterizer is timed on: half the gaussians on a sphere, half on a wall behind it."""
 
 import numpy as np
 import torch

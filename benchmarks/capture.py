@@ -71,7 +71,7 @@ def _seconds_to_export(extension, folder: Path, form: str) -> float:
 
 
 def _write_colmap_capture(extension, folder: Path, as_text: bool) -> None:
-    """Random cameras that look at the origin, random points, and photos of a real size in one colour."""
+    """Random cameras that look at the origin, random points, and photos of a real size in one color."""
     import bpy
 
     camera_module = extension.module("splat_addon.capture.camera")

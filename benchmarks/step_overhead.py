@@ -1,4 +1,4 @@
-"""What a training step costs beside the rasteriser, the loss and the optimiser: data, schedules, densification, events.
+"""What a training step costs beside the rasterizer, the loss and the optimizer: data, schedules, densification, events.
 
     python3 dev.py bench step_overhead [CAPTURE] [--steps 600]
 
@@ -59,7 +59,7 @@ def main() -> int:
             bare = timed(lambda: bare_step(run))
             shares.append(1 - bare / timed(lambda: run.tell(run.train_step())))
     print(f"{capture.folder.name}: {len(run.model)} splats at the end, on {rasterizer.name}")
-    print(f"not in rasteriser, loss and optimiser: {100 * statistics.median(shares):.1f} % of a step (median of")
+    print(f"not in rasterizer, loss and optimizer: {100 * statistics.median(shares):.1f} % of a step (median of")
     print(f"{len(shares)} turns of {TURN} steps; {100 * min(shares):.1f} to {100 * max(shares):.1f})")
     return 0
 

@@ -10,7 +10,7 @@ from .reporting import reports_errors
 
 class SPLAT_OT_capture_scene(bpy.types.Operator):
     """Render the scene from all cameras into the capture folder, with points on the surfaces to start training from.
-    A Blender of its own renders a copy of the file; this one stays free"""
+    A second Blender renders a copy of the file; this one stays free"""
 
     bl_idname = "splat.capture_scene"
     bl_label = "Capture Scene"
@@ -22,7 +22,7 @@ class SPLAT_OT_capture_scene(bpy.types.Operator):
             cls.poll_message_set("Switch to Object Mode first")
             return False
         if live_render.is_rendering():
-            cls.poll_message_set("A capture is being rendered already: cancel it first")
+            cls.poll_message_set("A capture is already being rendered: cancel it first")
             return False
         if not context.scene.splat.capture.folder:
             cls.poll_message_set("Choose a capture folder first")
@@ -59,7 +59,7 @@ class SPLAT_OT_capture_scene(bpy.types.Operator):
 
 
 class SPLAT_OT_cancel_capture(bpy.types.Operator):
-    """End the render of the capture. Finished images are kept, and the next capture goes on from them"""
+    """Cancel rendering the capture. Finished images are kept, and the next capture continues from them"""
 
     bl_idname = "splat.cancel_capture"
     bl_label = "Cancel Capture"

@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--blend", type=Path, help="the .blend to capture, with the settings saved in it")
     capture.add_argument("--sample-scene", action="store_true", help="capture the sample scene instead")
     capture.add_argument("--folder", type=Path, help="the capture folder (default: the one saved in the scene)")
-    capture.add_argument("--objects", nargs="+", metavar="NAME", help="what is captured (default: what is selected)")
+    capture.add_argument("--objects", nargs="+", metavar="NAME", help="objects to capture (default: the selection)")
     capture.add_argument("--cameras", type=int, help="how many cameras the dome has")
     capture.add_argument("--resolution", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="size of the images")
     capture.add_argument("--engine", choices=("scene", "cycles"), help="what renders; EEVEE needs a display")
@@ -96,11 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--seeds", type=int, help="how many gaussians training starts from")
     capture.add_argument("--save", type=Path, help="save the .blend with its cameras here")
 
-    train = verb("train", _train, "Train on a capture, or go on with a run, and wait for the result.")
+    train = verb("train", _train, "Train on a capture, or resume a run, and wait for the result.")
     train.add_argument("capture", type=Path, nargs="?", help="the capture (default: the one of the .blend)")
     train.add_argument("--blend", type=Path, help="a .blend whose training settings are used")
-    train.add_argument("--run", type=Path, help="the run folder to make (default: beside the capture)")
-    train.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run from its last checkpoint")
+    train.add_argument("--run", type=Path, help="the run folder to make (default: next to the capture)")
+    train.add_argument("--resume", type=Path, metavar="RUN", help="resume this run from its last checkpoint")
     train.add_argument("--python", default="", help="the Python that trains (default: the one of the preferences)")
     add_settings(train)
 
@@ -116,11 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--blend", type=Path, help="the .blend whose splats are written")
     export.add_argument("--object", default="", help="which splat object (default: the only one)")
 
-    setup = verb("setup", _set_up, "Make the Python environment that trains; needs blender --online-mode.")
+    setup = verb("setup", _set_up, "Create the Python environment that trains; needs blender --online-mode.")
     setup.add_argument("folder", type=Path, help="where the environment is made")
-    setup.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what it is made for")
+    setup.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what it is for")
 
-    doctor = verb("doctor", _doctor, "Say what the Python that trains has, and for each missing piece the remedy.")
+    doctor = verb("doctor", _doctor, "Show what the Python that trains has, and how to fix what is missing.")
     doctor.add_argument("--python", default="", help="another Python than the one of the preferences")
     return parser
 

@@ -51,7 +51,7 @@ def _has_root(cls, context) -> bool:
     if not _is_in_object_mode(cls, context):
         return False
     if chosen_root(context) is None:
-        cls.poll_message_set("Open a photo capture first, or select something of the one that is meant")
+        cls.poll_message_set("Open a photo capture first, or select part of the one you mean")
         return False
     return True
 
@@ -82,7 +82,7 @@ class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):
 
     stand_upright: bpy.props.BoolProperty(
         name="Stand Upright",
-        description="Turn and scale the capture as Stand Upright does. Captures of a scene stay where the scene is",
+        description="Turn and scale the capture so that it stands upright. Captures of a scene stay where the scene is",
         default=True,
     )
 
@@ -120,7 +120,7 @@ class SPLAT_OT_stand_upright(bpy.types.Operator):
     use_scale: bpy.props.BoolProperty(name="Scale", description="Scale the capture too", default=True)
     distance_m: bpy.props.FloatProperty(
         name="Camera Distance",
-        description="How far the cameras are from what they look at, in the median, after scaling",
+        description="Median distance of the cameras from what they look at, after scaling",
         default=DISTANCE_M,
         min=1e-3,
         soft_max=100.0,
@@ -140,7 +140,7 @@ class SPLAT_OT_stand_upright(bpy.types.Operator):
 
 
 class SPLAT_OT_look_through_photo(bpy.types.Operator):
-    """Look through the camera of a photo, with the render as large as the photo; Leave Photo gives all back"""
+    """Look through the camera of a photo, with the render as large as the photo; Leave Photo restores everything"""
 
     bl_idname = "splat.look_through_photo"
     bl_label = "Look Through Photo"
@@ -175,7 +175,7 @@ class SPLAT_OT_leave_photo(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not looking.is_looking(context.scene) or held_out.is_reviewing(context.scene):
-            cls.poll_message_set("No photo is looked through")
+            cls.poll_message_set("You are not looking through a photo")
             return False
         return True
 
@@ -186,7 +186,7 @@ class SPLAT_OT_leave_photo(bpy.types.Operator):
 
 
 class SPLAT_OT_close_photo_capture(bpy.types.Operator):
-    """Remove the cameras, points and root of the photo capture from the scene. Its files, and splats, stay"""
+    """Remove the cameras, points and root of the photo capture from the scene. Its files and any splats are kept"""
 
     bl_idname = "splat.close_photo_capture"
     bl_label = "Close Photo Capture"
@@ -203,7 +203,7 @@ class SPLAT_OT_close_photo_capture(bpy.types.Operator):
             looking.end(context, context.scene)
         name = root.name
         count = photo_capture.close(context.scene, root)  # type: ignore[arg-type] # poll
-        self.report({"INFO"}, f"Closed '{name}': {count} objects removed, no file touched")
+        self.report({"INFO"}, f"Closed '{name}': {count} objects removed, no files changed")
         return {"FINISHED"}
 
 
@@ -216,7 +216,7 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
 
     formats: bpy.props.EnumProperty(
         name="Formats",
-        description="What is written",
+        description="What to write",
         items=[
             ("TRANSFORMS", "transforms.json", "nerfstudio's and instant-ngp's format, with points3d.ply"),
             ("COLMAP_BINARY", "COLMAP Binary", "cameras.bin, images.bin and points3D.bin in sparse/0"),
@@ -227,7 +227,7 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
     )
     copy_photos: bpy.props.BoolProperty(
         name="Copy Photos",
-        description="Copy the photos into images/; otherwise they are referred to where they are",
+        description="Copy the photos into images/; otherwise the files point to where they are",
         default=True,
     )
     undistort: bpy.props.BoolProperty(
@@ -239,8 +239,8 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
         name="Axes",
         description="Whose axes cameras and points are written in",
         items=[
-            ("CAPTURE", "Capture", "As the capture has them: what training saw, and what its splats are in"),
-            ("WORLD", "Blender World", "As they stand in Blender now, turned and scaled by the root of the capture"),
+            ("CAPTURE", "Capture", "As in the capture: what training saw, and what its splats are in"),
+            ("WORLD", "Blender World", "As in Blender now, turned and scaled by the root of the capture"),
         ],
         default="CAPTURE",
     )

@@ -11,7 +11,7 @@ from .reporting import reports_errors
 
 KINDS = [
     ("ORBIT", "Orbit", "Rings around the target"),
-    ("DOME", "Dome", "Evenly over a dome, from a height above the horizon to the zenith"),
+    ("DOME", "Dome", "Evenly over a dome, from an angle above the horizon to the zenith"),
     ("SPHERE", "Sphere", "Evenly all around"),
     ("PATH", "Along Curve", "At equal steps along a curve object"),
 ]
@@ -59,7 +59,7 @@ class SPLAT_OT_add_camera_rig(bpy.types.Operator):
         max=np.radians(85.0),
     )
     use_auto_radius: bpy.props.BoolProperty(
-        name="Fit Target", description="Stand as near as keeps the whole target in every view", default=True
+        name="Fit Target", description="Stand as close as possible with the whole target in every view", default=True
     )
     radius: bpy.props.FloatProperty(
         name="Radius", description="Distance from the target's middle", subtype="DISTANCE", default=5.0, min=0.001
@@ -72,13 +72,15 @@ class SPLAT_OT_add_camera_rig(bpy.types.Operator):
     aim_object: bpy.props.StringProperty(name="Object", description="The object that the cameras look at")
     jitter: bpy.props.FloatProperty(
         name="Jitter",
-        description="Random displacement of each camera, as a part of its distance",
+        description="Random displacement of each camera, as a fraction of its distance",
         subtype="FACTOR",
         default=0.0,
         min=0.0,
         max=0.5,
     )
-    seed: bpy.props.IntProperty(name="Seed", description="Another seed displaces otherwise", default=0, min=0)
+    seed: bpy.props.IntProperty(
+        name="Seed", description="A different seed gives different displacements", default=0, min=0
+    )
 
     @classmethod
     def poll(cls, context):
@@ -107,7 +109,9 @@ class SPLAT_OT_add_camera_rig(bpy.types.Operator):
         is_path = self.kind == "PATH"
         targets = rigs.bounds_of(_targets(context, self.target))
         if not len(targets) and not is_path and self.use_auto_radius:
-            raise CaptureError("There is nothing to stand around.", "Select objects with a surface, or set a radius.")
+            raise CaptureError(
+                "There is nothing for the cameras to stand around.", "Select objects with a surface, or set a radius."
+            )
         if is_path and self.aim == "CENTER" and len(targets):
             aim = (targets.min(axis=0) + targets.max(axis=0)) / 2
         chosen = scene.splat.capture

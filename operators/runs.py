@@ -26,12 +26,12 @@ class _OfOneRun:
         """The run's folder. Raises RunError when it holds none."""
         path = Path(self.path)
         if not self.path or not is_run(path):
-            raise RunError(f"{path} holds no run any more.", "It was moved or deleted; look again.")
+            raise RunError(f"{path} no longer holds a run.", "It was moved or deleted; look for runs again.")
         return path
 
 
 class SPLAT_OT_watch_run(_OfOneRun, bpy.types.Operator):
-    """Watch this run, which is training without this Blender; pause or stop it as if it had been started here"""
+    """Watch this run while it trains: follow, pause or stop it from here, whichever Blender started it"""
 
     bl_idname = "splat.watch_run"
     bl_label = "Watch"
@@ -41,7 +41,7 @@ class SPLAT_OT_watch_run(_OfOneRun, bpy.types.Operator):
     def execute(self, context):
         run = live_run.current()
         if run is not None and not run.is_over and run.folder.path == self.folder().resolve():
-            remember_run(context.scene, run.folder.path)  # another run was looked at meanwhile
+            remember_run(context.scene, run.folder.path)  # another run was being looked at
         else:
             run = live_run.watch(context.scene, self.folder())
             watching.begin()
@@ -50,7 +50,7 @@ class SPLAT_OT_watch_run(_OfOneRun, bpy.types.Operator):
 
 
 class SPLAT_OT_resume_run(_OfOneRun, bpy.types.Operator):
-    """Go on with this run from what it last saved"""
+    """Continue this run from its last save"""
 
     bl_idname = "splat.resume_run"
     bl_label = "Resume"
@@ -66,12 +66,12 @@ class SPLAT_OT_resume_run(_OfOneRun, bpy.types.Operator):
         live_run.resume(context.scene, folder, Path(preferences.trainer_python()), preferences.outlives())
         remember_run(context.scene, folder)
         watching.begin()
-        self.report({"INFO"}, f"Going on in {folder}")
+        self.report({"INFO"}, f"Continuing in {folder}")
         return {"FINISHED"}
 
 
 class SPLAT_OT_import_run(_OfOneRun, bpy.types.Operator):
-    """Make this the run of the scene: its splats are brought in, and its held-out views are listed"""
+    """Make this the run of the scene: import its splats and list its held-out views"""
 
     bl_idname = "splat.import_run"
     bl_label = "Import"
@@ -95,7 +95,7 @@ class SPLAT_OT_import_run(_OfOneRun, bpy.types.Operator):
 
 
 class SPLAT_OT_delete_run(_OfOneRun, bpy.types.Operator):
-    """Delete this run from the disk: its splats, checkpoint and record. The capture stays. This cannot be undone"""
+    """Delete this run from the disk: its splats, checkpoint and record. The capture is kept. This cannot be undone"""
 
     bl_idname = "splat.delete_run"
     bl_label = "Delete Run"
@@ -106,7 +106,7 @@ class SPLAT_OT_delete_run(_OfOneRun, bpy.types.Operator):
             self,
             event,
             title="Delete this run from the disk?",
-            message=f"{self.path}\nIts splats, checkpoint and record are lost. Splats in scenes stay.",
+            message=f"{self.path}\nIts splats, checkpoint and record are lost. Splats in scenes are kept.",
             confirm_text="Delete",
             icon="WARNING",
         )
@@ -127,7 +127,7 @@ class SPLAT_OT_delete_run(_OfOneRun, bpy.types.Operator):
 
 
 class SPLAT_OT_find_runs(bpy.types.Operator):
-    """Look for runs again: beside the captures of this file, where runs were started before, and where the preferences
+    """Look for runs again: next to the captures of this file, where runs were started before, and where the preferences
     say"""
 
     bl_idname = "splat.find_runs"
@@ -144,7 +144,7 @@ class SPLAT_OT_find_runs(bpy.types.Operator):
 
 def _is_free(cls) -> bool:
     if live_run.is_training():
-        cls.poll_message_set("A run is training already: stop it first")
+        cls.poll_message_set("A run is already training: stop it first")
         return False
     return True
 

@@ -13,7 +13,7 @@ from .reporting import reports_errors
 
 
 class SPLAT_OT_sample_seeds(bpy.types.Operator):
-    """Take seeds from the scene anew and put them into the capture, without rendering. Training starts from them"""
+    """Take new seeds from the scene and put them into the capture, without rendering. Training starts from them"""
 
     bl_idname = "splat.sample_seeds"
     bl_label = "Sample Seeds"
@@ -30,7 +30,7 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
             return False
         missing = why_no_seeds(context)
         if chosen.seed_source == "CAPTURE" and not showing.has_chosen_seeds(folder):
-            missing = "Training starts from the capture's own points already"
+            missing = "Training already starts from the capture's own points"
         if missing:
             cls.poll_message_set(missing)
         return not missing

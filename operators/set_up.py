@@ -11,14 +11,14 @@ from .reporting import reports_errors
 
 _WAIT = bpy.props.BoolProperty(
     name="Wait",
-    description="For scripts: return only when it is over; it is an error when it failed",
+    description="For scripts: return only when it is over, with an error if it failed",
     options={"SKIP_SAVE", "HIDDEN"},
 )
 
 
 class SPLAT_OT_set_up_trainer(bpy.types.Operator):
-    """Download PyTorch and what else training needs, and make a Python environment of it in the chosen folder.
-    Blender stays free meanwhile"""
+    """Download PyTorch and everything else that training needs into a new Python environment in the chosen folder.
+    Blender stays free"""
 
     bl_idname = "splat.set_up_trainer"
     bl_label = "Set Up Trainer"
@@ -29,7 +29,7 @@ class SPLAT_OT_set_up_trainer(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if trainer_setup.is_setting_up():
-            cls.poll_message_set("A set-up is at work already")
+            cls.poll_message_set("A set-up is already running")
             return False
         if not getattr(bpy.app, "online_access", True):
             cls.poll_message_set("Allow Online Access in Preferences › System first: PyTorch has to be downloaded")
@@ -56,7 +56,7 @@ class SPLAT_OT_set_up_trainer(bpy.types.Operator):
 
 
 class SPLAT_OT_cancel_set_up(bpy.types.Operator):
-    """Stop the set-up. What was downloaded is kept, and it can be started again"""
+    """Stop the set-up. Downloads are kept, and the set-up can be started again"""
 
     bl_idname = "splat.cancel_set_up"
     bl_label = "Cancel"
@@ -65,7 +65,7 @@ class SPLAT_OT_cancel_set_up(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not trainer_setup.is_setting_up():
-            cls.poll_message_set("No set-up is at work")
+            cls.poll_message_set("No set-up is running")
             return False
         return True
 
@@ -76,7 +76,7 @@ class SPLAT_OT_cancel_set_up(bpy.types.Operator):
 
 
 class SPLAT_OT_examine_trainer(bpy.types.Operator):
-    """Look what this Python has for training: PyTorch, CUDA, gsplat, compiled kernels"""
+    """Check what this Python has for training: PyTorch, CUDA, gsplat, compiled kernels"""
 
     bl_idname = "splat.examine_trainer"
     bl_label = "Check"

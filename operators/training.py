@@ -16,13 +16,13 @@ from .reporting import reports_errors
 
 _WAIT = bpy.props.BoolProperty(
     name="Wait",
-    description="For scripts: return only when the run is over; it is an error when it failed",
+    description="For scripts: return only when the run is over, with an error if it failed",
     options={"SKIP_SAVE", "HIDDEN"},
 )
 
 
 class SPLAT_OT_start_training(bpy.types.Operator):
-    """Train splats on the capture in a process of its own; Blender stays free"""
+    """Train splats on the capture in a separate process; Blender stays free"""
 
     bl_idname = "splat.start_training"
     bl_label = "Start Training"
@@ -33,7 +33,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if live_run.is_training():
-            cls.poll_message_set("A run is training already: stop it first")
+            cls.poll_message_set("A run is already training: stop it first")
             return False
         if not context.scene.splat.capture.folder:
             cls.poll_message_set("Choose a capture folder first")
@@ -55,7 +55,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
 
 
 class SPLAT_OT_resume_training(bpy.types.Operator):
-    """Go on with the run of this scene from what it last saved"""
+    """Continue the run of this scene from its last save"""
 
     bl_idname = "splat.resume_training"
     bl_label = "Resume Run"
@@ -66,11 +66,11 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if live_run.is_training():
-            cls.poll_message_set("A run is training already: stop it first")
+            cls.poll_message_set("A run is already training: stop it first")
             return False
         path = run_path(context.scene)
         if path is None or not RunFolder(path).checkpoint_file.is_file():
-            cls.poll_message_set("This scene has no run that has saved anything to go on from")
+            cls.poll_message_set("This scene has no run with anything saved to continue from")
             return False
         return has_trainer(cls, context)
 
@@ -78,7 +78,7 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
     def execute(self, context):
         path, python = held_out.require_run(context.scene), Path(preferences.trainer_python())
         run = live_run.resume(context.scene, path, python, preferences.outlives())
-        self.report({"INFO"}, f"Going on in {run.folder.path}")
+        self.report({"INFO"}, f"Continuing in {run.folder.path}")
         return _go_on(self.wait)
 
 
@@ -103,7 +103,7 @@ def has_trainer(cls, context) -> bool:
 
 
 class SPLAT_OT_command_training(bpy.types.Operator):
-    """Tell the run what to do"""
+    """Control the run"""
 
     bl_idname = "splat.command_training"
     bl_label = "Command Training"
@@ -111,9 +111,9 @@ class SPLAT_OT_command_training(bpy.types.Operator):
 
     command: bpy.props.EnumProperty(
         items=[
-            ("stop", "Stop", "Finish this step, save the result and end"),
-            ("pause", "Pause", "Rest until resumed; the processor is free meanwhile"),
-            ("resume", "Resume", "Go on training"),
+            ("stop", "Stop", "Finish this step, save the result and stop"),
+            ("pause", "Pause", "Pause until resumed, which frees the processor"),
+            ("resume", "Resume", "Continue training"),
             ("snapshot", "Snapshot", "Save the splats as they are now"),
         ]
     )

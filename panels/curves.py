@@ -9,7 +9,7 @@ from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 
-MARGIN_PX = 53  # what the sidebar leaves beside a panel's content, times the interface's scale
+MARGIN_PX = 53  # what the sidebar leaves next to a panel's content, times the interface's scale
 ICON_PADDING_PX = 4  # Blender keeps this free around a large icon
 
 
@@ -47,7 +47,7 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
         if known.held_out_db.values:
             column.label(text=f"Held-out PSNR {known.held_out_db.values[-1]:.2f} dB")
         if known.train_db.values and math.isfinite(known.train_db.values[-1]):
-            column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (grey)")
+            column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (gray)")
 
 
 CLASSES = (SPLAT_PT_curves,)

@@ -1,4 +1,4 @@
-"""Hiding what was captured, beside splats."""
+"""Hiding what was captured, next to splats."""
 
 from ..operators.splats.hide_source import SPLAT_OT_hide_source, SPLAT_OT_show_source
 from ..splat_addon.scene.splats import hidden_source

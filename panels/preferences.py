@@ -21,19 +21,19 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
 
     trainer_python: bpy.props.StringProperty(
         name="Trainer Python",
-        description="The Python that trains: one with PyTorch, SciPy, Pillow and numba, never Blender's own",
+        description="The Python that trains: one with PyTorch, numba and Pillow, never Blender's own",
         subtype="FILE_PATH",
         default="",
     )
     setup_folder: bpy.props.StringProperty(
         name="Folder",
-        description="Where Set Up Trainer makes the environment; it takes some gigabytes and serves all Blenders",
+        description="Where Set Up Trainer creates the environment: several gigabytes, shared by all Blender versions",
         subtype="DIR_PATH",
         default="~/splat_trainer",
     )
     setup_device: bpy.props.EnumProperty(
         name="Train On",
-        description="What the environment is made for",
+        description="What the environment is for",
         items=[
             ("CPU", "CPU", "Any machine"),
             ("CUDA", "NVIDIA Card", "PyTorch with CUDA, and gsplat; needs NVIDIA's driver and CUDA toolkit"),
@@ -41,16 +41,16 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
     )
     when_quitting: bpy.props.EnumProperty(
         name="When Blender Quits",
-        description="What becomes of a run that is training when Blender quits or crashes",
+        description="What happens to a run in progress when Blender quits or crashes",
         items=[
             ("STOP", "Stop and Keep the Result", "The run ends, saves its splats, and can be resumed later"),
-            ("GO_ON", "Let the Training Go On", "The run trains on without Blender and can be watched again later"),
+            ("GO_ON", "Let the Training Go On", "The run goes on without Blender and can be watched again later"),
         ],
         update=lambda self, context: live_run.outlive(self.when_quitting == "GO_ON"),
     )
     runs_folder: bpy.props.StringProperty(
         name="Also Find Runs In",
-        description="A folder with runs, or with folders of runs, that are offered in the sidebar, too",
+        description="A folder of runs, or of folders of runs, to list in the sidebar as well",
         subtype="DIR_PATH",
         default="",
     )
@@ -81,10 +81,10 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
         return
     if known is None:
         row = layout.row()
-        row.label(text="What it has was not looked at yet", icon="QUESTION")
+        row.label(text="Not checked yet", icon="QUESTION")
         row.operator(SPLAT_OT_examine_trainer.bl_idname)
     elif known.child is not None:
-        layout.label(text="Looking what it has …", icon="TIME")
+        layout.label(text="Checking what it has …", icon="TIME")
     elif known.message:
         draw_sentence(layout, known.message, "ERROR", WRAP)
     else:

@@ -16,8 +16,8 @@ from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
 EDITED = (
-    "The splats in the scene were edited, and are left as they are. Follow Training off and on gives the run an object"
-    " of its own."
+    "The splats in the scene were edited and are left alone. Switch Follow Training off and on to give the run"
+    " an object of its own."
 )
 
 
@@ -112,7 +112,7 @@ def _draw_start(layout, scene) -> None:
 def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
     column = layout.column(align=True)
     if known is None:
-        column.label(text="Looking at the capture …", icon="TIME")
+        column.label(text="Checking the capture …", icon="TIME")
         return
     if known.hint:
         draw_sentence(column, known.hint, "INFO", WRAP)
@@ -189,7 +189,7 @@ def _draw_follow(layout, context) -> None:
         replaced = display.replaced_by_preview(context.scene)
         if replaced:
             names = ", ".join(replaced)
-            draw_sentence(column, f"Not drawn meanwhile, in the same place: {names}", "INFO", WRAP)
+            draw_sentence(column, f"Not drawn during training, in the same place: {names}", "INFO", WRAP)
         draw_source(layout, context)
 
 

@@ -1,6 +1,6 @@
 """Sentences and facts as panels write them. Labels are one line each: sentences are broken at spaces."""
 
-WRAP = 35  # letters that fit into the sidebar at its usual width, beside an icon
+WRAP = 35  # letters that fit into the sidebar at its usual width, next to an icon
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -2,22 +2,32 @@
 
 The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
 
-    errors      everything a user may be told                            stdlib
-    gaussians/  what a splat cloud is: parameters, harmonics, PLY        numpy
-    capture/    what was photographed or rendered: cameras, photos       numpy
-    run/        the contract between Blender and the trainer process     stdlib
-    environment/ the trainer's Python: what it needs, how it is made     stdlib
-    trainer/    the child process: PyTorch lives here and nowhere else   torch
-    scene/      the adapter to Blender, the only bpy below this package  bpy
+    errors                  everything a user may be told                                stdlib
+    gaussians/              what a splat cloud is: parameters, harmonics, drawing rules  numpy
+        formats/            splat files: INRIA's PLY and SuperSplat's compressed one
+    capture/                what was photographed or rendered: cameras, points, export   numpy
+        formats/            colmap/ and transforms.json, behind one listing
+        photos/             sizes of photos, and taking out lens distortion
+        seeds/              from points to the first gaussians
+    run/                    the contract between Blender and its child processes         stdlib
+        children/           the parent's end: one class for a child process, its kinds
+    environment/            the trainer's Python: what it needs, how it is made          stdlib
+    trainer/                the child process: PyTorch lives here and nowhere else       torch
+        densify/            where gaussians are added and removed
+        photos/             photos as training reads them
+        report/             a run as one HTML page
+        backend/            what depends on the processor: cpu/, cuda/, reference/
+    scene/                  the adapter to Blender, the only bpy below this package      bpy
+        its rooms are listed in `scene/__init__.py`
 
 Frames. *World*: the capture's own axes (for captures of a scene: Blender's world). *Camera*: OpenCV axes, +x right,
 +y down, +z forward. Transforms read as equations: `point_camera = camera_from_world @ point_world`. *Image*: pixels,
-x right, y down, the centre of the first pixel at (0.5, 0.5).
+x right, y down, the center of the first pixel at (0.5, 0.5).
 
-Units. Lengths are capture units (metres in a Blender scene); suffixes say the rest: `_px`, `_s`, `_deg`, `_db`.
+Units. Lengths are capture units (meters in a Blender scene); suffixes say the rest: `_px`, `_s`, `_deg`, `_db`.
 
-Shape letters. N gaussians, K harmonics per colour channel, C cameras, H W pixels, P points.
+Shape letters. N gaussians, K harmonics per color channel, C cameras, H W pixels, P points.
 
-Stored and meaningful. `log_scales`, `logit_opacities`, `sh` and unnormalised `quaternions` (w, x, y, z) are stored;
-scales, opacities and colours are what they mean after activation.
+Stored and meaningful. `log_scales`, `logit_opacities`, `sh` and unnormalized `quaternions` (w, x, y, z) are stored;
+scales, opacities and colors are what they mean after activation.
 """

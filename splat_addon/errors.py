@@ -23,7 +23,7 @@ class SplatFileError(SplatError):
 
 
 class RunError(SplatError):
-    """A training run that cannot start or go on."""
+    """A training run that cannot start or continue."""
 
 
 class SetupError(SplatError):

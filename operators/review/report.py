@@ -14,14 +14,14 @@ from ..reporting import reports_errors
 
 
 class SPLAT_OT_save_report(bpy.types.Operator):
-    """Write the run's curves, its held-out table and images into one HTML page, also while it trains"""
+    """Write the run's curves, held-out table and images into one HTML page, even while it trains"""
 
     bl_idname = "splat.save_report"
     bl_label = "Save Report"
     bl_options = {"REGISTER"}
 
     wait: bpy.props.BoolProperty(
-        name="Wait", description="For scripts: return when the page is written", options={"SKIP_SAVE", "HIDDEN"}
+        name="Wait", description="For scripts: return once the page is written", options={"SKIP_SAVE", "HIDDEN"}
     )
 
     @classmethod

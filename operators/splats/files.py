@@ -27,7 +27,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
     axes: bpy.props.EnumProperty(
         name="Axes",
-        description="How the object is turned; the splats themselves stay as they are in the file",
+        description="How the object is rotated; the splats themselves stay as they are in the file",
         items=splat_files.AXES,
         default="STORED",
     )

@@ -9,7 +9,7 @@ from ..reporting import reports_errors
 
 
 class SPLAT_OT_hide_source(bpy.types.Operator):
-    """Hide what was captured, so that the splats are seen alone: all that renders, but no cameras, lights or splats.
+    """Hide what was captured to see the splats alone: everything that renders except cameras, lights and splats.
     Only in the viewport; Show Source puts exactly these objects back"""
 
     bl_idname = "splat.hide_source"
@@ -25,7 +25,7 @@ class SPLAT_OT_hide_source(bpy.types.Operator):
             cls.poll_message_set("This scene has no splats yet: train, or import some")
             return False
         if not hidden_source.is_visible(context.view_layer):
-            cls.poll_message_set("Nothing that renders is seen here, beside splats")
+            cls.poll_message_set("Nothing that renders is visible here except splats")
             return False
         return True
 
@@ -37,7 +37,7 @@ class SPLAT_OT_hide_source(bpy.types.Operator):
 
 
 class SPLAT_OT_show_source(bpy.types.Operator):
-    """Show again what Hide Source has hidden. What you had hidden yourself stays hidden"""
+    """Show what Hide Source has hidden. What you hid yourself stays hidden"""
 
     bl_idname = "splat.show_source"
     bl_label = "Show Source"
@@ -46,14 +46,14 @@ class SPLAT_OT_show_source(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not hidden_source.is_hidden(context.scene, context.view_layer):
-            cls.poll_message_set("Hide Source has hidden nothing here")
+            cls.poll_message_set("Nothing here was hidden with Hide Source")
             return False
         return True
 
     @reports_errors
     def execute(self, context):
         count = hidden_source.show(context.scene, context.view_layer)
-        self.report({"INFO"}, f"{counted(count)} object{'s are' if count != 1 else ' is'} seen again")
+        self.report({"INFO"}, f"{counted(count)} object{'s are' if count != 1 else ' is'} visible again")
         return {"FINISHED"}
 
 

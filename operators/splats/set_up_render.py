@@ -15,7 +15,7 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
 
     is_exact: bpy.props.BoolProperty(
         name="Exactly as Trained",
-        description="One sample in the middle of each pixel, as trainers render; meshes then have jagged edges",
+        description="One sample at the center of each pixel, as trainers render; meshes then get jagged edges",
         default=False,
     )
 
@@ -28,14 +28,14 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
         if scene.camera is None:
             self.report({"WARNING"}, "The scene has no camera: splats are drawn for the scene's camera. Add one.")
         elif scene.camera.data.type == "PANO":
-            self.report({"WARNING"}, "Panoramic cameras show splats wrongly: make the camera perspective")
+            self.report({"WARNING"}, "Panoramic cameras show splats incorrectly: make the camera perspective")
         changes = render_setup.set_up(scene, self.is_exact)
         self.report({"INFO"}, f"Set: {', '.join(changes)}" if changes else "Everything is set already")
         return {"FINISHED"}
 
 
 class SPLAT_OT_put_back_render(bpy.types.Operator):
-    """Give back the render settings that were there before they were set up for splats"""
+    """Restore the render settings from before they were set up for splats"""
 
     bl_idname = "splat.put_back_render"
     bl_label = "Put Back Render Settings"

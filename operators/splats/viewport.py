@@ -7,7 +7,7 @@ from ..reporting import reports_errors
 
 
 class SPLAT_OT_toggle_viewport(bpy.types.Operator):
-    """Draw the splats themselves in all viewports, or show their objects as Blender does"""
+    """Draw the splats themselves in all viewports, or show their objects as Blender draws them"""
 
     bl_idname = "splat.toggle_viewport"
     bl_label = "Show Splats in Viewport"

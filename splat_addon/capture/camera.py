@@ -11,7 +11,7 @@ from ..errors import CameraError
 class Camera:
     """A perspective camera with `width` x `height` pixels.
 
-    Focal lengths `fx`, `fy` and the principal point `cx`, `cy` are in pixels; the centre of the first pixel lies at
+    Focal lengths `fx`, `fy` and the principal point `cx`, `cy` are in pixels; the center of the first pixel lies at
     (0.5, 0.5). `camera_from_world` is (4, 4) float64, rigid, with OpenCV axes (+x right, +y down, +z forward).
     `distortion` is empty for a pinhole camera, else OpenCV's (k1, k2, p1, p2, k3, k4, k5, k6).
     """
@@ -32,7 +32,7 @@ class Camera:
 
     @property
     def position(self) -> np.ndarray:
-        """(3,) the camera's centre in the world."""
+        """(3,) the camera's center in the world."""
         rotation, translation = self.camera_from_world[:3, :3], self.camera_from_world[:3, 3]
         return -rotation.T @ translation
 
@@ -76,7 +76,7 @@ class Camera:
         return found
 
     def undistort_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """Where (P, 2) the pinhole lens of the same focal length and centre puts what lies at `pixels`."""
+        """Where (P, 2) the pinhole lens of the same focal length and center puts what lies at `pixels`."""
         focal, center = np.array((self.fx, self.fy)), np.array((self.cx, self.cy))
         return self.undistort((pixels - center) / focal) * focal + center
 
@@ -117,7 +117,7 @@ class Camera:
         numbers = [self.fx, self.fy, self.cx, self.cy, *self.distortion, *np.ravel(self.camera_from_world)]
         if not np.isfinite(numbers).all():
             raise CameraError(
-                f"The camera of {name} holds a number that is not finite.",
+                f"The camera of {name} contains a value that is not finite.",
                 "Remove this view from the capture or register it again.",
             )
         if self.width < 1 or self.height < 1 or self.fx <= 0 or self.fy <= 0:

@@ -55,7 +55,7 @@ class Capture:
 
     @property
     def extent(self) -> float:
-        """1.1 times the largest distance of a camera from the cameras' centre, capture units (INRIA's scene extent).
+        """1.1 times the largest distance of a camera from the cameras' center, capture units (INRIA's scene extent).
 
         Cameras that stand at nearly one place (a tripod) say nothing about it; then a tenth of the points' distance.
         """
@@ -129,7 +129,7 @@ def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = Tru
         tuple(view for name, view in views.items() if name in lost),
     )
     if needs_photos and not capture.training_views:
-        raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views or capture more.")
+        raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views, or capture more.")
     return capture
 
 

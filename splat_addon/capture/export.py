@@ -56,7 +56,7 @@ def export_capture(
     views = capture.views or capture.all_views
     if capture.views_without_photo:
         count, names = len(capture.views_without_photo), some_of(view.name for view in capture.views_without_photo)
-        done = "were left out" if capture.views else "were written all the same"
+        done = "were left out" if capture.views else "were written anyway"
         notes.append(f"Views without a photo: {count} ({names}). They {done}.")
     if options.undistort is not None and not capture.views:
         notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
@@ -154,7 +154,7 @@ def _write_transforms(aside: Path, folder: Path, views: list[View], points: Poin
 
 
 def _remarks(source: Path) -> dict:
-    """What the source says about its colours."""
+    """What the source says about its colors."""
     path = find_transforms(source)
     if path is None:
         return {}
@@ -175,7 +175,7 @@ def _write_colmap(
             base = Path(os.path.commonpath([view.image_path.parent.resolve() for view in views]))
         except ValueError as error:
             raise CaptureError(
-                "The photos lie on several drives, which a COLMAP model cannot say.", "Switch on Copy Photos."
+                "The photos lie on several drives, which a COLMAP model cannot express.", "Switch on Copy Photos."
             ) from error
         if capture.views:
             notes.append(f"The COLMAP model names its photos from {base}: give that as the image path.")

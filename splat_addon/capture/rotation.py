@@ -4,7 +4,7 @@ import numpy as np
 
 
 def rotation_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
-    """(3, 3) from (w, x, y, z), normalised first. NaN in, NaN out; so does a quaternion of length zero."""
+    """(3, 3) from (w, x, y, z), normalized first. NaN in, NaN out; so does a quaternion of length zero."""
     with np.errstate(all="ignore"):
         w, x, y, z = np.asarray(quaternion, dtype=np.float64) / np.linalg.norm(quaternion)
     return np.array(

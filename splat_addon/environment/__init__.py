@@ -1,4 +1,4 @@
 """The trainer's Python environment: what it needs, how it is made, whether it works. Standard library only.
 
-What is to be installed stands in `requirements.json`, the one list that the set-up and development read.
+`requirements.json` lists what the trainer needs; both the set-up and `dev.py` read it.
 """

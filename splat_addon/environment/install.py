@@ -1,7 +1,7 @@
 """`python -m splat_addon.environment.install FOLDER --device cpu|cuda`: make the trainer's environment.
 
 Standard output carries one JSON object per line: {"fraction", "text"} while it goes on, at last {"finished": python} or
-{"failed": message, "remedy"}. The end of standard input means cancel. What was not completed is made anew.
+{"failed": message, "remedy"}. The end of standard input means cancel. What was not completed is made again.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from .requirements import FILE, Requirements, is_index_reachable, read_requireme
 _FOREIGN_TO_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONUSERBASE", "PYTHONPATH")
 
 
-class Cancelled(Exception):
+class Canceled(Exception):
     """The parent has closed our input."""
 
 
@@ -41,7 +41,7 @@ class SetUp:
         self._is_cancelled = False
 
     def execute(self) -> Path:
-        """Make the environment and return its Python. Raises SetupError, OSError or Cancelled."""
+        """Make the environment and return its Python. Raises SetupError, OSError or Canceled."""
         place = self.place
         if place.is_complete(self.wanted.stamp):
             self.check()
@@ -117,7 +117,7 @@ class SetUp:
                     self.say(begin + (end - begin) * (1 - 0.98 ** len(lines)), spoken)
         code = self._child.wait()
         if self._is_cancelled:
-            raise Cancelled
+            raise Canceled
         if code != 0:
             raise explain("\n".join(lines), str(self.place.path), self.wanted.disk_gb)
         return "\n".join(lines)
@@ -162,12 +162,12 @@ def main(arguments: list[str]) -> int:
         place = choose_place(folder)
         place.path.mkdir(parents=True, exist_ok=True)
         if RunLock.take(place.lock_file) is None:
-            raise SetupError(f"Another set-up is at work in {place.path}.", "Wait for it, or choose another folder.")
+            raise SetupError(f"Another set-up is running in {place.path}.", "Wait for it, or choose another folder.")
         set_up = SetUp(place, wanted, options.base_python, sys.stdout)
         threading.Thread(target=_cancel_at_end_of_input, args=(set_up,), daemon=True).start()
         last = {"finished": str(set_up.execute())}
-    except Cancelled:
-        last = {"failed": "The set-up was cancelled.", "remedy": "Start it again whenever you like."}
+    except Canceled:
+        last = {"failed": "The set-up was canceled.", "remedy": "Start it again whenever you like."}
     except SplatError as error:
         last = {"failed": error.message, "remedy": error.remedy}
     except OSError as error:

@@ -1,1 +1,1 @@
-"""What a splat cloud is: parameters, colour harmonics, files. NumPy only."""
+"""What a splat cloud is: parameters, color harmonics, files. NumPy only."""

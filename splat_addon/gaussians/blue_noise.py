@@ -2,7 +2,7 @@
 
 Sample elimination (Yuksel 2015, "Sample Elimination for Generating Poisson Disk Sample Sets") made parallel: candidates
 are sorted along a space-filling curve and cut into buckets of equal number, in each of which the most crowded go; some
-passes with moved curves let every neighbourhood be judged whole. Equal shares of every bucket stay, so that the number
+passes with moved curves let every neighborhood be judged whole. Equal shares of every bucket stay, so that the number
 of points stays proportional to area.
 """
 

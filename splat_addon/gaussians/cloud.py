@@ -14,9 +14,9 @@ BLEND_SPACES = (DISPLAY, BLENDER)
 
 @dataclass
 class GaussianCloud:
-    """N gaussians as they are stored and optimised, float32, in the capture's world frame.
+    """N gaussians as they are stored and optimized, float32, in the capture's world frame.
 
-    Kerbl et al. 2023, section 4: position, covariance as quaternion and scale, opacity, view-dependent colour.
+    Kerbl et al. 2023, section 4: position, covariance as quaternion and scale, opacity, view-dependent color.
     """
 
     means: np.ndarray  # (N, 3) capture units

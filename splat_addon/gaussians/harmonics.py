@@ -7,7 +7,7 @@ MAX_DEGREE = 3
 
 
 def coefficient_count(degree: int) -> int:
-    """Harmonics per colour channel up to `degree`: (degree + 1)**2."""
+    """Harmonics per color channel up to `degree`: (degree + 1)**2."""
     return (degree + 1) ** 2
 
 
@@ -25,7 +25,7 @@ def color_to_sh(color):
 
 
 def sh_to_color(base):
-    """The colour (display-encoded rgb, may leave 0..1) that the base coefficient alone shows."""
+    """The color (display-encoded rgb, may leave 0..1) that the base coefficient alone shows."""
     return base * SH_C0 + 0.5
 
 

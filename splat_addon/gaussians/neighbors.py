@@ -14,7 +14,7 @@ NEIGHBORS = 3  # whose distances make a point's spacing
 LONE_SPACING = 0.01  # of a point without any other, capture units
 NEAR_DOUBLE = 0.01  # of the usual spacing: closer points count as one
 _SHIFTS = (0.0, 0.19, 0.333, 0.41, 0.27, 0.11)  # of the curve, so that what one separates another keeps together
-_WINDOW = 8  # how far along each curve neighbours are looked for
+_WINDOW = 8  # how far along each curve neighbors are looked for
 _NONE = np.iinfo(np.int64).max
 
 
@@ -31,7 +31,7 @@ _SPREAD = _spread_bits()
 
 
 def curve_order(positions: np.ndarray, shift: float = 0.0) -> np.ndarray:
-    """Indices that sort points (P, 3) along a Morton curve, so that neighbours in order are near in space.
+    """Indices that sort points (P, 3) along a Morton curve, so that neighbors in order are near in space.
 
     `shift`, 0 to 0.99, moves the curve against the points.
     """
@@ -54,7 +54,7 @@ def in_parallel(work: Callable, jobs: Iterable) -> list:
 def nearest_distances(positions: np.ndarray) -> np.ndarray:
     """(P, k) ascending distances from each point to its k nearest others, k = 3 or as many as there are.
 
-    Neighbours are found along several space-filling curves (Liao et al. 2001, "High dimensional similarity search with
+    Neighbors are found along several space-filling curves (Liao et al. 2001, "High dimensional similarity search with
     space filling curves"). For more than a few points that is not exact: about one in fifty misses one of its three,
     which makes its spacing a few percent too long.
     """
@@ -72,7 +72,7 @@ def nearest_distances(positions: np.ndarray) -> np.ndarray:
 
 def _nearest_along_curve(positions: np.ndarray, columns: int, shift: float) -> np.ndarray:
     """(columns, P) the nearest along one curve, ascending: squared distance (as bits of a float, which sort alike) in
-    the upper half of each number, the neighbour's index in the lower."""
+    the upper half of each number, the neighbor's index in the lower."""
     order = curve_order(positions, shift)
     ordered = np.ascontiguousarray(positions[order].T)
     found = np.full((columns, len(order)), _NONE)
@@ -97,7 +97,7 @@ def _insert(ascending: np.ndarray, values: np.ndarray) -> None:
 
 
 def point_spacing(positions: np.ndarray) -> np.ndarray:
-    """(P,) root mean square distance to the three nearest neighbours (Kerbl et al. 2023, section 5)."""
+    """(P,) root mean square distance to the three nearest neighbors (Kerbl et al. 2023, section 5)."""
     return _spacing(nearest_distances(positions))
 
 
@@ -110,7 +110,7 @@ def _spacing(nearest: np.ndarray) -> np.ndarray:
 def distinct_points(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices (Q,), ascending, of points (P, 3) without those that double an earlier one, and their spacing (Q,).
 
-    Doubled are points closer than `NEAR_DOUBLE` of the usual distance to the third neighbour, which two or three
+    Doubled are points closer than `NEAR_DOUBLE` of the usual distance to the third neighbor, which two or three
     copies of the same cloud do not change. Rows that are not finite are left out.
     """
     positions = np.asarray(positions, dtype=np.float64)

@@ -17,27 +17,31 @@ def _setting(default, doc: str, *, unit: str = "", low=None, high=None, choices=
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run. Schedules are fractions of `iterations`, so that a short run is a whole one."""
+    """Everything that decides a run. Schedules are fractions of `iterations`, so that a short run is complete."""
 
     capture: str = _setting("", "Folder of the capture to train on")
-    iterations: int = _setting(7000, "How many training steps; 30 000 is the usual full run", low=1, high=10_000_000)
-    max_gaussians: int = _setting(1_000_000, "Densification stops at this number of splats", low=1, high=100_000_000)
+    iterations: int = _setting(7000, "Number of training steps; 30 000 is the usual full run", low=1, high=10_000_000)
+    max_gaussians: int = _setting(1_000_000, "Never more splats than this", low=1, high=100_000_000)
     seconds: int = _setting(
-        0, "Train for this long instead of a number of steps; every schedule follows; 0 = off", unit="s", low=0,
+        0, "Train for this long instead of a number of steps; all schedules follow; 0 = off", unit="s", low=0,
         high=10_000_000,
     )  # fmt: skip
     strategy: str = _setting(
         "budget", "How splats are added and removed while training", choices=("budget", "default", "mcmc")
     )
     sh_degree: int = _setting(
-        3, "How finely colour may depend on the view: degree of harmonics", low=0, high=3, group="Quality"
+        3, "How finely color may depend on the view: degree of the harmonics", low=0, high=3, group="Quality"
     )
-    max_resolution: int = _setting(1600, "Photos with a longer side are reduced to it", unit="px", low=8, high=65536)
+    max_resolution: int = _setting(
+        1600, "Photos with a longer side are scaled down to it", unit="px", low=8, high=65536
+    )
     hold_out_every: int = _setting(
         8, "Every n-th view measures quality instead of training; 0 = none", low=0, high=10_000, group="Data"
     )
-    device: str = _setting("auto", "Which processor trains", choices=("auto", "cpu", "cuda"), group="Run")
-    seed: int = _setting(42, "Seed of all random choices", low=0, high=2**31 - 1, group="Run")
+    device: str = _setting(
+        "auto", "What trains: auto = the CPU; cuda = an NVIDIA card", choices=("auto", "cpu", "cuda"), group="Run"
+    )
+    seed: int = _setting(42, "Seed of all random numbers", low=0, high=2**31 - 1, group="Run")
 
     eval_every: int = _setting(
         1000, "Steps between two measurements on the held-out views; 0 = only at the end", low=0, high=10_000_000,
@@ -51,23 +55,23 @@ class TrainConfig:
         5000, "Steps between two checkpoints and snapshots; 0 = only at the end", low=0, high=10_000_000, group="Run"
     )
     ssim_lambda: float = _setting(
-        0.2, "Weight of structure (1 - SSIM) against plain difference (L1) in the loss", low=0.0, high=1.0,
+        0.2, "Weight of structure (1 - SSIM) relative to plain difference (L1) in the loss", low=0.0, high=1.0,
         group="Quality",
     )  # fmt: skip
     blend_space: str = _setting(
-        "auto", "Blend colours as Blender does (linear light) or as displayed, as other splat programs do; auto ="
+        "auto", "Blend colors as Blender does (linear light) or as displayed, as other splat programs do; auto ="
         " Blender for captures of a scene", choices=("auto", "blender", "display"), group="Quality",
     )  # fmt: skip
     random_background: bool = _setting(
-        True, "Train photos with transparency over random colours, so that nothing grows behind it", group="Data"
+        True, "Train photos with transparency over random colors, so that nothing grows behind it", group="Data"
     )
-    init_splats: str = _setting("", "PLY of splats to go on from, instead of the capture's points", group="Data")
+    init_splats: str = _setting("", "PLY of splats to start from, instead of the capture's points", group="Data")
     seeds: str = _setting(
         "points", "Start from the capture's points, or at random where the cameras look (also without points)",
         choices=("points", "random"), group="Data",
     )  # fmt: skip
     sky_seeds: bool = _setting(
-        False, "Also start from a far shell around everything, for open scenes with sky", group="Data"
+        False, "Also start from a distant shell around everything, for open scenes with sky", group="Data"
     )
     seed_opacity: float = _setting(
         0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, group="Data"
@@ -88,15 +92,15 @@ class TrainConfig:
     opacities_rate: float = _setting(
         5e-2, "Learning rate of opacities before the sigmoid", low=0.0, high=1.0, group="Learning Rates"
     )
-    sh_base_rate: float = _setting(8e-3, "Learning rate of the base colour", low=0.0, high=1.0, group="Learning Rates")
+    sh_base_rate: float = _setting(8e-3, "Learning rate of the base color", low=0.0, high=1.0, group="Learning Rates")
     sh_rest_rate: float = _setting(
-        1.6e-3, "Learning rate of the view-dependent colour", low=0.0, high=1.0, group="Learning Rates"
+        1.6e-3, "Learning rate of the view-dependent color", low=0.0, high=1.0, group="Learning Rates"
     )
     sh_full_at: float = _setting(
-        0.4, "Part of the run after which all degrees of colour are trained", low=0.0, high=1.0, group="Quality"
+        0.4, "Fraction of the run after which all degrees of color are trained", low=0.0, high=1.0, group="Quality"
     )
     target_gaussians: int = _setting(
-        0, "Budget, MCMC: how many splats to end with; 0 = what the photos can decide", low=0, high=100_000_000,
+        0, "Budget, MCMC: how many splats to end with; 0 = what the photos can determine", low=0, high=100_000_000,
         group="Growth",
     )  # fmt: skip
     grow_gradient: float = _setting(
@@ -107,10 +111,14 @@ class TrainConfig:
         False, "Default: lower all opacities every tenth of the run, so that floaters fade", group="Growth"
     )
     coarse_until: float = _setting(
-        0.15, "Part of the run that is trained at half resolution", low=0.0, high=1.0, group="Quality"
+        0.15,
+        "Fraction of the run, from the start, that is trained at half resolution",
+        low=0.0,
+        high=1.0,
+        group="Quality",
     )
     few_views: int = _setting(
-        24, "Captures with at most this many training views are regularised", low=0, high=100_000, group="Few Views"
+        24, "Regularize captures with at most this many training views", low=0, high=100_000, group="Few Views"
     )
     regularization: float = _setting(
         0.02,
@@ -121,7 +129,7 @@ class TrainConfig:
     )
     dropout: float = _setting(
         0.2,
-        "With few views: part of the splats left out at random, late in the run",
+        "With few views: fraction of the splats left out at random, increasing late in the run",
         low=0.0,
         high=0.9,
         group="Few Views",

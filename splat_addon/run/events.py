@@ -152,7 +152,7 @@ def encode_event(event: Event) -> str:
 
 
 def decode_event(line: str | bytes) -> Event | None:
-    """The event on a line; None when the line is no event or one this version does not know.
+    """The event on a line; None when the line is not an event, or one this version does not know.
 
     Raises RunError when a `Started` speaks another protocol.
     """

@@ -49,7 +49,7 @@ def is_run(path: Path) -> bool:
 
 
 def look_at(path: Path) -> FoundRun | None:
-    """What lies in a folder; None when that is no run."""
+    """What lies in a folder; None when that is not a run."""
     capture = _capture_of(path)
     if capture is None:
         return None
@@ -102,10 +102,10 @@ def find_runs(places: Iterable[Path]) -> list[FoundRun]:
 def delete_run(path: Path) -> list[str]:
     """Delete what a run wrote; return the names of other files in its folder, which stay.
 
-    Raises RunError when the folder is no run, when it is training, or when something cannot be removed.
+    Raises RunError when the folder is not a run, when it is training, or when something cannot be removed.
     """
     if not is_run(path):
-        raise RunError(f"{path} is no training run.", "Nothing was deleted.")
+        raise RunError(f"{path} is not a training run.", "Nothing was deleted.")
     if is_held(path / "trainer.lock"):
         raise RunError(f"{path.name} is training.", "Stop it first; nothing was deleted.")
     try:

@@ -17,9 +17,9 @@ ABANDONED_S = 60.0  # what others than the trainer write takes an instant: older
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names inside a run folder, in one place.
+    """The names of the files in a run folder.
 
-    config.json    what was asked            events.jsonl   every event, as it was sent
+    config.json    the settings              events.jsonl   every event, as it was sent
     about.json     versions, capture         log.txt        what libraries printed
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     splats.ply     the result                checkpoint.pt  what training can go on from

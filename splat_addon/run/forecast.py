@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .config import TrainConfig
 
-# When no count is asked for: what the photos can decide, and what the steps of the run can teach.
+# When no count is asked for: what the photos can determine, and what the steps of the run can teach.
 PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
 LOOKS_PER_GAUSSIAN = 1000.0  # pixels compared in the whole run; with fewer, steps are worth more than splats
 
@@ -67,7 +67,7 @@ class Forecast:
 
 
 def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
-    """How many gaussians the run aims at: what was asked for, else what the photos can decide; Max Splats holds."""
+    """How many gaussians the run aims at: what was asked for, else what the photos can determine; Max Splats holds."""
     wanted = config.target_gaussians or max(seed_count, round(training_pixels / PIXELS_PER_GAUSSIAN))
     return min(wanted, config.max_gaussians)
 

@@ -67,7 +67,7 @@ class CommandLines:
     """What a trainer is told, line by line, by its parent and through its inbox.
 
     The lines end when the parent is gone, which means stop; with `outlives`, they never end. "outlive" and "follow"
-    change that while the run goes on.
+    change that during the run.
     """
 
     def __init__(self, from_parent: Iterable[str], inbox: Inbox, outlives: bool):

@@ -28,7 +28,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """All that decides the images of a capture, beside the scene itself."""
+    """All that decides the images of a capture, in addition to the scene itself."""
 
     scene: str
     shots: tuple[Shot, ...]
@@ -63,7 +63,7 @@ class RenderPlan:
 class RenderFolder:
     """The work area of a capture that is being rendered: it goes when the capture is complete.
 
-    plan.json    what was asked          scene.blend  the copy that is rendered
+    plan.json    the settings          scene.blend  the copy that is rendered
     events.jsonl every event, as sent    log.txt      what Blender printed
     state.json   what finished images were made of    images/ depths/ normals/ points3d.ply   the capture so far
     """
@@ -101,7 +101,7 @@ class RenderFolder:
     def what_is_left(self) -> str:
         """A sentence about what a render that broke off has left."""
         count = self.finished_count()
-        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: capture again to go on."
+        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: capture again to continue."
         return kept if count else "No image was finished."
 
     def log_tail(self, lines: int = 3) -> str:

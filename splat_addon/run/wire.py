@@ -23,7 +23,7 @@ class RecordsEvents(Protocol):
 
 
 class Wire:
-    """Sends events to the parent and into the run folder; hears commands. A parent that is gone is no error.
+    """Sends events to the parent and into the run folder; hears commands. A parent that is gone is not an error.
 
     Commands wait until the child asks for the `next_command`; with `obey`, they are handed to it at once instead, in
     the thread that listens.

@@ -36,14 +36,14 @@ def main(arguments: list[str]) -> int:
     try:
         lock = RunLock.take(folder.lock_file)
         if lock is None:  # its record belongs to the other trainer: tell the parent alone
-            told = Failed("Another trainer is at work in this run folder.", "Stop that one first, or start a new run.")
+            told = Failed("Another trainer is running in this run folder.", "Stop it first, or start a new run.")
             print(encode_event(told), file=events_to, flush=True)
             return 1
         folder.end_cut_line()
         commands = CommandLines(sys.stdin, Inbox(folder.commands_folder), outlives=OUTLIVE in arguments)
         wire = Wire(folder, events_to, commands)
     except OSError as error:
-        print(f"{folder.path} is no run folder that can be written: {error}", file=sys.stderr)
+        print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
     with contextlib.suppress(AttributeError, ValueError):
@@ -81,7 +81,7 @@ def explained(error: Exception, folder: RunFolder) -> Failed:
         remedy = f"Lower Max Splats or Max Resolution. {folder.what_is_left()}"
         return Failed("There is not enough memory for this run.", remedy)
     return Failed(
-        f"The trainer met an error it did not expect ({type(error).__name__}: {error}).",
+        f"The trainer failed with an unexpected error ({type(error).__name__}: {error}).",
         f"{folder.what_is_left()} Please report it with {folder.log_file}.",
     )
 

@@ -59,7 +59,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line: the capture, the run folder, and every setting of `TrainConfig` as an option."""
     parser = argparse.ArgumentParser(prog="dev.py train", description="Train gaussian splats on a capture.")
     parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last checkpoint")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="resume a run from its last checkpoint")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
     add_settings(parser)
     options = parser.parse_args(arguments)

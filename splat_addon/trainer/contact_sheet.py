@@ -1,4 +1,4 @@
-"""The contact sheet of a run: every held-out view beside its renders, in one image whose size is bounded."""
+"""The contact sheet of a run: every held-out view next to its renders, in one image whose size is bounded."""
 
 from collections.abc import Iterator, Sequence
 

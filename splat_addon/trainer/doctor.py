@@ -61,7 +61,7 @@ def _cpu_kernels() -> Piece:
 
     is_built = (cache_folder() / "index.json").is_file()
     found = "built" if is_built else "not built yet"
-    return Piece("CPU kernels", found, is_built, False, "They are built at the first run, in about 10 seconds.")
+    return Piece("CPU kernels", found, is_built, False, "They are built at the first run, in about 5 seconds.")
 
 
 def _for_nvidia() -> list[Piece]:

@@ -15,7 +15,7 @@ from .model import GaussianModel
 from .photos.photo import Photo, save_png
 from .photos.store import Photos
 
-TRAINING_VIEWS = 8  # that are measured beside the held-out ones, spread over all
+TRAINING_VIEWS = 8  # that are measured in addition to the held-out ones, spread over all
 
 
 @torch.no_grad()

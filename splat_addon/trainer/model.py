@@ -1,4 +1,4 @@
-"""The gaussians under optimisation: parameters and Adam's memory, growing and shrinking as one thing."""
+"""The gaussians under optimization: parameters and Adam's memory, growing and shrinking as one thing."""
 
 import math
 

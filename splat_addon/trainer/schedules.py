@@ -7,15 +7,15 @@ from .backend.protocol import Gaussians
 
 MEANS_DECAY = 0.01  # what is left of the positions' learning rate at the end
 OTHERS_DECAY = 0.4
-AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any more; steps
-FEW_VIEWS_COLOR = 0.125  # with few views, view-dependent colour overfits: this much of its learning rate
+AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any longer; steps
+FEW_VIEWS_COLOR = 0.125  # with few views, view-dependent color overfits: this much of its learning rate
 REGULARIZED_EVERY = 4  # steps
 MCMC_REGULARIZATION = 0.25  # with many views, the strategy "mcmc" needs only this much of it, to let the needless die
 DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
 
 
 def sh_degree(config: TrainConfig, fraction: float) -> int:
-    """The degree of colour trained now: raised in equal steps until `sh_full_at`."""
+    """The degree of color trained now: raised in equal steps until `sh_full_at`."""
     if config.sh_full_at <= 0:
         return config.sh_degree
     return min(config.sh_degree, int(fraction / config.sh_full_at * config.sh_degree))

@@ -1,4 +1,4 @@
-"""The training loop: photos in, optimised gaussians out (analysis by synthesis)."""
+"""The training loop: photos in, optimized gaussians out (analysis by synthesis)."""
 
 import contextlib
 import math
@@ -36,7 +36,7 @@ AUTOSAVE_S = 60.0  # a crash costs at most this much training
 
 
 def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
-    """Run `config` in `folder`, telling `wire`, until all steps are done or a stop is asked for.
+    """Run `config` in `folder`, telling `wire`, until all steps are done or it is told to stop.
 
     With `resume`, go on from the folder's checkpoint.
     Raises SplatError when the capture, the settings or the machine do not allow it.
@@ -80,8 +80,8 @@ def about_unused_card() -> list[Warned]:
         return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
     if not doctor.is_cuda_ready():
         return []
-    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU trains."
-    return [Warned(message, "Choose CUDA as Device to use it.")]
+    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used."
+    return [Warned(message, "Set Device to CUDA to use it.")]
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
@@ -124,7 +124,7 @@ class Run:
         return min(1.0, self.step / self.config.iterations)
 
     def execute(self) -> Finished:
-        """Prepare the rasteriser, evaluate the seeds, train, save, evaluate the result."""
+        """Prepare the rasterizer, evaluate the seeds, train, save, evaluate the result."""
         config = self.config
         self.rasterizer.prepare(lambda what: self.wire.send(self.progress(math.nan, what), at_once=True))
         if self.step == 0:
@@ -184,7 +184,7 @@ class Run:
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
-                f"The loss was no number any more at step {self.step + 1}.",
+                f"The loss became NaN at step {self.step + 1}.",
                 "Start again with lower learning rates, or from the last snapshot.",
             )
         if loss.requires_grad:
@@ -200,7 +200,7 @@ class Run:
         if schedules.is_averaged(self.step, fraction):
             model.average()
         if len(model) == 0:
-            raise RunError("No splat is left.", "Lower Prune Opacity, or check that photos and cameras fit together.")
+            raise RunError("No splats are left.", "Lower Prune Opacity, or check that the photos match their cameras.")
         return value
 
     def next_view(self) -> int:
@@ -301,7 +301,7 @@ class Run:
         self.measured = [event for event in self.measured if event.step <= self.step]
 
     def about(self) -> dict:
-        """What is needed to repeat the run, beside its settings."""
+        """What is needed to repeat the run, in addition to its settings."""
         return {
             "python": platform.python_version(),
             "torch": torch.__version__,

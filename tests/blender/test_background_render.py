@@ -60,7 +60,7 @@ def interrupted(extension, live_render, folder: Path) -> dict[str, int]:
 
 def test_cancelling_keeps_finished_images_and_the_next_capture_goes_on(extension, live_render, tmp_path):
     kept = interrupted(extension, live_render, tmp_path / "c")
-    assert live_render.current().message.endswith("of 12 views: capture again to go on.")
+    assert live_render.current().message.endswith("of 12 views: capture again to continue.")
     assert not (tmp_path / "c" / "transforms.json").exists()
     events = (tmp_path / "c" / ".rendering" / "events.jsonl").read_text().splitlines()
     assert [json.loads(events[index])["event"] for index in (0, -1)] == ["RenderStarted", "RenderFinished"]
@@ -99,7 +99,7 @@ def test_a_crash_is_said_with_its_remedy_and_finished_images_are_kept(extension,
     pump_until(live_render, lambda render: render.is_over)
     assert render.state == "failed"
     assert render.message.startswith("The Blender that renders was ended by signal 9")
-    assert "finished images are kept: capture again to go on." in render.message
+    assert "finished images are kept: capture again to continue." in render.message
     select(bpy.data.objects["Cube"])
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     assert len(stamps(tmp_path / "c")) == 12
@@ -119,7 +119,7 @@ def test_a_render_that_fails_half_way_leaves_the_earlier_capture(extension, live
     pump_until(live_render, lambda render: render.is_over)
     message = live_render.current().message
     assert live_render.current().state == "failed" and "'Splat 007'" in message
-    assert "7 finished images are kept: capture again to go on." in message
+    assert "7 finished images are kept: capture again to continue." in message
     assert (tmp_path / "c" / "transforms.json").read_text() == before
     assert len(stamps(tmp_path / "c")) == 3
 
@@ -141,11 +141,11 @@ def test_a_second_capture_waits_for_the_first(extension, live_render, tmp_path):
     prepare(tmp_path / "c", camera_count=40, samples=256, width=256, height=192)
     start(extension, live_render)
     select(bpy.data.objects["Cube"])
-    with pytest.raises(RuntimeError, match="A capture is being rendered already: cancel it first"):
+    with pytest.raises(RuntimeError, match="A capture is already being rendered: cancel it first"):
         bpy.ops.splat.capture_scene()
     assert bpy.ops.splat.cancel_capture() == {"FINISHED"}
     pump_until(live_render, lambda render: render.is_over)
-    assert live_render.current().message.endswith("of 40 views: capture again to go on."), "also before it began"
+    assert live_render.current().message.endswith("of 40 views: capture again to continue."), "also before it began"
     with pytest.raises(RuntimeError, match="No capture is being rendered"):
         bpy.ops.splat.cancel_capture()
 

@@ -132,7 +132,7 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
     draw()
     assert record[0][0] == "icon" and record[0][2] >= 6
     assert record[1:] == [
-        "Loss 0.0000", "Held-out PSNR 30.00 dB", "Training views 31.50 dB (grey)"
+        "Loss 0.0000", "Held-out PSNR 30.00 dB", "Training views 31.50 dB (gray)"
     ]  # fmt: skip
     seconds = []
     for _ in range(50):

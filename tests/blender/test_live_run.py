@@ -127,10 +127,10 @@ def test_a_crash_is_said_and_another_run_can_start(live_run, events, scripted):
 
 def test_starting_twice_is_refused(extension, live_run, events, scripted, tmp_path):
     scripted(say(events, started(events)) + "hear()")
-    with pytest.raises(extension.module("splat_addon.errors").RunError, match="A run is training already"):
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="A run is already training"):
         scripted("")
     bpy.context.scene.splat.capture.folder = str(tmp_path)
-    with pytest.raises(RuntimeError, match="A run is training already: stop it first"):
+    with pytest.raises(RuntimeError, match="A run is already training: stop it first"):
         bpy.ops.splat.start_training()
 
 

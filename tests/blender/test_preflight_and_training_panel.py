@@ -98,7 +98,7 @@ def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(
     bpy.context.scene.splat.training.target_gaussians = 78
     third = known(preflight)
     assert len(opened) == 2 and third.rows[0] == ("Photos", "6, 2 held out")
-    assert third.problems == ("Photos that the capture lists and nobody finds: 1. Their views are left out.",)
+    assert third.problems == ("Photos missing from the capture: 1. Their views are left out.",)
 
 
 def test_an_old_answer_is_shown_until_the_new_one_is_there(preflight, capture, monkeypatch):
@@ -107,21 +107,21 @@ def test_an_old_answer_is_shown_until_the_new_one_is_there(preflight, capture, m
     monkeypatch.setattr(preflight, "free_disk_bytes", lambda path: 5)
     assert preflight.look(bpy.context.scene) is first
     preflight.wait()
-    assert "beside vase; 1\u00a0MB are free" in preflight.look(bpy.context.scene).problems[0]
+    assert "of disk space next to vase; 1\u00a0MB is free" in preflight.look(bpy.context.scene).problems[0]
 
 
 def test_what_does_not_fit_is_said_with_its_remedy(preflight, capture, monkeypatch):
     monkeypatch.setattr(preflight, "free_memory_bytes", lambda: 100_000_000)
     monkeypatch.setattr(preflight, "free_disk_bytes", lambda path: 1_000_000)
     memory, disk = known(preflight).problems
-    assert "of memory; 100\u00a0MB are free. Lower Max Splats, Max Resolution or Photo Memory MB." in memory
-    assert disk.endswith("beside vase; 1\u00a0MB are free. Free some, or raise Save Every.")
+    assert "of memory; 100\u00a0MB is free. Lower Max Splats, Max Resolution or Photo Memory MB." in memory
+    assert disk.endswith("of disk space next to vase; 1\u00a0MB is free. Free some, or raise Save Every.")
 
 
 def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
     splat = bpy.context.scene.splat
     splat.capture.folder = str(tmp_path / "nowhere")
-    assert known(preflight).hint == "Nothing is captured in nowhere yet: capture the scene first."
+    assert known(preflight).hint == "nowhere holds no capture yet: capture the scene first."
     (tmp_path / "nowhere" / ".rendering").mkdir(parents=True)
     splat.training.iterations = 77
     assert known(preflight).hint and not preflight.look(bpy.context.scene).problems
@@ -133,7 +133,7 @@ def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
     (capture / "points3d.ply").unlink()
     assert "no points to start from" in known(preflight).problems[0]
     splat.training.init_splats = str(tmp_path / "no.ply")
-    assert "The splats to go on from cannot be read" in known(preflight).problems[0]
+    assert "The splats to start from cannot be read" in known(preflight).problems[0]
 
 
 def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, preflight, capture, tmp_path):
@@ -186,7 +186,7 @@ def test_while_the_capture_is_rendered_the_panel_waits(extension, panel, preflig
     monkeypatch.setattr(live_render.watched(), "render", render)
     assert "The capture is being rendered: train when it is done." in texts(drawn(panel, bpy.context))
     render.state = "finished"
-    assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
+    assert "Checking the capture …" in texts(drawn(panel, bpy.context))
 
 
 def test_a_finished_capture_is_looked_at_anew(extension, preflight, capture, tmp_path):
@@ -199,7 +199,7 @@ def test_a_finished_capture_is_looked_at_anew(extension, preflight, capture, tmp
 
 
 def test_ready_the_panel_shows_the_few_settings_and_what_the_run_needs(panel, preflight, preferences, capture):
-    assert "Looking at the capture …" in texts(drawn(panel, bpy.context))
+    assert "Checking the capture …" in texts(drawn(panel, bpy.context))
     preflight.wait()
     record = drawn(panel, bpy.context)
     assert [entry[1] for entry in record if entry[0] == "prop"] == [

@@ -500,7 +500,7 @@ def test_a_preview_is_drawn_in_the_place_of_an_earlier_run_which_is_not_touched(
     assert preview.replaces(first) and following.display.replaced_by_preview(scene) == ["run_000"]
     assert first.visible_get() and not first.hide_render, "renders still show it"
     panel = following.extension.module("panels.training").SPLAT_PT_training
-    assert "Not drawn meanwhile, in the same place: run_000" in texts(drawn(panel, bpy.context))
+    assert "Not drawn during training, in the same place: run_000" in texts(drawn(panel, bpy.context))
     first.location.x = 9
     bpy.context.view_layer.update()
     assert not preview.replaces(first), "beside it, both are seen"

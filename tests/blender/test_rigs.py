@@ -116,7 +116,7 @@ def test_cameras_go_along_a_curve_at_equal_steps(cyclic):
 
 def test_a_rig_around_nothing_is_refused():
     select()
-    with pytest.raises(RuntimeError, match=r"There is nothing to stand around\. Select objects"):
+    with pytest.raises(RuntimeError, match=r"There is nothing for the cameras to stand around\. Select objects"):
         bpy.ops.splat.add_camera_rig(kind="DOME", target="SELECTION")
     with pytest.raises(RuntimeError, match="No curve was chosen to go along"):
         bpy.ops.splat.add_camera_rig(kind="PATH", curve="")

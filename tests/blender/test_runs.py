@@ -232,7 +232,7 @@ def test_deleting_asks_for_runs_only_and_spares_what_trains(live_run, found_runs
         bpy.ops.splat.delete_run(path=str(run.folder.path))
     live_run.send("stop")
     pump_until(live_run, lambda run: run.is_over)
-    with pytest.raises(RuntimeError, match="holds no run any more"):
+    with pytest.raises(RuntimeError, match="no longer holds a run"):
         bpy.ops.splat.delete_run(path=str(capture))
     assert bpy.ops.splat.delete_run(path=str(run.folder.path)) == {"FINISHED"}
     assert capture.is_dir() and not run.folder.path.exists()
@@ -251,7 +251,7 @@ def test_a_run_folder_that_is_gone_is_said_in_the_panel_and_raises_nothing(
     assert f"The run folder {run.folder.path} is gone." in said and "choose where it is now" in said
     with pytest.raises(RuntimeError, match=r"is gone\. Choose where it is now"):
         bpy.ops.splat.import_result()
-    with pytest.raises(RuntimeError, match="holds no run any more"):
+    with pytest.raises(RuntimeError, match="no longer holds a run"):
         bpy.ops.splat.import_run(path=str(run.folder.path))
 
 

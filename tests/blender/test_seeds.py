@@ -239,7 +239,7 @@ def test_greyed_buttons_say_why(ball_capture, tmp_path):
     choose(ball_capture(), "POINT_CLOUDS")
     assert "Select a point cloud" in why(bpy.ops.splat.sample_seeds)
     choose(tmp_path / "capture", "CAPTURE")
-    assert "own points already" in why(bpy.ops.splat.sample_seeds)
+    assert "already starts from the capture's own points" in why(bpy.ops.splat.sample_seeds)
     choose(tmp_path / "capture", "CAPTURE", init_splats=str(tmp_path / "a.ply"))
     assert "Clear Init Splats to use seeds" in why(bpy.ops.splat.show_seeds)
 

@@ -89,7 +89,7 @@ def test_nothing_is_downloaded_unless_online_access_is_allowed(extension, traine
 def test_the_preferences_say_what_a_python_lacks_and_how_to_get_it(extension, trainer_setup, preferences):
     assert any("No Python trains yet" in text for text in labels(drawn(extension)))
     preferences.trainer_python = sys.executable
-    assert "What it has was not looked at yet" in labels(drawn(extension))
+    assert "Not checked yet" in labels(drawn(extension))
     assert bpy.ops.splat.examine_trainer(wait=True) == {"FINISHED"}
     record = drawn(extension)
     assert any(text.startswith("Cannot train: PyTorch") for text in labels(record))
@@ -127,7 +127,7 @@ def test_a_program_that_answers_nonsense_is_said(extension, trainer_setup, prefe
     preferences.trainer_python = str(tmp_path / "python")
     bpy.ops.splat.examine_trainer(wait=True)
     said = " ".join(labels(drawn(extension)))
-    assert "This Python cannot be asked what it has: no json" in said
+    assert "This Python cannot be checked: no json" in said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="environments hold a copy of the interpreter there")
@@ -173,7 +173,7 @@ def test_a_set_up_shows_how_far_it_is_and_its_python_trains_afterwards(
     record = drawn(extension)
     assert ("progress", "Downloading torch (850 MB)", "") in record
     assert "splat.cancel_set_up" in [entry[1] for entry in record if entry[0] == "operator"]
-    with pytest.raises(RuntimeError, match="A set-up is at work already"):
+    with pytest.raises(RuntimeError, match="A set-up is already running"):
         bpy.ops.splat.set_up_trainer()
     monkeypatch.undo()  # the new Python is asked for real
     trainer_setup.current().child.let_go()
@@ -208,8 +208,8 @@ def test_a_set_up_can_be_cancelled(extension, trainer_setup, preferences, online
     pump_until(trainer_setup, lambda: "Making the environment" in trainer_setup.current().text)
     assert bpy.ops.splat.cancel_set_up() == {"FINISHED"}
     pump_until(trainer_setup, lambda: trainer_setup.current().is_over)
-    assert trainer_setup.current().message == "The set-up was cancelled. Start it again whenever you like."
-    with pytest.raises(RuntimeError, match="No set-up is at work"):
+    assert trainer_setup.current().message == "The set-up was canceled. Start it again whenever you like."
+    with pytest.raises(RuntimeError, match="No set-up is running"):
         bpy.ops.splat.cancel_set_up()
 
 

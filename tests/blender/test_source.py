@@ -68,7 +68,7 @@ def test_an_object_hidden_by_the_artist_after_it_was_put_back_stays_hidden(still
     bpy.ops.splat.hide_source()
     bpy.ops.splat.show_source()
     bpy.data.objects["Mesh"].hide_set(True)
-    with pytest.raises(RuntimeError, match="Hide Source has hidden nothing here"):
+    with pytest.raises(RuntimeError, match="Nothing here was hidden with Hide Source"):
         bpy.ops.splat.show_source()
 
 
@@ -116,7 +116,7 @@ def test_the_panel_offers_the_one_that_can_be_done(extension, still):
 
 def test_nothing_to_hide_is_said(extension):
     make_splats(extension, np.zeros((3, 3)))
-    with pytest.raises(RuntimeError, match="Nothing that renders is seen here, beside splats"):
+    with pytest.raises(RuntimeError, match="Nothing that renders is visible here except splats"):
         bpy.ops.splat.hide_source()
 
 

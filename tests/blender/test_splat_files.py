@@ -116,7 +116,7 @@ def test_what_is_no_splat_file_is_refused_in_a_sentence(extension, ply, tmp_path
     ply.write_splats(tmp_path / "none.ply", make_cloud(extension, 0))
     sentences = {
         "points.ply": "holds points but no splats .* Choose a PLY written by a splat trainer",
-        "text.ply": "is no PLY file. Choose a file that begins",
+        "text.ply": "is not a PLY file. Choose a file that begins",
         "none.ply": "holds no splats",
         "missing.ply": "cannot be read .* Choose a PLY file that exists",
     }

@@ -215,8 +215,8 @@ def test_auto_takes_the_cpu_and_says_so_where_a_card_is_ready(monkeypatch):
     assert choose("auto").name == "cpu"
     assert announced("auto") == [
         Warned(
-            "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU trains.",
-            "Choose CUDA as Device to use it.",
+            "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used.",
+            "Set Device to CUDA to use it.",
         )
     ]
     assert announced("cpu") == [], "who chose needs no advice"

@@ -189,7 +189,7 @@ def broken(**changes) -> Scene:
 def test_parameters_that_are_not_finite_are_refused_in_words(name, place, words, value):
     with pytest.raises(SplatError) as caught:
         draw(broken(**{name: (place, value)}))
-    assert caught.value.message == f"1 of 60 gaussians have {words} that are not finite numbers."
+    assert caught.value.message == f"1 of 60 gaussians have {words} that are not finite."
     assert caught.value.remedy == "Lower the learning rates and start again from the last snapshot."
 
 

@@ -157,7 +157,7 @@ def test_two_trainers_do_not_share_a_run_folder(folder):
     until(first, is_training)
     second = TrainerProcess(trainer_command(Path(sys.executable), folder), folder)
     (failed,) = until_over(second)
-    assert failed.message == "Another trainer is at work in this run folder."
+    assert failed.message == "Another trainer is running in this run folder."
     first.send("stop")
     assert isinstance(until_over(first)[-1], Finished)
     assert not any(isinstance(event, Failed) for event in folder.events()), "its record is the first one's"

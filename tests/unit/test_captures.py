@@ -102,7 +102,7 @@ def test_a_nan_pose_is_refused_by_name(tmp_path):
     document = json.loads(text)
     document["frames"][3]["transform_matrix"][0][0] = float("nan")
     (tmp_path / "c" / "transforms.json").write_text(json.dumps(document))
-    with pytest.raises(CameraError, match=r"view_03\.png holds a number that is not finite"):
+    with pytest.raises(CameraError, match=r"view_03\.png contains a value that is not finite"):
         open_capture(tmp_path / "c")
 
 

@@ -88,7 +88,7 @@ def test_a_ply_that_was_cut_short_says_so(tmp_path):
     write_splats(tmp_path / "a.ply", make_cloud())
     content = (tmp_path / "a.ply").read_bytes()
     (tmp_path / "a.ply").write_bytes(content[:-100])
-    with pytest.raises(SplatFileError, match=r"promises 7 points and holds 6\. It was cut short"):
+    with pytest.raises(SplatFileError, match=r"announces 7 points but holds 6\. It was cut short"):
         read_splats(tmp_path / "a.ply")
 
 
@@ -100,7 +100,7 @@ def test_a_ply_of_points_is_refused_as_splats(tmp_path):
 
 def test_a_file_that_is_no_ply_is_refused(tmp_path):
     (tmp_path / "a.ply").write_bytes(b"hello")
-    with pytest.raises(SplatFileError, match="no PLY file"):
+    with pytest.raises(SplatFileError, match="not a PLY file"):
         read_splats(tmp_path / "a.ply")
 
 

@@ -230,21 +230,21 @@ def test_windows_line_ends_and_byte_order_marks_do_not_matter(tmp_path):
     ("changed", "sentence"),
     [
         ({"cameras": "1 PINHOLE 64 48 50 51 32\n"}, r"Line 1 of .*cameras\.txt has 3 parameters where PINHOLE has 4"),
-        ({"cameras": "# Number of cameras: 2\n1 PINHOLE 64 48 50 51 32 24\n"}, "announces 2 cameras and holds 1"),
-        ({"cameras": "1 PINHOLE\n"}, r"Line 1 of .*cameras\.txt is no camera\. Copy the file again"),
+        ({"cameras": "# Number of cameras: 2\n1 PINHOLE 64 48 50 51 32 24\n"}, "announces 2 cameras but holds 1"),
+        ({"cameras": "1 PINHOLE\n"}, r"Line 1 of .*cameras\.txt is not a camera\. Copy the file again"),
         ({"cameras": "1 FOV 64 48 50 51 32 24 0.9\n"}, "camera model FOV in .* is not supported"),
-        ({"cameras": "2 PINHOLE 64 48 50 51 32 24\n"}, "name camera 1, which the list of cameras lacks"),
-        ({"images": "# Number of images: 3\n" + LINES["images.txt"][22:]}, "announces 3 images and holds 2"),
-        ({"images": "1 1 0 0 0 0 0 0 1 a.png\n1.5 2.5 7 3\n"}, r"Line 2 of .* has 4 numbers, which are no triples"),
-        ({"images": "1 1 0 0 0 0 0 1 a.png\n\n"}, r"Line 1 of .*images\.txt is no image"),
+        ({"cameras": "2 PINHOLE 64 48 50 51 32 24\n"}, "name camera 1, which is missing from the list of cameras"),
+        ({"images": "# Number of images: 3\n" + LINES["images.txt"][22:]}, "announces 3 images but holds 2"),
+        ({"images": "1 1 0 0 0 0 0 0 1 a.png\n1.5 2.5 7 3\n"}, r"Line 2 of .* has 4 numbers, which are not triples"),
+        ({"images": "1 1 0 0 0 0 0 1 a.png\n\n"}, r"Line 1 of .*images\.txt is not an image"),
         ({"images": "# nothing\n"}, "has no registered image"),
         (
             {"images": "1 1 0 0 0 0 0 0 1 a.png\n\n2 1 0 0 0 0 0 1 1 a.png\n\n"},
             r"holds the photo a\.png twice\. Remove",
         ),
-        ({"points3D": "7 1 2 3 255 0\n"}, r"Line 1 of .*points3D\.txt has 6 words, which are no point"),
-        ({"points3D": "7 1 2 x 255 0 51 0.5\n"}, r"Line 1 of .*points3D\.txt is no point"),
-        ({"points3D": "# Number of points: 5\n7 1 2 3 255 0 51 0.5 1 0\n"}, "announces 5 points and holds 1"),
+        ({"points3D": "7 1 2 3 255 0\n"}, r"Line 1 of .*points3D\.txt has 6 words, which is not a point"),
+        ({"points3D": "7 1 2 x 255 0 51 0.5\n"}, r"Line 1 of .*points3D\.txt is not a point"),
+        ({"points3D": "# Number of points: 5\n7 1 2 3 255 0 51 0.5 1 0\n"}, "announces 5 points but holds 1"),
     ],
 )
 def test_text_with_wrong_counts_is_told_where(tmp_path, changed, sentence):
@@ -266,5 +266,5 @@ def test_a_quaternion_of_length_zero_is_refused_by_name(tmp_path):
 
     images = LINES["images.txt"].replace("1 1 0 0 0 0 0 0 1 a.png", "1 0 0 0 0 0 0 0 1 a.png")
     write_text(tmp_path, images=images)
-    with pytest.raises(CameraError, match=r"The camera of a\.png holds a number that is not finite"):
+    with pytest.raises(CameraError, match=r"The camera of a\.png contains a value that is not finite"):
         open_capture(tmp_path)

@@ -241,7 +241,7 @@ def test_a_last_event_of_an_earlier_part_is_not_the_end(folder):
 
 
 def test_only_a_run_that_is_training_can_be_watched(folder):
-    with pytest.raises(RunError, match=r"Nobody trains in .*run any more\. Resume the run"):
+    with pytest.raises(RunError, match=r"No trainer is running in .*run anymore\. Resume the run"):
         DetachedTrainer.watch(folder)
 
 
@@ -316,7 +316,7 @@ def test_deleting_a_run_removes_what_it_wrote_and_nothing_else(tmp_path):
 def test_what_is_no_run_or_is_training_is_not_deleted(folder, tmp_path):
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / "config.json").write_text("{}")
-    with pytest.raises(RunError, match=r"documents is no training run\. Nothing was deleted"):
+    with pytest.raises(RunError, match=r"documents is not a training run\. Nothing was deleted"):
         delete_run(tmp_path / "documents")
     assert (tmp_path / "documents" / "config.json").is_file()
     lock = RunLock.take(folder.lock_file)

@@ -212,7 +212,7 @@ def test_a_set_up_that_is_cancelled_or_loses_its_parent_ends_at_once(tmp_path, w
         assert not child.is_over
     child.let_go()
     last = outcome(child, limit_s=20)
-    assert last == {"failed": "The set-up was cancelled.", "remedy": "Start it again whenever you like."}
+    assert last == {"failed": "The set-up was canceled.", "remedy": "Start it again whenever you like."}
     place = Place(tmp_path / "env")
     assert place.state().startswith("begun"), "half done, and known to be"
 
@@ -261,7 +261,7 @@ def test_two_set_ups_do_not_share_a_folder(tmp_path, wheels):
     first = set_up(tmp_path / "env", wanted)
     while not any("Making the environment" in said.get("text", "") for said in first.poll()):
         assert not first.is_over
-    assert outcome(set_up(tmp_path / "env", wanted))["failed"].startswith("Another set-up is at work in")
+    assert outcome(set_up(tmp_path / "env", wanted))["failed"].startswith("Another set-up is running in")
     first.let_go()
     outcome(first)
 

@@ -72,7 +72,7 @@ def test_text_files_are_read(tmp_path):
     (tmp_path / "a.ply").write_text("\n".join([*header, "end_header", *rows, "some trailing text"]))
     assert_equal(read_splats(tmp_path / "a.ply"), expected(values, 15))
     (tmp_path / "a.ply").write_text("\n".join([*header, "end_header", *rows[:5]]))
-    with pytest.raises(SplatFileError, match="promises 9 points and holds 5"):
+    with pytest.raises(SplatFileError, match="announces 9 points but holds 5"):
         read_splats(tmp_path / "a.ply")
 
 
@@ -120,7 +120,7 @@ def test_more_than_one_block_is_read_whole(tmp_path):
     ("change", "sentence"),
     [
         (lambda values: values.pop("rot_3"), "lacks rot_3"),
-        (lambda values: values.pop("f_rest_44"), "which is no degree"),
+        (lambda values: values.pop("f_rest_44"), "which fits no degree"),
         (lambda values: values.update(f_rest_99=values.pop("f_rest_7")), "with gaps"),
     ],
 )

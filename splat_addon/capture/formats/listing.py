@@ -51,7 +51,7 @@ def _masks(folder: Path, photos: dict[str, Path]) -> dict[str, Path]:
 
 
 def _mask_of(photo: Path, capture: Path) -> Path | None:
-    """The photo's mask, in a folder `masks` beside the folder of photos, with the photo's name or that plus a suffix
+    """The photo's mask, in a folder `masks` next to the folder of photos, with the photo's name or that plus a suffix
     (`a.png` or `a.jpg.png` for `a.jpg`, as COLMAP has it)."""
     for folder in photo.parents:
         masks = (folder if folder == capture else folder.parent) / "masks"
@@ -65,7 +65,7 @@ def _mask_of(photo: Path, capture: Path) -> Path | None:
 
 
 def _points_of_transforms(folder: Path, listed: Transforms) -> Points | None:
-    """The points of a PLY beside the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
+    """The points of a PLY next to the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
     cameras = list(listed.cameras.values())
     for name in (listed.points_file, "points3d.ply", "sparse_pc.ply"):
         if name and (folder / name).is_file():

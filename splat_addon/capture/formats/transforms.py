@@ -58,7 +58,7 @@ def read_transforms(path: Path) -> Transforms:
 
     In captures of a scene the split is a choice of training, not of the capture, and so counts as not said, unless the
     artist has marked cameras.
-    Raises CaptureError when the file is no capture, lists a photo twice, or has a camera that cannot be expressed.
+    Raises CaptureError when the file is not a capture, lists a photo twice, or has a camera that cannot be expressed.
     """
     path = Path(path)
     document = _read_document(path)
@@ -166,7 +166,9 @@ def _read_document(path: Path) -> dict:
         raise CaptureError(f"{path} cannot be read as JSON ({error}).", "Export the capture again.") from error
     frames = document.get("frames") if isinstance(document, dict) else None
     if not isinstance(frames, list):
-        raise CaptureError(f"{path} is no capture: it has no list of frames.", "Choose a nerfstudio transforms.json.")
+        raise CaptureError(
+            f"{path} is not a capture: it has no list of frames.", "Choose a nerfstudio transforms.json."
+        )
     if not frames:
         raise CaptureError(f"{path} has no frames.", "Capture at least two views first.")
     return document
@@ -280,8 +282,8 @@ def _focal(values: dict, axis: str, size_px: int) -> float | None:
 
 
 def _pose(rows) -> np.ndarray:
-    """(4, 4) camera from world, OpenCV axes, from OpenGL's world from camera. What is no rotation stays none, so that
-    the check of the camera names it; one that is rounded becomes exact."""
+    """(4, 4) camera from world, OpenCV axes, from OpenGL's world from camera. What is not a rotation is left as it is,
+    so that the check of the camera names it; one that is rounded becomes exact."""
     matrix = np.array(rows, dtype=np.float64)
     if matrix.shape == (3, 4):
         matrix = np.vstack([matrix, [0, 0, 0, 1]])

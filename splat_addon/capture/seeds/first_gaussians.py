@@ -50,7 +50,7 @@ def first_gaussians(
 ) -> tuple[GaussianCloud, list[tuple[str, str]]]:
     """The gaussians that training on `capture` starts from, and what the user should know (sentence, remedy).
 
-    Photos are decoded by `read_pixels` only when colours are wanted from them.
+    Photos are decoded by `read_pixels` only when colors are wanted from them.
     """
     notes = []
     points = None if settings.seeds == "random" else chosen_points(capture)
@@ -129,7 +129,7 @@ def gaussians_at(
     """One gaussian at each point, sized by its `spacing` (P,).
 
     Points with normals become discs of `THICKNESS` in their surface (as surfels, Pfister et al. 2000), others spheres
-    (Kerbl et al. 2023, section 5). Colours that are not known become mid grey.
+    (Kerbl et al. 2023, section 5). Colors that are not known become mid gray.
     """
     positions = np.asarray(points.positions, dtype=np.float64)
     count = len(positions)

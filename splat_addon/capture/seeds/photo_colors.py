@@ -1,4 +1,4 @@
-"""Colours for points from the photos that see them."""
+"""Colors for points from the photos that see them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def read_photos(views: tuple[View, ...], read_pixels: ReadPixels) -> list[Photo]
 
 
 def color_points(points: Points, photos: list[Photo]) -> np.ndarray:
-    """(P, 3) the points' colours, those that are NaN taken from the photos in which the point is visible.
+    """(P, 3) the points' colors, those that are NaN taken from the photos in which the point is visible.
 
     Visible is what a coarse depth image of all points does not hide and the photo's alpha does not leave out; views
     along the surface count less. What no photo shows stays NaN.
@@ -73,7 +73,7 @@ def color_points(points: Points, photos: list[Photo]) -> np.ndarray:
 
 def look_through(positions: np.ndarray, photos: list[Photo]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For places in space, hidden by nothing: indices (Q,) of those that no photo shows to be empty by its transparency
-    (the visual hull, Laurentini 1994), in how many photos each of these lies (Q,), and their mean colour there (Q, 3),
+    (the visual hull, Laurentini 1994), in how many photos each of these lies (Q,), and their mean color there (Q, 3),
     NaN where there is none."""
     left, places = np.arange(len(positions)), positions
     seen_by, sums = np.zeros(len(left)), np.zeros((len(left), 3))

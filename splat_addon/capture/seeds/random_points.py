@@ -18,7 +18,7 @@ _PARALLEL = 0.02  # mean squared sine between the views below which they look th
 
 
 def random_points(capture: Capture, photos: list[Photo], count: int, seed: int) -> Points:
-    """At most `count` points that training views see, without normals; colours are the mean over the photos.
+    """At most `count` points that training views see, without normals; colors are the mean over the photos.
 
     Even over the images and over the logarithm of depth. Of `CANDIDATES` times as many, those stay that no photo shows
     to be empty and that the most views see, up to `ENOUGH_VIEWS`. Fewer than `count` only where nearly all is empty.
@@ -57,7 +57,7 @@ def _in_frusta(cameras, ranges, count: int, random: np.random.Generator) -> np.n
 
 
 def _in_frustum(camera: Camera, near: float, far: float, count: int, random: np.random.Generator) -> np.ndarray:
-    """(count, 3) places that the camera sees between two depths; candidates that the lens bends out are drawn anew."""
+    """(count, 3) places that the camera sees between two depths; candidates that the lens bends out are redrawn."""
     found: list[np.ndarray] = []
     missing = count
     for _ in range(20):

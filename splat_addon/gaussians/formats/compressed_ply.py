@@ -1,6 +1,6 @@
-"""Compressed splat PLYs as SuperSplat and splat-transform write them: quantised within chunks of 256 gaussians.
+"""Compressed splat PLYs as SuperSplat and splat-transform write them: quantized within chunks of 256 gaussians.
 
-Elements: `chunk` with the bounds of position, log-scale and (in newer files) colour; `vertex` with four packed
+Elements: `chunk` with the bounds of position, log-scale and (in newer files) color; `vertex` with four packed
 numbers; `sh` (optional) with one byte per higher coefficient, all of red first, then green, then blue.
 """
 
@@ -26,7 +26,7 @@ def is_compressed(file: PlyFile) -> bool:
 
 
 def rest_count(file: PlyFile) -> int:
-    """Higher coefficients per colour channel."""
+    """Higher coefficients per color channel."""
     harmonics = file.element("sh")
     return len(harmonics.names) // 3 if harmonics is not None else 0
 
@@ -69,7 +69,7 @@ def _unpacked(packed: np.ndarray, bits: tuple[int, ...]) -> np.ndarray:
 
 
 def _within(chunks: dict[str, np.ndarray], axes: str, form: str, which: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """0..1 as a place between the bounds of each gaussian's chunk; older files have no bounds of colour."""
+    """0..1 as a place between the bounds of each gaussian's chunk; older files have no bounds of color."""
     if form.format("min", axes[0]) not in chunks:
         return unit
     low, high = (np.stack([chunks[form.format(side, axis)][which] for axis in axes], axis=1) for side in ("min", "max"))

@@ -77,7 +77,7 @@ class PlyFile:
         if done < element.count:
             what = "points" if name == "vertex" else f"'{name}' records"
             raise SplatFileError(
-                f"{self.path.name} promises {element.count} {what} and holds {done}.",
+                f"{self.path.name} announces {element.count} {what} but holds {done}.",
                 "It was cut short: copy or export it again.",
             )
 
@@ -105,7 +105,7 @@ class PlyFile:
 
 
 def open_ply(path: Path) -> PlyFile:
-    """Read the header. Raises SplatFileError when the file is no PLY or its header makes no sense."""
+    """Read the header. Raises SplatFileError when the file is not a PLY or its header makes no sense."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
@@ -115,7 +115,7 @@ def open_ply(path: Path) -> PlyFile:
     end = start.find(b"end_header")
     newline = start.find(b"\n", end)
     if not start.startswith(b"ply") or end < 0:
-        raise SplatFileError(f"{path.name} is no PLY file.", "Choose a file that begins with 'ply'.")
+        raise SplatFileError(f"{path.name} is not a PLY file.", "Choose a file that begins with 'ply'.")
     body = newline + 1 if newline >= 0 else len(start)
     lines = start[:end].decode("ascii", "replace").splitlines()[1:]
     try:
@@ -169,7 +169,7 @@ def _text_block(file: BinaryIO, dtype: np.dtype, rows: int) -> np.ndarray:
     block = np.empty(len(values), dtype)
     try:
         table = np.array(values).reshape(len(values), len(names)).astype(np.float64)
-    except ValueError:  # what is no number ends the file
+    except ValueError:  # what is not a number ends the file
         return block[:0]
     for index, name in enumerate(names):
         block[name] = table[:, index]

@@ -1,4 +1,4 @@
-"""PLY files: splats as the INRIA trainer writes them, and coloured points.
+"""PLY files: splats as the INRIA trainer writes them, and colored points.
 
 Splat layout (Kerbl et al. 2023, reference implementation): x y z, nx ny nz (zeros), f_dc_0..2, f_rest_* with all
 coefficients of red first, then green, then blue, opacity (logit), scale_0..2 (logarithm), rot_0..3 (w, x, y, z).
@@ -15,7 +15,7 @@ from ..harmonics import MAX_DEGREE, coefficient_count
 from . import compressed_ply
 from .ply import BLOCK_ROWS, PlyFile, as_matrix, open_ply, write_ply
 
-_HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is no degree but a mistake
+_HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is a mistake and not a degree
 # How a file says that its blend space is "blender". Files are recognized by these very words.
 BLENDER_COMMENT = "colours are decoded to linear light before they are blended, as Blender does"
 
@@ -23,7 +23,7 @@ BLENDER_COMMENT = "colours are decoded to linear light before they are blended, 
 class SplatPly:
     """A splat file whose header has been read and understood.
 
-    Raises SplatFileError when the file is no PLY or holds no splats.
+    Raises SplatFileError when the file is not a PLY or holds no splats.
     """
 
     def __init__(self, path: Path):
@@ -76,7 +76,7 @@ class SplatPly:
 def read_splats(path: Path) -> GaussianCloud:
     """The gaussians of a splat PLY: properties found by name, bytes after the last record ignored.
 
-    Raises SplatFileError when the file is no PLY, is cut short, or holds no splats.
+    Raises SplatFileError when the file is not a PLY, is cut short, or holds no splats.
     """
     file = SplatPly(path)
     cloud, done = empty_cloud(file.count, file.sh_degree, file.blend_space), 0
@@ -117,7 +117,7 @@ def write_splat_blocks(
 def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals: np.ndarray | None = None) -> None:
     """Write P points: positions (P, 3) in capture units, colors (P, 3) display-encoded 0..1, unit normals (P, 3).
 
-    Colours that are not known are NaN: they are written as mid grey and marked by `has_color` 0, which other readers
+    Colors that are not known are NaN: they are written as mid gray and marked by `has_color` 0, which other readers
     pass over.
     """
     has_color = np.isfinite(colors).all(axis=1)
@@ -140,7 +140,7 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
 
 
 def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Positions (P, 3), display-encoded colors (P, 3) in 0..1 (mid grey where the file has none, NaN where it says that
+    """Positions (P, 3), display-encoded colors (P, 3) in 0..1 (mid gray where the file has none, NaN where it says that
     they are not known), normals (P, 3) of unit length (zero where not known) or None."""
     vertices = read_vertices(path)
     names = vertices.dtype.names or ()
@@ -168,7 +168,7 @@ def read_vertices(path: Path) -> np.ndarray:
 
 
 def _splat_columns(file: PlyFile) -> dict[str, list[int]]:
-    """Which columns of the vertices hold what. Raises SplatFileError when these are no splats."""
+    """Which columns of the vertices hold what. Raises SplatFileError when these are not splats."""
     vertices = file.element("vertex")
     names = vertices.names if vertices is not None else ()
     groups = {
@@ -197,13 +197,13 @@ def _degree_of_rest(file: PlyFile, rest_count: int) -> int:
         if coefficient_count(degree) - 1 == rest_count:
             return degree
     raise SplatFileError(
-        f"{file.path.name} has {rest_count} colour harmonics per channel, which is no degree.",
+        f"{file.path.name} has {rest_count} color harmonics per channel, which fits no degree.",
         "Export it again from the tool that wrote it.",
     )
 
 
 def _as_slice(indices: list[int]) -> slice | list[int]:
-    """Neighbouring columns as a slice, which costs no copy."""
+    """Neighboring columns as a slice, which costs no copy."""
     first = indices[0] if indices else 0
     return slice(first, first + len(indices)) if indices == list(range(first, first + len(indices))) else indices
 

@@ -59,7 +59,7 @@ class Link(Protocol):
 
     @property
     def is_left(self) -> bool:
-        """Whether nobody listens any more, so that the end of the lines is not the end of the child."""
+        """Whether nobody is listening any longer, so that the end of the lines is not the end of the child."""
 
     def lines(self) -> Iterator[str]:
         """What the child says, until it is gone or was let go."""

@@ -65,7 +65,7 @@ class FolderLink:
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def let_go(self) -> None:
-        """Watch no longer; the run goes on."""
+        """Stop watching; the run goes on."""
         self._left.set()
         if self._child is not None and self._child.poll() is None:
             self._child.returncode = 0  # else Python warns that it still runs, which is what was asked for
@@ -114,7 +114,7 @@ class DetachedTrainer(EventChild):
     def watch(folder: RunFolder) -> "DetachedTrainer":
         """Watch a run that somebody started, from its first event on. Raises RunError when nobody trains there."""
         if not is_held(folder.lock_file):
-            raise RunError(f"Nobody trains in {folder.path} any more.", "Resume the run, or import its splats.")
+            raise RunError(f"No trainer is running in {folder.path} anymore.", "Resume the run, or import its splats.")
         return DetachedTrainer(folder, FolderLink(folder))
 
     def _ended(self, code: int | None) -> Event:

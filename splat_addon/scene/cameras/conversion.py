@@ -50,7 +50,7 @@ def require_perspective(camera_object: bpy.types.Object) -> None:
 def camera_from_object(camera_object: bpy.types.Object, scene: bpy.types.Scene) -> Camera:
     """The capture camera of a Blender camera under the scene's render settings, at the current frame.
 
-    Raises CameraError, naming the camera, when it is no perspective camera or is sheared by its parents.
+    Raises CameraError, naming the camera, when it is not a perspective camera or is sheared by its parents.
     """
     require_perspective(camera_object)
     depsgraph = bpy.context.evaluated_depsgraph_get()

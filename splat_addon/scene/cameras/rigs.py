@@ -30,7 +30,7 @@ class Rig:
     rings: int = 1  # orbit
     jitter: float = 0.0  # random displacement, as a part of the distance
     seed: int = 0
-    is_outward: bool = False  # look away from the centre: for interiors
+    is_outward: bool = False  # look away from the center: for interiors
 
 
 def make_rig(
@@ -57,7 +57,7 @@ def make_rig(
     else:
         outward = _directions(rig)
         if not rig.radius and not len(targets):
-            raise CaptureError("There is nothing to stand around.", "Select objects, or set a radius.")
+            raise CaptureError("There is nothing for the cameras to stand around.", "Select objects, or set a radius.")
         slopes = _view_slopes(scene.render, rig.lens_mm, size)
         reach = rig.radius or distance_to_see(targets - center, outward, slopes)
         positions = center + reach * outward
@@ -139,7 +139,7 @@ def orbit_directions(count: int, rings: int, lowest_deg: float, highest_deg: flo
 
 
 def distance_to_see(offsets: np.ndarray, outward: np.ndarray, slopes: tuple[float, float]) -> float:
-    """How far from their centre cameras must stand to see all `offsets` (P, 3), in each direction `outward` (C, 3)."""
+    """How far from their center cameras must stand to see all `offsets` (P, 3), in each direction `outward` (C, 3)."""
     distance = 0.0
     for direction in outward:
         across, up, toward = (offsets @ np.array(_facing(direction))).T

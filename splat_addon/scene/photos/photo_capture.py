@@ -49,8 +49,8 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
     open_root = find_root(scene, capture.folder)
     if open_root is not None:
         raise CaptureError(
-            f"This capture is open already, below '{open_root.name}'; nothing was changed.",
-            "Close Photo Capture first to read its files anew.",
+            f"This capture is already open, below '{open_root.name}'; nothing was changed.",
+            "Use Close Photo Capture first to read its files again.",
         )
     views = capture.all_views
     cameras = [view.camera for view in views]
@@ -254,7 +254,7 @@ def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
     notes = []
     if capture.missing:
         without_camera = len(capture.missing) - len(capture.views_without_photo)
-        end = f" Without a size, too, and so without a camera: {without_camera}." if without_camera else ""
+        end = f" {without_camera} have no known size either, and so no camera." if without_camera else ""
         notes.append(
             f"Photos missing: {len(capture.missing)} ({some_of(capture.missing)}). Their cameras have no background,"
             f" and training leaves them out.{end}"
@@ -265,8 +265,9 @@ def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
     worst = max(distorted.values(), default=0.0)
     if worst > _VISIBLE_DISTORTION_PX:
         notes.append(
-            f"Photos distorted by their lens: {len(distorted)}, by up to {worst:.0f} px. Training takes that out; the"
-            " backgrounds show it. To see them fit exactly, use Export Capture with Undistort Photos and open that."
+            f"Photos distorted by their lens: {len(distorted)}, by up to {worst:.0f} px. Training removes the"
+            " distortion; the backgrounds still show it. To make them fit exactly, use Export Capture with Undistort"
+            " Photos and open that."
         )
     oblong = [
         view.camera.fx / view.camera.fy

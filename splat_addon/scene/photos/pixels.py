@@ -29,11 +29,11 @@ def write_undistorted(photo: Path, camera: Camera, pinhole: Camera, target: Path
     try:
         image = bpy.data.images.load(str(photo), check_existing=False)
     except RuntimeError as error:
-        raise CaptureError(f"The photo {photo} cannot be read.", "Replace the file or remove it.") from error
+        raise CaptureError(f"The photo {photo} cannot be read.", "Replace the file, or remove it.") from error
     try:
         width, height = image.size
         if not width or not height:
-            raise CaptureError(f"The photo {photo} cannot be read.", "Replace the file or remove it.")
+            raise CaptureError(f"The photo {photo} cannot be read.", "Replace the file, or remove it.")
         pixels = np.empty(width * height * image.channels, np.float32)
         image.pixels.foreach_get(pixels)
         pixels = pixels.reshape(height, width, -1)[::-1]

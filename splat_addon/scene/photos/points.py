@@ -1,6 +1,6 @@
-"""Sparse points as an object that shows their colours: a point cloud, or mesh vertices where Blender makes none.
+"""Sparse points as an object that shows their colors: a point cloud, or mesh vertices where Blender makes none.
 
-Attributes (on points): position, `Col` (scene-linear colour, the name Blender's own importers use), `radius`.
+Attributes (on points): position, `Col` (scene-linear color, the name Blender's own importers use), `radius`.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _NAME = "Splat Point Colors"
 
 
 def points_to_object(points: Points, name: str, radius: float, collection: bpy.types.Collection) -> bpy.types.Object:
-    """A new object that holds `points` in its own frame, as balls of `radius` that shine in their colour.
+    """A new object that holds `points` in its own frame, as balls of `radius` that shine in their color.
 
     It is hidden from renders: the points are something to look at, not part of the scene.
     """
@@ -50,7 +50,7 @@ def points_to_object(points: Points, name: str, radius: float, collection: bpy.t
 
 
 def _material() -> bpy.types.Material:
-    """Emits the points' colour, so that it looks the same in any light."""
+    """Emits the points' color, so that it looks the same in any light."""
     material = bpy.data.materials.get(_NAME)
     if material is not None:
         return material

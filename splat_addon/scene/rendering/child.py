@@ -85,7 +85,7 @@ class CaptureRender:
         except Exception as error:
             traceback.print_exc()
             return Failed(
-                f"Rendering met an error it did not expect ({type(error).__name__}: {error}).",
+                f"Rendering failed with an unexpected error ({type(error).__name__}: {error}).",
                 f"{self.folder.what_is_left()} Please report it with {self.folder.log_file}.",
             )
 

@@ -96,14 +96,14 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
     if render.use_compositing and _has_compositing(scene):
         notes.append("Compositing was switched off: it may differ between views.")
     if render.use_sequencer and scene.sequence_editor is not None and _has_strips(scene.sequence_editor):
-        notes.append("The sequencer was switched off: its strips are no view of the scene.")
+        notes.append("The sequencer was switched off: its strips are not views of the scene.")
     if render.use_stamp:
         notes.append("Metadata is not burned into the images.")
     view_is_plain = (view.view_transform, view.look, view.exposure, view.gamma) == (VIEW_TRANSFORM, "None", 0.0, 1.0)
     if not view_is_plain or view.use_curve_mapping or getattr(view, "use_white_balance", False):
         notes.append(
             f"The view transform {view.view_transform} was replaced by {VIEW_TRANSFORM}: "
-            "splats come back in the scene's own colours."
+            "splats come back in the scene's own colors."
         )
     layers = [layer.name for layer in scene.view_layers if layer.use]
     if len(layers) > 1:

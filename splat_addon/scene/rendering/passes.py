@@ -1,4 +1,4 @@
-"""Depth and normals of each image as 32-bit OpenEXR, written by Blender's compositor beside the image."""
+"""Depth and normals of each image as 32-bit OpenEXR, written by Blender's compositor next to the image."""
 
 import os
 from contextlib import suppress

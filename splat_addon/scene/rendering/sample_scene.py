@@ -1,7 +1,7 @@
 """A sample scene made by code: a small still life to try everything on.
 
-Every surface has a colour that can be measured (image, colour attribute or material); one object is glossy, so that its
-colour depends on the view; one is thin.
+Every surface has a color that can be measured (image, color attribute or material); one object is glossy, so that its
+color depends on the view; one is thin.
 """
 
 import math
@@ -16,7 +16,7 @@ COLLECTION = "Splat Still Life"
 
 
 def build_still_life(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Add the still life, its lights and a grey world to `scene`; return its mesh objects. About 1.6 m across."""
+    """Add the still life, its lights and a gray world to `scene`; return its mesh objects. About 1.6 m across."""
     collection = bpy.data.collections.new(COLLECTION)
     scene.collection.children.link(collection)
     objects = [
@@ -123,7 +123,7 @@ def _ring(shape: bmesh.types.BMesh) -> None:
 
 
 def _paint_by_height(mesh: bpy.types.Mesh) -> None:
-    """A colour attribute with soft bands, scene-linear."""
+    """A color attribute with soft bands, scene-linear."""
     attribute = mesh.color_attributes.new("Paint", "FLOAT_COLOR", "POINT")
     places = np.empty(3 * len(mesh.vertices), dtype=np.float32)
     mesh.vertices.foreach_get("co", places)

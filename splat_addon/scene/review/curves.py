@@ -1,7 +1,7 @@
 """Loss and held-out PSNR of a run as one image, which a panel shows as an icon.
 
 A panel must draw in a millisecond: it only asks for the icon. Reading and painting are done by `follow` together with
-the numbers beside the curves, or by a timer at most once a second; where no timers tick (background mode), scripts and
+the numbers next to the curves, or by a timer at most once a second; where no timers tick (background mode), scripts and
 tests call `repaint`.
 """
 

@@ -54,7 +54,7 @@ class Overlay:
         forget_shader()
 
     def remove_handler(self) -> None:
-        """Draw nothing any more."""
+        """Stop drawing."""
         if self.handler is not None:
             bpy.types.SpaceView3D.draw_handler_remove(self.handler, "WINDOW")
             self.handler = None

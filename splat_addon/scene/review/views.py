@@ -19,7 +19,7 @@ def list_views_of_run(scene: bpy.types.Scene) -> None:
 
 def list_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:
     """Fill the scene's list of held-out views, the worst first. The view that the artist chose stays chosen; where
-    none was chosen, or it is not measured any more, it is the worst."""
+    none was chosen, or it is no longer measured, it is the worst."""
     views, chosen = scene.splat.held_out_views, scene.splat.held_out_choice
     views.clear()
     for quality in sorted(evaluated.views, key=lambda quality: quality.psnr_db):
@@ -27,7 +27,7 @@ def list_views(scene: bpy.types.Scene, evaluated: Evaluated) -> None:
         entry.name, entry.psnr_db, entry.ssim = quality.name, quality.psnr_db, quality.ssim
     names = [entry.name for entry in views]
     place = names.index(chosen) if chosen in names else 0
-    if scene.splat.held_out_index != place:  # writing it shows the view, which lists the views, and is no choice
+    if scene.splat.held_out_index != place:  # writing it shows the view, which lists the views, and is not a choice
         scene.splat.held_out_index = place
         scene.splat.held_out_choice = chosen
 

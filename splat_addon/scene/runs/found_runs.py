@@ -1,6 +1,6 @@
 """Runs that this machine has: of this scene, of other sessions, of a Blender that crashed. Looked for in a thread.
 
-Where: beside the captures and runs of the open scenes, where runs were started before, and where the preferences say.
+Where: next to the captures and runs of the open scenes, where runs were started before, and where the preferences say.
 """
 
 import threading
@@ -101,7 +101,7 @@ def places() -> list[Path]:
     for scene in bpy.data.scenes:
         try:
             capture = absolute(scene.splat.capture.folder) if scene.splat.capture.folder else None
-        except RunError:  # beside a file that was not saved
+        except RunError:  # next to a file that was not saved
             capture = None
         if capture is not None:
             where.append(capture.with_name(capture.name + "_runs"))

@@ -25,7 +25,7 @@ _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was writ
 
 
 def find(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
-    """The scene's object for a run; None when it has none. Of duplicates, the one that still has the run's name."""
+    """The scene's object for a run; None when it has none. Among duplicates, the one that still has the run's name."""
     found = [item for item in scene.objects if item.get(RUN_KEY) == str(folder.path) and splat_data.is_splats(item)]
     return min(found, key=lambda item: item.name != folder.path.name, default=None)
 
@@ -68,7 +68,7 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
         raise RunError(f"The run folder {folder.path} is gone.", "Choose where it is now in the Splats panel.")
     path = folder.result_file()
     if path is None:
-        raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one.")
+        raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one with Snapshot.")
     cloud = read_splats(path)
     item = put(scene, folder, cloud)
     follow_capture(scene, item, folder)
@@ -86,7 +86,7 @@ def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
     """Hide the splats of other runs of the same capture that lie where those of `folder` do. Returns the names of all
     that are hidden for this run.
 
-    Nothing of them is changed otherwise. Hidden is the viewport and the render: two results in one place show neither.
+    Nothing else about them changes. They are hidden in the viewport and in renders: two results in one place hide each other.
     """
     item, capture = find(scene, folder), capture_of(folder)
     if item is None or capture is None:
@@ -142,7 +142,7 @@ def give_away(item: bpy.types.Object) -> None:
 
 
 def _digest(item: bpy.types.Object) -> str:
-    """Changes when a splat is added, deleted, moved, or changed in its base colour or opacity. About 3 ms for 100 000
+    """Changes when a splat is added, deleted, moved, or changed in its base color or opacity. About 3 ms for 100 000
     splats."""
     digest = 0
     for name, width in (("position", 3), (splat_data.BASE, 4)):

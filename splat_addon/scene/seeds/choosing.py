@@ -18,7 +18,7 @@ def surfaces_to_capture(context) -> list[bpy.types.Object]:
 
 
 def is_surface(item: bpy.types.Object) -> bool:
-    """Whether an object has surfaces to put seeds on, and is no splats itself."""
+    """Whether an object has surfaces to put seeds on, and is not splats itself."""
     return surfaces.has_surface(item) and not is_splats(item)
 
 

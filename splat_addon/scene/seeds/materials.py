@@ -1,4 +1,4 @@
-"""The colour of a surface without light: what its material says at a point, where that can be told from the nodes."""
+"""The color of a surface without light: what its material says at a point, where that can be told from the nodes."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from ...gaussians.srgb import decode_srgb
 
-GREY = 0.8  # Blender's colour of a surface without material, scene-linear
+GRAY = 0.8  # Blender's color of a surface without material, scene-linear
 _COLOR_INPUTS = {
     "BSDF_PRINCIPLED": "Base Color",
     "BSDF_DIFFUSE": "Color",
@@ -25,7 +25,7 @@ _LINEAR_SPACES = {"Non-Color", "Raw", "Linear Rec.709", "Linear", "scene_linear"
 
 
 class _Unknown(Exception):
-    """The nodes compute the colour in a way that is not followed here."""
+    """The nodes compute the color in a way that is not followed here."""
 
 
 class Places:
@@ -67,7 +67,7 @@ class Places:
 
 
 def surface_colors(mesh, materials: list, polygons: np.ndarray, corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(P, 3) scene-linear base colours at places on a mesh (see `Places`); NaN where the nodes do not tell.
+    """(P, 3) scene-linear base colors at places on a mesh (see `Places`); NaN where the nodes do not tell.
 
     `materials`: one per material index, None for an empty slot.
     """
@@ -89,7 +89,7 @@ def _colors(material: bpy.types.Material | None, places: Places) -> np.ndarray:
     try:
         if material is None:
             active = places.mesh.color_attributes.active_color
-            return places.attribute(active.name, 3) if active is not None else _flat((GREY,) * 3, places)
+            return places.attribute(active.name, 3) if active is not None else _flat((GRAY,) * 3, places)
         if material.node_tree is None:
             return _flat(material.diffuse_color, places)
         return _shader_colors(_shader(material), places)
@@ -102,7 +102,7 @@ def _flat(color, places: Places) -> np.ndarray:
 
 
 def _shader(material: bpy.types.Material) -> bpy.types.Node:
-    """The first shader with a colour upstream of the active output, nearest first."""
+    """The first shader with a color upstream of the active output, nearest first."""
     output = next(
         (node for node in material.node_tree.nodes if node.type == "OUTPUT_MATERIAL" and node.is_active_output), None
     )
@@ -155,7 +155,7 @@ def _is_reroute(node: bpy.types.Node) -> bool:
 
 
 def _socket_colors(socket: bpy.types.NodeSocket, places: Places) -> np.ndarray:
-    """(P, 3) scene-linear colours that enter a socket."""
+    """(P, 3) scene-linear colors that enter a socket."""
     if not socket.is_linked:
         return _flat(socket.default_value, places)
     output = _source(socket)
@@ -181,7 +181,7 @@ def _render_color(mesh: bpy.types.Mesh) -> str:
 
 
 def _image_colors(node: bpy.types.Node, places: Places) -> np.ndarray:
-    """The image's nearest pixels, as scene-linear colours."""
+    """The image's nearest pixels, as scene-linear colors."""
     image = node.image
     if image is None or image.source not in ("FILE", "GENERATED") or node.projection != "FLAT":
         raise _Unknown
@@ -190,7 +190,7 @@ def _image_colors(node: bpy.types.Node, places: Places) -> np.ndarray:
         raise _Unknown
     space = image.colorspace_settings.name
     if not (image.is_float or space == "sRGB" or space in _LINEAR_SPACES):
-        raise _Unknown  # a byte image in a colour space that only Blender can convert
+        raise _Unknown  # a byte image in a color space that only Blender can convert
     columns, rows, is_inside = _pixels_at(_image_coordinates(node, places), width, height, node.extension)
     channels = image.channels
     values = np.empty(width * height * channels, dtype=np.float32)

@@ -11,12 +11,12 @@ from ...errors import CaptureError
 from ...gaussians.srgb import encode_srgb
 from ..splats.data import is_splats
 
-COLOR_NAMES = ("Col", "Color", "color", "rgb", "RGB", "Cd")  # of importers; else any colour attribute will do
+COLOR_NAMES = ("Col", "Color", "color", "rgb", "RGB", "Cd")  # of importers; else any color attribute will do
 NORMAL_NAMES = ("normal", "Normal", "N", "normals")
 
 
 def is_point_cloud(item: bpy.types.Object) -> bool:
-    """Whether an object holds points and nothing else; splats are no mere points."""
+    """Whether an object holds points and nothing else; splats are not mere points."""
     if is_splats(item):
         return False
     if item.type == "POINTCLOUD":
@@ -25,7 +25,7 @@ def is_point_cloud(item: bpy.types.Object) -> bool:
 
 
 def read_points(objects: list[bpy.types.Object]) -> Points:
-    """All points of `objects`, world frame, with the colours they carry (NaN where they carry none) and their normals.
+    """All points of `objects`, world frame, with the colors they carry (NaN where they carry none) and their normals.
 
     Raises CaptureError when there is no point.
     """
@@ -57,7 +57,7 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Points:
 
 
 def _color_attribute(data: Any) -> Any:
-    """The colours that Blender shows for the points, else those of a usual name, else any."""
+    """The colors that Blender shows for the points, else those of a usual name, else any."""
     shown = getattr(getattr(data, "color_attributes", None), "active_color", None)
     if shown is not None and shown.domain == "POINT":
         return shown
@@ -80,7 +80,7 @@ def _vectors(attribute: Any) -> np.ndarray:
 
 
 def _colors(attribute: Any) -> np.ndarray:
-    """(P, 3) scene-linear; Blender decodes byte colours itself."""
+    """(P, 3) scene-linear; Blender decodes byte colors itself."""
     values = np.empty(4 * len(attribute.data), dtype=np.float32)
     attribute.data.foreach_get("color", values)
     return values.reshape(-1, 4)[:, :3].astype(np.float64)

@@ -28,7 +28,7 @@ OBJECT_NAME = "Seeds"
 def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:
     """Let training on the capture in `folder` start from `points` (world frame); returns the file.
 
-    A capture of a scene has its points replaced; what photos came with stays, and `seeds.ply` is put beside it.
+    A capture of a scene has its points replaced; what photos came with stays, and `seeds.ply` is put next to it.
     """
     if not is_capture(folder):
         raise CaptureError(f"{folder} holds no capture yet.", "Capture the scene first.")
@@ -39,7 +39,7 @@ def write(scene: bpy.types.Scene, folder: Path, points: Points) -> Path:
 
 
 def has_chosen_seeds(folder: Path) -> bool:
-    """Whether seeds were put beside the points that a capture came with."""
+    """Whether seeds were put next to the points that a capture came with."""
     return (folder / SEEDS_FILE).is_file()
 
 
@@ -56,9 +56,7 @@ def forget(folder: Path) -> None:
 def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
     """The splats that training with `config` starts from, in the capture's frame, and sentences for the user."""
     if config.init_splats:
-        raise RunError(
-            f"Training goes on from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds."
-        )
+        raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
     capture = open_capture(Path(config.capture), config.hold_out_every)
     cloud, notes = first_gaussians(capture, config, read_pixels)
     return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]
@@ -69,7 +67,7 @@ def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[
     cloud = _without_harmonics(gaussians_from_points(points, config))
     if not np.isnan(points.colors).any():
         return cloud, []
-    return cloud, ["Where only photos can tell the colour, seeds are grey until the scene is captured."]
+    return cloud, ["Where only photos can tell the color, seeds are gray until the scene is captured."]
 
 
 def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> bpy.types.Object:
@@ -104,5 +102,5 @@ def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:
 
 
 def _without_harmonics(cloud: GaussianCloud) -> GaussianCloud:
-    """Only the base colour: all else is zero in seeds."""
+    """Only the base color: all else is zero in seeds."""
     return replace(cloud, sh=cloud.sh[:, :1])

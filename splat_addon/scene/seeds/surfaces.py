@@ -24,7 +24,7 @@ def has_surface(item: bpy.types.Object) -> bool:
 def sample_surfaces(objects: list[bpy.types.Object], count: int, seed: int) -> Points:
     """`count` points spread evenly (blue noise) over the evaluated surfaces of `objects` and of what they instance.
 
-    World frame; as many for each equal share of area. Colours are what the material's base colour says at the point,
+    World frame; as many for each equal share of area. Colors are what the material's base color says at the point,
     display-encoded; NaN where it cannot be told and only photos can. Normals are those of the triangles.
     Raises CaptureError when nothing has a surface.
     """
@@ -126,7 +126,7 @@ class _Surface:
         return np.einsum("pij,pj->pi", matrices[instances, :3, :3], local) + matrices[instances, :3, 3]
 
     def finish(self, samples: _Samples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Positions, colours and unit normals, world frame."""
+        """Positions, colors and unit normals, world frame."""
         cofactors = _cofactors(np.stack(self.matrices)[:, :3, :3])
         crosses = self.crosses[samples.triangles]
         if len(cofactors) == 1:

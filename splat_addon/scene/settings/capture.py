@@ -19,7 +19,7 @@ SEED_SOURCES = [
     ("SURFACES", "Meshes", "Spread over the surfaces of the selected objects; of all visible ones if none is selected"),
     ("POINT_CLOUDS", "Point Clouds", "The points of the selected point clouds and of meshes without faces"),
     ("CAPTURE", "Capture's Points", "The points that the capture came with"),
-    ("RANDOM", "Random", "At random where the cameras look, coloured by the photos"),
+    ("RANDOM", "Random", "At random where the cameras look, colored by the photos"),
 ]
 
 
@@ -60,10 +60,10 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Scene Samples", description="Render with the scene's own samples and denoising", default=False
     )
     depth: bpy.props.BoolProperty(
-        name="Depth", description="Also write the depth of each image, as 32-bit OpenEXR", default=False
+        name="Depth", description="Also write the depth of each image as 32-bit OpenEXR", default=False
     )
     normals: bpy.props.BoolProperty(
-        name="Normals", description="Also write the normals of each image, as 32-bit OpenEXR", default=False
+        name="Normals", description="Also write the normals of each image as 32-bit OpenEXR", default=False
     )
     use_scene_resolution: bpy.props.BoolProperty(
         name="Scene Resolution",
@@ -79,7 +79,7 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         name="Denoise", description="Denoise the images: noise cannot be learned, only averaged", default=True
     )
     seed_source: bpy.props.EnumProperty(
-        name="Seeds", description="Where the gaussians come from that training starts with", items=SEED_SOURCES
+        name="Seeds", description="Where the gaussians that training starts from come from", items=SEED_SOURCES
     )
     seed_count: bpy.props.IntProperty(
         name="Seeds",

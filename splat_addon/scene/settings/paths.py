@@ -14,7 +14,7 @@ MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
 
 
 def absolute(path: str) -> Path:
-    """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths lie beside the .blend.
+    """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths start at the .blend.
 
     Links are not followed. Raises RunError when the .blend has no place yet.
     """
@@ -39,7 +39,7 @@ def run_path(scene: bpy.types.Scene) -> Path | None:
 
 
 def path_text(path: Path) -> str:
-    """A path as it is kept in the .blend: beside it where possible, so that a project can be moved."""
+    """A path as it is kept in the .blend: relative to it where possible, so that a project can be moved."""
     if bpy.data.filepath:
         with contextlib.suppress(ValueError):  # another drive on Windows
             return bpy.path.relpath(str(path))
@@ -47,7 +47,7 @@ def path_text(path: Path) -> str:
 
 
 def remember_run(scene: bpy.types.Scene, path: Path) -> None:
-    """Make a run the scene's: beside the .blend where possible, so that a project can be moved."""
+    """Make a run the scene's: relative to the .blend where possible, so that a project can be moved."""
     text = path_text(path)
     if scene.splat.run_folder != text:
         scene.splat.run_folder = text

@@ -21,7 +21,7 @@ def of_addon() -> Any:
 
 def trainer_python() -> str:
     """The full path of the Python that trains, links not followed: an environment's Python is one. "" when none is
-    chosen. Raises RunError when it lies beside a .blend that was not saved yet."""
+    chosen. Raises RunError when it is relative to a .blend that was not saved yet."""
     chosen = of_addon()
     return str(absolute(chosen.trainer_python)) if chosen and chosen.trainer_python else ""
 
@@ -42,7 +42,7 @@ def read_own(name: str) -> Any:
 
 
 def write_own(name: str, value: Any) -> None:
-    """Keep something beside the extension, for the next start. A place that cannot be written is no reason to stop."""
+    """Keep something next to the extension, for the next start. A place that cannot be written is ignored."""
     path = _own_file(name, create=True)
     if path is not None:
         with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ class SPLAT_PG_review(bpy.types.PropertyGroup):
             ("WIPE", "Wipe", "The photo on the left and the trained image on the right of a line that can be dragged"),
             ("PHOTO", "Photo", "The photo, which training never saw"),
             ("RENDER", "Trained", "What training makes of this view"),
-            ("DIFFERENCE", "Difference", "How far the trained image is from the photo, made brighter"),
+            ("DIFFERENCE", "Difference", "How far the trained image differs from the photo, brightened"),
             ("NONE", "None", "Nothing: the viewport itself, through this camera"),
         ],
         default="WIPE",

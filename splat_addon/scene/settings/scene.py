@@ -11,11 +11,11 @@ from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_pres
 from .viewport import SPLAT_PG_viewport
 
 LOOKS = [
-    ("BLENDER", "Scene Light", "Blend splats in linear light, as everything else in the scene: the view is Standard"),
+    ("BLENDER", "Scene Light", "Blend splats in linear light, like everything else in the scene; the view is Standard"),
     (
         "DISPLAY",
         "Trainer Look",
-        "Blend display colors as most trainers do, for a layer of splats alone: the view is Raw",
+        "Blend display colors as most trainers do, for a layer of splats alone; the view is Raw",
     ),
 ]
 
@@ -26,7 +26,7 @@ class SPLAT_PG_object(bpy.types.PropertyGroup):
     is_held_out: bpy.props.BoolProperty(
         name="Held Out",
         description="Views of this camera measure quality instead of training. As soon as one camera is marked, "
-        "marks decide instead of every n-th view",
+        "the marks decide instead of every n-th view",
         default=False,
     )
 
@@ -53,13 +53,13 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     viewport: bpy.props.PointerProperty(type=SPLAT_PG_viewport)
     follow_training: bpy.props.BoolProperty(
         name="Follow Training",
-        description="Show the splats in the scene as they are trained; not while you edit, render or play animation",
+        description="Show the splats in the viewport as they are trained, except while you edit, render or animate",
         default=True,
         update=on_change("follow_training"),
     )
     follow_every_s: bpy.props.FloatProperty(
         name="Every",
-        description="Seconds between two previews; more when showing them would take over 5 % of the time",
+        description="Seconds between two previews; longer if showing them would take more than 5 % of the time",
         subtype="TIME_ABSOLUTE",
         unit="TIME_ABSOLUTE",
         default=5.0,

@@ -21,16 +21,16 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         items=[
             ("SPLATS", "Splats", "Soft, blended by depth: the trained image"),
             ("ELLIPSOIDS", "Ellipsoids", "Solid and lit: the shape and place of each gaussian"),
-            ("POINTS", "Points", "Centres alone: the fastest"),
+            ("POINTS", "Points", "Centers alone: the fastest"),
         ],
         default="SPLATS",
         update=on_change("viewport"),
     )
     color_by: bpy.props.EnumProperty(
         name="Color By",
-        description="What colours the splats",
+        description="What the color of a splat shows",
         items=[
-            ("RADIANCE", "Radiance", "Their own colour in the direction of the view"),
+            ("RADIANCE", "Radiance", "Their own color in the direction of the view"),
             ("OPACITY", "Opacity", "Purple is transparent, yellow opaque"),
             ("SIZE", "Size", "The longest axis, on a logarithmic scale: purple is small, yellow large"),
             ("ATTRIBUTE", "Attribute", "Any stored attribute that is one number per splat"),
@@ -40,13 +40,13 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     attribute: bpy.props.StringProperty(
         name="Attribute",
-        description="Which attribute colours the splats; its range is found, without the outermost hundredths",
+        description="Which attribute colors the splats; its range is found automatically, without the outermost 1 %",
         search=on_search("viewport.attributes"),
         update=on_change("viewport"),
     )
     fraction: bpy.props.FloatProperty(
         name="Fraction",
-        description="Which part of the splats is drawn, picked at random: less is faster",
+        description="Fraction of the splats that is drawn, chosen at random; fewer is faster",
         default=1.0,
         min=0.001,
         max=1.0,
@@ -55,7 +55,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     sh_degree: bpy.props.IntProperty(
         name="SH Degree",
-        description="How much of the view-dependent colour is shown; 0 is the same from all sides",
+        description="How much of the view-dependent color is shown; 0 is the same from all sides",
         default=3,
         min=0,
         max=3,
@@ -63,18 +63,18 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     )
     blending: bpy.props.EnumProperty(
         name="Blending",
-        description="In which light overlapping splats are mixed",
+        description="How the colors of overlapping splats are blended",
         items=[
-            ("TRAINED", "As Trained", "As each run was trained; as Trainer Look where that is not known"),
-            ("DISPLAY", "Trainer Look", "Mix display colours, as most trainers do"),
-            ("BLENDER", "Scene Light", "Mix linear light, as Blender does"),
+            ("TRAINED", "As Trained", "As the splats were trained; Trainer Look where that is unknown"),
+            ("DISPLAY", "Trainer Look", "Blend display colors, as most trainers do"),
+            ("BLENDER", "Scene Light", "Blend in linear light, as Blender does"),
         ],
         default="TRAINED",
         update=on_change("viewport"),
     )
     is_hidden_by_meshes: bpy.props.BoolProperty(
         name="Hide Behind Meshes",
-        description="Nearer objects cover the splats; switch it off to see the splats through everything",
+        description="Nearer objects cover the splats; switch off to see the splats through everything",
         default=True,
         update=on_change("viewport"),
     )

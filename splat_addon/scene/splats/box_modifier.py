@@ -1,6 +1,6 @@
 """What stands in the viewport for a splat object whose splats are drawn: the extent of its box, and nothing to be seen.
 
-Its own geometry (raw points, or the quads of the render look) would be drawn on top of the splats, and computed anew
+Its own geometry (raw points, or the quads of the render look) would be drawn on top of the splats, and computed again
 with each move of the view. A last modifier, for the viewport alone, puts a box in its place; renders are not touched.
 The box encloses the splats but for those far from all others: a single floater must not make it huge. Blender frames
 and snaps to it, and draws its edges in wireframe shading alone; around selected objects `selection_boxes.py` draws it.

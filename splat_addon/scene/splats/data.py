@@ -201,7 +201,7 @@ def _logits(opacities: np.ndarray) -> np.ndarray:
 
 
 def _base_type() -> str:
-    """FLOAT4 where Blender has it (5.2), the equally large colour type before."""
+    """FLOAT4 where Blender has it (5.2), the equally large color type before."""
     kinds = bpy.types.Attribute.bl_rna.properties["data_type"].enum_items
     return "FLOAT4" if "FLOAT4" in kinds else "FLOAT_COLOR"
 

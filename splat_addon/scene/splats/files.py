@@ -12,9 +12,9 @@ from .box_modifier import hand_over
 from .data import BLEND_SPACE_KEY, SplatReader, remove_data, splat_blocks_to_data, splat_count
 
 AXES = [
-    ("STORED", "As Stored", "Leave the splats in the axes of the file"),
-    ("Y_DOWN", "Y Down to Z Up", "Stand captures up that COLMAP-based trainers wrote: y points down in the file"),
-    ("Y_UP", "Y Up to Z Up", "Stand files up that viewers and game engines wrote: y points up in the file"),
+    ("STORED", "As Stored", "Keep the axes of the file"),
+    ("Y_DOWN", "Y Down to Z Up", "For files from COLMAP-based trainers, in which y points down"),
+    ("Y_UP", "Y Up to Z Up", "For files from viewers and game engines, in which y points up"),
 ]
 _TURN_X_DEG = {"STORED": 0.0, "Y_DOWN": -90.0, "Y_UP": 90.0}
 
@@ -23,7 +23,7 @@ def import_splats(path: Path, axes: str, scene: bpy.types.Scene, collection: bpy
     """The splats of a file as a new object in `collection`, and sentences about what was left out.
 
     `axes` turn the object; the data stays as it is in the file, so that an export gives the file back.
-    Raises SplatFileError when it is no splat file, is cut short, or holds nothing to show.
+    Raises SplatFileError when it is not a splat file, is cut short, or holds nothing to show.
     """
     file = SplatPly(path)
     data = splat_blocks_to_data(file.count, file.sh_degree, file.blocks(), path.stem)
@@ -40,7 +40,7 @@ def import_splats(path: Path, axes: str, scene: bpy.types.Scene, collection: bpy
     hand_over(scene)
     notes = []
     if count < file.count:
-        notes.append(f"{file.count - count} splats with numbers that are not finite were left out.")
+        notes.append(f"{file.count - count} splats with values that are not finite were left out.")
     if file.stored_degree > file.sh_degree:
         notes.append(f"Harmonics above degree {file.sh_degree} were left out.")
     return item, notes

@@ -1,7 +1,7 @@
-"""The source of a capture: what the scene renders beside splats. It can be hidden where the splats lie, and put back.
+"""The source of a capture: what the scene renders apart from splats. It can be hidden and put back.
 
-Hidden is the eye of the outliner, in one view layer: renders, captures and other view layers are not touched. What was
-hidden is remembered in the scene, object by object, so that what the artist had hidden stays hidden.
+It is hidden as by the outliner's eye, in one view layer; renders, captures and other view layers are not affected. What
+was hidden is remembered in the scene, object by object, so that what the artist had hidden stays hidden.
 """
 
 import bpy

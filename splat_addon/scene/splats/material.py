@@ -22,7 +22,7 @@ def _make_material(rules: PictureRules) -> bpy.types.Material:
     if hasattr(material, "surface_render_method"):
         material.surface_render_method = "BLENDED"
     if hasattr(material, "cycles"):
-        material.cycles.emission_sampling = "NONE"  # millions of quads are no lamps
+        material.cycles.emission_sampling = "NONE"  # millions of quads are not lamps
     material.node_tree.nodes.clear()
     tree = NodeTree(material.node_tree)
     splat = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": COLOR}).outputs

@@ -52,14 +52,14 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     values = add_camera_values(tree)
     camera = tree.add("GeometryNodeInputActiveCamera").outputs[0]
     place = tree.add("GeometryNodeObjectInfo", {"transform_space": "RELATIVE"}, Object=camera).outputs
-    centre, turn = Vector(tree, place["Location"]), place["Rotation"]
+    center, turn = Vector(tree, place["Location"]), place["Rotation"]
     self_object = tree.add("GeometryNodeSelfObject").outputs[0]
     own = tree.add("GeometryNodeObjectInfo", {"transform_space": "ORIGINAL"}, Object=self_object).outputs
     object_scale = Vector(tree, own["Scale"]).parts[0]
     right, up, back = (_rotated(tree, axis, turn) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
 
     tree.frame("Projection")
-    from_camera = mean - centre
+    from_camera = mean - center
     x, depth = right.dot(from_camera), -back.dot(from_camera)
     y = up.dot(from_camera)
     # One unit of length on the image is `unit` object units at the gaussian: its depth, or for orthographic cameras 1.
@@ -100,7 +100,7 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     instances = tree.add(
         "GeometryNodeInstanceOnPoints", Points=splats, Selection=captured["drawn"], Instance=_unit_quad(tree, rules)
     ).outputs[0]
-    farther = _moved_away(tree, values, Scalar(tree, moved["depth"]), depth, centre, back)
+    farther = _moved_away(tree, values, Scalar(tree, moved["depth"]), depth, center, back)
     transform = tree.add("FunctionNodeMatrixMultiply", None, farther, captured["matrix"]).outputs[0]
     instances = tree.add("GeometryNodeSetInstanceTransform", None, instances, Transform=transform).outputs[0]
     rgba = _rgba(tree, Vector(tree, captured["color"]), captured["opacity"])
@@ -153,7 +153,7 @@ def _view_direction(tree: NodeTree, values: CameraValues, from_camera: Vector, b
 
 
 def _color(tree: NodeTree, base: Socket, direction: Vector, is_display_space: Socket) -> Vector:
-    """The gaussian's colour as seen from the camera: display-encoded, or decoded to scene-linear."""
+    """The gaussian's color as seen from the camera: display-encoded, or decoded to scene-linear."""
     tree.frame("Color")
     encoded = Vector(tree, base).times_plus((SH_C0,) * 3, (0.5,) * 3)
     for k, value in enumerate(higher_harmonics(*direction.parts, MAX_DEGREE)):
@@ -180,12 +180,12 @@ def _kept_apart(tree: NodeTree, depth: Scalar) -> Scalar:
 
 
 def _moved_away(
-    tree: NodeTree, values: CameraValues, step: Scalar, depth: Scalar, centre: Vector, back: Vector
+    tree: NodeTree, values: CameraValues, step: Scalar, depth: Scalar, center: Vector, back: Vector
 ) -> Socket:
-    """A transform that looks the same from the camera, `step` times the depth farther away: larger about its centre,
+    """A transform that looks the same from the camera, `step` times the depth farther away: larger about its center,
     for orthographic cameras moved along the axis."""
     size = tree.choose(values.is_orthographic, 1.0, 1.0 + step)
-    move = tree.choose(values.is_orthographic, back * (step * depth * -1.0), centre * (1.0 - size))
+    move = tree.choose(values.is_orthographic, back * (step * depth * -1.0), center * (1.0 - size))
     zero = 0.0
     rows = ((size, zero, zero, zero), (zero, size, zero, zero), (zero, zero, size, zero))
     entries = [entry for row in rows for entry in row]

@@ -53,7 +53,7 @@ class LiveRender:
             self.state, self.message = "failed", f"{event.message} {event.remedy}"
         elif isinstance(event, RenderFinished) and event.stopped:
             self.state = "stopped"
-            self.message = f"Stopped with {event.done} of {self.total} views: capture again to go on."
+            self.message = f"Stopped with {event.done} of {self.total} views: capture again to continue."
         elif isinstance(event, RenderFinished):
             self.state = "finished"
             self.message = f"Captured {event.done} views in {event.seconds:.0f} s."
@@ -91,7 +91,7 @@ def is_rendering() -> bool:
 def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
     """Render a capture in the background. Raises CaptureError or SetupError; then nothing was started."""
     if is_rendering():
-        raise CaptureError("A capture is being rendered already.", "Cancel it first, or wait until it is finished.")
+        raise CaptureError("A capture is already being rendered.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
     render = watched().render = LiveRender(Path(capture), process, len(plan.shots))
     return render

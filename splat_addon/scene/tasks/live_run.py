@@ -128,7 +128,7 @@ def resume(scene: bpy.types.Scene, path: Path, python: Path, outlives: bool = Fa
     recorded = TrainConfig.read(folder.config_file)
     config = _where_the_capture_is_now(recorded, scene)
     if is_held(folder.lock_file):
-        raise RunError(f"{folder.path} is training already.", "Watch it in the list of runs.")
+        raise RunError(f"{folder.path} is already training.", "Watch it in the list of runs.")
     command = trainer_command(python, folder, resume=True)
     if config != recorded:
         config.write(folder.config_file)
@@ -163,7 +163,7 @@ def wait(limit_s: float = float("inf"), tell: Callable[[Event], None] = lambda e
 
 
 def outlive(is_wanted: bool) -> None:
-    """Decide anew whether the run that this Blender started goes on without it."""
+    """Decide again whether the run that this Blender started goes on without it."""
     run = watched().run
     if run is not None and run.is_own and not run.is_over:
         run.process.send("outlive" if is_wanted else "follow")
@@ -171,7 +171,7 @@ def outlive(is_wanted: bool) -> None:
 
 def _require_none_training() -> None:
     if is_training():
-        raise RunError("A run is training already.", "Stop it first, or wait until it is finished.")
+        raise RunError("A run is already training.", "Stop it first, or wait until it is finished.")
 
 
 def _watch_child(
@@ -252,6 +252,6 @@ def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
 
 
 def is_shown(run: LiveRun, scene: bpy.types.Scene) -> bool:
-    """Whether a run is the one that its scene shows: the artist may have chosen to look at another meanwhile."""
+    """Whether a run is the one that its scene shows: the artist may have chosen to look at another."""
     path = run_path(scene)
     return path is not None and path.resolve() == run.folder.path.resolve()

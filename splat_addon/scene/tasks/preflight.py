@@ -1,7 +1,7 @@
 """What a run will need and whether it fits, said before it is started.
 
 Panels ask `look` at each drawing, which compares what was chosen with what is known, and draws nothing else. Captures
-are read in a thread, which never touches Blender; a timer draws the panels anew when it is done.
+are read in a thread, which never touches Blender; a timer redraws the panels when it is done.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from .live_run import LiveRun
 LASTS_S = 10.0  # after that, a capture on disk may have changed, and the disk have filled
 TICK_S = 0.1
 TELLING_PART = 0.5  # of a run: before, steps are cheaper, with smaller photos and fewer splats
-_SPARE_BYTES = 2**30  # memory that Blender and the system need beside the trainer
+_SPARE_BYTES = 2**30  # memory that Blender and the system need in addition to the trainer
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None =
     """What `config` will need, read from the capture's files and the heads of its photos. `kept` is where a listing is
     kept, and used again: the session's own, if None."""
     if _is_empty(Path(config.capture)):
-        return Preflight(hint=f"Nothing is captured in {Path(config.capture).name} yet: capture the scene first.")
+        return Preflight(hint=f"{Path(config.capture).name} holds no capture yet: capture the scene first.")
     try:
         listing = listing_of(config, kept)
     except SplatError as error:
@@ -143,16 +143,16 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None =
     problems = []
     if free_memory is not None and needs.memory_bytes > free_memory - _SPARE_BYTES:
         problems.append(
-            f"It needs about {in_bytes(needs.memory_bytes)} of memory; {in_bytes(free_memory)} are free."
+            f"It needs about {in_bytes(needs.memory_bytes)} of memory; {in_bytes(free_memory)} is free."
             " Lower Max Splats, Max Resolution or Photo Memory MB."
         )
     if free_disk is not None and needs.disk_bytes > free_disk:
         problems.append(
-            f"It needs about {in_bytes(needs.disk_bytes)} beside {capture.name}; {in_bytes(free_disk)} are free."
-            " Free some, or raise Save Every."
+            f"It needs about {in_bytes(needs.disk_bytes)} of disk space next to {capture.name};"
+            f" {in_bytes(free_disk)} is free. Free some, or raise Save Every."
         )
     if listing.missing:
-        problems.append(f"Photos that the capture lists and nobody finds: {listing.missing}. Their views are left out.")
+        problems.append(f"Photos missing from the capture: {listing.missing}. Their views are left out.")
     if not photos.held_out:
         problems.append("No view is held out: the quality will not be measured.")
     if not listing.seed_count:
@@ -216,7 +216,7 @@ def _count_in_ply(path: Path) -> int:
         for line in file.read(10_000).split(b"end_header")[0].splitlines():
             if line.startswith(b"element vertex"):
                 return int(line.split()[2])
-    raise CaptureError(f"The splats to go on from cannot be read ({path}).", "Choose a PLY, or empty Init Splats.")
+    raise CaptureError(f"The splats to start from cannot be read ({path}).", "Choose a PLY, or clear Init Splats.")
 
 
 def _stamp(folder: Path) -> tuple:

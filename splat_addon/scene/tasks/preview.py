@@ -1,8 +1,8 @@
 """The splats in the viewport follow the training.
 
-The trainer is asked for a preview; it is read in a thread and drawn when that disturbs nobody, and only then the next
-one is asked for. A preview is no object and no data-block: the viewport draws it as it is. So it makes no undo step,
-undo and redo have nothing of it to restore or to free, and a saved file holds results alone.
+The trainer is asked for a preview, which is read in a thread and drawn when that disturbs nobody; only then the next
+one is asked for. A preview is neither an object nor a data-block: the viewport draws it as it is. So it makes no undo
+step, undo and redo have nothing of it to restore or to free, and a saved file holds only results.
 
 `tick` is called by the timer that watches the run, and directly by scripts and tests.
 """
@@ -134,7 +134,7 @@ class Follower:
         self.obstacle, self._next_at = "", 0.0
 
     def hide(self) -> bool:
-        """Draw no preview any more; the next one is shown again. Always True: something is to be drawn anew."""
+        """Stop drawing a preview; the next one is shown again. Always True: something is to be redrawn."""
         self.shown = self._preview = None
         display.set_preview(None)
         return True
@@ -230,7 +230,7 @@ def current() -> Follower | None:
 
 
 def end() -> None:
-    """The run is over, and its result is there or waits in its folder: no preview stands in for it any more."""
+    """The run is over, and its result is there or waits in its folder: no preview stands in for it any longer."""
     follower = current()
     if follower is not None:
         follower.hide()

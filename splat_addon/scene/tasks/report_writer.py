@@ -64,7 +64,7 @@ def _writing() -> Writing:
 def start(folder: RunFolder, python: Path) -> None:
     """Begin to write the report. Raises SetupError without a Python that can be started, RunError while one writes."""
     if is_writing():
-        raise RunError("A report is being written already.", "Wait until it is done.")
+        raise RunError("A report is already being written.", "Wait until it is done.")
     writing = _writing()
     writing.child = ReportChild(python, folder)
     writing.folder, writing.failure = folder, ""

@@ -1,4 +1,4 @@
-"""How fast training was on this machine: of the last runs, for the forecast of the next. Kept beside the extension."""
+"""How fast training was on this machine: of the last runs, for the forecast of the next. Kept next to the extension."""
 
 from dataclasses import asdict, dataclass
 

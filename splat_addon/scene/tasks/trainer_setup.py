@@ -25,7 +25,7 @@ _KEPT = "trainer.json"
 
 @dataclass
 class SetUp:
-    """A set-up that goes on or is over. `python` is the new interpreter once it has ended well."""
+    """A set-up that is running or over. `python` is the new interpreter once it has ended well."""
 
     child: JsonChild
     fraction: float = 0.0
@@ -50,7 +50,7 @@ class Examination:
 
 
 class Children:
-    """The set-up and the examination that go on, or the last ones."""
+    """The set-up and the examination that are running, or the last ones."""
 
     def __init__(self) -> None:
         self.set_up: SetUp | None = None
@@ -70,7 +70,7 @@ def _children() -> Children:
 
 
 def current() -> SetUp | None:
-    """The set-up that goes on, or the last one; None when there was none."""
+    """The set-up that is running, or the last one; None when there was none."""
     return _children().set_up
 
 
@@ -82,7 +82,7 @@ def is_setting_up() -> bool:
 def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
     """Begin to make an environment in `folder`. Raises SetupError; then nothing was started."""
     if is_setting_up():
-        raise SetupError("A set-up is at work already.", "Wait for it, or cancel it.")
+        raise SetupError("A set-up is already running.", "Wait for it, or cancel it.")
     choose_place(folder)
     command = [_own_python(), "-u", "-m", "splat_addon.environment.install", str(folder), "--device", device]
     if requirements is not None:
@@ -96,7 +96,7 @@ def cancel() -> None:
     """End the set-up; what was downloaded is kept by pip."""
     set_up = _children().set_up
     if set_up is not None and not set_up.is_over:
-        set_up.text = "Cancelling"
+        set_up.text = "Canceling"
         set_up.child.let_go()
 
 
@@ -126,7 +126,7 @@ def examine(python: str) -> Examination:
     if children.examination is not None and children.examination.child is not None:
         children.examination.child.kill()
     command = [python, "-u", "-m", "splat_addon.trainer.doctor", "--json"]
-    child = JsonChild(command, "This Python cannot be asked what it has", "")
+    child = JsonChild(command, "This Python cannot be checked", "")
     known = children.examination = Examination(_key(python), child)
     children.is_kept_read = True
     return known
@@ -205,7 +205,7 @@ def _pump_examination() -> None:
 
 
 def _key(python: str) -> list:
-    """Changes when the interpreter or what is installed beside it may have changed."""
+    """Changes when the interpreter or what is installed next to it may have changed."""
     times = []
     for path in (Path(python), Path(python).parent.parent / "pyvenv.cfg"):
         try:

@@ -101,7 +101,7 @@ def lacks_depth() -> bool:
 
 
 def ramp_ends() -> tuple[float, float] | None:
-    """The numbers that the ends of the colour ramp stand for; None while colours are radiance."""
+    """The numbers that the ends of the color ramp stand for; None while colors are radiance."""
     return state().ramp_ends
 
 
@@ -156,7 +156,7 @@ def _splat_objects() -> list[bpy.types.Object]:
 
 
 def current_atlas(items: list[bpy.types.Object], preview: Preview | None = None) -> tuple[Atlas, dict[int, Splats]]:
-    """The atlas with the data of `items` and of `preview`, and those by uid. Read anew only when some are new, gone or
+    """The atlas with the data of `items` and of `preview`, and those by uid. Read again only when some are new, gone or
     changed.
 
     Data-blocks that were shown before and are hidden now stay in it, so that showing them again costs nothing.

@@ -59,7 +59,7 @@ class SortedView:
         """Whether splats `what`, seen along `rows` (M, 4), one per object, are still in this order.
 
         Moving sideways changes no row, moving along the view changes all alike: the order stays. Only when the viewer
-        has come much nearer or farther are the rounded depths of a perspective view taken anew.
+        has come much nearer or farther are the rounded depths of a perspective view taken again.
         """
         if what != self._what or is_perspective != self._is_perspective or rows.shape != self._rows.shape:
             return False

@@ -75,7 +75,7 @@ class Placed:
 
 
 class Atlas:
-    """The splats of several data-blocks in one texture. Attributes for colour ramps are read when first wanted."""
+    """The splats of several data-blocks in one texture. Attributes for color ramps are read when first wanted."""
 
     def __init__(self, blocks: Mapping[int, texels.Splats]):
         counts = {uid: texels.count_of(data) for uid, data in blocks.items()}
@@ -121,7 +121,7 @@ class Atlas:
     def ramp(
         self, blocks: Mapping[int, texels.Splats], what: str, attribute: str
     ) -> tuple[gpu.types.GPUTexture, tuple[float, float]]:
-        """The texture of places on the colour ramp, and the numbers that its ends stand for."""
+        """The texture of places on the color ramp, and the numbers that its ends stand for."""
         if (what, attribute) not in self._ramps:
             self._ramps.clear()
             values = np.full(max(self.count, 1), np.nan, dtype=np.float32)
@@ -151,7 +151,7 @@ class Picture:
         self.sort_count = 0  # how often the splats were sorted, which turning the view alone should raise
 
     def forget_order(self) -> None:
-        """Sort anew at the next redraw: the splats are others now."""
+        """Sort again at the next redraw: the splats are others now."""
         self._sorted = None
 
     def paint(

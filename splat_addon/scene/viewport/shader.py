@@ -5,7 +5,7 @@ Everything about a splat is fetched from textures, so that the order texture alo
 - `splats`: `texels_per_splat` texels each (see `texels.py`), object space;
 - `objects`: one row of `OBJECT_TEXELS` texels per object;
 - `order`: places in the concatenation of all objects' splats, far to near;
-- `values`: one number per splat, 0..1, for colour ramps; below 0 is "has none";
+- `values`: one number per splat, 0..1, for color ramps; below 0 is "has none";
 - `scene_depth`: window depth of what Blender drew, for hiding splats behind meshes.
 
 Frames: Blender's view space (+x right, +y up, looking along -z), pixels from the lower left.
@@ -39,7 +39,7 @@ struct SplatView {
 };
 """
 
-# Fetching: which splat, of which object, in which colour.
+# Fetching: which splat, of which object, in which color.
 _FETCH = """
 struct Splat { vec3 mean; float opacity; vec4 rotation; vec3 scales; vec3 base; float spare; int index; };
 
@@ -128,7 +128,7 @@ vec3 linear_from_display(vec3 c)
   return mix(pow((max(c, vec3(0.0)) + 0.055) / 1.055, vec3(2.4)), c / 12.92, vec3(lessThanEqual(c, vec3(0.04045))));
 }
 
-/* The splat's colour, display-encoded, or linear where splats are blended linearly. */
+/* The splat's color, display-encoded, or linear where splats are blended linearly. */
 vec3 color_of(Splat s, int object)
 {
   vec4 eye = texelFetch(objects, ivec2(3, object), 0);
@@ -290,7 +290,7 @@ void main()
   mat3 inward = mat3(v_inward_x, v_inward_y, v_inward_z);
   vec3 start = inward * (eye - v_mean), along = inward * ray;
   float aa = dot(along, along), ab = dot(along, start);
-  vec3 nearest = start - along * (ab / aa); /* where the ray passes the centre: no cancellation from afar */
+  vec3 nearest = start - along * (ab / aa); /* where the ray passes the center: no cancellation from afar */
   float rest = 1.0 - dot(nearest, nearest);
   if (rest < 0.0) { discard; }
   float distance_ = -ab / aa - sqrt(rest / aa);

@@ -1,7 +1,7 @@
 """What the viewport's shaders know about splats: attributes of data-blocks, packed as texels.
 
 One splat is 4, 7, 10 or 15 RGBA texels (degree 0 to 3 of the harmonics): position and opacity; rotation; scale and a
-spare place; base colour; then the higher coefficients one after the other. The last of them, of degree 3, has no room
+spare place; base color; then the higher coefficients one after the other. The last of them, of degree 3, has no room
 for its blue, which takes the spare place.
 """
 
@@ -149,7 +149,7 @@ def float_attributes(data: Splats) -> list[str]:
 
 
 def numbers_for_ramp(data: Splats, what: str, attribute_name: str) -> np.ndarray:
-    """(N,) float32 that OPACITY, SIZE or ATTRIBUTE colours by; not a number where there is none.
+    """(N,) float32 that OPACITY, SIZE or ATTRIBUTE colors by; not a number where there is none.
 
     The size is the decimal logarithm of the largest sigma, since sizes differ by orders of magnitude.
     """
@@ -165,7 +165,7 @@ def numbers_for_ramp(data: Splats, what: str, attribute_name: str) -> np.ndarray
 
 def ramp_range(values: np.ndarray, what: str) -> tuple[float, float]:
     """Which numbers the ends of the ramp stand for: 0 and 1 for opacities, else 1st and 99th percentile, so that a few
-    outliers do not leave one colour to all others."""
+    outliers do not leave one color to all others."""
     if what == "OPACITY":
         return 0.0, 1.0
     finite = values[np.isfinite(values)]

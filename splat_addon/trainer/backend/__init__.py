@@ -3,9 +3,9 @@
 The map:
 
     protocol.py     what every backend takes, gives and can do: `Gaussians`, `Rendering`, `Moments`, `Rasterizer`
-    blend_space.py  the light in which colours are blended, and the way into and out of it
+    blend_space.py  the light in which colors are blended, and the way into and out of it
     quaternions.py  rotations of stored quaternions
-    plain.py        loss, optimiser and background in plain PyTorch, for backends that have nothing faster
+    plain.py        loss, optimizer and background in plain PyTorch, for backends that have nothing faster
     cpu/            kernels that numba compiles, for any processor: the backend that always works
     cuda/           gsplat, for NVIDIA cards, and what it needs on this machine
     reference/      equations, textbook and plain PyTorch tiles: what judges the others; not shipped

@@ -1,7 +1,7 @@
-"""The space in which colours are blended, and the way into and out of linear light in PyTorch.
+"""The space in which colors are blended, and the way into and out of linear light in PyTorch.
 
-`DISPLAY`: display-encoded colours are blended as they are, as other trainers and their viewers do. `BLENDER`: each
-gaussian's colour, and the background, is decoded to linear light before, and the image is encoded after, as Cycles,
+`DISPLAY`: display-encoded colors are blended as they are, as other trainers and their viewers do. `BLENDER`: each
+gaussian's color, and the background, is decoded to linear light before, and the image is encoded after, as Cycles,
 EEVEE and Blender's own splats blend: they show exactly what was trained. Images are display-encoded in both.
 """
 
@@ -14,7 +14,7 @@ from .protocol import Rendering
 
 
 def is_linear(blend_space: str) -> bool:
-    """Whether colours are blended in linear light. ValueError for what is no blend space."""
+    """Whether colors are blended in linear light. ValueError for what is not a blend space."""
     if blend_space not in BLEND_SPACES:
         raise ValueError(f"{blend_space!r} is not a blend space: {DISPLAY!r} or {BLENDER!r}")
     return blend_space == BLENDER
@@ -29,7 +29,7 @@ def over(colors: Tensor, alpha: Tensor, background: Tensor, blend_space: str) ->
 
 
 def straight_color(rendering: Rendering, backdrop: float, blend_space: str) -> Tensor:
-    """(H, W, 3) display-encoded: the rendering's colour without the grey `backdrop` that it was composited over."""
+    """(H, W, 3) display-encoded: the rendering's color without the gray `backdrop` that it was composited over."""
     alpha = rendering.alpha[..., None]
     behind = torch.tensor(backdrop, device=alpha.device)
     if is_linear(blend_space):

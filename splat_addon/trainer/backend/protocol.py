@@ -1,7 +1,7 @@
 """What every backend takes, gives and can do.
 
 EWA splatting as 3DGS uses it (Kerbl et al. 2023; Zwicker et al. 2001), by the numbers of `gaussians/rules.py`.
-Frames: OpenCV camera axes (+x right, +y down, +z forward), pixel centres at +0.5, quaternions (w, x, y, z).
+Frames: OpenCV camera axes (+x right, +y down, +z forward), pixel centers at +0.5, quaternions (w, x, y, z).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Gaussians(NamedTuple):
 
 @dataclass(frozen=True)
 class Rendering:
-    """One view as the rasteriser sees it. H, W: the camera's pixels; N: gaussians given."""
+    """One view as the rasterizer sees it. H, W: the camera's pixels; N: gaussians given."""
 
     image: Tensor  # (H, W, 3) composited over the background; display-encoded, not clamped
     alpha: Tensor  # (H, W) 1 - transmittance
@@ -54,7 +54,7 @@ class Rasterizer(Protocol):
     name: str
     device: torch.device
     rules: PictureRules  # by which all renderings are made
-    blend_space: str  # what colours are blended in, for all renderings: see blend_space.py
+    blend_space: str  # what colors are blended in, for all renderings: see blend_space.py
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """Compile or load what is needed. `announce` is told what is being done when that takes more than a moment.

@@ -70,7 +70,7 @@ class BudgetDensifier:
 
 
 def split_along_longest_axis(parents: Gaussians) -> Gaussians:
-    """Two children (2M) for each of M gaussians, beside each other on the longest axis."""
+    """Two children (2M) for each of M gaussians, next to each other on the longest axis."""
     longest = parents.log_scales.argmax(dim=1)
     row = torch.arange(len(longest), device=longest.device)
     directions = quaternion_matrices(parents.quaternions)[row, :, longest]

@@ -23,7 +23,7 @@ class Densifier(Protocol):
         ...
 
     def state(self) -> dict:
-        """What a checkpoint needs beside the model."""
+        """What a checkpoint needs in addition to the model."""
         ...
 
     def restore(self, state: dict) -> None:

@@ -16,7 +16,7 @@ class ScreenGradients:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew, for the gaussians that the model has now."""
+        """Start over, for the gaussians that the model has now."""
         self._sums = torch.zeros_like(self.model.gaussians.logit_opacities, requires_grad=False)
         self._views = torch.zeros_like(self._sums)
 

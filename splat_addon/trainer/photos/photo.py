@@ -28,7 +28,7 @@ class Photo:
     def over(self, background: Tensor, blend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None) -> Tensor:
         """(H, W, 3) float 0..1 composited over `background` (3,), on the background's device.
 
-        `blend` is the rasteriser's `over`, so that photos are blended as its gaussians are; without it, as displayed.
+        `blend` is the rasterizer's `over`, so that photos are blended as its gaussians are; without it, as displayed.
         """
         rgb = self.rgb.to(background.device, torch.float32).mul_(1 / 255)
         if self.alpha is None:
@@ -40,7 +40,7 @@ class Photo:
 
     @property
     def backdrop(self) -> float:
-        """Grey value behind the splats: white behind photos with transparency, as the field's synthetic scenes have
+        """Gray value behind the splats: white behind photos with transparency, as the field's synthetic scenes have
         it; black behind opaque photos."""
         return 0.0 if self.alpha is None else 1.0
 
@@ -51,7 +51,7 @@ class Photo:
         return int((counts if self.alpha is None else counts & (self.alpha > 127)).sum())
 
     def halved(self) -> "Photo":
-        """The photo at half its size, each pixel the mean of four, colours weighted by alpha."""
+        """The photo at half its size, each pixel the mean of four, colors weighted by alpha."""
         if min(self.rgb.shape[:2]) < 16:
             return self
         height, width = self.rgb.shape[0] // 2 * 2, self.rgb.shape[1] // 2 * 2
@@ -120,12 +120,12 @@ def _open(path: Path, what: str, proportion: float) -> Image.Image:
             image = ImageOps.exif_transpose(file)
             if not _has_proportion(image, proportion) and _has_proportion(file, proportion):
                 image = file
-            if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
+            if image.mode.startswith("I"):  # 16-bit gray, which Pillow's own conversion would clip
                 image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
             has_alpha = "A" in image.getbands() or "transparency" in image.info
             return image.convert("RGBA" if has_alpha else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file or remove it.") from error
+        raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file, or remove it.") from error
 
 
 def _reduced(image: Image.Image, max_resolution: int) -> Image.Image:
@@ -144,8 +144,8 @@ def _load_mask(path: Path, proportion: float, size: tuple[int, int]) -> Tensor:
             f"The mask {path} is {mask.width} x {mask.height}, its photo {size[0]} x {size[1]}.",
             "Make masks in the proportions of their photos: white where a pixel counts, black where not.",
         )
-    grey = mask.convert("L")
-    return torch.from_numpy(np.array(grey if grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)))
+    gray = mask.convert("L")
+    return torch.from_numpy(np.array(gray if gray.size == size else gray.resize(size, Image.Resampling.BILINEAR)))
 
 
 def _has_proportion(image: Image.Image, proportion: float) -> bool:

@@ -1,6 +1,6 @@
-"""`python -m splat_addon.trainer.report RUN [--out FILE]`: a run as one HTML page that needs nothing beside it.
+"""`python -m splat_addon.trainer.report RUN [--out FILE]`: a run as one HTML page that is self-contained.
 
-Curves, the table of held-out views, the worst first, and beside each view photo, result and difference. It reads what
+Curves, the table of held-out views, the worst first, and with each view its photo, result and difference. It reads what
 the run has written so far, and so works while it trains, long after, and where the capture is gone (then without
 photos). The last line printed is the page's path, or a sentence about what is missing.
 """

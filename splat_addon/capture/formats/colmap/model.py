@@ -49,7 +49,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class ColmapModel:
-    """Registered images by photo with their cameras, and the sparse points with colours in 0..1.
+    """Registered images by photo with their cameras, and the sparse points with colors in 0..1.
 
     `errors` (P,) are COLMAP's mean reprojection errors in pixels. `observations` by photo are there when asked for.
     """
@@ -139,8 +139,8 @@ def model_from_tables(tables: Tables, folder: Path) -> ColmapModel:
         lens = tables.lenses.get(record.camera_id)
         if lens is None:
             raise CaptureError(
-                f"The images in {folder} name camera {record.camera_id}, which the list of cameras lacks.",
-                "The files are of different models: copy them again.",
+                f"The images in {folder} name camera {record.camera_id}, which is missing from the list of cameras.",
+                "The files belong to different models: copy them again.",
             )
         if record.photo in cameras:
             raise CaptureError(

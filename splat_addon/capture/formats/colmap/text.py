@@ -17,7 +17,7 @@ _HEADS = {
     "#   POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)\n",
 }
 
-_NO_TRIPLES = "has {} numbers, which are no triples of x, y, point"
+_NO_TRIPLES = "has {} numbers, which are not triples of x, y, point"
 
 
 def read_tables(folder: Path, with_observations: bool) -> Tables:
@@ -91,7 +91,7 @@ class _Lines:
                 yield index + 1, line
 
     def records_of_two(self) -> Iterator[tuple[int, str, str]]:
-        """(line number, line, the line below), which may be blank and is no record of its own."""
+        """(line number, line, the line below), which may be blank and is not a record of its own."""
         skipped = 0
         for number, line in self.records():
             if number != skipped:
@@ -107,7 +107,7 @@ class _Lines:
         """Raise CaptureError when the head announces another number of records."""
         if self._announced is not None and self._announced != found:
             raise CaptureError(
-                f"{self.path} announces {self._announced} {self.noun} and holds {found}.",
+                f"{self.path} announces {self._announced} {self.noun} but holds {found}.",
                 "Copy the file again, or correct the number in its head if lines were removed on purpose.",
             )
 
@@ -120,7 +120,7 @@ def _read_lenses(lines: _Lines) -> dict[int, Lens]:
             lens_id, name, width, height = int(words[0]), words[1], int(words[2]), int(words[3])
             parameters = tuple(map(float, words[4:]))
         except (ValueError, IndexError) as error:
-            raise lines.wrong(number, "is no camera") from error
+            raise lines.wrong(number, "is not a camera") from error
         count = parameter_count(name, str(lines.path.parent))
         if len(parameters) != count:
             raise lines.wrong(number, f"has {len(parameters)} parameters where {name} has {count}")
@@ -137,7 +137,7 @@ def _read_images(lines: _Lines, with_observations: bool) -> dict[int, ImageRecor
             image_id, camera_id, photo = int(words[0]), int(words[8]), words[9].strip()
             pose = tuple(map(float, words[1:8]))
         except (ValueError, IndexError) as error:
-            raise lines.wrong(number, "is no image") from error
+            raise lines.wrong(number, "is not an image") from error
         if below.count(" ") % 3 != 2 and len(below.split()) % 3:  # counting spaces is quick, and mostly enough
             raise lines.wrong(number + 1, _NO_TRIPLES.format(len(below.split())))
         kept = _observations(lines, number + 1, below) if with_observations else (None, None)
@@ -154,7 +154,7 @@ def _observations(lines: _Lines, number: int, line: str) -> tuple[np.ndarray, np
         pixels = np.array([words[0::3], words[1::3]], dtype=np.float64).T.reshape(-1, 2)
         points = np.array([int(word) for word in words[2::3]], dtype=np.int64).view(np.uint64)
     except (ValueError, OverflowError) as error:
-        raise lines.wrong(number, "holds something that is no number") from error
+        raise lines.wrong(number, "holds something that is not a number") from error
     return pixels, points
 
 
@@ -163,12 +163,12 @@ def _read_points(lines: _Lines) -> PointRecords:
     for number, line in lines.records():
         words = line.split()
         if len(words) < 8 or len(words) % 2:
-            raise lines.wrong(number, f"has {len(words)} words, which are no point with its track")
+            raise lines.wrong(number, f"has {len(words)} words, which is not a point with its track")
         try:
             ids.append(int(words[0]))
             rows.append(tuple(map(float, words[1:8])))
         except ValueError as error:
-            raise lines.wrong(number, "is no point") from error
+            raise lines.wrong(number, "is not a point") from error
     lines.check_count(len(ids))
     values = np.array(rows, dtype=np.float64).reshape(-1, 7)
     colors = np.clip(values[:, 3:6], 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The Adam optimiser as one compiled pass over all parameters."""
+"""The Adam optimizer as one compiled pass over all parameters."""
 
 import math
 from collections.abc import Sequence

@@ -122,11 +122,11 @@ def camera_numbers(camera: Camera, rules: PictureRules) -> Tensor:
     """The camera, and what of the rules is not compiled in, as layout.py describes them."""
     rows = np.asarray(camera.camera_from_world, dtype=np.float64)[:3].tolist()
     rotation, (x, y, z) = [row[:3] for row in rows], [row[3] for row in rows]
-    centre = [-(x * rotation[0][i] + y * rotation[1][i] + z * rotation[2][i]) for i in range(3)]  # -R^T t
+    center = [-(x * rotation[0][i] + y * rotation[1][i] + z * rotation[2][i]) for i in range(3)]  # -R^T t
     limits_x = rules.slope_limits(camera.width, camera.fx, camera.cx)
     limits_y = rules.slope_limits(camera.height, camera.fy, camera.cy)
     intrinsics = camera.fx, camera.fy, camera.cx, camera.cy
-    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits_x, *limits_y, *centre]
+    numbers = [*itertools.chain(*rotation), x, y, z, *intrinsics, *limits_x, *limits_y, *center]
     numbers += [camera.width, camera.height, rules.dilation_px2, rules.near_plane]
     assert len(numbers) == CAMERA_SIZE
     return torch.tensor(numbers, dtype=torch.float64)

@@ -166,7 +166,7 @@ def _refusal(parameters: Parameters) -> SplatError:
     for kind, values in kinds.items():
         broken = int((~torch.isfinite(values.view(count, -1)).all(dim=1)).sum())
         if broken:
-            return SplatError(f"{broken} of {count} gaussians have {kind} that are not finite numbers.", remedy)
+            return SplatError(f"{broken} of {count} gaussians have {kind} that are not finite.", remedy)
     broken = int((~parameters.quaternions.view(count, 4).any(dim=1)).sum())
     return SplatError(f"{broken} of {count} gaussians have a rotation quaternion of length zero.", remedy)
 

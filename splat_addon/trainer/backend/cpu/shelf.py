@@ -1,4 +1,4 @@
-"""Memory for the tensors of a step, used again when nobody holds them any more."""
+"""Memory for the tensors of a step, used again when nobody holds them any longer."""
 
 import math
 import threading

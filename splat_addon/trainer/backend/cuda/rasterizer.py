@@ -104,11 +104,11 @@ class CudaRasterizer(PlainSteps):
 
 
 def _colors(gaussians: Gaussians, camera: Camera, sh_degree: int) -> Tensor:
-    """Display-encoded colours (N, 3) as `rasterization` makes them of harmonics; it hands none out in between."""
+    """Display-encoded colors (N, 3) as `rasterization` makes them of harmonics; it hands none out in between."""
     from gsplat import spherical_harmonics
 
-    centre = torch.as_tensor(camera.position, dtype=torch.float32, device=gaussians.means.device)
-    return torch.clamp_min(spherical_harmonics(sh_degree, gaussians.means - centre, gaussians.sh) + 0.5, 0.0)
+    center = torch.as_tensor(camera.position, dtype=torch.float32, device=gaussians.means.device)
+    return torch.clamp_min(spherical_harmonics(sh_degree, gaussians.means - center, gaussians.sh) + 0.5, 0.0)
 
 
 def _hand_over_gradient(means_px: Tensor, offsets: Tensor) -> None:
@@ -124,7 +124,7 @@ def _require_finite(gaussians: Gaussians) -> None:
     for name, values in zip(gaussians._fields, gaussians, strict=True):
         if not bool(torch.isfinite(values).all()):
             raise SplatError(
-                f"Some gaussians have {name.replace('_', ' ')} that are not finite numbers.",
+                f"Some gaussians have {name.replace('_', ' ')} that are not finite.",
                 "Lower the learning rates and start again from the last snapshot.",
             )
 

@@ -1,4 +1,4 @@
-"""Every step of the rasteriser and its Jacobian, written to be read: one function each, float64 NumPy, no autograd.
+"""Every step of the rasterizer and its Jacobian, written to be read: one function each, float64 NumPy, no autograd.
 
 `textbook.py` chains them into the whole picture and the whole gradient; fast backends are judged by that.
 
@@ -8,7 +8,7 @@ The labels (B.1.1 … B.5, Eq. 3 … 7) are those of the document "The Backward 
 `d_y_d_x` is the Jacobian ∂y/∂x, shape (N, size of y, size of x): one matrix for each gaussian. Matrices are
 flattened row by row; symmetric ones are their upper triangle: Σ is (xx, xy, xz, yy, yz, zz), Σ' is (a, b, c).
 Camera parameters are `camera_from_world` (3, 4) flattened to 12, and the intrinsics (fx, fy, cx, cy).
-Frames are those of this package: OpenCV axes, pixel centres at +0.5, quaternions (w, x, y, z).
+Frames are those of this package: OpenCV axes, pixel centers at +0.5, quaternions (w, x, y, z).
 """
 
 import numpy as np
@@ -87,7 +87,7 @@ def unit_quaternions(quaternions: np.ndarray) -> np.ndarray:
 
 
 def d_unit_d_quaternion(quaternions: np.ndarray) -> np.ndarray:
-    """Added to B.2: ∂q̂/∂q = (I - q̂ q̂ᵀ)/|q|, since what is stored is not normalised: (N, 4, 4)."""
+    """Added to B.2: ∂q̂/∂q = (I - q̂ q̂ᵀ)/|q|, since what is stored is not normalized: (N, 4, 4)."""
     return _d_normalized(quaternions)
 
 
@@ -159,7 +159,7 @@ def clamp_to_frustum(points: np.ndarray, camera: Camera, rules: PictureRules) ->
     """t = (z clamp(x/z), z clamp(y/z), z), where J is evaluated: (N, 3).
 
     Far off screen the linear J exaggerates without bound, so x/z is held where u = fx x/z + cx is between -m W and
-    (1 + m) W; y/z likewise. With the margin m of 0.15 and a centred principal point that is ±1.3 tan(fov/2), the limit
+    (1 + m) W; y/z likewise. With the margin m of 0.15 and a centered principal point that is ±1.3 tan(fov/2), the limit
     of the original 3DGS; like gsplat's it follows the image where the principal point is elsewhere.
     """
     least, largest = _slope_limits(camera, rules)
@@ -279,7 +279,7 @@ def d_antialiasing_d_covariance(covariances: np.ndarray, dilation_px2: float) ->
     return _matrix([scale * (c - ratio * dilated_c), scale * 2 * b * (ratio - 1), scale * (a - ratio * dilated_a)])
 
 
-# --- 4. Colour: spherical harmonics (the section that the document leaves empty) -----------------------------------
+# --- 4. Color: spherical harmonics (the section that the document leaves empty) -----------------------------------
 
 
 def camera_centre(camera: Camera) -> np.ndarray:
@@ -288,22 +288,22 @@ def camera_centre(camera: Camera) -> np.ndarray:
 
 
 def d_centre_d_camera(camera: Camera) -> np.ndarray:
-    """Added: ∂centre/∂camera_from_world, taking -Rᵀ t as its definition also where R is no rotation: (1, 3, 12)."""
+    """Added: ∂center/∂camera_from_world, taking -Rᵀ t as its definition also where R is no rotation: (1, 3, 12)."""
     jacobian = np.zeros((3, 3, 4))
     jacobian[:, :, :3] = -np.einsum("jl,i->jil", np.eye(3), translation_of(camera))
     jacobian[:, :, 3] = -rotation_of(camera).T
     return jacobian.reshape(1, 3, 12)
 
 
-def view_directions(means: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """r = (p_w - centre)/|p_w - centre|: (N, 3)."""
-    offsets = means - centre
+def view_directions(means: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """r = (p_w - center)/|p_w - center|: (N, 3)."""
+    offsets = means - center
     return offsets / np.linalg.norm(offsets, axis=1, keepdims=True)
 
 
-def d_direction_d_mean(means: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """B.4: ∂r/∂p_w = (I - r rᵀ)/|p_w - centre|: (N, 3, 3). With respect to the centre it is the negative."""
-    return _d_normalized(means - centre)
+def d_direction_d_mean(means: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """B.4: ∂r/∂p_w = (I - r rᵀ)/|p_w - center|: (N, 3, 3). With respect to the center it is the negative."""
+    return _d_normalized(means - center)
 
 
 def d_harmonics_d_direction(directions: np.ndarray, degree: int) -> np.ndarray:
@@ -338,7 +338,7 @@ def colors(sh: np.ndarray, directions: np.ndarray, degree: int) -> np.ndarray:
 
 
 def d_color_d_sh(sh: np.ndarray, directions: np.ndarray, degree: int) -> np.ndarray:
-    """B.4: ∂c/∂h_k = Y_k I₃, zero where the colour is clamped and for unused k: (N, 3, 3 K)."""
+    """B.4: ∂c/∂h_k = Y_k I₃, zero where the color is clamped and for unused k: (N, 3, 3 K)."""
     lit = _unclamped_colors(sh, directions, degree) > 0
     used = harmonics(directions, degree)
     values = np.pad(used, [(0, 0), (0, sh.shape[1] - used.shape[1])])
@@ -346,18 +346,18 @@ def d_color_d_sh(sh: np.ndarray, directions: np.ndarray, degree: int) -> np.ndar
 
 
 def d_color_d_direction(sh: np.ndarray, directions: np.ndarray, degree: int) -> np.ndarray:
-    """B.4: ∂c/∂r = hᵀ ∂Y/∂r, zero where the colour is clamped: (N, 3, 3)."""
+    """B.4: ∂c/∂r = hᵀ ∂Y/∂r, zero where the color is clamped: (N, 3, 3)."""
     lit = _unclamped_colors(sh, directions, degree) > 0
     used = sh[:, : (degree + 1) ** 2]
     return lit[:, :, None] * np.einsum("nkc,nkx->ncx", used, d_harmonics_d_direction(directions, degree))
 
 
-# Added: the blend space. Where blending is in linear light, colours and background are decoded before compositing, and
+# Added: the blend space. Where blending is in linear light, colors and background are decoded before compositing, and
 # what was composited is encoded. Both act on each channel alone, so their Jacobians are diagonal.
 
 
 def linear_colors(encoded: np.ndarray) -> np.ndarray:
-    """Linear light of display-encoded colours (IEC 61966-2-1), c/12.92 or ((c + 0.055)/1.055)^2.4: (N, 3)."""
+    """Linear light of display-encoded colors (IEC 61966-2-1), c/12.92 or ((c + 0.055)/1.055)^2.4: (N, 3)."""
     return decode_srgb(encoded)
 
 
@@ -457,7 +457,7 @@ def transmittances(alphas: np.ndarray) -> np.ndarray:
 
 
 def composite(alphas: np.ndarray, features: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """γ = Σ_i T_i α'_i f_i + T_end background, for features f (N, F), of which colour is three: (P, F)."""
+    """γ = Σ_i T_i α'_i f_i + T_end background, for features f (N, F), of which color is three: (P, F)."""
     arriving = transmittances(alphas)
     return (arriving[:-1] * alphas).T @ features + arriving[-1][:, None] * background
 

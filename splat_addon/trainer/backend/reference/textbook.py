@@ -56,12 +56,12 @@ class Projection(NamedTuple):
 
     @property
     def features(self) -> np.ndarray:
-        """(M, 5) what is composited: colour in the blend space, depth, and 1, which becomes alpha."""
+        """(M, 5) what is composited: color in the blend space, depth, and 1, which becomes alpha."""
         return np.column_stack([self.blended, self.points[:, 2], np.ones(len(self.places))])
 
 
 def require_drawable(gaussians: Gaussians) -> None:
-    """Refuse gaussians that would make the image grey or the gradient meaningless: ValueError with one sentence."""
+    """Reject gaussians that would make the image gray or the gradient meaningless: ValueError with one sentence."""
     for name, values in zip(gaussians._fields, gaussians, strict=True):
         values = np.asarray(values)
         broken = np.count_nonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)) if values.size else 0
@@ -273,7 +273,7 @@ def sum_over_pixels(
     """Σ_j m_j w_ij for each gaussian: a map m (H, W) gathered by the weights with which pixels see gaussians: (N,).
 
     m = 1 gives a gaussian's contribution, m = |error| its blame, m = surface depth Σ w z of the true surface. Since
-    ∂γ_j/∂c_i = T_i α'_i = w_ij (B.5b), this is the gradient by colour of an image whose derivative is m: every
+    ∂γ_j/∂c_i = T_i α'_i = w_ij (B.5b), this is the gradient by color of an image whose derivative is m: every
     backend has it without a further kernel.
     """
     seen = project(
@@ -336,7 +336,7 @@ def _pixels_backward(
 
 
 def _behind(background: np.ndarray, blend_space: str) -> np.ndarray:
-    """The features of the background: its colour in the blend space, and no depth and no alpha."""
+    """The features of the background: its color in the blend space, and no depth and no alpha."""
     color = np.asarray(background, dtype=np.float64)
     return np.array([*(eq.linear_colors(color) if is_linear(blend_space) else color), 0.0, 0.0])
 
@@ -344,17 +344,17 @@ def _behind(background: np.ndarray, blend_space: str) -> np.ndarray:
 def _blocks(seen: Projection, camera: Camera) -> Iterator[tuple[slice, np.ndarray]]:
     """The image in blocks of pixels: which (of H W, row by row), and the offsets d = u - x_j (M, P, 2)."""
     rows, columns = np.divmod(np.arange(camera.height * camera.width), camera.width)
-    centres = np.column_stack([columns, rows]) + 0.5
+    centers = np.column_stack([columns, rows]) + 0.5
     step = max(1, _PAIRS_PER_BLOCK // max(1, len(seen.places)))
-    for start in range(0, len(centres), step):
+    for start in range(0, len(centers), step):
         pixels = slice(start, start + step)
-        yield pixels, seen.means_px[:, None, :] - centres[pixels]
+        yield pixels, seen.means_px[:, None, :] - centers[pixels]
 
 
 def _radii_px(seen: Projection, camera: Camera, count: int, rules: PictureRules) -> np.ndarray:
     """Three sigma of the longer screen axis, rounded up: (N,); 0 for what is not drawn.
 
-    Drawn: the smallest upright box around the ellipse where α g ≥ 1/255 holds the centre of a pixel of the image.
+    Drawn: the smallest upright box around the ellipse where α g ≥ 1/255 holds the center of a pixel of the image.
     """
     a, b, c = seen.dilated.T
     radii = np.ceil(3 * np.sqrt(0.5 * (a + c) + np.sqrt(0.25 * (a - c) ** 2 + b * b)))

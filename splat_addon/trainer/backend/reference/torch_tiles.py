@@ -1,4 +1,4 @@
-"""The rasteriser in plain PyTorch, tile by tile: written to be read, on any device, gradients by autograd.
+"""The rasterizer in plain PyTorch, tile by tile: written to be read, on any device, gradients by autograd.
 
 It follows Kerbl et al. 2023, section 6, step by step: project, sort by depth, list the gaussians of each 16 x 16 tile,
 blend front to back. Tiles with lists of similar length are blended together as one padded batch.
@@ -136,7 +136,7 @@ def covariance_from_quaternion(quaternions: Tensor, log_scales: Tensor) -> Tenso
 
 
 def colors_from_sh(sh: Tensor, directions: Tensor, degree: int) -> Tensor:
-    """(N, 3) display-encoded colours of coefficients (N, K, 3) seen along unit `directions` (N, 3); never below 0."""
+    """(N, 3) display-encoded colors of coefficients (N, K, 3) seen along unit `directions` (N, 3); never below 0."""
     x, y, z = directions.unbind(1)
     values = [torch.full_like(x, 0.28209479177387814)]
     if degree >= 1:
@@ -219,7 +219,7 @@ def blend_tiles(
 
 
 def pixel_centers(tiles: Tensor, tiles_across: int) -> Tensor:
-    """(T, TILE_PX * TILE_PX, 2) pixel centres of tiles, row by row."""
+    """(T, TILE_PX * TILE_PX, 2) pixel centers of tiles, row by row."""
     place = torch.arange(TILE_PX, device=tiles.device)
     down, across = torch.meshgrid(place, place, indexing="ij")
     within = torch.stack([across, down], dim=2).reshape(-1, 2)

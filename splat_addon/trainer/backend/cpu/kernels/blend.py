@@ -37,10 +37,10 @@ from .layout import (
 )
 from .srgb import encoded
 
-TILES_PER_TURN = 8  # threads take turns at so many neighbouring tiles
+TILES_PER_TURN = 8  # threads take turns at so many neighboring tiles
 ENTRIES_PER_LOOK = 16  # after so many, rows that are finished are found and left alone
 
-# Working memory of one thread: for each block T and the sums of colour and depth; then for each row what set_up_rows
+# Working memory of one thread: for each block T and the sums of color and depth; then for each row what set_up_rows
 # says.
 _BLOCK = BLOCK_ROWS * FORWARD_ROW
 _T, _R, _G, _B, _D = range(0, _BLOCK, WIDE)
@@ -166,7 +166,7 @@ def blend_forward(
     """Composite the tiles of thread `part` of `parts`.
 
     `entries`, `starts`: see bin.py. `records` (N * 16), `places`: the same memory as doubles. `blended` (H * W * 3) is
-    in the space of colours and background; `alpha`, `depth` (H * W). If that is linear light, `image` becomes
+    in the space of colors and background; `alpha`, `depth` (H * W). If that is linear light, `image` becomes
     the same display-encoded; otherwise it is left alone. For the backward pass: `transmittance` (tiles * 512) is T_end,
     negative where a pixel was finished; `entries_used` (tiles) is how many entries were looked at before all were.
     """

@@ -1,6 +1,6 @@
 """Blending backward: B.5 of the backward process, from ∂L/∂pixel to sums for each gaussian.
 
-B.5 goes far to near with S, the colour behind. Here the tiles are replayed near to far, as they were blended, with
+B.5 goes far to near with S, the color behind. Here the tiles are replayed near to far, as they were blended, with
 what remains of the pixel, `rest` = T_{i+1} S_i (dotted with ∂L/∂γ, so one number), which falls by each gaussian's
 share: nothing is divided away. With f_i = ∂L/∂γ · c_i and w_i = T_i α'_i, the derivative by α', times α', is
 
@@ -48,7 +48,7 @@ from .srgb import encoding_slope
 
 ROWS_AHEAD = 6  # rows of the image lie too far apart for the processor to see them coming
 
-# Working memory of one thread: for each block T, rest, ∂L/∂ colour and ∂L/∂ Σ w z; then as in blend.py, and alphas.
+# Working memory of one thread: for each block T, rest, ∂L/∂ color and ∂L/∂ Σ w z; then as in blend.py, and alphas.
 _BLOCK = BLOCK_ROWS * BACKWARD_ROW
 _T, _REST, _R, _G, _B, _D = range(0, _BLOCK, WIDE)
 _ROW_X = TILE_HEIGHT * BACKWARD_ROW

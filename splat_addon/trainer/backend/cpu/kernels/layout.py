@@ -24,10 +24,10 @@ BOUNDS = 8
 PLACE_X, PLACE_Y, REACH_X, TOP_X, TILT, SPAN_E, SPAN_F, SLACK = range(8)
 
 # A gradient row, one cache line of 16 floats for each gaussian: the moments of G in blend_backward.py (Σ G (1, s, s²,
-# s dy, dy, dy²)), then ∂L/∂ colour and depth.
+# s dy, dy, dy²)), then ∂L/∂ color and depth.
 SUM_1, SUM_S, SUM_SS, SUM_SY, SUM_Y, SUM_YY, SUM_RED, SUM_GREEN, SUM_BLUE, SUM_DEPTH = range(10)
 
-# The camera as doubles: R_cw row by row, t_cw, intrinsics, limits of x/z and y/z, centre, size; dilation, near plane.
+# The camera as doubles: R_cw row by row, t_cw, intrinsics, limits of x/z and y/z, center, size; dilation, near plane.
 ROTATION, TRANSLATION, FX, FY, CX, CY, LEAST_X, LARGEST_X, LEAST_Y, LARGEST_Y, CENTRE, WIDTH, HEIGHT, DILATION, NEAR = (
     0, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 23, 24, 25, 26,
 )  # fmt: skip

@@ -10,7 +10,7 @@ from .srgb import decoded, encoded
 
 @kernel
 def over_in_light(begin: INT, end: INT, colors: FLOATS, alphas: FLOATS, background: FLOATS, image: FLOATS):
-    """Pixels `begin` … `end - 1`, a multiple of 8: encode(α decode(colour) + (1 - α) decode(background)).
+    """Pixels `begin` … `end - 1`, a multiple of 8: encode(α decode(color) + (1 - α) decode(background)).
 
     `colors`, `image` (pixels * 3), `alphas` (pixels), `background` (3). Eight that are all covered, or all clear, are
     copied: most of a photo is.

@@ -1,7 +1,7 @@
 """Projection: steps 1 to 4 of the backward process, eight gaussians at once.
 
 Geometry is in double precision: a place on the screen is a small difference of large terms, and so is a thin
-gaussian's determinant. The arithmetic costs less than reading the gaussians. Colours are in single precision.
+gaussian's determinant. The arithmetic costs less than reading the gaussians. Colors are in single precision.
 `project_backward.py` computes the same again rather than storing it.
 """
 
@@ -152,7 +152,7 @@ def project_forward(
     """Project gaussians `begin` … `end - 1` (multiples of 8) of `count`.
 
     Parameters are flat; `sh` has `coefficients` harmonics a gaussian, of which the first `harmonic_count` count.
-    `in_linear_light`: whether colours are decoded for blending.
+    `in_linear_light`: whether colors are decoded for blending.
     Fills `records` and `bounds` (blend.py, bin.py; room for a multiple of 8), `depths` (below 0: not drawn) and
     `radii`, three sigma of the longer screen axis. `invalid` (1) becomes 1 if parameters are not finite or a quaternion
     has no length, else 0.
@@ -229,7 +229,7 @@ def project_forward(
             narrow(determinant * inverse_a * inverse_a), narrow((reach_x + reach_y) * SLACK_SHARE + SLACK_PX),
         )  # fmt: skip
 
-        # 4. Colour: c = max(0, Σ_k Y_k(r) h_k + ½), B.4.
+        # 4. Color: c = max(0, Σ_k Y_k(r) h_k + ½), B.4.
         x, y = narrow(mean_x - peek(camera, CENTRE)), narrow(mean_y - peek(camera, CENTRE + 1))
         towards_z = narrow(mean_z - peek(camera, CENTRE + 2))
         normal_f = inverse_length(x, y, towards_z)

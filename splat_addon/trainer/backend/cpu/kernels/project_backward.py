@@ -163,7 +163,7 @@ def project_backward(
         _store_scale_gradient(scratch, 2, is_drawn, d_t02 * t02 + d_t12 * t12)
         p00, p10, p01, p11, p02, p12 = d_t00 * s0, d_t10 * s0, d_t01 * s1, d_t11 * s1, d_t02 * s2, d_t12 * s2
 
-        # B.2: R, then the quaternion, then its normalisation (I - q̂ q̂ᵀ)/|q|.
+        # B.2: R, then the quaternion, then its normalization (I - q̂ q̂ᵀ)/|q|.
         g00, g01, g02 = p00 * m00 + p10 * m10, p01 * m00 + p11 * m10, p02 * m00 + p12 * m10
         g10, g11, g12 = p00 * m01 + p10 * m11, p01 * m01 + p11 * m11, p02 * m01 + p12 * m11
         g20, g21, g22 = p00 * m02 + p10 * m12, p01 * m02 + p11 * m12, p02 * m02 + p12 * m12
@@ -190,7 +190,7 @@ def project_backward(
         d_jxz = d_m00 * peek(camera, 6) + d_m01 * peek(camera, 7) + d_m02 * peek(camera, 8)
         d_jyz = d_m10 * peek(camera, 6) + d_m11 * peek(camera, 7) + d_m12 * peek(camera, 8)
 
-        # Eq. 7, location: by the place on the screen and depth, by Σ' (nothing where x/z is clamped), by the colour.
+        # Eq. 7, location: by the place on the screen and depth, by Σ' (nothing where x/z is clamped), by the color.
         is_free_x = (ratio_x >= least_x) & (ratio_x < largest_x)
         is_free_y = (ratio_y >= least_y) & (ratio_y < largest_y)
         d_ratio_x = d_place_x * peek(camera, FX) - select(is_free_x, jx * d_jxz, 0.0)
@@ -242,7 +242,7 @@ def _color_backward(scratch, x, y, z, is_drawn, harmonic_count, coefficients, in
     d_red = select(is_drawn & (red > 0.0), load(scratch, at), 0.0)
     d_green = select(is_drawn & (green > 0.0), load(scratch, at + 8), 0.0)
     d_blue = select(is_drawn & (blue > 0.0), load(scratch, at + 16), 0.0)
-    if in_linear_light != 0:  # the sums are those of the decoded colour
+    if in_linear_light != 0:  # the sums are those of the decoded color
         d_red, d_green, d_blue = d_red * decoded(red)[1], d_green * decoded(green)[1], d_blue * decoded(blue)[1]
     for k in range(harmonic_count):
         value, at = load(scratch, Y_AT + k * 8), SH_AT + k * 24

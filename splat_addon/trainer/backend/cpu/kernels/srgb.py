@@ -4,7 +4,7 @@ from .....gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SH
 from .declare import inner
 from .lanes.simd_math import exp2, log2, maximum, minimum, select
 
-LOG2_LIMIT = 100.0  # colours beyond some 2^40 that ran away stay finite numbers
+LOG2_LIMIT = 100.0  # colors beyond some 2^40 that ran away stay finite numbers
 
 
 @inner

@@ -1,7 +1,7 @@
 """Blocks of pixels: 8 columns of one row, or of two rows one below the other, as the lanes of a wide vector.
 
 The lanes take turns between the rows: with two, lane 2 i is pixel i of the upper row and lane 2 i + 1 the one below.
-So what differs from row to row alone is two neighbouring floats in memory, repeated, which costs no arithmetic.
+So what differs from row to row alone is two neighboring floats in memory, repeated, which costs no arithmetic.
 """
 
 from llvmlite import ir
