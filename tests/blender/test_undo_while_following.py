@@ -1,0 +1,48 @@
+"""Undo and redo while the viewport follows a run: Blender lives, and one step back is what the artist did last."""
+
+import os
+import subprocess
+import sys
+
+from support.extension import ROOT
+
+# Timers do not tick without a window: here, a turn of theirs comes between any two things that the artist does.
+WITHOUT_WINDOW = f"""
+import sys, time
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from pathlib import Path
+from types import SimpleNamespace
+from support import extension as support
+extension = support.Extension(support.enable_extension())
+import bpy
+from support.undo_rounds import Artist
+
+training, preview = extension.module("operators.training"), extension.module("splat_addon.scene.runs.preview")
+live_run = extension.module("splat_addon.scene.tasks.live_run")
+later_s, is_watching = 0.0, True
+preview.time = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s, perf_counter=time.perf_counter)
+chosen = bpy.context.preferences.addons[extension.name].preferences
+chosen.trainer_python, chosen.when_quitting = sys.executable, "STOP"
+
+def press(key):
+    if key.poll():
+        key()
+    yield
+
+artist = Artist(extension.module, Path(sys.argv[1]), lambda: press(bpy.ops.ed.undo), lambda: press(bpy.ops.ed.redo))
+for _ in artist.work(rounds=6):
+    bpy.context.view_layer.update()
+    later_s += 3600
+    if live_run.current() is not None and is_watching:
+        is_watching = training._tick() is not None
+    preview.tick(3600)
+    bpy.context.view_layer.update()
+print("The artist is content.", flush=True)
+"""
+
+
+def test_blender_lives_through_undo_and_redo_while_previews_and_the_result_come(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "BLENDER_USER_RESOURCES"}
+    command = [sys.executable, "-X", "faulthandler", "-c", WITHOUT_WINDOW, str(tmp_path)]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert answer.returncode == 0 and "The artist is content." in answer.stdout, f"{answer.stdout}\n{answer.stderr}"
