@@ -17,7 +17,8 @@ extension = support.Extension(support.enable_extension())
 import bpy
 from support.undo_rounds import Artist
 
-training, preview = extension.module("operators.training"), extension.module("splat_addon.scene.runs.preview")
+watching = extension.module("splat_addon.scene.tasks.watching")
+preview = extension.module("splat_addon.scene.tasks.preview")
 live_run = extension.module("splat_addon.scene.tasks.live_run")
 later_s, is_watching = 0.0, True
 preview.time = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s, perf_counter=time.perf_counter)
@@ -34,7 +35,7 @@ for _ in artist.work(rounds=6):
     bpy.context.view_layer.update()
     later_s += 3600
     if live_run.current() is not None and is_watching:
-        is_watching = training._tick() is not None
+        is_watching = watching._watch() is not None
     preview.tick(3600)
     bpy.context.view_layer.update()
 print("The artist is content.", flush=True)

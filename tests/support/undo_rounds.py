@@ -52,7 +52,7 @@ class Artist:
         self._module, self._folder = module, folder
         self._press_undo, self._press_redo = press_undo, press_redo
         self._live_run = module("splat_addon.scene.tasks.live_run")
-        self._preview = module("splat_addon.scene.runs.preview")
+        self._preview = module("splat_addon.scene.tasks.preview")
         self._random = random.Random(0)
         self._last_step = 0
         self._cubes: list[int] = []  # at each undo step
