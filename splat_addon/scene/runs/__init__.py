@@ -1,0 +1,1 @@
+"""A run in the scene: its object, its previews, and finding runs again."""
