@@ -317,7 +317,7 @@ def test_edited_splats_are_left_alone_until_the_artist_asks(following):
     following.changes()
     assert following.follower.obstacle == "edited" and following.drawn is None, "what was edited is seen"
     panel = following.extension.module("panels.training").SPLAT_PT_training
-    assert "were edited, and are left as they are" in texts(drawn(panel, bpy.context))
+    assert "were edited and are left alone" in texts(drawn(panel, bpy.context))
     following.stop()
     assert following.watching.settle(following.run)
     assert len(heights(item)) == 10 and tuple(item.data.attributes["position"].data[3].vector) == (7, 7, 7)
