@@ -15,8 +15,9 @@ from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import read_splats
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
-from ..splats import appearance, data as splat_data
 from ..photos import photo_capture
+from ..splats import appearance
+from ..splats import data as splat_data
 from ..splats.box_modifier import hand_over
 
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
@@ -68,7 +69,9 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
         raise RunError(f"The run folder {folder.path} is gone.", "Choose where it is now in the Splats panel.")
     path = folder.result_file()
     if path is None:
-        raise RunError(f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one with Snapshot.")
+        raise RunError(
+            f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one with Snapshot."
+        )
     cloud = read_splats(path)
     item = put(scene, folder, cloud)
     follow_capture(scene, item, folder)
@@ -86,7 +89,8 @@ def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
     """Hide the splats of other runs of the same capture that lie where those of `folder` do. Returns the names of all
     that are hidden for this run.
 
-    Nothing else about them changes. They are hidden in the viewport and in renders: two results in one place hide each other.
+    Nothing else about them changes. They are hidden in the viewport and in renders: two results in one place hide each
+    other.
     """
     item, capture = find(scene, folder), capture_of(folder)
     if item is None or capture is None:
