@@ -34,15 +34,18 @@ def is_capture(folder: Path) -> bool:
     return folder.is_dir() and ((folder / FILE_NAME).is_file() or colmap.find_model(folder) is not None)
 
 
-def chosen_capture(scene: bpy.types.Scene) -> Path | None:
-    """The chosen capture folder if it holds a capture, as far as is known. Costs microseconds in the interface."""
+def chosen_capture(scene: bpy.types.Scene, at_once: bool | None = None) -> Path | None:
+    """The chosen capture folder if it holds a capture, as far as is known. Costs microseconds in the interface.
+
+    `at_once` looks before answering; unless said otherwise, where nothing is drawn.
+    """
     try:
         folder = absolute(scene.splat.capture.folder)
     except SplatError:
         return None
     if not scene.splat.capture.folder:
         return None
-    if bpy.app.background:
+    if bpy.app.background if at_once is None else at_once:
         return folder if is_capture(folder) else None
     answer, answered_at = part(Looked).answers.get(folder, (False, -LASTS_S))
     if time.monotonic() - answered_at >= LASTS_S:
