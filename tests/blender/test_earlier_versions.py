@@ -56,6 +56,27 @@ def test_splats_of_an_earlier_version_are_shown_and_exported_as_they_were(extens
     assert item.modifiers["Splat Quads"].show_viewport and "Splat Box" not in item.modifiers
 
 
+def test_nodes_of_an_earlier_version_are_filled_again_for_all_that_use_them(extension, project):
+    quads = extension.module("splat_addon.scene.splats.quads")
+    item, group = bpy.data.objects["run_001"], bpy.data.node_groups[quads.GROUP_NAME]
+    appearance = extension.module("splat_addon.scene.splats.appearance")
+    before = len(group.nodes), len(group.animation_data.drivers)
+    assert group.get(quads.VERSION_KEY) is None
+    assert bpy.ops.splat.set_up_render() == {"FINISHED"}
+    modifier = appearance.quads_of(item)
+    assert modifier.node_group == group and group[quads.VERSION_KEY] == quads.VERSION
+    new = quads._make_group(extension.module("splat_addon.gaussians.rules").DEFAULT_RULES)
+    assert (len(group.nodes), len(group.animation_data.drivers)) == (len(new.nodes), len(new.animation_data.drivers))
+    assert (len(group.nodes), len(group.animation_data.drivers)) != before
+    identifier = group.interface.items_tree[quads.DISPLAY_SPACE].identifier
+    kept = (
+        getattr(modifier.properties.inputs, identifier).value
+        if hasattr(modifier, "properties")
+        else modifier[identifier]
+    )
+    assert kept, "it keeps Trainer Look"
+
+
 def test_a_run_of_an_earlier_version_goes_on_from_its_checkpoint(extension, project, trainer_python):
     live_run = extension.module("splat_addon.scene.tasks.live_run")
     folder = extension.module("splat_addon.run.folder").RunFolder(project / "capture_runs" / "run_001")

@@ -17,6 +17,7 @@ from .material import COLOR, PLACE, splat_material
 from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 
 GROUP_NAME = "Splat Quads"
+VERSION_KEY, VERSION = "splat_version", 2  # of the group: 1 held the projection's slopes about the optical axis
 DISPLAY_SPACE = "Trainer Look"
 
 APART = 2.0**-20  # relative depth by which quads must differ, or a ray meets two at one float and Cycles sees but one
@@ -24,8 +25,15 @@ FARTHEST = 2.0**-8  # relative depth by which a quad may be moved away for that
 
 
 def splat_quads() -> bpy.types.NodeTree:
-    """The group, made at its first use."""
-    return bpy.data.node_groups.get(GROUP_NAME) or _make_group(DEFAULT_RULES)
+    """The group, made at its first use. One that an earlier version has made is filled again, for all that use it."""
+    group = bpy.data.node_groups.get(GROUP_NAME)
+    if group is None:
+        return _make_group(DEFAULT_RULES)
+    if group.library is None and group.get(VERSION_KEY, 1) < VERSION:
+        group.nodes.clear()
+        group.animation_data_clear()  # drivers of the former nodes
+        _fill(group, DEFAULT_RULES)
+    return group
 
 
 def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
@@ -35,7 +43,13 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     look = interface.new_socket(DISPLAY_SPACE, in_out="INPUT", socket_type="NodeSocketBool")
     look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
     interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    _fill(group, rules)
+    return group
 
+
+def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
+    """The nodes of a group that has its sockets and nothing else."""
+    group[VERSION_KEY] = VERSION
     tree = NodeTree(group)
     start = tree.add("NodeGroupInput").outputs
     splats = start["Geometry"]
@@ -114,7 +128,6 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     quads = tree.add("GeometryNodeRealizeInstances", None, quads).outputs[0]
 
     tree.add("NodeGroupOutput", None, quads)
-    return group
 
 
 def _attribute(tree: NodeTree, name: str, kind: str) -> Socket:
