@@ -59,7 +59,7 @@ def _package(requirement: str) -> Piece:
 def _cpu_kernels() -> Piece:
     from .backend.cpu.kernel_cache import cache_folder
 
-    is_built = (cache_folder() / "index.json").is_file()
+    is_built = (cache_folder() / "kernels.json").is_file()
     found = "built" if is_built else "not built yet"
     return Piece("CPU kernels", found, is_built, False, "They are built at the first run, in about 5 seconds.")
 
