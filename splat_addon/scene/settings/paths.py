@@ -1,8 +1,9 @@
 """Paths as the artist types them and as a .blend keeps them."""
 
-import contextlib
+import ntpath
 import os
-from pathlib import Path
+import posixpath
+from pathlib import Path, PurePath, PureWindowsPath
 
 import bpy
 
@@ -16,11 +17,15 @@ MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
 def absolute(path: str) -> Path:
     """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths start at the .blend.
 
-    Links are not followed. Raises RunError when the .blend has no place yet.
+    After `//` both slashes divide folders, whichever system the file was saved on. Links are not followed. Raises
+    RunError when the .blend has no place yet.
     """
     if not path:
         return Path()
-    is_beside = path.startswith("//") or not (path.startswith("~") or Path(path).is_absolute())
+    if path.startswith("//"):
+        path = path.replace("\\", "/")
+    is_share = path.startswith("\\\\")  # of Windows, whichever system reads it
+    is_beside = path.startswith("//") or not (path.startswith("~") or is_share or Path(path).is_absolute())
     if is_beside and not bpy.data.filepath:
         raise RunError(
             f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path."
@@ -40,10 +45,20 @@ def run_path(scene: bpy.types.Scene) -> Path | None:
 
 def path_text(path: Path) -> str:
     """A path as it is kept in the .blend: relative to it where possible, so that a project can be moved."""
-    if bpy.data.filepath:
-        with contextlib.suppress(ValueError):  # another drive on Windows
-            return bpy.path.relpath(str(path))
-    return str(path)
+    return relative_text(path, Path(bpy.data.filepath).parent) if bpy.data.filepath else str(path)
+
+
+def relative_text(path: PurePath, folder: PurePath) -> str:
+    """A path as seen from the .blend's folder: `//` and forward slashes, which every system reads.
+
+    The whole path where that cannot be said: from another drive, or with a backslash in a name.
+    """
+    flavor = ntpath if isinstance(path, PureWindowsPath) else posixpath
+    try:
+        relative = "//" + flavor.relpath(path, folder).replace(flavor.sep, "/")
+    except ValueError:  # another drive on Windows
+        return str(path)
+    return str(path) if "\\" in relative else relative
 
 
 def remember_run(scene: bpy.types.Scene, path: Path) -> None:
