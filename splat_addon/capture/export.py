@@ -14,6 +14,7 @@ from ..errors import CaptureError, some_of
 from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
+from .file_names import distinct_files
 from .formats import colmap
 from .formats.colmap.model import ColmapModel, Observations
 from .formats.transforms import FILE_NAME, find_transforms, relative_path, write_transforms
@@ -118,7 +119,7 @@ def _write_photos(
 ) -> tuple[View, ...]:
     """Copy or undistort photos and masks into `aside`; the views with the places they will have, and their cameras."""
     written = []
-    for done, view in enumerate(views):
+    for done, (view, name_of_file) in enumerate(zip(views, distinct_files(view.name for view in views), strict=True)):
         tell_progress(done)
         camera = view.camera if options.undistort is None else pinhole_within(view.camera)
         files = {"image_path": ("images", view.image_path)}
@@ -126,7 +127,7 @@ def _write_photos(
             files["mask_path"] = ("masks", view.mask_path)
         places: dict[str, Any] = {}
         for field_name, (kind, source) in files.items():
-            name = f"{kind}/{view.name}{source.suffix}"
+            name = f"{kind}/{name_of_file}{source.suffix}"
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             if options.undistort is not None and any(view.camera.distortion):
                 options.undistort(source, view.camera, camera, aside / name)

@@ -1,11 +1,13 @@
 """The contact sheet of a run: every held-out view next to its renders, in one image whose size is bounded."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..capture.file_names import renders_of
 from ..run.events import Evaluated
 from ..run.folder import RunFolder
 from .photos.photo import Photo, pixels_of, read_png
@@ -25,6 +27,8 @@ def save_contact_sheet(folder: RunFolder, photos: list[Photo], first: Evaluated,
     """
     sizes = [(photo.rgb.shape[1], photo.rgb.shape[0]) for photo in photos]
     columns, scale = fitting(sizes)
+    names = [photo.name for photo in photos]
+    renders = [renders_of(folder.path / evaluated.folder, names) for evaluated in (first, last)]
     sizes = [_reduced(size, scale) for size in sizes]
     stride_px = PARTS * max(width for width, _ in sizes)
     heights_px = [CAPTION_PX + height for height in _row_heights(sizes, columns)]
@@ -33,7 +37,7 @@ def save_contact_sheet(folder: RunFolder, photos: list[Photo], first: Evaluated,
         row, column = divmod(index, columns)
         left, top = column * stride_px, sum(heights_px[:row])
         captions = (photo.name, f"step {first.step}", f"step {last.step}", f"difference x {DIFFERENCE_GAIN}")
-        for part, caption in zip(_parts(folder, photo, first, last), captions, strict=True):
+        for part, caption in zip(_parts(photo, *(files[photo.name] for files in renders)), captions, strict=True):
             image = Image.fromarray(pixels_of(part))
             sheet.paste(_text(caption, width), (left, top))
             sheet.paste(image.resize((width, height), Image.Resampling.BOX), (left, top + CAPTION_PX))
@@ -65,12 +69,12 @@ def _reduced(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
-def _parts(folder: RunFolder, photo: Photo, first: Evaluated, last: Evaluated) -> Iterator[Tensor]:
-    """The images (H, W, 3) of a row one by one, values 0..1, over white."""
+def _parts(photo: Photo, first: Path, last: Path) -> Iterator[Tensor]:
+    """The images (H, W, 3) of a row one by one, values 0..1, over white. `first` and `last` are renders."""
     target = photo.over(torch.ones(3))
     yield target
-    yield read_png(folder.path / first.folder / f"{photo.name}.png")
-    now = read_png(folder.path / last.folder / f"{photo.name}.png")
+    yield read_png(first)
+    now = read_png(last)
     yield now
     yield (now - target).abs_().mul_(DIFFERENCE_GAIN).clamp_(0, 1)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..capture.file_names import renders_of
 from ..run.events import Evaluated, ViewQuality
 from ..run.folder import RunFolder
 from .backend.blend_space import straight_color
@@ -33,13 +34,14 @@ def evaluate(
     `tell_alive` is called before each view: a parent that waits for the end must not take many views for silence.
     """
     renders = folder.renders_folder(step)
+    files = renders_of(renders, [photo.name for photo in photos.held_out])
     qualities = []
     for photo in photos.held_out:
         tell_alive()
         rendering, image, target = _look(model, rasterizer, photo, sh_degree)
         mask = photo.mask_on(rasterizer.device)
         qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask)))
-        path = renders / f"{photo.name}.png"
+        path = files[photo.name]
         if photo.alpha is None:
             save_png(path, image)
         else:

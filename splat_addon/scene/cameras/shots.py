@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import bpy
 
 from ...capture.camera import Camera
+from ...capture.file_names import distinct_files
 from ...errors import CameraError, CaptureError
 from ...run.render_folder import Shot
 from .conversion import camera_from_object, require_perspective
@@ -63,17 +64,9 @@ def _checked(shots: list[Shot]) -> list[Shot]:
 
 
 def distinct_names(names: list[str]) -> list[str]:
-    """File names without letters that file systems refuse, all different, also where case does not count."""
-    taken: set[str] = set()
-    result = []
-    for name in names:
-        safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
-        number, candidate = 2, safe
-        while candidate.lower() in taken:
-            number, candidate = number + 1, f"{safe}_{number}"
-        taken.add(candidate.lower())
-        result.append(candidate)
-    return result
+    """File names of letters, digits, hyphens and underscores that every system takes, all different."""
+    plain = ["".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name) for name in names]
+    return distinct_files(plain)
 
 
 def export_cameras(scene: bpy.types.Scene, shots: Iterable[Shot]) -> dict[str, Camera]:

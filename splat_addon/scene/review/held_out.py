@@ -13,6 +13,7 @@ import bpy
 from mathutils import Matrix
 
 from ...capture.capture import View, open_capture
+from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig
 from ...run.events import Evaluated
@@ -168,12 +169,13 @@ def _views_of(folder: Path, hold_out_every: int, _changed: int) -> tuple[dict[st
 
 def _load(scene: bpy.types.Scene, folder: RunFolder, evaluated: Evaluated, view: View, place: int) -> Shown:
     quality = scene.splat.held_out_views[place]
+    renders = renders_of(folder.path / evaluated.folder, [measured.name for measured in evaluated.views])
     return Shown(
         name=view.name,
         scene_uid=scene.session_uid,
         camera=view.camera,
         photo=read_picture(view.image_path),
-        trained=read_picture(folder.path / evaluated.folder / f"{view.name}.png"),
+        trained=read_picture(renders[view.name]),
         step=evaluated.step,
         psnr_db=quality.psnr_db,
         ssim=quality.ssim,

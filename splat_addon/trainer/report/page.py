@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ...capture.capture import open_capture
+from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig, label
 from ...run.events import Evaluated, ViewQuality
@@ -91,12 +92,14 @@ def _views_table(folder: RunFolder, config: TrainConfig, evaluations: list[Evalu
     last = evaluations[-1]
     first = next((entry for entry in evaluations if entry.step == 0), None)
     photos, note = _photos(config)
+    before = _renders(folder, first) if first else {}
+    now = _renders(folder, last)
     head = ["View", "PSNR dB", "SSIM", "Photo", "Init only", f"Step {last.step}", f"Difference × {DIFFERENCE_GAIN}"]
     rows = []
     for quality in sorted(last.views, key=_worst_first):
         photo = photos(quality.name)
-        seeds = _read(folder.path / first.folder / f"{quality.name}.png") if first else None
-        result = _read(folder.path / last.folder / f"{quality.name}.png")
+        seeds = _read(before[quality.name]) if quality.name in before else None
+        result = _read(now[quality.name])
         difference = None
         if photo is not None and result is not None and photo.size == result.size:
             numbers = np.abs(np.asarray(photo, dtype=np.int16) - np.asarray(result, dtype=np.int16))
@@ -105,6 +108,10 @@ def _views_table(folder: RunFolder, config: TrainConfig, evaluations: list[Evalu
                  ((photo, "photo"), (seeds, "init only"), (result, "result"), (difference, "difference"))]  # fmt: skip
         rows.append([_text(quality.name), _number(quality.psnr_db, 2), _number(quality.ssim, 4), *cells])
     return (f"<p>{_text(note)}</p>" if note else "") + _table("views", head, rows)
+
+
+def _renders(folder: RunFolder, evaluated: Evaluated) -> dict[str, Path]:
+    return renders_of(folder.path / evaluated.folder, [quality.name for quality in evaluated.views])
 
 
 def _worst_first(quality: ViewQuality) -> float:

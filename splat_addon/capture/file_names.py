@@ -1,0 +1,44 @@
+"""Names that become files: what no file system refuses, all different, also where case does not count."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+# Windows takes these for devices, whatever follows the first dot (the superscript digits count as digits).
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+_REFUSED = re.compile(r'[<>:"|?*\\\x00-\x1f]')
+
+
+def file_name(name: str) -> str:
+    """A file or folder name that every system takes: "Aux" becomes "Aux_", and "what?" becomes "what_"."""
+    name = _REFUSED.sub("_", name.replace("/", "_"))
+    stem, dot, rest = name.partition(".")
+    if _DEVICE.fullmatch(stem.rstrip(" ")):
+        name = f"{stem.rstrip(' ')}_{dot}{rest}"
+    kept = name.rstrip(". ")
+    return kept + "_" * (len(name) - len(kept)) or "_"
+
+
+def distinct_files(names: Iterable[str]) -> list[str]:
+    """A relative path for each name, which may have folders in it ("left/001"): every part is a `file_name`, and no
+    two are the same file on any system. Those that come first keep their names."""
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        safe = "/".join(map(file_name, name.split("/")))
+        number, candidate = 2, safe
+        while candidate.lower() in taken:
+            number, candidate = number + 1, f"{safe}_{number}"
+        taken.add(candidate.lower())
+        result.append(candidate)
+    return result
+
+
+def renders_of(folder: Path, views: Iterable[str]) -> dict[str, Path]:
+    """The PNG in which each view's render is written, or was: earlier versions used the views' own names."""
+    names = list(views)
+    renders = {}
+    for name, file in zip(names, distinct_files(names), strict=True):
+        now, earlier = folder / f"{file}.png", folder / f"{name}.png"
+        renders[name] = earlier if now != earlier and not now.is_file() and earlier.is_file() else now
+    return renders

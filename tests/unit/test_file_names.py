@@ -1,0 +1,77 @@
+"""Names that become files: what Windows takes for a device, what it refuses, and what it cannot tell apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from splat_addon.capture.capture import open_capture
+from splat_addon.capture.export import COLMAP_BINARY, TRANSFORMS, ExportOptions, export_capture
+from splat_addon.capture.file_names import distinct_files, file_name, renders_of
+from splat_addon.capture.formats.transforms import write_transforms
+from support.scenes import ring_of_cameras
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("Aux", "Aux_"),
+        ("CON", "CON_"),
+        ("nul.tar.gz", "nul_.tar.gz"),
+        ("prn .txt", "prn_.txt"),
+        ("Com1", "Com1_"),
+        ("LPT9", "LPT9_"),
+        ("com¹", "com¹_"),
+        ("lpt³.png", "lpt³_.png"),
+        ("conout$", "conout$_"),
+        ("Com10", "Com10"),
+        ("Auxiliary", "Auxiliary"),
+        ("my.aux", "my.aux"),
+        ('a<b>c:d"e|f?g*h', "a_b_c_d_e_f_g_h"),
+        ("left\\right/up", "left_right_up"),
+        ("tab\there", "tab_here"),
+        ("end. ", "end__"),
+        ("...", "___"),
+        ("", "_"),
+        ("Überblick 01", "Überblick 01"),
+    ],
+)
+def test_a_name_becomes_one_that_every_system_takes(name, file):
+    assert file_name(name) == file and file_name(file) == file
+
+
+def test_names_that_become_the_same_file_are_told_apart_and_the_first_keeps_its_own():
+    names = ["left/what?", "left/what_", "left/What_", "aux/1", "aux_/1"]
+    assert distinct_files(names) == ["left/what_", "left/what__2", "left/What__3", "aux_/1", "aux_/1_2"]
+
+
+def test_renders_of_earlier_versions_are_found_under_the_names_they_had(tmp_path):
+    (tmp_path / "Nul.png").touch()
+    (tmp_path / "aux.png").touch()
+    (tmp_path / "aux_.png").touch()
+    found = renders_of(tmp_path, ["aux", "Nul", "con", "plain"])
+    assert {name: path.name for name, path in found.items()} == {
+        "aux": "aux_.png",
+        "Nul": "Nul.png",
+        "con": "con_.png",
+        "plain": "plain.png",
+    }
+
+
+def test_exported_photos_can_lie_on_every_system(tmp_path):
+    (tmp_path / "images").mkdir()
+    cameras = ring_of_cameras(3)
+    for name in cameras:
+        (tmp_path / name).write_bytes(f"photo {name}".encode())
+    write_transforms(tmp_path / "transforms.json", cameras, set(), None, {})
+    capture = open_capture(tmp_path)
+    first, second, *others = capture.views
+    capture = replace(capture, views=(replace(first, name="Aux"), replace(second, name="AUX_"), *others))
+    options = ExportOptions(formats=frozenset({TRANSFORMS, COLMAP_BINARY}))
+    export_capture(capture, tmp_path / "out", options)
+    written = sorted(path.name for path in (tmp_path / "out" / "images").iterdir())
+    assert written[:2] == ["AUX__2.png", "Aux_.png"] and len(written) == len(capture.views)
+    read = open_capture(tmp_path / "out")
+    poses = {view.image_path.name: view.camera.camera_from_world for view in read.views}
+    assert np.allclose(poses["Aux_.png"], first.camera.camera_from_world)
+    assert np.allclose(poses["AUX__2.png"], second.camera.camera_from_world)
