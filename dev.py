@@ -41,7 +41,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from splat_addon.environment.builds import why_not
 from splat_addon.environment.failures import explain
+from splat_addon.environment.machine import this_machine
+from splat_addon.environment.place import require_short
 from splat_addon.environment.pythons import find_python, version_of
 from splat_addon.environment.requirements import is_index_reachable, read_requirements
 from splat_addon.errors import SetupError
@@ -190,7 +193,7 @@ def one_at_a_time(name: str) -> Iterator[None]:
 def install(environment: Environment) -> None:
     """Make the environment anew. The stamp comes last, so that an interrupted installation is done again."""
     try:
-        command = find_python(environment.pythons)
+        command = choose_python(environment)
     except SetupError as error:
         raise SetupError(f"{environment.title} cannot be installed: {error.message}", error.remedy) from error
     version = version_of(command)
@@ -216,6 +219,20 @@ def install(environment: Environment) -> None:
     (folder / "installed").write_text(stamp(environment, version))
 
 
+def choose_python(environment: Environment) -> list[str]:
+    """A Python to make an environment with. Raises SetupError, also where the trainer's packages have no builds."""
+    if not needs_torch(environment):
+        return find_python(environment.pythons)
+    if refusal := why_not(TRAINING, this_machine()):
+        raise refusal
+    require_short(VENV / environment.name, TRAINING.longest_name, this_machine())
+    return find_python(environment.pythons, TRAINING.processors)
+
+
+def needs_torch(environment: Environment) -> bool:
+    return any(requirement.startswith("torch=") for requirement in environment.requirements)
+
+
 def torch_index(environment: Environment) -> list[str]:
     """Where pip also looks for PyTorch: on Linux without an NVIDIA card, at PyTorch's own index of CPU builds.
 
@@ -223,8 +240,7 @@ def torch_index(environment: Environment) -> list[str]:
     it is configured to find: a CPU build where a mirror or find-links offers one ("2.13.0+cpu" counts as newer than
     "2.13.0"), otherwise PyPI's.
     """
-    needs_torch = any(requirement.startswith("torch=") for requirement in environment.requirements)
-    if not needs_torch or not TRAINING.index or shutil.which("nvidia-smi"):
+    if not needs_torch(environment) or not TRAINING.index or shutil.which("nvidia-smi"):
         return []
     return ["--extra-index-url", TRAINING.index] if is_index_reachable(TRAINING.index, sys.executable) else []
 

@@ -31,6 +31,11 @@ class SPLAT_OT_set_up_trainer(bpy.types.Operator):
         if trainer_setup.is_setting_up():
             cls.poll_message_set("A set-up is already running")
             return False
+        chosen = preferences.of_addon()
+        refusal = trainer_setup.why_impossible(chosen.setup_device.lower()) if chosen else None
+        if refusal is not None:
+            cls.poll_message_set(str(refusal))
+            return False
         if not getattr(bpy.app, "online_access", True):
             cls.poll_message_set("Allow Online Access in Preferences › System first: PyTorch has to be downloaded")
             return False

@@ -27,7 +27,7 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
     )
     setup_folder: bpy.props.StringProperty(
         name="Folder",
-        description="Where Set Up Trainer creates the environment: several gigabytes, shared by all Blender versions",
+        description="Where Set Up Trainer creates the environment: a gigabyte or more, shared by all Blender versions",
         subtype="DIR_PATH",
         default="~/splat_trainer",
     )
@@ -122,11 +122,17 @@ def _draw_set_up(layout, chosen: SPLAT_AP_preferences) -> None:
         draw_sentence(layout, set_up.message, "ERROR", WRAP)
     elif set_up is not None and set_up.python:
         layout.label(text="The trainer is set up", icon="CHECKMARK")
+    elif refusal := trainer_setup.why_impossible(chosen.setup_device.lower()):
+        draw_sentence(layout, str(refusal), "ERROR", WRAP)
     elif not getattr(bpy.app, "online_access", True):
         layout.label(text="Online Access is off (Preferences › System): nothing can be downloaded", icon="INTERNET")
     else:
-        gigabytes = trainer_setup.needed_gb(chosen.setup_device.lower())
-        layout.label(text=f"Downloads PyTorch and more; takes about {gigabytes:g} GB", icon="INFO")
+        device = chosen.setup_device.lower()
+        needed = trainer_setup.needed(device)
+        text = f"Downloads about {needed.download_gb:g} GB, and takes about {needed.disk_gb:g} GB in the folder"
+        layout.label(text=text, icon="INFO")
+        if remark := trainer_setup.remark(device):
+            draw_sentence(layout, remark, "INFO", WRAP)
 
 
 CLASSES = (SPLAT_AP_preferences,)

@@ -20,7 +20,9 @@ from typing import IO
 from ..errors import SetupError, SplatError
 from ..run.children.trainer_process import trainer_environment
 from ..run.lock import RunLock
+from .builds import why_not
 from .failures import disk_is_full, explain
+from .machine import this_machine
 from .place import Place, choose_place
 from .pythons import find_python
 from .requirements import FILE, Requirements, is_index_reachable, read_requirements
@@ -53,7 +55,8 @@ class SetUp:
             raise disk_is_full(str(place.path), self.wanted.disk_gb)
         if not was_complete:
             self.say(0.0, "Looking for a Python")
-            python = [self.base_python] if self.base_python else find_python(self.wanted.pythons)
+            wanted = self.wanted
+            python = [self.base_python] if self.base_python else find_python(wanted.pythons, wanted.processors)
             self.say(0.05, f"Making the environment with {' '.join(python)}")
             shutil.rmtree(place.environment, ignore_errors=True)
             self.run([*python, "-I", "-m", "venv", str(place.environment)], 0.05, 0.15)
@@ -159,7 +162,9 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     wanted, folder = read_requirements(options.device, options.requirements), options.folder
     try:
-        place = choose_place(folder)
+        if refusal := why_not(wanted, this_machine()):
+            raise refusal
+        place = choose_place(folder, wanted.longest_name)
         place.path.mkdir(parents=True, exist_ok=True)
         if RunLock.take(place.lock_file) is None:
             raise SetupError(f"Another set-up is running in {place.path}.", "Wait for it, or choose another folder.")

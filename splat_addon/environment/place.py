@@ -7,12 +7,15 @@ env/                  the virtual environment           set_up.lock    held whil
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import SetupError
 from ..run.folder import write_json
+from .failures import too_deep
+from .machine import Machine, this_machine
 
 _NAME = "splat_trainer"
+_LONGEST_PATH = 259  # letters that Windows takes unless long paths are enabled (MAX_PATH, less the zero at the end)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,21 @@ class Place:
         write_json(self.marker_file, {"state": state, "what": "Trainer environment of the Splat Training extension"})
 
 
-def choose_place(folder: Path) -> Place:
+def choose_place(folder: Path, longest_name: int = 0, machine: Machine | None = None) -> Place:
     """The place for an environment in a folder that the artist chose: the folder itself when it is empty, new or has
-    one, else a folder in it. Raises SetupError when that is taken by something else."""
+    one, else a folder in it. Raises SetupError when that is taken by something else, or so deep that Windows refuses
+    the paths of files that are installed there, up to `longest_name` letters below `site-packages`."""
     folder = folder.expanduser().resolve()
     for candidate in (Place(folder), Place(folder / _NAME)):
-        if candidate.is_ours or not candidate.path.exists():
-            return candidate
-        if candidate.path.is_dir() and not any(candidate.path.iterdir()):
+        is_free = candidate.path.is_dir() and not any(candidate.path.iterdir())
+        if candidate.is_ours or not candidate.path.exists() or is_free:
+            require_short(candidate.environment, longest_name, machine or this_machine())
             return candidate
     raise SetupError(f"{folder / _NAME} holds something else.", "Choose an empty folder.")
+
+
+def require_short(environment: PurePath, longest_name: int, machine: Machine) -> None:
+    """Raise SetupError where packages with names of `longest_name` letters do not fit below a virtual environment."""
+    room = _LONGEST_PATH - longest_name - len("/Lib/site-packages/")
+    if machine.system == "win32" and not machine.has_long_paths and len(str(environment)) > room:
+        raise too_deep(str(environment.parent), room - len(f"/{environment.name}"))

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from .machine import Machine, this_machine
 
 FILE = Path(__file__).with_name("requirements.json")
 _INDEX_LIMIT_S = 8
@@ -17,7 +18,8 @@ class Requirements:
     """What is installed for one device, "cpu" or "cuda".
 
     `index` is where pip also looks, because PyPI's build of PyTorch for this system is another one (with CUDA, or
-    without); with `needs_index` there is no set-up without it.
+    without); with `needs_index` there is no set-up without it. `processors` are those that all packages have builds
+    for on this system, and `longest_name` is the longest path that they unpack into `site-packages`.
     """
 
     device: str
@@ -25,7 +27,11 @@ class Requirements:
     packages: tuple[str, ...]
     index: str
     needs_index: bool
+    download_gb: float
     disk_gb: float
+    processors: tuple[str, ...]
+    oldest_macos: int
+    longest_name: int
 
     @property
     def stamp(self) -> str:
@@ -33,18 +39,23 @@ class Requirements:
         return hashlib.sha256("\n".join((self.device, *self.packages)).encode()).hexdigest()[:16]
 
 
-def read_requirements(device: str, path: Path = FILE) -> Requirements:
-    """What `device` needs on this system."""
+def read_requirements(device: str, path: Path = FILE, machine: Machine | None = None) -> Requirements:
+    """What `device` needs on this machine, or on another."""
+    system = (machine or this_machine()).system
     values = json.loads(path.read_text(encoding="utf-8"))
     own = values["devices"][device]
-    index = own["indexes"].get(sys.platform, "")
+    index = own["indexes"].get(system, "")
     return Requirements(
         device=device,
         pythons=tuple(values["pythons"]),
         packages=(*values["packages"], *own["packages"]),
         index=index,
         needs_index=bool(index) and own["needs_index"],
-        disk_gb=own["disk_gb"],
+        download_gb=own["download_gb"].get(system, 0.0),
+        disk_gb=own["disk_gb"].get(system, 0.0),
+        processors=tuple(own["processors"].get(system, ())),
+        oldest_macos=values["oldest_macos"],
+        longest_name=values["longest_name"],
     )
 
 

@@ -12,6 +12,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from ..environment.failures import does_not_start, is_broken
+from ..environment.machine import Machine
 from ..errors import RunError, SplatError
 from ..run.children.detached import OUTLIVE
 from ..run.config import TrainConfig
@@ -86,14 +88,17 @@ def explained(error: Exception, folder: RunFolder) -> Failed:
     )
 
 
-def check_modules() -> None:
-    """Raise RunError, naming what to install, when this Python lacks a package that training needs."""
+def check_modules(machine: Machine | None = None) -> None:
+    """Raise RunError, naming what to install, when this Python lacks a package that training needs; SetupError when
+    one is there but a library of it does not load."""
     missing = []
     for module, package in MODULES_NEEDED.items():
         try:
             __import__(module)
-        except ImportError:
+        except (ImportError, OSError) as error:
             traceback.print_exc()
+            if is_broken(error):
+                raise does_not_start(package, error, machine) from error
             missing.append(package)
     if missing:
         raise RunError(

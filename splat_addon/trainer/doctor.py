@@ -11,6 +11,9 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
+from ..environment.builds import why_not
+from ..environment.failures import does_not_start, is_broken
+from ..environment.machine import this_machine
 from ..environment.requirements import read_requirements
 
 
@@ -48,8 +51,11 @@ def _package(requirement: str) -> Piece:
         found = importlib.metadata.version(name)
         __import__({"pillow": "PIL"}.get(name, name))
     except importlib.metadata.PackageNotFoundError:
+        refusal = why_not(read_requirements("cpu"), this_machine())
+        remedy = refusal.remedy if refusal else remedy  # pip would find nothing
         return Piece(title, "not installed", False, True, remedy)
     except Exception as error:  # a package that is there may fail to import in any way
+        remedy = does_not_start(requirement, error).remedy if is_broken(error) else remedy
         return Piece(title, f"does not start ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
                      False, True, remedy)  # fmt: skip
     is_fine = name != "numba" or found == version  # its internals are used

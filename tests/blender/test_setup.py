@@ -155,6 +155,69 @@ def test_a_python_beside_a_file_that_was_not_saved_is_said(extension, preference
         bpy.ops.splat.examine_trainer()
 
 
+@pytest.fixture
+def machine(extension, trainer_setup):
+    """Set-up takes this for another machine: system, processor, that of Blender's Python, macOS."""
+    kind = extension.module("splat_addon.environment.machine").Machine
+
+    def be(*values):
+        trainer_setup._children().machine = kind(*values)
+
+    return be
+
+
+@pytest.mark.parametrize(
+    ("values", "device", "sentence"),
+    [
+        (
+            ("darwin", "x86_64", "x86_64", (15, 2)),
+            "CPU",
+            "PyTorch 2.13.0 has no build for Macs with an Intel processor.",
+        ),
+        (
+            ("darwin", "arm64", "arm64", (13, 6)),
+            "CPU",
+            "PyTorch 2.13.0 needs macOS 14 or newer, and this is macOS 13.6.",
+        ),
+        (("darwin", "arm64", "arm64", (15, 2)), "CUDA", "Macs cannot train on an NVIDIA card. Choose CPU."),
+    ],
+)
+def test_what_cannot_be_installed_is_said_in_the_preferences_and_the_button_is_gray(
+    extension, trainer_setup, preferences, online, machine, values, device, sentence
+):
+    machine(*values)
+    preferences.setup_device = device
+    shown = " ".join(labels(drawn(extension)))
+    assert sentence in shown and "Downloads about" not in shown
+    assert device == "CUDA" or "Everything but training works here. Train on another machine" in shown
+    with pytest.raises(RuntimeError, match=re.escape(sentence)):
+        bpy.ops.splat.set_up_trainer()
+    with pytest.raises(trainer_setup.SetupError, match=re.escape(sentence)):
+        trainer_setup.start(Path("nowhere"), device.lower())
+    assert trainer_setup.current() is None
+    preferences.setup_device = "CPU"
+
+
+def test_windows_on_arm_is_told_which_python_to_install_before_the_set_up(
+    extension, trainer_setup, preferences, online, machine
+):
+    machine("win32", "arm64", "arm64")
+    shown = " ".join(labels(drawn(extension)))
+    assert "PyTorch has no build for Windows on ARM. A Python for x64 (python.org:" in shown
+    assert "Downloads about 0.2 GB, and takes about 1.2 GB in the folder" in shown
+    assert bpy.ops.splat.set_up_trainer.poll()
+
+
+def test_a_folder_too_deep_for_windows_is_said_when_the_button_is_pressed(
+    extension, trainer_setup, preferences, online, machine, tmp_path
+):
+    machine("win32", "x86_64", "x86_64", (), False)
+    preferences.setup_folder = str(tmp_path / ("deep" * 20))
+    with pytest.raises(RuntimeError, match=r"is too long a path: it has .* letters, and at most 69 leave room"):
+        bpy.ops.splat.set_up_trainer()
+    assert trainer_setup.current() is None and not (tmp_path / ("deep" * 20)).exists()
+
+
 def scripted(trainer_setup, monkeypatch, script: str):
     """The set-up's child is this Python text."""
     child = trainer_setup.JsonChild

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import dev
+from splat_addon.environment.machine import Machine
+from splat_addon.environment.requirements import read_requirements
 from splat_addon.errors import SetupError
 
 OWN_VERSION = ".".join(map(str, sys.version_info[:2]))
@@ -68,7 +70,7 @@ def test_an_interrupted_installation_is_done_again(venv, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dev, "torch_index", interrupted)
-    monkeypatch.setattr(dev, "find_python", lambda versions: [sys.executable])
+    monkeypatch.setattr(dev, "find_python", lambda *_: [sys.executable])
     monkeypatch.setattr(dev, "version_of", lambda command: OWN_VERSION)
     with pytest.raises(KeyboardInterrupt):
         dev.install(SMALL)
@@ -93,7 +95,7 @@ def test_an_interrupted_installation_is_done_again(venv, monkeypatch):
 
 
 def test_a_failed_installation_leaves_no_stamp_and_names_its_log(venv, monkeypatch):
-    monkeypatch.setattr(dev, "find_python", lambda versions: [sys.executable, "-c", "print('no room'); exit(1)"])
+    monkeypatch.setattr(dev, "find_python", lambda *_: [sys.executable, "-c", "print('no room'); exit(1)"])
     with pytest.raises(SetupError, match=r"The installation failed: no room Correct that.* run this again.*small\.log"):
         venv.mkdir()
         dev.install(SMALL)
@@ -293,3 +295,14 @@ def test_arguments_narrow_the_run_and_leave_the_checks_out(small_project, capfd)
     (small_project / "test_two.py").write_text("def test_c(): pass\n")
     assert dev.test(["tests/unit/test_one.py", "-k", "test_b"]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+
+
+def test_a_machine_without_builds_of_pytorch_is_told_so_before_anything_is_made(tmp_path, monkeypatch):
+    intel_mac = Machine("darwin", "x86_64", "x86_64", (15, 2))
+    monkeypatch.setattr(dev, "VENV", tmp_path)
+    monkeypatch.setattr(dev, "this_machine", lambda: intel_mac)
+    monkeypatch.setattr(dev, "TRAINING", read_requirements("cpu", machine=intel_mac))
+    sentence = "the trainer cannot be installed: PyTorch 2.13.0 has no build for Macs with an Intel processor."
+    with pytest.raises(SetupError, match=sentence):
+        dev.ensure(dev.TRAINER)
+    assert not (tmp_path / "trainer").exists()

@@ -35,7 +35,7 @@ def test_development_and_the_set_up_install_the_same_list():
 def test_a_python_of_the_system_is_found_before_blenders_own(tmp_path, monkeypatch):
     for name, answer in (("python3.11", "3.11"), ("python3.12", "3.12")):
         path = tmp_path / name
-        path.write_text(f"#!/bin/sh\necho {answer}\n")
+        path.write_text(f"#!/bin/sh\necho '{answer}|linux-x86_64|x86_64'\n")
         path.chmod(0o755)
     shims = tmp_path / "shims"
     shims.mkdir()
@@ -55,7 +55,7 @@ def test_a_python_of_the_system_is_found_before_blenders_own(tmp_path, monkeypat
 def test_a_python_that_only_pyenv_knows_is_found(tmp_path, monkeypatch):
     folder = tmp_path / "versions" / "3.99.1" / "bin"
     folder.mkdir(parents=True)
-    (folder / "python").write_text("#!/bin/sh\necho 3.99\n")
+    (folder / "python").write_text("#!/bin/sh\necho '3.99|linux-x86_64|x86_64'\n")
     (folder / "python").chmod(0o755)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     assert find_python(["3.98", "3.99"]) == [str(folder / "python")]
@@ -63,7 +63,7 @@ def test_a_python_that_only_pyenv_knows_is_found(tmp_path, monkeypatch):
 
 @needs_posix
 def test_a_python_that_lies_about_its_version_is_passed_over(tmp_path, monkeypatch):
-    (tmp_path / "python3.99").write_text("#!/bin/sh\necho 3.10\n")
+    (tmp_path / "python3.99").write_text("#!/bin/sh\necho '3.10|linux-x86_64|x86_64'\n")
     (tmp_path / "python3.99").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError):
@@ -103,6 +103,12 @@ def test_an_environment_never_lands_among_other_files(tmp_path):
         ("PermissionError: [Errno 13] Permission denied: '/opt/x'", "/there cannot be written. Choose a folder"),
         ("The virtual environment was not created because ensurepip is not available.", "The Python that was found"),
         ("Collecting x\nERROR: something new", "The installation failed: ERROR: something new Correct that."),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 2] No such file or directory: 'C:\\\\x'\n"
+            "HINT: This error might have occurred since this system does not have Windows Long Path support enabled."
+            " You can find information on how to enable this at https://pip.pypa.io/warnings/enable-long-paths",
+            "/there is too long a path for the files of PyTorch. Choose a folder nearer to the drive, or enable long",
+        ),
         ("", "The installation failed: no output"),
     ],
 )
@@ -152,8 +158,11 @@ def make_wheel(folder: Path, name: str, version: str, content: str = "") -> None
 
 def requirements(path: Path, *packages: str, disk_gb: float = 0.0001, **changes) -> Path:
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    device = {"packages": [], "indexes": {}, "needs_index": False, "disk_gb": disk_gb, **changes}
-    values = {"pythons": [own], "packages": list(packages), "devices": {"cpu": device}}
+    system, processors = sys.platform, ["x86_64", "arm64"]
+    device = {"packages": [], "indexes": {}, "needs_index": False, "processors": {system: processors}, **changes}
+    device |= {"download_gb": {system: 0.0}, "disk_gb": {system: disk_gb}}
+    values = {"pythons": [own], "packages": list(packages), "oldest_macos": 0, "longest_name": 0}
+    values["devices"] = {"cpu": device}
     path.write_text(json.dumps(values))
     return path
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import bpy
 
+from ...environment.builds import what_to_know, why_not
 from ...environment.child import JsonChild
+from ...environment.machine import Machine, this_machine
 from ...environment.place import choose_place
-from ...environment.requirements import read_requirements
+from ...environment.requirements import Requirements, read_requirements
 from ...errors import SetupError
 from ..session import part, timer
 from ..session.redraw import redraw
@@ -50,9 +52,10 @@ class Examination:
 
 
 class Children:
-    """The set-up and the examination that are running, or the last ones."""
+    """The set-up and the examination that are running, or the last ones, and the machine that they are for."""
 
     def __init__(self) -> None:
+        self.machine: Machine = this_machine()
         self.set_up: SetUp | None = None
         self.examination: Examination | None = None
         self.is_kept_read = False
@@ -83,7 +86,9 @@ def start(folder: Path, device: str, requirements: Path | None = None) -> SetUp:
     """Begin to make an environment in `folder`. Raises SetupError; then nothing was started."""
     if is_setting_up():
         raise SetupError("A set-up is already running.", "Wait for it, or cancel it.")
-    choose_place(folder)
+    if refusal := why_impossible(device):
+        raise refusal
+    choose_place(folder, needed(device).longest_name, _children().machine)
     command = [_own_python(), "-u", "-m", "splat_addon.environment.install", str(folder), "--device", device]
     if requirements is not None:
         command += ["--requirements", str(requirements)]
@@ -172,9 +177,19 @@ def use(set_up: SetUp) -> None:
     examine(set_up.python)
 
 
-def needed_gb(device: str) -> float:
-    """How much room an environment takes."""
-    return read_requirements(device).disk_gb
+def needed(device: str) -> Requirements:
+    """What an environment takes on this machine."""
+    return read_requirements(device, machine=_children().machine)
+
+
+def why_impossible(device: str) -> SetupError | None:
+    """Why there can be no set-up on this machine, with what is possible instead; None when there can."""
+    return why_not(needed(device), _children().machine)
+
+
+def remark(device: str) -> str:
+    """What is to be done on this machine before a set-up; empty where nothing is."""
+    return what_to_know(needed(device), _children().machine)
 
 
 def _pump_set_up() -> None:
