@@ -225,7 +225,7 @@ def choose_python(environment: Environment) -> list[str]:
         return find_python(environment.pythons)
     if refusal := why_not(TRAINING, this_machine()):
         raise refusal
-    require_short(VENV / environment.name, TRAINING.longest_name, this_machine())
+    require_short(VENV / environment.name, TRAINING.longest_name, this_machine(), AGAIN)
     return find_python(environment.pythons, TRAINING.processors)
 
 

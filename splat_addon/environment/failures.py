@@ -12,21 +12,21 @@ _NO_NETWORK = (
     r"|Network is unreachable|[Nn]ame resolution|Name or service not known|getaddrinfo failed|HTTP error"
     r"|RemoteDisconnected|DO NOT MATCH THE HASHES"
 )
-_AGAIN = "start the set-up again"
+AGAIN = "start the set-up again"
 _LONG_NAMES = r"Long Path support|enable-long-paths|WinError 206|[Ff]ile ?name too long"
 # How ImportError words a library that cannot be loaded: Windows, Linux, macOS
 _NO_LIBRARY = r"DLL load failed|cannot open shared object file|Library not loaded|dlopen\("
 _NO_RUNTIME = {126, 127, 1114}  # of Windows: a library is missing, is too old, or cannot be initialized
 
 
-def disk_is_full(place: str, needed_gb: float, again: str = _AGAIN) -> SetupError:
+def disk_is_full(place: str, needed_gb: float, again: str = AGAIN) -> SetupError:
     return SetupError(
         f"The disk is full: the environment needs about {needed_gb:g} GB in {place}.",
         f"Make room, or choose a folder on another disk, and {again}.",
     )
 
 
-def explain(output: str, place: str, needed_gb: float, again: str = _AGAIN) -> SetupError:
+def explain(output: str, place: str, needed_gb: float, again: str = AGAIN) -> SetupError:
     """The failure behind the output of a step that ended with an error; `again` is what to do when it is mended."""
     start_again = f"What was downloaded is kept by pip; {again}."
     if re.search(_NO_SPACE, output):
@@ -54,7 +54,7 @@ def explain(output: str, place: str, needed_gb: float, again: str = _AGAIN) -> S
     return SetupError(f"The installation failed: {(errors or lines)[-1].strip()}", f"Correct that. {start_again}")
 
 
-def too_deep(place: str, most: int | None = None, again: str = _AGAIN) -> SetupError:
+def too_deep(place: str, most: int | None = None, again: str = AGAIN) -> SetupError:
     """A folder whose files have paths that are too long for Windows; `most` letters it may have."""
     limit = f": it has {len(place)} letters, and at most {most} leave room for" if most else " for"
     return SetupError(

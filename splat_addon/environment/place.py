@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from ..errors import SetupError
 from ..run.folder import write_json
-from .failures import too_deep
+from .failures import AGAIN, too_deep
 from .machine import Machine, this_machine
 
 _NAME = "splat_trainer"
@@ -80,8 +80,8 @@ def choose_place(folder: Path, longest_name: int = 0, machine: Machine | None = 
     raise SetupError(f"{folder / _NAME} holds something else.", "Choose an empty folder.")
 
 
-def require_short(environment: PurePath, longest_name: int, machine: Machine) -> None:
+def require_short(environment: PurePath, longest_name: int, machine: Machine, again: str = AGAIN) -> None:
     """Raise SetupError where packages with names of `longest_name` letters do not fit below a virtual environment."""
     room = _LONGEST_PATH - longest_name - len("/Lib/site-packages/")
     if machine.system == "win32" and not machine.has_long_paths and len(str(environment)) > room:
-        raise too_deep(str(environment.parent), room - len(f"/{environment.name}"))
+        raise too_deep(str(environment.parent), room - len(f"/{environment.name}"), again)

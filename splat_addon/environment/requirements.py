@@ -1,5 +1,6 @@
 """What the trainer's environment must hold."""
 
+import functools
 import hashlib
 import json
 import subprocess
@@ -39,6 +40,7 @@ class Requirements:
         return hashlib.sha256("\n".join((self.device, *self.packages)).encode()).hexdigest()[:16]
 
 
+@functools.cache  # buttons ask at every redraw
 def read_requirements(device: str, path: Path = FILE, machine: Machine | None = None) -> Requirements:
     """What `device` needs on this machine, or on another."""
     system = (machine or this_machine()).system

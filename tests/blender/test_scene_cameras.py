@@ -92,3 +92,9 @@ def test_every_eighth_camera_of_a_dome_is_spread_over_it_too(extension):
     held_out = directions[::8]
     nearest = np.sort(held_out @ held_out.T, axis=1)[:, -2]
     assert math.degrees(np.arccos(nearest.max())) > 25, "no two held-out cameras stand side by side"
+
+
+def test_a_camera_named_like_a_device_of_windows_gives_a_file_that_windows_can_hold(extension):
+    names = extension.module("splat_addon.scene.cameras.shots").distinct_names
+    assert names(["Aux", "aux", "COM¹", "Nul.001", "Camera.001", "Cámara 1"]) == [
+        "Aux_", "aux__2", "COM¹_", "Nul_001", "Camera_001", "Cámara_1"]  # fmt: skip
