@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from splat_addon.errors import RunError, SetupError
+from splat_addon.files import written_aside
 from splat_addon.run import events as vocabulary
-from splat_addon.run.aside import written_aside
 from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command, trainer_environment
 from splat_addon.run.config import TrainConfig, preset_of, with_preset
 from splat_addon.run.events import (
@@ -191,7 +191,7 @@ def test_what_a_crash_left_aside_goes_and_what_others_write_stays(tmp_path):
     for name in ("report.html", "commands/1_2_3.json"):
         os.utime(folder.path / f"{name}.partial", (time.time() - 3600,) * 2)
     (folder.path / "splats.ply").write_text("whole")
-    folder.remove_left_aside()
+    folder.remove_left_over()
     found = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*.partial")}
     assert found == {f"{name}.partial" for name in (*fresh, *others)}
     assert folder.splats_file.read_text() == "whole"

@@ -30,6 +30,7 @@ from . import live_run
 MOST_SPLATS = 100_000  # shown in a preview; drawing it for the first time holds the main thread for some 30 ms
 FEWEST_SPLATS = 20_000
 LONGEST_HOLD_S = 0.15  # where showing takes longer, fewer splats are shown
+ANSWER_LIMIT_S = 30.0  # a preview that could not be written is not answered
 LARGEST_SHARE = 0.05  # of the time, that previews may take from this Blender and from the trainer
 _DISTURBED_JOBS = ("RENDER", "OBJECT_BAKE")
 _DISTURBED_TOOLS = ("TRANSFORM_OT_", "VIEW3D_OT_", "PAINT_OT_", "SCULPT_OT_")
@@ -190,7 +191,9 @@ class Follower:
 
     def _is_worth_asking(self, scene: bpy.types.Scene, now: float) -> bool:
         progress, shown = self.run.progress, self.shown
-        if self._is_asked or self._is_reading() or now < self._next_at:
+        if self._is_asked and now < self._next_at + ANSWER_LIMIT_S:
+            return False
+        if self._is_reading() or now < self._next_at:
             return False
         if self.run.state != "training" or progress is None or progress.step <= (shown.step if shown else 0):
             return False
