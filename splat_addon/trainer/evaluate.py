@@ -28,7 +28,7 @@ def evaluate(
     step: int,
     folder: RunFolder,
     tell_alive: Callable[[], None] = lambda: None,
-    writing: Callable[[str], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    writing: Callable[[str], contextlib.AbstractContextManager[None]] = lambda name: contextlib.nullcontext(),
 ) -> Evaluated:
     """Render every held-out view into `held_out/step_…/` and compare. Renders keep alpha where their photo has it.
 
