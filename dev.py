@@ -48,6 +48,7 @@ from splat_addon.environment.place import require_short
 from splat_addon.environment.pythons import find_python, version_of
 from splat_addon.environment.requirements import is_index_reachable, read_requirements
 from splat_addon.errors import SetupError
+from splat_addon.files import move_into_place, remove_folder
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -200,7 +201,7 @@ def install(environment: Environment) -> None:
     folder, log = VENV / environment.name, VENV / f"{environment.name}.log"
     say(f"Installing {environment.title} into .venv/{environment.name} (only the first time)")
     if folder.exists():
-        shutil.rmtree(folder)
+        remove_folder(folder)
     pip = [environment_python(environment), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     pip += ["--progress-bar", "off", "--only-binary", ":all:", *torch_index(environment), *environment.requirements]
     output = []
@@ -391,7 +392,7 @@ def build(_arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(dir=ROOT / "dist") as folder:
         built = build_zip(ensure(preferred_blender()), folder)
         final = ROOT / "dist" / built.name
-        os.replace(built, final)
+        move_into_place(built, final)
     say(f"{final}  {final.stat().st_size / 1000:.1f} kB")
     return 0
 
@@ -434,7 +435,7 @@ def run_checks(blenders: Sequence[Environment]) -> Iterator[tuple[str, bool]]:
         yield title, subprocess.call([python, "-m", "ruff", *words, str(ROOT)]) == 0
     # mypy sees the extension as Blender does: as a package named by its id, whatever the checkout's folder is called.
     package = VENV / "types" / "splat_training"
-    shutil.rmtree(package, ignore_errors=True)
+    remove_folder(package)
     package.mkdir(parents=True)
     for name in TYPED:
         link_or_copy(ROOT / name, package / name)

@@ -1,9 +1,10 @@
 """Writing a capture for other programs: `transforms.json`, and COLMAP models in both forms."""
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, some_of
+from ..files import move_all_into_place, remove_folder
 from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
@@ -66,7 +68,7 @@ def export_capture(
     _require_free(capture, folder, options, is_moving)
     aside = folder / _ASIDE
     try:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_folder(aside)
         aside.mkdir(parents=True)
         if is_moving:
             views = _write_photos(views, aside, folder, options, tell_progress)
@@ -77,14 +79,15 @@ def export_capture(
             _write_transforms(aside, folder, moved, points, capture.folder)
         if options.formats & {COLMAP_BINARY, COLMAP_TEXT}:
             notes += _write_colmap(aside, folder, moved, points, capture, options)
-        _move_into_place(aside, folder)
+        move_all_into_place(_moves(aside, folder))
     except OSError as error:
         raise CaptureError(
             f"The export folder {folder} cannot be written ({error.strerror}).",
             "Choose a folder that can be written and has space; nothing was changed.",
         ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_folder(aside)
     return notes
 
 
@@ -220,28 +223,15 @@ def _observations(
     return observations, model.errors
 
 
-def _move_into_place(aside: Path, folder: Path) -> None:
-    """Swap everything in, the list of cameras last; other files in `folder` are left alone. When one cannot be moved,
-    those before it go back."""
+def _moves(aside: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
+    """What swaps everything in, the list of cameras last; other files in `folder` are left alone."""
     old = aside / "old"
     old.mkdir()
-    done: list[tuple[Path, Path]] = []
-    try:
-        _swap(aside, folder, old, done)
-    except OSError:
-        for start, end in reversed(done):
-            os.replace(end, start)
-        raise
-
-
-def _swap(aside: Path, folder: Path, old: Path, done: list[tuple[Path, Path]]) -> None:
-    """Move what was written, noting each (from, to) in `done`."""
     for name in ("images", "masks", POINTS_FILE, _MODEL, FILE_NAME):
         if not (aside / name).exists():
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        moves = [(target, old / name.replace("/", "_"))] if target.exists() else []
-        for start, end in (*moves, (aside / name, target)):
-            os.replace(start, end)
-            done.append((start, end))
+        if target.exists():
+            yield target, old / name.replace("/", "_")
+        yield aside / name, target

@@ -2,7 +2,8 @@
 
 import json
 
-from ..run.children.child import Child, PipeLink, how_it_ended
+from ..run.children.child import Child, PipeLink
+from ..run.children.exit_codes import how_it_ended
 from ..run.children.trainer_process import trainer_environment
 
 _LAST = {"finished", "failed", "findings"}  # an object with one of these is the last

@@ -5,6 +5,7 @@ Standard output carries one JSON object per line: {"fraction", "text"} while it 
 """
 
 import argparse
+import contextlib
 import errno
 import json
 import os
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import SetupError, SplatError
+from ..files import remove_folder
 from ..run.children.trainer_process import trainer_environment
+from ..run.lines import lines_of_parent
 from ..run.lock import RunLock
 from .builds import why_not
 from .failures import disk_is_full, explain
@@ -58,7 +61,8 @@ class SetUp:
             wanted = self.wanted
             python = [self.base_python] if self.base_python else find_python(wanted.pythons, wanted.processors)
             self.say(0.05, f"Making the environment with {' '.join(python)}")
-            shutil.rmtree(place.environment, ignore_errors=True)
+            with contextlib.suppress(OSError):  # venv and pip say what is in the way
+                remove_folder(place.environment)
             self.run([*python, "-I", "-m", "venv", str(place.environment)], 0.05, 0.15)
         self.say(0.15, "Installing packages")
         self.run(self.pip(), 0.15, 0.9)
@@ -189,7 +193,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _cancel_at_end_of_input(set_up: SetUp) -> None:
-    sys.stdin.read()
+    for _ in lines_of_parent():
+        pass
     set_up.cancel()
 
 

@@ -3,12 +3,12 @@
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
+from ..files import remove_empty_folder, remove_file, remove_folder
 from .events import Evaluated, Event, Failed, Finished, Progressed, recorded_events
 from .folder import RunFolder
 from .lock import is_held
@@ -111,18 +111,18 @@ def delete_run(path: Path) -> list[str]:
     try:
         for name in _FOLDERS:
             if (path / name).is_symlink():
-                (path / name).unlink()
+                remove_file(path / name)
             elif (path / name).is_dir():
-                shutil.rmtree(path / name)
+                remove_folder(path / name)
         for name in _FILES:
             for file in (path / name, path / (name + ".partial")):
-                file.unlink(missing_ok=True)
+                remove_file(file)
         left = sorted(entry.name for entry in path.iterdir())
         if not left:
-            path.rmdir()
+            remove_empty_folder(path)
             with contextlib.suppress(OSError):  # other runs lie there
                 if path.parent.name.endswith("_runs"):
-                    path.parent.rmdir()
+                    remove_empty_folder(path.parent)
     except OSError as error:
         raise RunError(
             f"{error.filename or path} cannot be deleted ({error.strerror}).",

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
-from .aside import PARTIAL, partial_of, written_aside
+from ..files import PARTIAL, partial_of, remove_file, written_aside
 from .config import TrainConfig
 from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_events
+from .lock import RunLock
 
 ABANDONED_S = 60.0  # what others than the trainer write takes an instant: older than this, nobody is at it any more
 
@@ -128,18 +129,33 @@ class RunFolder:
             if file.read(1) != b"\n":
                 file.write(b"\n")
 
-    def remove_left_aside(self) -> None:
-        """Remove what a process that died while writing has left aside. For the trainer that holds the lock."""
+    def remove_left_over(self) -> None:
+        """Remove what a trainer that died has left: decoded photos, and what was half written. For the one that holds
+        the lock. A link in the place of the photos stays: it says on which disk they are to be."""
         trainers = (
             self.about_file, self.checkpoint_file, self.metrics_file, self.preview_file, self.splats_file,
             self.summary_file,
         )  # fmt: skip
         own = [*map(partial_of, trainers), *self.snapshot_file(0).parent.glob(f"step_*.ply{PARTIAL}")]
+        own += [] if self.photos_file.is_symlink() else [self.photos_file]
         others = [partial_of(self.report_file), *self.commands_folder.glob(f"*.json{PARTIAL}")]
         for path in [*own, *others]:
             with contextlib.suppress(OSError):  # most of them are not there
                 if path in own or time.time() - path.lstat().st_mtime > ABANDONED_S:
-                    path.unlink()
+                    remove_file(path)
+
+    def remove_photos(self) -> None:
+        """Remove the decoded photos that a trainer has left which is gone, gigabytes perhaps; not those of another one
+        that trains here by now."""
+        if not self.photos_file.exists():
+            return
+        with contextlib.suppress(OSError):
+            lock = RunLock.take(self.lock_file)
+            if lock is not None:
+                try:
+                    remove_file(self.photos_file)
+                finally:
+                    lock.release()
 
     def events(self) -> list[Event]:
         """All events recorded so far, a line that was cut short left out."""

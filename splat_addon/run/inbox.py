@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import RunError
-from .aside import written_aside
+from ..files import remove_file, written_aside
 from .events import decode_command, encode_command
 
 LOOK_INTERVAL_S = 0.2
@@ -42,7 +42,7 @@ class Inbox:
         for path in self._waiting():
             try:
                 text = path.read_text(encoding="utf-8")
-                path.unlink()
+                remove_file(path)
             except OSError:
                 continue  # not ours to read yet, or not to remove: it must not be obeyed twice
             command = decode_command(text)
@@ -54,7 +54,7 @@ class Inbox:
         """Forget what was meant for an earlier trainer."""
         for path in self._waiting():
             with contextlib.suppress(OSError):
-                path.unlink()
+                remove_file(path)
 
     def _waiting(self) -> list[Path]:
         try:

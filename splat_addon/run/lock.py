@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-_PATIENCE_S = 2.0  # whoever asks whether the lock is held holds it for an instant
+_PATIENCE_S = 2.0  # whoever asks whether the lock is held shares it for an instant
 _LOCKED_BYTE = 1 << 30  # Windows keeps others from reading what is locked: lock a byte behind the text
 
 
@@ -36,7 +36,7 @@ class RunLock:
 
     def release(self) -> None:
         """Let go of it."""
-        os.close(self._descriptor)
+        _close(self._descriptor)
 
 
 def is_held(path: Path) -> bool:
@@ -46,9 +46,9 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _lock(descriptor, is_shared=True)
+        return not _lock(descriptor, is_shared=True)  # shared: any number may ask at once
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 def holder_pid(path: Path) -> int | None:
@@ -61,20 +61,37 @@ def holder_pid(path: Path) -> int | None:
 
 
 if sys.platform == "win32":
+    import ctypes
     import msvcrt
+    from ctypes import wintypes
+
+    _FAIL_AT_ONCE, _EXCLUSIVE = 1, 2  # LOCKFILE_FAIL_IMMEDIATELY, LOCKFILE_EXCLUSIVE_LOCK
+
+    class _Overlapped(ctypes.Structure):
+        _fields_ = (
+            ("Internal", ctypes.c_size_t),
+            ("InternalHigh", ctypes.c_size_t),
+            ("Offset", wintypes.DWORD),
+            ("OffsetHigh", wintypes.DWORD),
+            ("hEvent", wintypes.HANDLE),
+        )
+
+    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    _to_overlapped, _dword = ctypes.POINTER(_Overlapped), wintypes.DWORD
+    _kernel32.LockFileEx.argtypes = (wintypes.HANDLE, _dword, _dword, _dword, _dword, _to_overlapped)
+    _kernel32.LockFileEx.restype = wintypes.BOOL
+    _kernel32.UnlockFileEx.argtypes = (wintypes.HANDLE, _dword, _dword, _dword, _to_overlapped)
+    _kernel32.UnlockFileEx.restype = wintypes.BOOL
 
     def _lock(descriptor: int, is_shared: bool) -> bool:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            if is_shared:
-                os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-                msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-        except OSError:
-            return False
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        return True
+        flags = _FAIL_AT_ONCE if is_shared else _FAIL_AT_ONCE | _EXCLUSIVE
+        place = ctypes.byref(_Overlapped(Offset=_LOCKED_BYTE))
+        return bool(_kernel32.LockFileEx(msvcrt.get_osfhandle(descriptor), flags, 0, 1, 0, place))
+
+    def _close(descriptor: int) -> None:
+        place = ctypes.byref(_Overlapped(Offset=_LOCKED_BYTE))
+        _kernel32.UnlockFileEx(msvcrt.get_osfhandle(descriptor), 0, 1, 0, place)  # by closing alone: some time later
+        os.close(descriptor)
 
 else:
     import fcntl
@@ -85,3 +102,6 @@ else:
         except OSError:
             return False
         return True
+
+    def _close(descriptor: int) -> None:
+        os.close(descriptor)

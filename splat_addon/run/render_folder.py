@@ -4,12 +4,13 @@ Blender starts another Blender, which opens a copy of the .blend, renders one im
 capture into its place. It speaks the vocabulary of `run/events.py`.
 """
 
+import contextlib
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import CaptureError
+from ..files import remove_folder
 from .folder import tail_of, write_json
 
 WORK_NAME = ".rendering"  # below the capture folder, until the capture is complete
@@ -109,5 +110,6 @@ class RenderFolder:
         return tail_of(self.log_file, lines)
 
     def remove(self) -> None:
-        """Delete the work area with all it holds."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete the work area with all it holds, as far as that is possible."""
+        with contextlib.suppress(OSError):
+            remove_folder(self.path)

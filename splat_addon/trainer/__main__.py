@@ -20,6 +20,7 @@ from ..run.config import TrainConfig
 from ..run.events import Event, Failed, encode_event
 from ..run.folder import RunFolder
 from ..run.inbox import CommandLines, Inbox
+from ..run.lines import lines_of_parent
 from ..run.lock import RunLock
 from ..run.wire import Wire, take_standard_output
 
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
             print(encode_event(told), file=events_to, flush=True)
             return 1
         folder.end_cut_line()
-        commands = CommandLines(sys.stdin, Inbox(folder.commands_folder), outlives=OUTLIVE in arguments)
+        commands = CommandLines(lines_of_parent(), Inbox(folder.commands_folder), outlives=OUTLIVE in arguments)
         wire = Wire(folder, events_to, commands)
     except OSError as error:
         print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)

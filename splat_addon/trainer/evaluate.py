@@ -1,5 +1,6 @@
 """Held-out quality: what the training never saw, rendered and compared."""
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -28,10 +29,12 @@ def evaluate(
     step: int,
     folder: RunFolder,
     tell_alive: Callable[[], None] = lambda: None,
+    writing: Callable[[str], contextlib.AbstractContextManager[None]] = lambda name: contextlib.nullcontext(),
 ) -> Evaluated:
     """Render every held-out view into `held_out/step_…/` and compare. Renders keep alpha where their photo has it.
 
     `tell_alive` is called before each view: a parent that waits for the end must not take many views for silence.
+    Renders are written within `writing` their folder, which may keep OSError from ending the measurement.
     """
     renders = folder.renders_folder(step)
     files = renders_of(renders, [photo.name for photo in photos.held_out])
@@ -42,10 +45,11 @@ def evaluate(
         mask = photo.mask_on(rasterizer.device)
         qualities.append(ViewQuality(photo.name, psnr_db(image, target, mask), ssim(image, target, mask)))
         path = files[photo.name]
-        if photo.alpha is None:
-            save_png(path, image)
-        else:
-            save_png(path, straight_color(rendering, photo.backdrop, rasterizer.blend_space), rendering.alpha)
+        with writing(folder.held_out_folder.name):
+            if photo.alpha is None:
+                save_png(path, image)
+            else:
+                save_png(path, straight_color(rendering, photo.backdrop, rasterizer.blend_space), rendering.alpha)
     trained = []
     for photo in photos.training[:: max(1, len(photos.training) // TRAINING_VIEWS)][:TRAINING_VIEWS]:
         tell_alive()

@@ -1,11 +1,14 @@
 """The training loop: photos in, optimized gaussians out (analysis by synthesis)."""
 
 import contextlib
+import gc
 import math
 import os
 import pickle
 import platform
 import time
+import traceback
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,9 +17,9 @@ import torch
 
 from ..capture.blend_space import blend_space_of
 from ..capture.capture import Capture, open_capture
-from ..errors import RunError
+from ..errors import RunError, SplatFileError
+from ..files import remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
-from ..run.aside import written_aside
 from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
@@ -41,7 +44,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     With `resume`, go on from the folder's checkpoint.
     Raises SplatError when the capture, the settings or the machine do not allow it.
     """
-    folder.remove_left_aside()
+    folder.remove_left_over()
     torch.manual_seed(config.seed)
     capture = open_capture(Path(config.capture), config.hold_out_every)
     rasterizer = choose(config.device, blend_space_of(config.blend_space, capture.folder))
@@ -56,12 +59,23 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         write_json(folder.about_file, run.about())
         announce(run)
         return run.execute()
+    except BaseException as error:
+        forget_frames(error)
+        raise
     finally:
-        run = photos = None  # unmaps the file
+        run = photos = None
+        gc.collect()  # Windows removes no file that is mapped, and photos are: by what nobody refers to any longer, too
         passing = [folder.photos_file, *([folder.preview_file] if folder.splats_file.is_file() else [])]
         for file in passing:
             with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)
+                remove_file(file)
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of what the functions that an exception went through still hold. Its traceback can still be printed."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def announce(run: "Run") -> None:
@@ -115,6 +129,7 @@ class Run:
         self.train_seconds = 0.0
         self._queue: list[int] = []
         self.saved_at = time.monotonic()
+        self._failing: set[str] = set()  # what could not be written when it was last tried
 
     @property
     def fraction(self) -> float:
@@ -150,11 +165,13 @@ class Run:
         self.folder.require()
         if not stopped:
             self.model.take_average()
-        write_splats(self.folder.splats_file, self.model.cloud())
-        self.save_checkpoint()
-        if self.step > 0:
-            self.evaluate()
-        self.summarize()
+        try:
+            write_splats(self.folder.splats_file, self.model.cloud())
+        finally:  # without its result, a run has failed, but it can go on from its checkpoint
+            self.save_checkpoint()
+            if self.step > 0:
+                self.evaluate()
+            self.summarize()
         return Finished(self.step, stopped, len(self.model), self.train_seconds)
 
     def train_step(self) -> float:
@@ -250,19 +267,24 @@ class Run:
             self.step,
             self.folder,
             lambda: self.wire.send(self.progress(math.nan, "evaluating")),
+            self.only_warned,
         )
         measured = replace(measured, train_seconds=self.train_seconds)
         self.measured.append(measured)
-        write_json(self.folder.metrics_file, [asdict(entry) for entry in self.measured])
+        with self.only_warned("metrics.json"):
+            write_json(self.folder.metrics_file, [asdict(entry) for entry in self.measured])
         if len(self.measured) > 1:
-            save_contact_sheet(self.folder, self.photos.held_out, self.measured[0], measured)
+            with self.only_warned("held_out.png"):
+                save_contact_sheet(self.folder, self.photos.held_out, self.measured[0], measured)
         self.wire.send(measured)
 
     def save_splats(self, path: Path) -> None:
-        """Write the splats as they are now into the run folder, and tell it."""
+        """Write the splats as they are now into the run folder, and tell it. What cannot be written is told, too."""
         self.folder.require()
-        write_splats(path, self.model.cloud())
-        self.wire.send(SnapshotSaved(self.step, path.relative_to(self.folder.path).as_posix(), len(self.model)))
+        name = path.relative_to(self.folder.path).as_posix()
+        with self.only_warned(name if path == self.folder.preview_file else "snapshots"):
+            write_splats(path, self.model.cloud())
+            self.wire.send(SnapshotSaved(self.step, name, len(self.model)))
 
     def save_checkpoint(self) -> None:
         """All that training goes on from, written aside and moved into place."""
@@ -278,7 +300,11 @@ class Run:
             "torch_random": torch.get_rng_state(),
             "capture_fingerprint": self.capture.fingerprint(),
         }
-        with written_aside(self.folder.checkpoint_file) as aside, open(aside, "wb") as file:
+        with (
+            self.only_warned("checkpoint.pt"),
+            written_aside(self.folder.checkpoint_file) as aside,
+            open(aside, "wb") as file,
+        ):
             torch.save(state, file)  # not to a path: PyTorch's own writer would hide why it failed
 
     def restore(self) -> None:
@@ -320,21 +346,40 @@ class Run:
         """The run in one record, for tables."""
         first = next((entry for entry in self.measured if entry.step == 0), None)
         last = self.measured[-1] if self.measured else None
-        write_json(
-            self.folder.summary_file,
-            {
-                "scene": self.capture.folder.name,
-                "backend": self.rasterizer.name,
-                "strategy": self.config.strategy,
-                "blend_space": self.rasterizer.blend_space,
-                "preset": preset_of(self.config),
-                "seeds": kind_of_seeds(self.capture, self.config),
-                "iterations": self.step,
-                "train_seconds": self.train_seconds,
-                "gaussian_count": len(self.model),
-                "init_only_psnr_db": first and first.psnr_db,
-                "held_out_psnr_db": last and last.psnr_db,
-                "held_out_ssim": last and last.ssim,
-                "train_psnr_db": last and last.train_psnr_db,
-            },
-        )
+        summary = {
+            "scene": self.capture.folder.name,
+            "backend": self.rasterizer.name,
+            "strategy": self.config.strategy,
+            "blend_space": self.rasterizer.blend_space,
+            "preset": preset_of(self.config),
+            "seeds": kind_of_seeds(self.capture, self.config),
+            "iterations": self.step,
+            "train_seconds": self.train_seconds,
+            "gaussian_count": len(self.model),
+            "init_only_psnr_db": first and first.psnr_db,
+            "held_out_psnr_db": last and last.psnr_db,
+            "held_out_ssim": last and last.ssim,
+            "train_psnr_db": last and last.train_psnr_db,
+        }
+        with self.only_warned("summary.json"):
+            write_json(self.folder.summary_file, summary)
+
+    @contextlib.contextmanager
+    def only_warned(self, name: str) -> Iterator[None]:
+        """What cannot be written in here, a part of the run folder but not its result, is a warning; one, until it can
+        be written again."""
+        try:
+            yield
+            self._failing.discard(name)
+        except (OSError, SplatFileError) as error:
+            if name not in self._failing:
+                self._failing.add(name)
+                self.wire.send(_about_unwritten(self.folder.path / name, error))
+
+
+def _about_unwritten(path: Path, error: OSError | SplatFileError) -> Warned:
+    reason = error.strerror if isinstance(error, OSError) else getattr(error.__cause__, "strerror", None)
+    return Warned(
+        f"{path} cannot be written ({reason or error}). The run goes on without it.",
+        "Close what holds it open, or make space on its disk.",
+    )

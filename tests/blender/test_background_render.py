@@ -11,6 +11,7 @@ import pytest
 
 from support import pixels
 from support.cube_scene import add_camera, prepare, select
+from support.held_files import HeldFiles
 
 
 @pytest.fixture
@@ -122,6 +123,50 @@ def test_a_render_that_fails_half_way_leaves_the_earlier_capture(extension, live
     assert "7 finished images are kept: capture again to continue." in message
     assert (tmp_path / "c" / "transforms.json").read_text() == before
     assert len(stamps(tmp_path / "c")) == 3
+
+
+CAPTURE = dict.fromkeys(("images/a.png", "depths/a.exr", "points3d.ply", "transforms.json"), "earlier")
+
+
+def finished_work(extension, capture: Path, monkeypatch):
+    """An earlier capture and a finished one in its work folder, without depths; the swap, the folder, and who holds
+    files of it."""
+    for name, text in CAPTURE.items():
+        for place in (capture, capture / ".rendering"):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (capture / name).write_text(text)
+        if not name.startswith("depths"):
+            (capture / ".rendering" / name).write_text("new")
+    (capture / "mine.txt").write_text("mine")
+    monkeypatch.setattr(extension.module("splat_addon.files"), "PATIENCE_S", 0.5)
+    folder = extension.module("splat_addon.run.render_folder").RenderFolder(capture)
+    return extension.module("splat_addon.scene.rendering.child").swap_in, folder, HeldFiles(monkeypatch)
+
+
+def contents(capture: Path) -> dict[str, str]:
+    files = [file for file in capture.rglob("*") if file.is_file() and ".rendering" not in file.parts]
+    return {file.relative_to(capture).as_posix(): file.read_text() for file in files}
+
+
+def test_a_capture_that_somebody_looks_at_for_an_instant_is_replaced(extension, tmp_path, monkeypatch):
+    swap_in, folder, held = finished_work(extension, tmp_path, monkeypatch)
+    for path in (tmp_path / "images" / "a.png", folder.path / "images" / "a.png", tmp_path / "transforms.json"):
+        held.hold(path, refusals=3)
+    swap_in(folder)
+    new = {name: "new" for name in CAPTURE if not name.startswith("depths")}
+    assert contents(tmp_path) == {**new, "mine.txt": "mine"}
+    assert held.refused == ["a.png"] * 6 + ["transforms.json"] * 3
+
+
+@pytest.mark.parametrize("name", CAPTURE)
+def test_a_capture_that_is_held_open_for_good_stays_whole(extension, tmp_path, monkeypatch, name):
+    swap_in, folder, held = finished_work(extension, tmp_path, monkeypatch)
+    held.hold(tmp_path / name)
+    for _ in range(2):  # what the first attempt left is not in the way of the second
+        with pytest.raises(PermissionError):
+            swap_in(folder)
+        assert contents(tmp_path) == {**CAPTURE, "mine.txt": "mine"}
+        assert (folder.path / "images" / "a.png").read_text() == "new"
 
 
 def test_undo_another_file_and_the_end_of_the_scene_do_not_disturb_a_render(extension, live_render, tmp_path):

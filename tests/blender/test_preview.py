@@ -21,7 +21,10 @@ say(Started(PROTOCOL, "scripted", 1000, 7, 2, 100, os.getpid()))
 say(Progressed(step, 0.1, 100, 5.0, 20.0, "training", 0.01))
 for line in sys.stdin:
     command = decode_command(line)
-    if command == "preview":
+    if command == "preview" and os.path.exists("hold the next preview"):
+        os.remove("hold the next preview")
+        step += 10
+    elif command == "preview":
         os.replace("next.ply", "preview.ply")
         say(SnapshotSaved(step, "preview.ply", 100))
         step += 10
@@ -200,6 +203,21 @@ def test_the_next_preview_is_asked_for_only_when_the_last_was_shown_and_time_has
     following.until(lambda: following.run.progress.step == 20)
     following.tick(later_s=3600)
     assert following.sent == ["preview", "preview"]
+
+
+def test_a_preview_that_could_not_be_written_is_asked_for_again(following):
+    """The trainer goes on, and says no more than that."""
+    (following.run.folder.path / "hold the next preview").touch()
+    following.prepare(10)
+    following.tick()
+    assert following.sent == ["preview"]
+    following.until(lambda: following.run.progress.step == 20)
+    following.tick(later_s=20)
+    assert following.sent == ["preview"] and following.run.splats is None, "it may be slow"
+    following.tick(later_s=20)
+    following.until(lambda: following.run.splats is not None)
+    following.changes()
+    assert following.sent == ["preview", "preview"] and following.follower.shown.step == 20
 
 
 def test_a_preview_of_the_same_step_is_not_asked_for_nor_while_paused(following):

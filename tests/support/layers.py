@@ -25,17 +25,18 @@ BLENDER = {
 }
 LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "matplotlib", "numba", "scipy", "torch", "torchvision"}
 PHOTOGRAPHS = {"PIL", "av", "pycolmap"}
-CORE = {"errors", "gaussians", "capture", "run", "environment"}
+CORE = {"errors", "files", "gaussians", "capture", "run", "environment"}
 PURE = {"inspection", "lesson"}  # more of the core, which Blender's side alone uses
 
 # layer: (layers it may import, third-party packages it may import)
 RULES: dict[str, tuple[set[str], set[str]]] = {
     "root": (CORE | {"scene", "operators", "panels"}, BLENDER),
     "errors": (set(), set()),
-    "gaussians": ({"errors"}, {"numpy", "plyfile"}),
-    "capture": ({"errors", "gaussians"}, {"numpy", "plyfile"}),
-    "run": ({"errors"}, set()),
-    "environment": ({"errors", "run"}, set()),
+    "files": (set(), set()),
+    "gaussians": ({"errors", "files"}, {"numpy", "plyfile"}),
+    "capture": ({"errors", "files", "gaussians"}, {"numpy", "plyfile"}),
+    "run": ({"errors", "files"}, set()),
+    "environment": ({"errors", "files", "run"}, set()),
     "inspection": ({"errors", "gaussians", "capture"}, {"numpy"}),
     "lesson": ({"errors", "gaussians", "capture"}, {"numpy"}),
     "trainer": (CORE, LEARNING | {"numpy", "plyfile"}),

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from splat_addon.run.find import delete_run, find_runs, is_run, look_at
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.inbox import Inbox
 from splat_addon.run.lock import RunLock, holder_pid, is_held
+from support.held_files import HeldFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = Started(PROTOCOL, "cpu", 10, 7, 1, 100, 1)
@@ -311,6 +314,37 @@ def test_deleting_a_run_removes_what_it_wrote_and_nothing_else(tmp_path):
     assert (tmp_path / "elsewhere" / "photo.png").is_file()
     other = RunFolder.create(tmp_path / "vase_runs" / "run_002", TrainConfig(capture="x"))
     assert delete_run(other.path) == [] and not other.path.exists()
+
+
+def test_a_run_that_somebody_still_looks_at_is_deleted(folder, monkeypatch):
+    """Whoever asks whether it trains, or reads its record, has a file of it open for an instant."""
+    record(folder, STARTED)
+    folder.snapshot_file(3).parent.mkdir()
+    folder.snapshot_file(3).touch()
+    RunLock.take(folder.lock_file).release()
+    held = HeldFiles(monkeypatch)
+    for path in (folder.lock_file, folder.events_file, folder.snapshot_file(3)):
+        held.hold(path, refusals=3)
+    assert delete_run(folder.path) == [] and not folder.path.exists()
+    assert sorted(held.refused) == ["events.jsonl"] * 3 + ["step_000003.ply"] * 3 + ["trainer.lock"] * 3
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_any_number_may_ask_at_once_whether_a_run_trains(folder, is_training):
+    lock = RunLock.take(folder.lock_file)
+    if not is_training:
+        lock.release()
+    together = threading.Barrier(8)
+
+    def ask() -> set[bool]:
+        together.wait()
+        return {is_held(folder.lock_file) for _ in range(200)}
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask) for _ in range(8)]
+    assert set().union(*(answer.result() for answer in answers)) == {is_training}
+    if is_training:
+        lock.release()
 
 
 def test_what_is_no_run_or_is_training_is_not_deleted(folder, tmp_path):

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from splat_addon.errors import RunError, SetupError
+from splat_addon.files import written_aside
 from splat_addon.run import events as vocabulary
-from splat_addon.run.aside import written_aside
+from splat_addon.run.children.exit_codes import how_it_ended
+from splat_addon.run.children.render_process import RenderProcess
 from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command, trainer_environment
 from splat_addon.run.config import TrainConfig, preset_of, with_preset
 from splat_addon.run.events import (
@@ -36,6 +38,8 @@ from splat_addon.run.events import (
     encode_event,
 )
 from splat_addon.run.folder import RunFolder, next_run_path, write_json
+from splat_addon.run.lock import RunLock
+from splat_addon.run.render_folder import RenderFolder
 from support.processes import is_alive
 
 STARTED = Started(vocabulary.PROTOCOL, "cpu", 10, 7, 1, 100, 1)
@@ -191,7 +195,7 @@ def test_what_a_crash_left_aside_goes_and_what_others_write_stays(tmp_path):
     for name in ("report.html", "commands/1_2_3.json"):
         os.utime(folder.path / f"{name}.partial", (time.time() - 3600,) * 2)
     (folder.path / "splats.ply").write_text("whole")
-    folder.remove_left_aside()
+    folder.remove_left_over()
     found = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*.partial")}
     assert found == {f"{name}.partial" for name in (*fresh, *others)}
     assert folder.splats_file.read_text() == "whole"
@@ -250,6 +254,42 @@ def test_a_crash_becomes_failed_with_the_tail_of_the_log(tmp_path):
     assert events[1].remedy.startswith("It had saved nothing yet. See ")
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (3, "ended with code 3"),
+        (-9, "was ended by signal 9"),
+        (None, "has ended"),
+        (3221225477, "crashed: it used memory that is not its own (code 0xC0000005)"),
+        (-1073741819, "crashed: it used memory that is not its own (code 0xC0000005)"),
+        (0xC0000409, "ended itself after an internal error (code 0xC0000409)"),
+        (0xC00000FD, "crashed: its stack was full (code 0xC00000FD)"),
+        (0xC000013A, "was ended from its console, or when the user logged off (code 0xC000013A)"),
+        (0xC0000135, "could not start: a DLL is missing (code 0xC0000135)"),
+    ],
+)
+def test_how_a_child_ended_is_said_in_words(code, said):
+    assert how_it_ended(code) == said
+
+
+def test_decoded_photos_of_a_trainer_that_crashed_are_removed(tmp_path):
+    process = start(tmp_path, "open('photos.cache', 'w').close(); say(started); os._exit(1)")
+    assert isinstance(until_over(process)[-1], Failed) and process.join(10)
+    assert not process.folder.photos_file.exists()
+
+
+def test_decoded_photos_of_a_trainer_that_has_begun_meanwhile_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.lock._PATIENCE_S", 0.1)
+    process = start(tmp_path, "say(started); hear(); os._exit(1)")
+    until(process, Started)
+    process.folder.photos_file.touch()
+    other = RunLock.take(process.folder.lock_file)
+    process.send("stop")
+    assert isinstance(until_over(process)[-1], Failed) and process.join(10)
+    assert process.folder.photos_file.exists()
+    other.release()
+
+
 def test_a_crash_in_the_middle_of_a_line_becomes_failed(tmp_path):
     process = start(tmp_path, 'say(started); os.write(1, b\'{"event": "Fini\'); os._exit(1)')
     events = until_over(process)
@@ -291,6 +331,27 @@ RENDER_STARTED, RENDER_PROGRESSED, RENDER_FINISHED = EVENTS[6:9]
 def test_a_render_keeps_to_the_order_too(tmp_path, said, heard):
     process = start(tmp_path, "".join(f"say({encode_event(event)!r})\n" for event in said))
     assert until_over(process) == said[heard]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_work_folder_goes_when_the_capture_is_complete_and_its_process_is_gone(tmp_path, stopped):
+    """That process is not in the folder, and its output, which is, has been closed."""
+    folder = RenderFolder(tmp_path / "capture")
+    (folder.path / "images").mkdir(parents=True)
+    finished = RenderFinished(40, stopped, 80.0)
+    script = f"""
+    import os, sys
+    os.rmdir(".rendering/images")
+    os.mkdir(".rendering/depths")
+    print({encode_event(RENDER_STARTED)!r}, {encode_event(finished)!r}, sep=chr(10), flush=True)
+    sys.stdin.read()
+    sys.stderr.write("until the end")
+    """
+    process = RenderProcess([sys.executable, "-c", textwrap.dedent(script)], folder)
+    assert until_over(process) == [RENDER_STARTED, finished]
+    left = sorted(path.name for path in folder.capture.rglob("*"))
+    assert not is_alive(process.pid) and process.join(10)
+    assert left == ([".rendering", "depths", "log.txt"] if stopped else [])
 
 
 def test_another_protocol_ends_the_run(tmp_path):

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import SplatFileError
+from ...files import written_aside
 
 BLOCK_ROWS = 4096  # a block of splats with all harmonics, 1 MB, stays in the processor's cache
 _NUMPY_TYPES = {
@@ -199,16 +200,13 @@ def write_ply(
     header = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
     header.append(f"element vertex {count}")
     header += [f"property {_PLY_TYPES[dtype[name].str]} {name}" for name in dtype.names or ()]
-    aside = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
+        with written_aside(path) as aside, open(aside, "wb") as file:
             file.write(("\n".join(header) + "\nend_header\n").encode("ascii"))
             for block in blocks:
                 file.write(np.ascontiguousarray(block).view(np.uint8).data)
-        os.replace(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise SplatFileError(
             f"{path} cannot be written ({error.strerror}).", "Choose a folder that can be written and has space."
         ) from error

@@ -245,6 +245,9 @@ class Child(ABC, Generic[Message]):
         """What there is of the work of a child that broke off, and where more can be read."""
         return ""
 
+    def _clear_up(self) -> None:
+        """Remove what a child should not have left. In the reader thread, when the child is gone."""
+
     def _take(self, message: Message, is_last: bool) -> Message:
         self._is_over = is_last
         self._start_deadline = None
@@ -266,11 +269,14 @@ class Child(ABC, Generic[Message]):
         return [self._failed(message, remedy)]
 
     def _listen(self) -> None:
-        """The reader thread. It touches nothing but the link and the queue."""
+        """The reader thread. It touches nothing but the link, the queue and what the child has left."""
         last = self._pass_on()
-        if not self._link.is_left:
+        is_left = self._link.is_left
+        if not is_left:
             self._messages.put((self._ended(self._link.exit_code()) if last is None else last, True))
         self._link.finish()
+        if not is_left:
+            self._clear_up()
 
     def _pass_on(self) -> Message | None:
         """Put what the child says into the queue, until it is gone or has said its last, which is returned."""
@@ -288,10 +294,3 @@ class Child(ABC, Generic[Message]):
         except RunError as error:  # it speaks another protocol
             return self._failed(error.message, error.remedy)
         return last
-
-
-def how_it_ended(code: int | None) -> str:
-    """What the exit code of a child tells, to go on a sentence."""
-    if code is None:
-        return "has ended"
-    return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"

@@ -117,6 +117,9 @@ class DetachedTrainer(EventChild):
             raise RunError(f"No trainer is running in {folder.path} anymore.", "Resume the run, or import its splats.")
         return DetachedTrainer(folder, FolderLink(folder))
 
+    def _clear_up(self) -> None:
+        self.folder.remove_photos()
+
     def _ended(self, code: int | None) -> Event:
         if not self.folder.path.is_dir():
             remedy = "Find it and watch it there; the trainer ends by itself if the folder was deleted."

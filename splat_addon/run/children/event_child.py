@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..events import Event, Failed, First, Last, decode_event
-from .child import Child, Link, how_it_ended
+from .child import Child, Link
+from .exit_codes import how_it_ended
 
 
 class ChildFolder(Protocol):

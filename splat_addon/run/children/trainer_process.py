@@ -52,3 +52,6 @@ class TrainerProcess(EventChild):
         link = PipeLink(command, trainer_environment(), TITLE, REMEDY, folder.path, folder.log_file)
         super().__init__(link, folder, TITLE, REMEDY, start_limit_s)
         self.folder: RunFolder = folder
+
+    def _clear_up(self) -> None:
+        self.folder.remove_photos()

@@ -8,10 +8,10 @@ import json
 import math
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from ...capture.camera import Camera
 from ...capture.capture import held_out_indices
 from ...capture.formats.transforms import FILE_NAME, SCENE_SOURCE, write_transforms
 from ...errors import CaptureError, SplatError
+from ...files import move_all_into_place, move_into_place, remove_file, remove_folder
 from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.folder import write_json
+from ...run.lines import lines_of_parent
 from ...run.render_folder import PARTIAL, RenderFolder, RenderPlan, Shot
 from ...run.wire import Wire, take_standard_output
 from ..cameras.shots import export_cameras, set_frame
@@ -42,7 +44,7 @@ def main(capture: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
     render = CaptureRender(folder)
     with render.lock:  # a command may be waiting already
-        render.wire = Wire(folder, events_to, sys.stdin, render.obey)
+        render.wire = Wire(folder, events_to, lines_of_parent(), render.obey)
     last = render.run()
     with render.lock:
         render.wire.send(last)
@@ -80,7 +82,7 @@ class CaptureRender:
             traceback.print_exc()
             return Failed(
                 f"The capture folder {self.folder.capture} cannot be written ({error.strerror}).",
-                f"Choose a folder that can be written and has space. {self.folder.what_is_left()}",
+                f"Close what has its files open, or choose another folder with space. {self.folder.what_is_left()}",
             )
         except Exception as error:
             traceback.print_exc()
@@ -117,8 +119,7 @@ class CaptureRender:
         require_something_visible([folder.path / shot.photo for shot in plan.shots])
         with self.lock:
             write_cameras(folder, plan, cameras, held_out)
-            move_into_place(folder)
-            folder.remove()
+            swap_in(folder)
             self._is_complete = True
         return RenderFinished(len(plan.shots), False, time.monotonic() - self._began)
 
@@ -142,7 +143,7 @@ class CaptureRender:
                     kept.add(photo)
         for file in (path / "images").glob("*"):
             if f"images/{file.name}" not in kept:
-                file.unlink()
+                remove_file(file)
         write_json(self.folder.state_file, {"scene": scene_state, "cameras": shots})
         for name in ("images", "depths", "normals"):
             (path / name).mkdir(exist_ok=True)
@@ -240,7 +241,7 @@ def render_still(scene: bpy.types.Scene, shot: Shot, work: Path, writer: "passes
     if writer is not None:
         writer.collect(shot.photo)
     try:
-        os.replace(aside, target)
+        move_into_place(aside, target)
     except OSError as error:
         raise CaptureError(f"The image of '{shot.camera}' cannot be saved ({error.strerror}).", remedy) from error
 
@@ -281,14 +282,23 @@ def write_cameras(folder: RenderFolder, plan: RenderPlan, cameras: dict[str, Cam
     write_transforms(folder.path / FILE_NAME, ordered, held_out, points, extra, frame_extra=files)
 
 
-def move_into_place(folder: RenderFolder) -> None:
-    """Swap the finished capture in, the list of cameras last; other files of the capture folder are left alone."""
-    work, capture = folder.path, folder.capture
-    for name in ("images", "depths", "normals"):
-        if (capture / name).exists():
-            os.replace(capture / name, work / f"{name}.old")
-        if (work / name).is_dir() and any((work / name).iterdir()):
-            os.replace(work / name, capture / name)
-    for name in (POINTS_FILE, FILE_NAME):
-        if (work / name).is_file():
-            os.replace(work / name, capture / name)
+def swap_in(folder: RenderFolder) -> None:
+    """Move the finished capture into its place, or leave the earlier one as it was. Raises OSError.
+
+    The work folder, with what was there before, is the parent's to remove: this process still writes its record there.
+    """
+    old = folder.path / "old"
+    remove_folder(old)
+    old.mkdir()
+    move_all_into_place(_moves(folder.path, folder.capture, old))
+
+
+def _moves(work: Path, capture: Path, old: Path) -> Iterator[tuple[Path, Path]]:
+    """What swaps the capture in, the list of cameras last; other files of the capture folder are left alone."""
+    for name in ("images", "depths", "normals", POINTS_FILE, FILE_NAME):
+        is_folder = (work / name).is_dir()
+        is_new = any((work / name).iterdir()) if is_folder else (work / name).is_file()
+        if (capture / name).exists() and (is_new or name != POINTS_FILE):
+            yield capture / name, old / name
+        if is_new:
+            yield work / name, capture / name

@@ -1,6 +1,6 @@
 """Starting the render of a scene into a capture folder: the copy of the .blend, the plan, and the process."""
 
-import shutil
+import contextlib
 import sys
 from pathlib import Path
 
@@ -11,16 +11,15 @@ from ...capture.capture import Points
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.points import POINTS_FILE
 from ...errors import CaptureError
+from ...files import remove_file, remove_folder
 from ...gaussians.formats.splat_ply import write_points
-from ...run.children.child import PipeLink, clean_environment
-from ...run.children.event_child import EventChild
+from ...run.children.render_process import RenderProcess
 from ...run.render_folder import RenderFolder, RenderPlan
 
-START_LIMIT_S = 1800.0  # opening a heavy file takes its time
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
-def start_render(plan: RenderPlan, points: Points, capture: Path) -> EventChild:
+def start_render(plan: RenderPlan, points: Points, capture: Path) -> RenderProcess:
     """Save a copy of the open file below `capture` and let another Blender render `plan` from it.
 
     An earlier capture stays until the new one is complete, and images of an interrupted one are kept if they would be
@@ -30,8 +29,8 @@ def start_render(plan: RenderPlan, points: Points, capture: Path) -> EventChild:
     require_own_place(folder.capture)
     try:
         (folder.path / "images").mkdir(parents=True, exist_ok=True)
-        folder.events_file.unlink(missing_ok=True)
-        folder.log_file.unlink(missing_ok=True)
+        remove_file(folder.events_file)
+        remove_file(folder.log_file)
         write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
         unsaved = _save_painted_images(folder.path)
         RenderPlan(**{**vars(plan), "unsaved_images": unsaved}).write(folder.plan_file)
@@ -41,9 +40,7 @@ def start_render(plan: RenderPlan, points: Points, capture: Path) -> EventChild:
             f"The capture folder {capture} cannot be written ({error.strerror}).",
             "Choose a folder that can be written and has space.",
         ) from error
-    title, remedy = "The Blender that renders", "Restart Blender and capture again."
-    link = PipeLink(render_command(folder), clean_environment(), title, remedy, folder.path, folder.log_file)
-    return EventChild(link, folder, title, remedy, START_LIMIT_S)
+    return RenderProcess(render_command(folder), folder)
 
 
 def render_command(folder: RenderFolder) -> list[str]:
@@ -60,7 +57,7 @@ def render_command(folder: RenderFolder) -> list[str]:
     )
     if bpy.app.binary_path:
         return [bpy.app.binary_path, "--background", "--python-exit-code", "1", "--python-expr", code]
-    return [sys.executable, "-u", "-c", code]
+    return [sys.executable, "-P", "-u", "-c", code]  # -P: nothing is imported from the capture folder
 
 
 def require_own_place(folder: Path) -> None:
@@ -90,7 +87,8 @@ def _save_copy(path: Path) -> None:
 def _save_painted_images(work: Path) -> tuple[tuple[str, str], ...]:
     """Write the pixels of images that were painted and not saved, which a copy of the file would lack."""
     folder = work / "painted"
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        remove_folder(folder)
     saved: list[tuple[str, str]] = []
     for image in list(bpy.data.images):
         if not image.is_dirty or image.source not in ("FILE", "GENERATED") or not image.has_data:

@@ -1,6 +1,5 @@
 """Depth and normals of each image as 32-bit OpenEXR, written by Blender's compositor next to the image."""
 
-import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import bpy
 
 from ...errors import CaptureError
+from ...files import move_into_place, remove_file
 from ...run.render_folder import RenderPlan
 
 
@@ -47,7 +47,7 @@ class PassWriter:
         for folder, _ in self._passes:
             (self._aside / folder).mkdir(parents=True, exist_ok=True)
             for file in (self._aside / folder).iterdir():
-                file.unlink()
+                remove_file(file)
 
     def collect(self, photo: str) -> None:
         """Move what was written into the work folder under the image's name. Raises CaptureError."""
@@ -58,7 +58,7 @@ class PassWriter:
                     f"{self._scene.render.engine} wrote no {folder} for {photo}.",
                     "Switch depth and normals off, or render with Cycles.",
                 )
-            os.replace(found[0], self._work / folder / pass_name(photo))
+            move_into_place(found[0], self._work / folder / pass_name(photo))
 
 
 def _empty_tree(scene: bpy.types.Scene) -> Any:

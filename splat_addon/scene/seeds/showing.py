@@ -11,6 +11,7 @@ from ...capture.formats.transforms import is_own_capture
 from ...capture.points import POINTS_FILE
 from ...capture.seeds.first_gaussians import SEEDS_FILE, first_gaussians, gaussians_from_points
 from ...errors import CaptureError, RunError
+from ...files import remove_file
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import write_points
 from ...run.config import TrainConfig
@@ -46,7 +47,7 @@ def has_chosen_seeds(folder: Path) -> bool:
 def forget(folder: Path) -> None:
     """Let training start from the capture's own points again."""
     try:
-        (folder / SEEDS_FILE).unlink(missing_ok=True)
+        remove_file(folder / SEEDS_FILE)
     except OSError as error:
         raise CaptureError(
             f"{folder / SEEDS_FILE} cannot be removed ({error.strerror}).", "Make the folder writable for you."

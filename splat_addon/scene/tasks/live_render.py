@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...capture.capture import Points
 from ...errors import CaptureError
-from ...run.children.event_child import EventChild
+from ...run.children.render_process import RenderProcess
 from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.render_folder import RenderPlan
 from ..rendering import launch
@@ -24,7 +24,7 @@ class LiveRender:
     """What is known about a render. `state` is starting, rendering, stopping, finished, stopped or failed."""
 
     capture: Path
-    process: EventChild
+    process: RenderProcess
     total: int
     state: str = "starting"
     engine: str = ""

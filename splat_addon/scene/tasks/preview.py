@@ -30,6 +30,7 @@ from . import live_run
 MOST_SPLATS = 100_000  # shown in a preview; drawing it for the first time holds the main thread for some 30 ms
 FEWEST_SPLATS = 20_000
 LONGEST_HOLD_S = 0.15  # where showing takes longer, fewer splats are shown
+ANSWER_LIMIT_S = 30.0  # when training goes on for so long without an answer, the preview could not be written
 LARGEST_SHARE = 0.05  # of the time, that previews may take from this Blender and from the trainer
 _DISTURBED_JOBS = ("RENDER", "OBJECT_BAKE")
 _DISTURBED_TOOLS = ("TRANSFORM_OT_", "VIEW3D_OT_", "PAINT_OT_", "SCULPT_OT_")
@@ -101,6 +102,7 @@ class Follower:
         self._taken: SnapshotSaved | None = None  # the newest that was given to the thread
         self._thread: threading.Thread | None = None
         self._read: _Read | None = None
+        self._asked_at_step = 0  # what was reached when a preview was last asked for
         self._next_at = 0.0  # when the next preview may be asked for, s
         self._cost_s = 0.0  # of the last preview
         self._left_at: float | None = None  # when it had just been shown, s
@@ -190,9 +192,11 @@ class Follower:
 
     def _is_worth_asking(self, scene: bpy.types.Scene, now: float) -> bool:
         progress, shown = self.run.progress, self.shown
-        if self._is_asked or self._is_reading() or now < self._next_at:
+        if self._is_reading() or now < self._next_at:
             return False
         if self.run.state != "training" or progress is None or progress.step <= (shown.step if shown else 0):
+            return False
+        if self._is_asked and (progress.step <= self._asked_at_step or now < self._next_at + ANSWER_LIMIT_S):
             return False
         item = run_object.find(scene, self.run.folder)
         return item is None or any(item.visible_get(view_layer=layer) for layer in scene.view_layers)
@@ -202,6 +206,7 @@ class Follower:
         with contextlib.suppress(SplatError):  # its folder is gone, which the trainer will say
             self.run.process.send("preview")
             self._is_asked = True
+            self._asked_at_step = self.run.progress.step if self.run.progress else 0
 
 
 class Followed:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ...errors import RunError
-from ...run.children.child import Child, PipeLink, how_it_ended
+from ...run.children.child import Child, PipeLink
+from ...run.children.exit_codes import how_it_ended
 from ...run.children.trainer_process import REMEDY, trainer_command, trainer_environment
 from ...run.folder import RunFolder
 from ..session import part, timer

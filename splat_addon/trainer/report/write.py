@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import RunError, SetupError, SplatError
-from ...run.aside import written_aside
+from ...files import written_aside
 from ...run.folder import RunFolder
 
 MODULES_NEEDED = {"matplotlib": "matplotlib", "numpy": "numpy", "torch": "torch", "PIL": "pillow"}

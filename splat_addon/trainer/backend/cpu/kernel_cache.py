@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from ....files import move_into_place, remove_file
 from .compile_kernels import compile_shares, packed, target_machine, unpacked
 from .kernels.declare import BITS32, DOUBLES, FLOAT, FLOATS, INT, INTS, INTS32, KERNEL_MODULES, REAL, wide_lanes
 
@@ -108,14 +109,15 @@ def _keep(folder: Path, index: list[dict]) -> None:
     aside = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=folder)
+        handle, name = tempfile.mkstemp(dir=folder)
+        aside = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(packed(index))
-        os.replace(aside, folder / "kernels.json")
+        move_into_place(aside, folder / "kernels.json")
     except OSError:
         if aside is not None:
             with contextlib.suppress(OSError):
-                os.remove(aside)
+                remove_file(aside)
 
 
 def _load(index: list[dict]) -> SimpleNamespace:

@@ -1,0 +1,105 @@
+"""Replacing, renaming and removing files and folders that others may hold open: the one place that does any of it.
+
+Windows refuses all of this while anybody has the file, or one in the folder, open: a reader, an indexer, a virus
+scanner, which opens every new file for an instant. So what is refused for that reason is tried again for a while. No
+other refusal is: waiting does not mend a missing permission.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+PARTIAL = ".partial"  # how a file ends that is being written
+PATIENCE_S = 2.0
+PAUSE_S = 0.02
+# Windows' access denied, which is also what a file says that is being deleted; sharing and lock violation; a folder
+# that is not empty yet, because something deleted in it is still open.
+_HELD_ON_WINDOWS = (5, 32, 33, 145)
+
+
+def partial_of(path: Path) -> Path:
+    """Where `path` is written before it is moved into place."""
+    return path.with_name(path.name + PARTIAL)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """The path to write to instead of `path`, where it is moved at the end, so that no reader ever sees half of it.
+
+    When writing fails, nothing is left aside, and what `path` held before stays.
+    """
+    partial = partial_of(path)
+    try:
+        yield partial
+        move_into_place(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove_file(partial)
+        raise
+
+
+def move_into_place(aside: Path, path: Path) -> None:
+    """Move a file to `path`, replacing what is there, or a folder to where nothing is. Raises OSError."""
+    _patiently(lambda: os.replace(aside, path))
+
+
+def move_all_into_place(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Carry out moves (from, to) in order. When one is refused, those before it go back, and OSError is raised.
+
+    A file that was replaced does not come back: let it be moved out of the way first. Each move is asked for when those
+    before it are done.
+    """
+    done: list[tuple[Path, Path]] = []
+    try:
+        for start, end in moves:
+            move_into_place(start, end)
+            done.append((start, end))
+    except OSError:
+        for start, end in reversed(done):
+            with contextlib.suppress(OSError):  # the others must go back, too
+                move_into_place(end, start)
+        raise
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, or a link itself, if it is there. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        _patiently(lambda: os.unlink(path))
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all it holds, if it is there. Raises OSError when something stays; the rest is gone."""
+    try:
+        _patiently(lambda: shutil.rmtree(path))
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
+        if os.path.lexists(path):
+            raise
+
+
+def remove_empty_folder(path: Path) -> None:
+    """Remove a folder. Raises OSError when it holds something."""
+    os.rmdir(path)
+
+
+def _patiently(act: Callable[[], None]) -> None:
+    """Do what the system may refuse because somebody holds a file open; raise its OSError in the end."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            act()
+            return
+        except OSError as error:
+            if not _is_held(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE_S)
+
+
+def _is_held(error: OSError) -> bool:
+    """Whether the system refused because somebody holds the file. Elsewhere than on Windows, that is EBUSY alone (of
+    network drives): EACCES means there what it says."""
+    return getattr(error, "winerror", None) in _HELD_ON_WINDOWS or error.errno == errno.EBUSY
