@@ -77,6 +77,7 @@ ALL_BLENDERS = (
     blender("5.0.1", "3.11", "1.26.4"),
     blender("5.1.2", "3.13", "2.4.6"),
     blender("5.2.3", "3.13", "2.4.6"),
+    blender("5.3.0", "3.13", "2.4.6"),
 )
 BLENDERS = (ALL_BLENDERS[0], ALL_BLENDERS[-1])  # what is used unless --all-blenders asks for the others, too
 # What training needs is listed once, for the extension's own set-up and for this.

@@ -29,7 +29,7 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator(SPLAT_OT_import_ply.bl_idname, text="Import PLY", icon="FILE_FOLDER")
         row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
-        is_shown = context.scene.splat.viewport.show
+        is_shown = display.is_shown(context.scene)
         column = layout.column(align=True)
         column.operator(
             SPLAT_OT_toggle_viewport.bl_idname,
@@ -56,7 +56,7 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
         layout, chosen = self.layout, context.scene.splat.viewport
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.active = chosen.show
+        layout.active = display.is_shown(context.scene)
         layout.prop(chosen, "kind")
         if chosen.kind == "ELLIPSOIDS":
             layout.prop(chosen, "reach_sigma")

@@ -38,6 +38,7 @@ def make_splats(extension, name="Splats", **options):
     cloud = make_cloud(extension, **options)
     module = extension.module("splat_addon.scene.splats.data")
     item = module.splats_to_object(cloud, name, bpy.context.scene.collection)
+    extension.module("splat_addon.scene.splats.box_modifier").hand_over(bpy.context.scene)
     bpy.context.view_layer.update()
     return item, cloud
 
@@ -188,7 +189,8 @@ def test_hidden_objects_and_collections_are_not_shown(extension, viewport):
     second, _ = make_splats(extension, "Second")
     collection = bpy.data.collections.new("Other")
     bpy.context.scene.collection.children.link(collection)
-    third = bpy.data.objects.new("Third", second.data)
+    third = second.copy()
+    third.name = "Third"
     collection.objects.link(third)
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Cube", bpy.data.meshes.new("Cube")))
     layer = bpy.context.view_layer

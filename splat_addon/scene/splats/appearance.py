@@ -1,4 +1,7 @@
-"""How splat objects are drawn: native splats draw themselves, all others get camera quads from geometry nodes."""
+"""How splat objects are drawn in renders: as camera quads from geometry nodes, on every carrier and in every Blender.
+
+Blender's own splats (5.3) are given quads, too: drawn by Blender itself they lack the trainer's dilation and are noisy.
+"""
 
 from typing import Any
 
@@ -12,12 +15,10 @@ _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
 
 def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
-    """Give a splat object its display in the look of `scene`. Native splats draw themselves and get none."""
+    """Give a splat object its quads in the look of `scene`."""
     former = item.modifiers.get(_FORMER_MODIFIER)
     if former is not None:
         item.modifiers.remove(former)
-    if is_native(item):
-        return
     modifier = quads_of(item) or item.modifiers.new(GROUP_NAME, "NODES")
     modifier.node_group = splat_quads()
     item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
@@ -25,7 +26,7 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
 
 
 def is_native(item: bpy.types.Object) -> bool:
-    """Whether Blender draws the object's splats itself (5.3)."""
+    """Whether Blender draws the object's splats itself where no modifier is in the way (5.3)."""
     return has_native_splats() and getattr(item.data, "type", "") == "GAUSSIAN_SPLAT"
 
 
@@ -39,7 +40,7 @@ def quads_of(item: bpy.types.Object) -> Any:
 
 
 def set_look(item: bpy.types.Object, look: str) -> None:
-    """Draw an object's splats in "BLENDER" or "DISPLAY" look. Native splats have the scene's only."""
+    """Draw an object's quads in "BLENDER" or "DISPLAY" look; without quads it stays as it is."""
     modifier = quads_of(item)
     if modifier is None:
         return
