@@ -15,6 +15,7 @@ import _blenders
 from support import extension as support
 
 DEFAULT_SAMPLES = 16
+NATIVE_SAMPLES = 256
 
 
 def main() -> int:
@@ -59,6 +60,15 @@ def main() -> int:
             picture = splat_renders.display_encoded(scene, splat_renders.render(scene, Path(scratch)))
             pictures[f"Cycles, {DEFAULT_SAMPLES} samples"] = picture
             bpy.ops.splat.put_back_render()
+            if appearance.is_native(item):
+                item.splat.drawn_by = "BLENDER"
+                bpy.ops.splat.set_up_render(is_exact=True)
+                scene.cycles.samples = NATIVE_SAMPLES
+                scene.cycles.use_adaptive_sampling = False
+                picture = splat_renders.display_encoded(scene, splat_renders.render(scene, Path(scratch)))
+                pictures[f"Blender's Splats, Cycles, {NATIVE_SAMPLES} samples"] = picture
+                bpy.ops.splat.put_back_render()
+                item.splat.drawn_by = "QUADS"
             for shown_by, picture in pictures.items():
                 rows.append({
                     "shown_by": shown_by,

@@ -77,7 +77,7 @@ def _remove(item: bpy.types.Object, name: str) -> bool:
 
 
 def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
-    modifier = appearance.quads_of(item)
+    modifier = appearance.look_modifier(item)
     return [] if modifier is None else [modifier]
 
 
