@@ -49,16 +49,29 @@ def looking_camera(stage, **changes):
 def test_a_perspective_camera_widens_each_splat_by_what_trainers_add(native, size):
     item = native.add(native.random_cloud())
     item.matrix_world = Matrix.LocRotScale((0.2, 0.1, 0.3), Euler((0.4, -1.1, 2.0)), (size,) * 3)
-    camera = looking_camera(native)
+    camera = looking_camera(native, lens=15.0)  # all are in view
     native.scene.render.engine = "CYCLES"
     item.splat.drawn_by = "BLENDER"
     drawn = evaluated(item)
     in_world = drawn["position"] @ np.array(item.matrix_world.to_3x3()).T + np.array(item.matrix_world.translation)
     depth = -((in_world - np.array(camera.location)) @ np.array(camera.matrix_world)[:3, 2])
-    pixel = 36.0 / 40.0 / 200  # width of a pixel at depth 1
+    pixel = 36.0 / 15.0 / 200  # width of a pixel at depth 1
     wanted = np.sqrt(own_scales(item) ** 2 + 0.3 * (pixel * depth / size)[:, None] ** 2)
     np.testing.assert_allclose(drawn["scale"], wanted, rtol=2e-6)
     assert drawn["type"] == "GAUSSIAN_SPLAT"
+
+
+def test_what_no_pixel_looks_at_is_widened_by_its_distance_for_mirrors(native):
+    item = native.add(native.random_cloud())
+    camera = looking_camera(native)
+    camera.rotation_euler.rotate_axis("Y", 1.6)  # the splats are beside the view
+    bpy.context.view_layer.update()
+    native.scene.render.engine = "CYCLES"
+    item.splat.drawn_by = "BLENDER"
+    drawn = evaluated(item)
+    distance = np.linalg.norm(drawn["position"] - np.array(camera.location), axis=1)
+    wanted = np.sqrt(own_scales(item) ** 2 + 0.3 * (36.0 / 40.0 / 200 * distance)[:, None] ** 2)
+    np.testing.assert_allclose(drawn["scale"], wanted, rtol=2e-6)
 
 
 def test_an_orthographic_camera_widens_all_splats_alike(native):

@@ -72,8 +72,8 @@ def _fill(tree: NodeTree, rules: PictureRules) -> None:
 
 
 def _unit_and_pixel(tree: NodeTree, rules: PictureRules) -> tuple[Scalar, Scalar]:
-    """How far a gaussian is, in world units, and the area of a pixel at distance 1. Distance is measured along the axis
-    of perspective cameras, along the ray of panoramic ones, and 1 for orthographic ones."""
+    """How far a gaussian is, in world units, and the area of a pixel at distance 1. Far is measured along the axis of
+    perspective cameras, along the ray of panoramic ones, and is 1 for orthographic ones."""
     values = add_camera_values(tree)
     is_panoramic = driven(tree, "Panoramic", "kind == 2")
     angle = driven(tree, "Angle of a pixel", _ANGLE_OF_PIXEL)
@@ -84,9 +84,16 @@ def _unit_and_pixel(tree: NodeTree, rules: PictureRules) -> tuple[Scalar, Scalar
     in_world = Vector(tree, tree.add("FunctionNodeTransformPoint", None, position, own["Transform"]).outputs[0])
     from_camera = in_world - Vector(tree, place["Location"])
     back = Vector(tree, tree.add("FunctionNodeRotateVector", None, (0, 0, 1), place["Rotation"]).outputs[0])
-    depth = (back.dot(from_camera) * -1.0).at_least(rules.near_plane)
+    depth = back.dot(from_camera) * -1.0
     distance = Scalar(tree, tree.add("ShaderNodeVectorMath", {"operation": "LENGTH"}, from_camera).outputs["Value"])
-    unit = tree.choose(is_panoramic, distance, tree.choose(values.is_orthographic, 1.0, depth))
+    # What no pixel looks at can be seen in mirrors; how far, only its distance tells here.
+    farthest_x, farthest_y = (
+        tree.math("ABSOLUTE", middle) + half
+        for middle, half in ((values.middle_x, values.half_width), (values.middle_y, values.half_height))
+    )
+    to_corner = (1.0 + farthest_x * farthest_x + farthest_y * farthest_y).sqrt()
+    by_ray = tree.math("MAXIMUM", is_panoramic, distance > depth * to_corner)
+    unit = tree.choose(values.is_orthographic, 1.0, tree.choose(by_ray, distance, depth)).at_least(rules.near_plane)
     return unit, tree.choose(is_panoramic, angle * angle, values.pixel_x * values.pixel_y)
 
 
