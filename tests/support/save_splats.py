@@ -7,15 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import extension as support
-from support import splat_renders
+from support import other_blenders, splat_renders
 
 
 def save_in_oldest_blender(cloud, folder: Path) -> Path | None:
-    """A .blend that Blender 4.2 saved with the splats of `cloud` and a camera; None where its environment is not beside
-    the running one, as both are in a checkout."""
+    """A .blend that Blender 4.2 saved with the splats of `cloud` and a camera; None where that is not there."""
     import numpy as np
 
-    oldest = next(iter(Path(sys.prefix).parent.glob("blender-4.2/*/python")), None)
+    oldest = other_blenders.pythons().get("4.2")
     if oldest is None:
         return None
     names = ("means", "log_scales", "quaternions", "logit_opacities", "sh")
