@@ -573,7 +573,7 @@ def run_pytest(
 
 
 def other_blenders(others: Sequence[Environment]) -> Iterator[str]:
-    """ "4.2=/…/python" for each of the Blenders that this machine can have."""
+    """As tests read them, "4.2=/…/python", those of the Blenders that this machine can have."""
     for other in others:
         with contextlib.suppress(SetupError):  # said where its own tests are run
             if is_possible(other):

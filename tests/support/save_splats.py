@@ -37,6 +37,7 @@ def main() -> None:
     scene = bpy.context.scene
     item = extension.module("splat_addon.scene.splats.data").splats_to_object(cloud, "Splats", scene.collection)
     extension.module("splat_addon.scene.splats.appearance").show_splats(item, scene)
+    extension.module("splat_addon.scene.splats.box_modifier").hand_over(scene)
     splat_renders.add_camera(scene, (3, -3, 2))
     bpy.ops.wm.save_as_mainfile(filepath=sys.argv[2])
 
