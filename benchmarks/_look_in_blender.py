@@ -107,7 +107,8 @@ def _viewport(extension, scene, item):
     )
     view_from_world = np.linalg.inv(np.array(scene.camera.matrix_world))
     view = drawing.Viewpoint(width, height, view_from_world, np.array(clip_from_view))
-    look = viewport.look_of(scene, [item])
+    blend_space = str(item[extension.module("splat_addon.scene.splats.data").BLEND_SPACE_KEY])
+    look = viewport.look_of(scene, [blend_space])
     picture = viewport_pictures.draw(drawing, [item], view, look)
     if look.is_linear:
         picture[..., :3] = ewa.encode(picture[..., :3])

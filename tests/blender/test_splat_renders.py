@@ -37,6 +37,17 @@ def test_one_gaussian_looks_as_trained_from_every_side(stage, direction, look):
     assert stage.worst(cloud, look) < 0.1
 
 
+@pytest.mark.parametrize("log_scale", [-16, -40, -200])
+def test_gaussians_without_a_thickness_look_as_trained(stage, log_scale):
+    """Their data keeps what the file says, in 32 bits 0 for the last; quads are at least as wide as the dilation."""
+    cloud = stage.random_cloud(20)
+    cloud.log_scales[:15, 2] = log_scale  # disks
+    cloud.log_scales[10:, :2] = log_scale  # needles, and points
+    stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    assert stage.worst(cloud) < 0.1
+
+
 def test_the_nodes_follow_the_rules_they_are_handed(extension, stage, monkeypatch):
     """Every rule that nodes know, at once, each far from what is usual; the judge is told the same."""
     rules = {"dilation_px2": 2.0, "alpha_cap": 0.6, "alpha_cutoff": 0.05, "near_plane": 4.5, "image_margin": -0.35}

@@ -322,6 +322,26 @@ def test_the_toggle_says_why_it_cannot_be_used_and_toggles(extension):
     assert bpy.ops.splat.toggle_viewport() == {"FINISHED"} and chosen.show is before
 
 
+def test_the_choice_is_kept_with_the_scene_as_soon_as_it_has_splats(extension):
+    """So that a Blender or a version with another default opens the file as it was saved."""
+    chosen = bpy.context.scene.splat.viewport
+    assert chosen.show and not chosen.is_property_set("show")
+    make_splats(extension)
+    assert chosen.show and chosen.is_property_set("show")
+
+
+def test_splats_without_a_box_are_left_to_blender_until_the_artist_asks_for_them(extension, viewport):
+    """Such as those that Blender imported, or that were saved while their display was off by default."""
+    item, _ = make_splats(extension)
+    item.modifiers.clear()
+    chosen, layer = bpy.context.scene.splat.viewport, bpy.context.view_layer
+    assert chosen.show and not viewport.is_shown(bpy.context.scene) and viewport.visible_splats(layer, None) == []
+    assert bpy.ops.splat.toggle_viewport() == {"FINISHED"}
+    assert viewport.is_shown(bpy.context.scene) and viewport.visible_splats(layer, None) == [item]
+    item.modifiers["Splat Box"].show_viewport = False
+    assert not viewport.is_shown(bpy.context.scene) and viewport.visible_splats(layer, None) == []
+
+
 def test_attribute_names_are_offered(extension):
     item, _ = make_splats(extension)
     item.data.attributes.new("floater_score", "FLOAT", "POINT")

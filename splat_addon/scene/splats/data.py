@@ -196,7 +196,7 @@ class SplatReader:
 
 
 def _exp(log_scales: np.ndarray) -> np.ndarray:
-    """Scales as near as 32 bits come, by way of 64: from those below 1/e, `_log` gives the same logarithms again."""
+    """Scales as near as 32 bits come, by way of 64: from those up to 1/e, `_log` gives the same logarithms again."""
     return np.exp(log_scales, dtype=np.float64)
 
 
