@@ -33,13 +33,10 @@ def scene_advice(scene: bpy.types.Scene, is_exact: bool) -> list[str]:
     by_quads = [item for item in items if not is_drawn_by_blender(item)]
     sentences = []
     if scene.camera is None:
-        what = "splats are drawn" if by_quads else "Blender's Splats are widened"
-        sentences.append(f"The scene has no camera: {what} for the scene's camera. Add one.")
+        sentences.append("The scene has no camera: splats are drawn for the scene's camera. Add one.")
     elif scene.camera.data.type == "PANO" and by_quads:
-        remedy = "make the camera perspective"
-        if all(map(is_native, by_quads)):
-            remedy += ", or draw the splats by Blender's Splats"
-        sentences.append(f"Panoramic cameras show Splat Quads incorrectly: {remedy}")
+        remedy = ", or draw the splats by Blender's Splats" if all(map(is_native, by_quads)) else ""
+        sentences.append(f"Panoramic cameras show Splat Quads incorrectly: make the camera perspective{remedy}.")
     if is_exact and needs_samples(scene):
         sentences.append(
             f"Blender's Splats are drawn with noise: at least {LEAST_SAMPLES} samples are set. "
