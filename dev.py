@@ -81,6 +81,7 @@ ALL_BLENDERS = (
     blender("5.0.1", "3.11", "1.26.4"),
     blender("5.1.2", "3.13", "2.4.6"),
     blender("5.2.3", "3.13", "2.4.6"),
+    blender("5.3.0", "3.13", "2.4.6"),
 )
 BLENDERS = (ALL_BLENDERS[0], ALL_BLENDERS[-1])  # what is used unless --all-blenders asks for the others, too
 # What training needs is listed once, for the extension's own set-up and for this.
@@ -368,7 +369,11 @@ def doctor(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Run one of the benchmarks in the environment it needs. With NAME and --help: what it measures and takes."""
+    """Run one of the benchmarks in the environment it needs. With NAME and --help: what it measures and takes.
+
+    --blenders 4.2,5.2,5.3    these, where a benchmark compares Blenders, instead of the oldest and the newest
+    """
+    arguments, blenders = chosen_blenders(arguments)
     if not arguments or arguments[0] not in benchmarks():
         raise SetupError("No benchmark was named.", f"Say which one to run: {', '.join(benchmarks())}.")
     name, *rest = arguments
@@ -376,8 +381,22 @@ def bench(arguments: list[str]) -> int:
     python = ensure(preferred_blender()) if name in BENCHMARKS_IN_BLENDER else trainer
     variables = child_environment(ROOT, ROOT / "tests", SPLAT_TRAINER_PYTHON=trainer)
     if name in BENCHMARKS_IN_EVERY_BLENDER:
-        variables["SPLAT_BLENDER_PYTHONS"] = os.pathsep.join(ensure(blender) for blender in possible_blenders())
+        variables["SPLAT_BLENDER_PYTHONS"] = os.pathsep.join(ensure(blender) for blender in possible_blenders(blenders))
     return hand_over([python, ROOT / "benchmarks" / f"{name}.py", *rest], variables)
+
+
+def chosen_blenders(arguments: Sequence[str]) -> tuple[list[str], Sequence[Environment]]:
+    """The arguments without --blenders, and the Blenders that it names. Raises SetupError for an unknown one."""
+    rest = list(arguments)
+    if "--blenders" not in rest:
+        return rest, BLENDERS
+    place = rest.index("--blenders")
+    named = "".join(rest[place + 1 : place + 2]).split(",")
+    del rest[place : place + 2]
+    known = {environment.name.removeprefix("blender-"): environment for environment in ALL_BLENDERS}
+    if not set(named) <= known.keys():
+        raise SetupError(f"--blenders names {', '.join(named)}.", f"Name some of {','.join(known)}.")
+    return rest, [known[series] for series in named]
 
 
 def benchmarks() -> list[str]:
@@ -505,7 +524,9 @@ def test(arguments: list[str]) -> int:
             left_out.append(f"{title} is left out: there is no Python {environment.pythons[0]}.")
             continue
         try:
-            tests[title] = run_pytest(title, ensure(environment), paths, options)
+            python = ensure(environment)
+            others = [other for other in blenders if other != environment] if environment in blenders else []
+            tests[title] = run_pytest(title, python, paths, options, others)
         except SetupError as error:
             say(f"\n== {title}\n{error}")
             tests[title] = Count(0, 1, 0)
@@ -547,9 +568,12 @@ def test_paths(places: Sequence[str], chosen: Sequence[str]) -> list[str]:
     return found
 
 
-def run_pytest(title: str, python: str, paths: Sequence[str], options: Sequence[str]) -> Count:
-    """Run one stage and count its tests from pytest's own report."""
+def run_pytest(
+    title: str, python: str, paths: Sequence[str], options: Sequence[str], others: Sequence[Environment] = ()
+) -> Count:
+    """Run one stage and count its tests from pytest's own report. `others`: Blenders that make files for its tests."""
     variables = {"SPLAT_TRAINER_PYTHON": str(environment_python(TRAINER))}
+    variables["SPLAT_OTHER_BLENDERS"] = os.pathsep.join(other_blenders(others))
     data = ROOT.parent / "shared" / "data"
     if "SPLAT_TEST_DATA" not in os.environ and data.is_dir():
         variables["SPLAT_TEST_DATA"] = str(data)
@@ -563,6 +587,14 @@ def run_pytest(title: str, python: str, paths: Sequence[str], options: Sequence[
         say(f"{title}: pytest ended with code {code}.")
         count = count._replace(failed=1)
     return count
+
+
+def other_blenders(others: Sequence[Environment]) -> Iterator[str]:
+    """As tests read them, "4.2=/…/python", those of the Blenders that this machine can have."""
+    for other in others:
+        with contextlib.suppress(SetupError):  # said where its own tests are run
+            if is_possible(other):
+                yield f"{other.name.removeprefix('blender-')}={ensure(other)}"
 
 
 def read_report(report: Path) -> Count:

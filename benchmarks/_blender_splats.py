@@ -34,7 +34,30 @@ def import_ply(extension, count: int) -> list[Figure]:
         for function, times in ((ours, seconds), (theirs, reference)):
             times.append(timed(function))
             remove_all()
-    return [Figure("import", min(seconds), 0.5, min(seconds) / min(reference), 0.65, memory)]
+    limit = 1.0 if has_native_splats(extension) else 0.65  # from 5.3 on Blender decodes splats, too
+    return [Figure("import", min(seconds), 0.5, min(seconds) / min(reference), limit, memory)]
+
+
+def kept_memory(extension, count: int) -> list[Figure]:
+    """What both keep of the same file; `wm.ply_import` makes splats from Blender 5.3 on."""
+    import bpy
+
+    if not has_native_splats(extension):
+        return []
+    path = splat_file(extension, count)
+    files = extension.module("splat_addon.scene.splats.files")
+    sizes = [current_memory()]
+    seconds = timed(lambda: files.import_splats(path, "STORED", bpy.context.scene, bpy.context.scene.collection))
+    for further in (lambda: None, lambda: bpy.ops.wm.ply_import(filepath=str(path))):
+        further()
+        gc.collect()
+        sizes.append(current_memory())
+    ours, theirs = sizes[1] - sizes[0], sizes[2] - sizes[1]
+    return [Figure("memory kept after import", seconds, 1.0, memory=Memory(ours / theirs, 0.6, "x wm.ply_import's"))]
+
+
+def has_native_splats(extension) -> bool:
+    return extension.module("splat_addon.scene.settings.capabilities").has_native_splats()
 
 
 def export_ply(extension, count: int) -> list[Figure]:
@@ -63,6 +86,35 @@ def move_camera(extension, count: int) -> list[Figure]:
     return [Figure("camera move", min(timed(move) for _ in range(REPEATS)), limit_s)]
 
 
+def draw_by_blender(extension, count: int) -> list[Figure]:
+    """Blender's own splats (5.3): from a camera that moved to splats as wide as it needs, and from quads and back."""
+    import bpy
+
+    if not has_native_splats(extension):
+        return []
+    item = splat_object(extension, count)
+    scene, camera = bpy.context.scene, scene_camera()
+    scene.splat.viewport.show = False  # which would leave the modifier to renders
+
+    def choose(by: str) -> None:
+        item.splat.drawn_by = by
+        bpy.context.view_layer.update()
+
+    def move() -> None:
+        camera.location.x += 0.01
+        bpy.context.view_layer.update()
+
+    choose("BLENDER")
+    move()
+    moved = min(timed(move) for _ in range(REPEATS))
+    to_quads, to_blender = zip(*[(timed(lambda: choose("QUADS")), timed(lambda: choose("BLENDER"))) for _ in range(2)])
+    return [
+        Figure("camera move, Blender's Splats", moved, 0.015),
+        Figure("Drawn By: Splat Quads", min(to_quads), 1.2),
+        Figure("Drawn By: Blender's Splats", min(to_blender), 1.2),
+    ]
+
+
 def render_cycles(extension, count: int) -> list[Figure]:
     """A frame of 200 x 133 pixels, one sample, everything included."""
     import bpy
@@ -76,7 +128,14 @@ def render_cycles(extension, count: int) -> list[Figure]:
     return [Figure("Cycles 200x133", seconds, 40.0, memory=Memory(peak.bytes / 1e9, 3.0, "GB"))]
 
 
-CASES = {"import": import_ply, "export": export_ply, "camera move": move_camera, "Cycles": render_cycles}
+CASES = {
+    "import": import_ply,
+    "memory kept": kept_memory,
+    "export": export_ply,
+    "camera move": move_camera,
+    "drawn by Blender": draw_by_blender,
+    "Cycles": render_cycles,
+}
 
 
 def splat_file(extension, count: int) -> Path:

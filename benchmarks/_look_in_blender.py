@@ -15,6 +15,7 @@ import _blenders
 from support import extension as support
 
 DEFAULT_SAMPLES = 16
+NATIVE_SAMPLES = 256
 
 
 def main() -> int:
@@ -59,6 +60,15 @@ def main() -> int:
             picture = splat_renders.display_encoded(scene, splat_renders.render(scene, Path(scratch)))
             pictures[f"Cycles, {DEFAULT_SAMPLES} samples"] = picture
             bpy.ops.splat.put_back_render()
+            if appearance.is_native(item):
+                item.splat.drawn_by = "BLENDER"
+                bpy.ops.splat.set_up_render(is_exact=True)
+                scene.cycles.samples = NATIVE_SAMPLES
+                scene.cycles.use_adaptive_sampling = False
+                picture = splat_renders.display_encoded(scene, splat_renders.render(scene, Path(scratch)))
+                pictures[f"Blender's Splats, Cycles, {NATIVE_SAMPLES} samples"] = picture
+                bpy.ops.splat.put_back_render()
+                item.splat.drawn_by = "QUADS"
             for shown_by, picture in pictures.items():
                 rows.append({
                     "shown_by": shown_by,
@@ -97,7 +107,8 @@ def _viewport(extension, scene, item):
     )
     view_from_world = np.linalg.inv(np.array(scene.camera.matrix_world))
     view = drawing.Viewpoint(width, height, view_from_world, np.array(clip_from_view))
-    look = viewport.look_of(scene, [item])
+    blend_space = str(item[extension.module("splat_addon.scene.splats.data").BLEND_SPACE_KEY])
+    look = viewport.look_of(scene, [blend_space])
     picture = viewport_pictures.draw(drawing, [item], view, look)
     if look.is_linear:
         picture[..., :3] = ewa.encode(picture[..., :3])

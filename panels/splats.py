@@ -7,9 +7,10 @@ from ..operators.splats.result import SPLAT_OT_import_result
 from ..operators.splats.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
 from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.run.wording import counted
+from ..splat_addon.scene.splats.advice import object_advice
+from ..splat_addon.scene.splats.appearance import is_native
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
-from ..splat_addon.scene.splats.transforms import transform_problems
 from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
 from .hide_source import draw_source
@@ -29,7 +30,7 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator(SPLAT_OT_import_ply.bl_idname, text="Import PLY", icon="FILE_FOLDER")
         row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
-        is_shown = context.scene.splat.viewport.show
+        is_shown = display.is_shown(context.scene)
         column = layout.column(align=True)
         column.operator(
             SPLAT_OT_toggle_viewport.bl_idname,
@@ -40,7 +41,7 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         active = context.active_object
         if active is not None and is_splats(active):
             layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
-            for problem in transform_problems(active):
+            for problem in object_advice(active):
                 draw_sentence(layout, problem, "ERROR", WRAP)
         if is_shown and display.problem():
             draw_sentence(layout, display.problem(), "ERROR", WRAP)
@@ -56,7 +57,7 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
         layout, chosen = self.layout, context.scene.splat.viewport
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.active = chosen.show
+        layout.active = display.is_shown(context.scene)
         layout.prop(chosen, "kind")
         if chosen.kind == "ELLIPSOIDS":
             layout.prop(chosen, "reach_sigma")
@@ -91,6 +92,9 @@ class SPLAT_PT_render(SidebarPanel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(context.scene.splat, "look")
+        active = context.active_object
+        if active is not None and is_splats(active) and is_native(active):
+            layout.prop(active.splat, "drawn_by")
         column = layout.column(align=True)
         column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
         if is_set_up(context.scene):

@@ -2,8 +2,7 @@
 
 import bpy
 
-from ...splat_addon.scene.splats import appearance, render_setup
-from ...splat_addon.scene.splats.transforms import transform_problems
+from ...splat_addon.scene.splats import advice, appearance, render_setup
 
 
 class SPLAT_OT_set_up_render(bpy.types.Operator):
@@ -23,12 +22,10 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
         scene = context.scene
         for item in appearance.splat_objects(scene):
             appearance.show_splats(item, scene)
-            for problem in transform_problems(item):
-                self.report({"WARNING"}, f"{item.name}: {problem}")
-        if scene.camera is None:
-            self.report({"WARNING"}, "The scene has no camera: splats are drawn for the scene's camera. Add one.")
-        elif scene.camera.data.type == "PANO":
-            self.report({"WARNING"}, "Panoramic cameras show splats incorrectly: make the camera perspective")
+            for sentence in advice.object_advice(item):
+                self.report({"WARNING"}, f"{item.name}: {sentence}")
+        for sentence in advice.scene_advice(scene, self.is_exact):
+            self.report({"WARNING"}, sentence)
         changes = render_setup.set_up(scene, self.is_exact)
         self.report({"INFO"}, f"Set: {', '.join(changes)}" if changes else "Everything is set already")
         return {"FINISHED"}

@@ -3,6 +3,7 @@
 import bpy
 
 from ...splat_addon.scene.splats.data import is_splats
+from ...splat_addon.scene.viewport import display
 from ..reporting import reports_errors
 
 
@@ -22,9 +23,12 @@ class SPLAT_OT_toggle_viewport(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        chosen = context.scene.splat.viewport
-        chosen.show = not chosen.show
-        self.report({"INFO"}, "Splats are drawn in the viewport" if chosen.show else "Objects are shown as they are")
+        wanted = not display.is_shown(context.scene)
+        context.scene.splat.viewport.show = wanted
+        if display.is_shown(context.scene) != wanted:
+            self.report({"WARNING"}, "Linked splats are shown as in the file they come from")
+        else:
+            self.report({"INFO"}, "Splats are drawn in the viewport" if wanted else "Objects are shown as they are")
         return {"FINISHED"}
 
 

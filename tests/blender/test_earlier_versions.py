@@ -63,7 +63,7 @@ def test_nodes_of_an_earlier_version_are_filled_again_for_all_that_use_them(exte
     before = len(group.nodes), len(group.animation_data.drivers)
     assert group.get(quads.VERSION_KEY) is None
     assert bpy.ops.splat.set_up_render() == {"FINISHED"}
-    modifier = appearance.quads_of(item)
+    modifier = appearance.look_modifier(item)
     assert modifier.node_group == group and group[quads.VERSION_KEY] == quads.VERSION
     new = quads._make_group(extension.module("splat_addon.gaussians.rules").DEFAULT_RULES)
     assert (len(group.nodes), len(group.animation_data.drivers)) == (len(new.nodes), len(new.animation_data.drivers))

@@ -58,9 +58,27 @@ def test_gaussians_that_are_not_finite_are_left_out(splats, cloud):
     assert len(splats.splats_from_object(make(splats, cloud))) == 39
 
 
-def test_a_scale_of_zero_is_never_written(splats, cloud):
+def test_scales_come_back_bit_for_bit_however_thin_the_splat(splats, cloud):
+    cloud.log_scales = np.random.default_rng(1).uniform(-80, -1, (40, 3)).astype(np.float32)
+    again = splats.splats_from_object(make(splats, cloud))
+    assert np.array_equal(again.log_scales, cloud.log_scales)
+
+
+def test_a_scale_of_zero_stays_zero_and_is_exported_as_a_number(splats, cloud):
     cloud.log_scales[3] = -200
-    assert splats._read(make(splats, cloud).data, "scale", 3, 40).min() > 0
+    item = make(splats, cloud)
+    scales = splats._read(item.data, "scale", 3, 40)
+    assert not scales[3].any() and np.delete(scales, 3, axis=0).all()
+    again = splats.splats_from_object(item)
+    assert np.isfinite(again.log_scales).all()
+    assert np.array_equal(splats._read(make(splats, again).data, "scale", 3, 40), scales)
+
+
+def test_a_stored_scale_of_either_sign_means_the_same(splats, cloud):
+    item = make(splats, cloud)
+    before = splats.splats_from_object(item).log_scales
+    splats._write(item.data, "scale", -splats._read(item.data, "scale", 3, 40))
+    assert np.array_equal(splats.splats_from_object(item).log_scales, before)
 
 
 def test_lower_degrees_have_fewer_attributes(extension, splats, cloud):

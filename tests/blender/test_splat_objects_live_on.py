@@ -139,16 +139,30 @@ def test_deleted_splats_are_not_in_the_saved_file(item, viewport, tmp_path):
     assert viewport.visible_splats(bpy.context.view_layer, None) == []
 
 
+@pytest.mark.parametrize("is_shown_here", [True, False])
 @pytest.mark.parametrize("is_linked", [False, True])
-def test_appending_and_linking_bring_data_and_display(item, splats, viewport, tmp_path, is_linked):
+def test_appending_and_linking_bring_data_and_display(item, splats, viewport, tmp_path, is_linked, is_shown_here):
     data, shown = stored(item), display(item)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    bpy.context.scene.splat.viewport.show = True
+    bpy.context.scene.splat.viewport.show = is_shown_here
     bring = bpy.ops.wm.link if is_linked else bpy.ops.wm.append
     assert bring(directory=str(tmp_path / "a.blend" / "Object"), filename="vase") == {"FINISHED"}
     (found,) = bpy.context.scene.objects
+    bpy.context.view_layer.update()
     assert (found.library is not None) is is_linked
     assert stored(found) == data and display(found) == shown
     assert len(splats.splats_from_object(found)) == 40
     assert viewport.visible_splats(bpy.context.view_layer, None) == [found]
+    assert viewport.is_running() and viewport.is_shown(bpy.context.scene)
+
+
+def test_linked_splats_stay_shown_as_they_are_and_that_is_said(item, viewport, tmp_path, capfd):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.wm.link(directory=str(tmp_path / "a.blend" / "Object"), filename="vase")
+    (found,) = bpy.context.scene.objects
+    shown = display(found)
+    assert bpy.ops.splat.toggle_viewport() == {"FINISHED"}
+    assert "Linked splats are shown as in the file they come from" in "".join(capfd.readouterr())
+    assert display(found) == shown and viewport.is_shown(bpy.context.scene) and viewport.is_running()

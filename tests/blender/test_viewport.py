@@ -38,6 +38,7 @@ def make_splats(extension, name="Splats", **options):
     cloud = make_cloud(extension, **options)
     module = extension.module("splat_addon.scene.splats.data")
     item = module.splats_to_object(cloud, name, bpy.context.scene.collection)
+    extension.module("splat_addon.scene.splats.box_modifier").hand_over(bpy.context.scene)
     bpy.context.view_layer.update()
     return item, cloud
 
@@ -188,7 +189,8 @@ def test_hidden_objects_and_collections_are_not_shown(extension, viewport):
     second, _ = make_splats(extension, "Second")
     collection = bpy.data.collections.new("Other")
     bpy.context.scene.collection.children.link(collection)
-    third = bpy.data.objects.new("Third", second.data)
+    third = second.copy()
+    third.name = "Third"
     collection.objects.link(third)
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Cube", bpy.data.meshes.new("Cube")))
     layer = bpy.context.view_layer
@@ -318,6 +320,26 @@ def test_the_toggle_says_why_it_cannot_be_used_and_toggles(extension):
     before = chosen.show
     assert bpy.ops.splat.toggle_viewport() == {"FINISHED"} and chosen.show is not before
     assert bpy.ops.splat.toggle_viewport() == {"FINISHED"} and chosen.show is before
+
+
+def test_the_choice_is_kept_with_the_scene_as_soon_as_it_has_splats(extension):
+    """So that a Blender or a version with another default opens the file as it was saved."""
+    chosen = bpy.context.scene.splat.viewport
+    assert chosen.show and not chosen.is_property_set("show")
+    make_splats(extension)
+    assert chosen.show and chosen.is_property_set("show")
+
+
+def test_splats_without_a_box_are_left_to_blender_until_the_artist_asks_for_them(extension, viewport):
+    """Such as those that Blender imported, or that were saved while their display was off by default."""
+    item, _ = make_splats(extension)
+    item.modifiers.clear()
+    chosen, layer = bpy.context.scene.splat.viewport, bpy.context.view_layer
+    assert chosen.show and not viewport.is_shown(bpy.context.scene) and viewport.visible_splats(layer, None) == []
+    assert bpy.ops.splat.toggle_viewport() == {"FINISHED"}
+    assert viewport.is_shown(bpy.context.scene) and viewport.visible_splats(layer, None) == [item]
+    item.modifiers["Splat Box"].show_viewport = False
+    assert not viewport.is_shown(bpy.context.scene) and viewport.visible_splats(layer, None) == []
 
 
 def test_attribute_names_are_offered(extension):

@@ -7,15 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import extension as support
-from support import splat_renders
+from support import other_blenders, splat_renders
 
 
 def save_in_oldest_blender(cloud, folder: Path) -> Path | None:
-    """A .blend that Blender 4.2 saved with the splats of `cloud` and a camera; None where its environment is not beside
-    the running one, as both are in a checkout."""
+    """A .blend that Blender 4.2 saved with the splats of `cloud` and a camera; None where that is not there."""
     import numpy as np
 
-    oldest = next(iter(Path(sys.prefix).parent.glob("blender-4.2/*/python")), None)
+    oldest = other_blenders.pythons().get("4.2")
     if oldest is None:
         return None
     names = ("means", "log_scales", "quaternions", "logit_opacities", "sh")
@@ -38,6 +37,7 @@ def main() -> None:
     scene = bpy.context.scene
     item = extension.module("splat_addon.scene.splats.data").splats_to_object(cloud, "Splats", scene.collection)
     extension.module("splat_addon.scene.splats.appearance").show_splats(item, scene)
+    extension.module("splat_addon.scene.splats.box_modifier").hand_over(scene)
     splat_renders.add_camera(scene, (3, -3, 2))
     bpy.ops.wm.save_as_mainfile(filepath=sys.argv[2])
 

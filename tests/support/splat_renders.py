@@ -94,3 +94,54 @@ def delete_points(item, which: np.ndarray) -> None:
         item.data.attributes[".selection"].data.foreach_set("value", which)
     bpy.ops.object.mode_set(mode="EDIT")
     operators.delete(**({"type": "VERT"} if is_mesh else {}))
+
+
+class Stage:
+    """Puts splats into the scene, renders them exactly as trained, and computes what should have been seen."""
+
+    def __init__(self, extension, scene, folder):
+        self.extension, self.scene, self.folder = extension, scene, folder
+        self.cloud_type = extension.module("splat_addon.gaussians.cloud").GaussianCloud
+
+    def add(self, cloud, name="Splats"):
+        item = self.extension.module("splat_addon.scene.splats.data").splats_to_object(
+            cloud, name, self.scene.collection
+        )
+        self.extension.module("splat_addon.scene.splats.appearance").show_splats(item, self.scene)
+        return item
+
+    def random_cloud(self, count=50, seed=1, degree=3, **changes):
+        random = np.random.default_rng(seed)
+        values = {
+            "means": random.normal(0, 0.7, (count, 3)),
+            "log_scales": random.normal(-2, 0.6, (count, 3)),
+            "quaternions": random.normal(size=(count, 4)),
+            "logit_opacities": random.normal(1, 2, count),
+            "sh": random.normal(0, 0.3, (count, (degree + 1) ** 2, 3)),
+        }
+        return self.cloud_type(**{**values, **changes})
+
+    def one(self):
+        sh = np.random.default_rng(3).normal(0, 0.35, (1, 16, 3))
+        scales, turn = np.log([[0.6, 0.25, 0.1]]), np.array([[0.8, 0.5, -0.3, 0.2]])
+        return self.cloud_type(np.array([[0.1, -0.2, 0.15]]), scales, turn, np.array([2.0]), sh)
+
+    def camera(self):
+        return self.extension.module("splat_addon.scene.cameras.conversion").camera_from_object(
+            self.scene.camera, self.scene
+        )
+
+    def render(self, look="BLENDER", engine="CYCLES"):
+        """The picture, display-encoded, over black."""
+        self.scene.splat.look = look
+        import bpy
+
+        assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
+        return display_encoded(self.scene, render(self.scene, self.folder, engine))
+
+    def worst(self, cloud, look="BLENDER", camera=None, **options):
+        """The largest difference of any channel of any pixel, in steps of 1/255."""
+        space = "blender" if look == "BLENDER" else "display"
+        reference = ewa.render(cloud, camera or self.camera(), space, **options)
+        assert reference[..., 3].max() > 0.3, "the reference shows something"
+        return 255 * np.abs(np.clip(self.render(look), 0, 1) - np.clip(reference, 0, 1)).max()

@@ -248,7 +248,7 @@ def test_every_blender_repeats_the_tests_of_arrays_and_no_others(small_project, 
     ran = {}
     monkeypatch.setattr(dev, "is_possible", lambda environment: True)
     monkeypatch.setattr(
-        dev, "run_pytest", lambda title, python, paths, options: ran.update({title: paths}) or dev.Count(1, 0, 0)
+        dev, "run_pytest", lambda title, python, paths, options, _: ran.update({title: paths}) or dev.Count(1, 0, 0)
     )
     dev.test([])
     arrays = ["tests/unit/test_arrays.py"]
@@ -262,6 +262,25 @@ def test_every_blender_repeats_the_tests_of_arrays_and_no_others(small_project, 
     ran.clear()
     dev.test(["--all-blenders"])
     assert list(ran) == ["trainer", *(blender.title for blender in dev.ALL_BLENDERS)]
+
+
+def test_the_tests_of_each_blender_are_told_where_the_others_of_the_run_are(small_project, monkeypatch):
+    named = "import os\ndef test_a(): print(os.environ['SPLAT_OTHER_BLENDERS'], file=open('told.txt', 'a'))\n"
+    (small_project / "test_one.py").write_text(named)
+    oldest, newest = dev.BLENDERS
+    monkeypatch.setattr(dev, "is_possible", lambda environment: True)
+    for stage, others in ((dev.TRAINER, []), (newest, [oldest]), (oldest, [newest])):
+        dev.run_pytest(stage.title, sys.executable, ["tests/unit"], [], others)
+    own = {environment: f"{environment.name.removeprefix('blender-')}={sys.executable}" for environment in dev.BLENDERS}
+    assert (dev.ROOT / "told.txt").read_text().splitlines() == ["", own[oldest], own[newest]]
+
+
+def test_a_benchmark_compares_the_blenders_that_are_named():
+    rest, chosen = dev.chosen_blenders(["look", "--blenders", "4.2,5.2", "--views", "1"])
+    assert rest == ["look", "--views", "1"] and [blender.title for blender in chosen] == ["Blender 4.2", "Blender 5.2"]
+    assert dev.chosen_blenders(["look"]) == (["look"], dev.BLENDERS)
+    with pytest.raises(SetupError, match=r"--blenders names 9\.9\. Name some of 4\.2,4\.5"):
+        dev.chosen_blenders(["look", "--blenders", "9.9"])
 
 
 def test_the_oldest_and_the_newest_blender_are_tested_by_default():

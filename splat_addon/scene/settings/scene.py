@@ -29,6 +29,21 @@ class SPLAT_PG_object(bpy.types.PropertyGroup):
         "the marks decide instead of every n-th view",
         default=False,
     )
+    drawn_by: bpy.props.EnumProperty(
+        name="Drawn By",
+        description="How renders draw these splats",
+        items=[
+            ("QUADS", "Splat Quads", "As trained, with one sample: for final images and held-out comparisons"),
+            (
+                "BLENDER",
+                "Blender's Splats",
+                "Noisy, at least 64 samples, and fast for a million splats; also for panoramas, reflections, mirrored "
+                "and unevenly scaled objects. Widened to what trainers draw for the scene's camera",
+            ),
+        ],
+        default="QUADS",
+        update=on_change("drawn_by"),
+    )
 
 
 class SPLAT_PG_hidden_source(bpy.types.PropertyGroup):

@@ -2,7 +2,6 @@
 
 import bpy
 
-from .capabilities import has_native_splats
 from .hooks import on_change, on_search
 
 
@@ -12,7 +11,7 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     show: bpy.props.BoolProperty(
         name="Show Splats in Viewport",
         description="Draw the splats themselves in all viewports, as they were trained, in place of their objects",
-        default=not has_native_splats(),
+        default=True,
         update=on_change("viewport.show"),
     )
     kind: bpy.props.EnumProperty(

@@ -1,49 +1,60 @@
-"""How splat objects are drawn: native splats draw themselves, all others get camera quads from geometry nodes."""
+"""How splat objects are drawn in renders: as camera quads from geometry nodes, or by Blender itself (5.3).
+
+Quads are exact, on every carrier and in every Blender. Blender's own drawing is noisy, and fast for many splats; it
+follows uneven scales and mirroring and shows in panoramas. It gets its splats as wide as they were trained. One
+modifier does either: its node group is what draws.
+"""
 
 from typing import Any
 
 import bpy
 
 from ..settings.capabilities import has_native_splats
+from . import dilation, quads
 from .data import is_splats
-from .quads import DISPLAY_SPACE, GROUP_NAME, splat_quads
 
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
 
 def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
-    """Give a splat object its display in the look of `scene`. Native splats draw themselves and get none."""
+    """Give a splat object the modifier that draws it as the artist chose, in the look of `scene`."""
     former = item.modifiers.get(_FORMER_MODIFIER)
     if former is not None:
         item.modifiers.remove(former)
-    if is_native(item):
-        return
-    modifier = quads_of(item) or item.modifiers.new(GROUP_NAME, "NODES")
-    modifier.node_group = splat_quads()
+    by_blender = is_drawn_by_blender(item)
+    wanted = dilation if by_blender else quads
+    modifier = look_modifier(item) or item.modifiers.new(wanted.GROUP_NAME, "NODES")
+    modifier.name = wanted.GROUP_NAME
+    modifier.node_group = dilation.splat_dilation() if by_blender else quads.splat_quads()
     item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
     set_look(item, scene.splat.look)
 
 
 def is_native(item: bpy.types.Object) -> bool:
-    """Whether Blender draws the object's splats itself (5.3)."""
+    """Whether Blender draws the object's splats itself where no modifier is in the way (5.3)."""
     return has_native_splats() and getattr(item.data, "type", "") == "GAUSSIAN_SPLAT"
 
 
-def quads_of(item: bpy.types.Object) -> Any:
+def is_drawn_by_blender(item: bpy.types.Object) -> bool:
+    """Whether renders leave the object's splats to Blender: chosen, and possible."""
+    return item.splat.drawn_by == "BLENDER" and is_native(item)
+
+
+def look_modifier(item: bpy.types.Object) -> Any:
     """The modifier that draws an object's splats; None when it has none."""
     for modifier in item.modifiers:
         group = getattr(modifier, "node_group", None)
-        if group is not None and DISPLAY_SPACE in group.interface.items_tree:
+        if group is not None and quads.DISPLAY_SPACE in group.interface.items_tree:
             return modifier
     return None
 
 
 def set_look(item: bpy.types.Object, look: str) -> None:
-    """Draw an object's splats in "BLENDER" or "DISPLAY" look. Native splats have the scene's only."""
-    modifier = quads_of(item)
+    """Draw an object's splats in "BLENDER" or "DISPLAY" look; without its modifier it stays as it is."""
+    modifier = look_modifier(item)
     if modifier is None:
         return
-    identifier = modifier.node_group.interface.items_tree[DISPLAY_SPACE].identifier
+    identifier = modifier.node_group.interface.items_tree[quads.DISPLAY_SPACE].identifier
     if hasattr(modifier, "properties"):  # 5.2
         getattr(modifier.properties.inputs, identifier).value = look == "DISPLAY"
     else:
@@ -62,4 +73,11 @@ def give_look_to_all(scene: bpy.types.Scene) -> None:
         set_look(item, scene.splat.look)
 
 
-ON_CHANGE = {"look": give_look_to_all}
+def draw_as_chosen(item: bpy.types.Object) -> None:
+    """Draw a splat object by what was chosen in Drawn By."""
+    if is_splats(item) and item.library is None:
+        for scene in item.users_scene:
+            show_splats(item, scene)
+
+
+ON_CHANGE = {"look": give_look_to_all, "drawn_by": draw_as_chosen}

@@ -5,6 +5,9 @@ with each move of the view. A last modifier, for the viewport alone, puts a box 
 The box encloses the splats but for those far from all others: a single floater must not make it huge. Blender frames
 and snaps to it, and draws its edges in wireframe shading alone; around selected objects `selection_boxes.py` draws it.
 Display as bounds would not do: EEVEE draws the points of a point cloud nevertheless.
+
+The box is also what says that an object's splats are drawn: so the display and the objects agree in every file, also in
+one that was saved under another default, by another Blender, or appended from a scene with another choice.
 """
 
 import bpy
@@ -25,12 +28,21 @@ def hand_over(scene: bpy.types.Scene) -> None:
     To be called by what makes splat objects or changes their look, and when the choice changes, so that it is part of
     an action the user undoes: never from a handler.
     """
+    chosen = scene.splat.viewport
+    if not chosen.is_property_set("show"):
+        chosen.show = chosen.show  # kept in the file: no other version's default decides there
     for item in scene.objects:
         if item.library is None and is_splats(item):
-            if scene.splat.viewport.show:
+            if chosen.show:
                 show_box(item)
             else:
                 show_own_geometry(item)
+
+
+def has_box(item: bpy.types.Object) -> bool:
+    """Whether a box stands in the viewport for the object's own geometry."""
+    found = (item.modifiers.get(name) for name in (NAME, _FORMER_NAME))
+    return any(modifier is not None and modifier.show_viewport for modifier in found)
 
 
 def show_box(item: bpy.types.Object) -> None:
@@ -65,7 +77,7 @@ def _remove(item: bpy.types.Object, name: str) -> bool:
 
 
 def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
-    modifier = appearance.quads_of(item)
+    modifier = appearance.look_modifier(item)
     return [] if modifier is None else [modifier]
 
 

@@ -4,6 +4,7 @@ The drivers are simple expressions of the active scene's properties: Blender run
 they follow animated lenses and camera switches, and each scene that shows the tree gets its own values.
 """
 
+import math
 from dataclasses import dataclass
 
 from .node_math import NodeTree, Scalar
@@ -22,6 +23,11 @@ _PATHS = {  # and what is taken while the scene has no camera: a driver that onc
     "percent": ("render.resolution_percentage", 100),
     "aspect_x": ("render.pixel_aspect_x", 1),
     "aspect_y": ("render.pixel_aspect_y", 1),
+    "panorama": ("camera.data.panorama_type", 0),  # 0 equirectangular; these three exist from Blender 5.0 on
+    "around": ("camera.data.longitude_max", math.pi),
+    "back": ("camera.data.longitude_min", -math.pi),
+    "view": ("camera.data.fisheye_fov", math.pi),
+    "engine": ("render.engine", 0),  # 0 EEVEE, 1 Workbench, then those that add-ons bring
 }
 _WIDTH = "floor(columns * percent / 100)"
 _HEIGHT = "floor(rows * percent / 100)"
@@ -48,20 +54,21 @@ class CameraValues:
 
 def add_camera_values(tree: NodeTree) -> CameraValues:
     """Add the driven values to a geometry tree."""
-    is_orthographic = _driven(tree, "Orthographic", "kind == 1")
-    extent = _driven(tree, "Extent", _EXTENT)
-    fitted_px = _driven(tree, "Fitted px", _FITTED_PX)
-    width_px = _driven(tree, "Width px", _WIDTH)
-    height_px = _driven(tree, "Height px", _HEIGHT)
-    pixel_aspect = _driven(tree, "Pixel Aspect", "aspect_y / aspect_x")
+    is_orthographic = driven(tree, "Orthographic", "kind == 1")
+    extent = driven(tree, "Extent", _EXTENT)
+    fitted_px = driven(tree, "Fitted px", _FITTED_PX)
+    width_px = driven(tree, "Width px", _WIDTH)
+    height_px = driven(tree, "Height px", _HEIGHT)
+    pixel_aspect = driven(tree, "Pixel Aspect", "aspect_y / aspect_x")
     pixel_x = extent / fitted_px
     pixel_y = pixel_x * pixel_aspect
     half_width, half_height = pixel_x * width_px * 0.5, pixel_y * height_px * 0.5
-    shift_x, shift_y = (_driven(tree, f"Shift {axis.upper()}", f"shift_{axis}") * extent for axis in "xy")
+    shift_x, shift_y = (driven(tree, f"Shift {axis.upper()}", f"shift_{axis}") * extent for axis in "xy")
     return CameraValues(is_orthographic, pixel_x, pixel_y, half_width, half_height, shift_x, shift_y)
 
 
-def _driven(tree: NodeTree, label: str, expression: str) -> Scalar:
+def driven(tree: NodeTree, label: str, expression: str) -> Scalar:
+    """A number in a tree that follows the scene; `expression` in the names above, one that Blender runs unasked."""
     node = tree.add("ShaderNodeValue")
     node.label = label
     driver = node.outputs[0].driver_add("default_value").driver

@@ -25,7 +25,7 @@ HIGHER = "radiance:sh_"
 FROM_FILE = "file:"  # begins the names of attributes that only an export reads
 STORED_OPACITY = f"{FROM_FILE}opacity"
 STORED_LENGTH = f"{FROM_FILE}quaternion_length"
-_SMALLEST_SCALE = 1e-9  # a scale of 0 would ruin the precision of native splats
+_LOG_OF_ZERO = -104.0  # the first of which the exponential is 0 in 32 bits: what is written for a scale of 0
 _SAME_OPACITY = 2e-7  # nearer to what the file says than 32 bits can tell: it was not edited
 _EXTREME_OPACITY = 1e-7  # opacities this near 0 or 1 have no finite logit in 32 bits
 
@@ -99,7 +99,7 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
             block = block.select(is_finite)
         rows = slice(done, done + len(block))
         staged["position"][rows] = block.means
-        np.maximum(block.scales, _SMALLEST_SCALE, out=staged["scale"][rows])
+        staged["scale"][rows] = _exp(block.log_scales)
         staged["rotation"][rows] = block.rotations
         staged[STORED_LENGTH][rows, 0] = block.quaternion_lengths
         staged[STORED_OPACITY][rows, 0] = block.logit_opacities
@@ -180,7 +180,7 @@ class SplatReader:
                 quaternions = quaternions * stored[STORED_LENGTH][rows]
             yield GaussianCloud(
                 means=values["position"][rows],
-                log_scales=np.log(np.maximum(values["scale"][rows], _SMALLEST_SCALE)),
+                log_scales=_log(values["scale"][rows]),
                 quaternions=quaternions,
                 logit_opacities=logits,
                 sh=np.stack([values[BASE][rows, :3], *(values[name][rows] for name in higher)], axis=1),
@@ -193,6 +193,17 @@ class SplatReader:
 
     def _read(self, name: str, width: int) -> np.ndarray:
         return _read(self._data, name, width, self.count)
+
+
+def _exp(log_scales: np.ndarray) -> np.ndarray:
+    """Scales as near as 32 bits come, by way of 64: from those up to 1/e, `_log` gives the same logarithms again."""
+    return np.exp(log_scales, dtype=np.float64)
+
+
+def _log(scales: np.ndarray) -> np.ndarray:
+    """The logarithms that a file stores, finite for every scale: its sign does not matter, and 0 stays 0."""
+    sizes = np.abs(scales, dtype=np.float64)
+    return np.log(sizes, out=np.full(sizes.shape, _LOG_OF_ZERO), where=sizes > 0)
 
 
 def _logits(opacities: np.ndarray) -> np.ndarray:

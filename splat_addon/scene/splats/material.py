@@ -1,4 +1,4 @@
-"""The material of splat quads: fuzzy, glowing in the color that the geometry nodes computed, lit by nothing."""
+"""The materials of splats, which glow and are lit by nothing: one of quads, one of Blender's own splats."""
 
 import bpy
 
@@ -7,6 +7,7 @@ from .node_math import NodeTree, Scalar, Vector
 
 MATERIAL_NAME = "Splat Radiance"
 COLOR = "splat_color"  # rgb as it is blended, and the peak opacity
+ENCODING_NAME = "Splat Radiance, Display"
 PLACE = "splat_place"  # -1..1 in the quad; its border circle is where opacity has fallen to the cutoff
 
 
@@ -16,15 +17,9 @@ def splat_material(rules: PictureRules) -> bpy.types.Material:
 
 
 def _make_material(rules: PictureRules) -> bpy.types.Material:
-    material = bpy.data.materials.new(MATERIAL_NAME)
-    if material.node_tree is None:
-        material.use_nodes = True
+    material, tree = _glowing(MATERIAL_NAME)
     if hasattr(material, "surface_render_method"):
         material.surface_render_method = "BLENDED"
-    if hasattr(material, "cycles"):
-        material.cycles.emission_sampling = "NONE"  # millions of quads are not lamps
-    material.node_tree.nodes.clear()
-    tree = NodeTree(material.node_tree)
     splat = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": COLOR}).outputs
     place = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": PLACE}).outputs
     opacity, radius = Scalar(tree, splat["Alpha"]), Vector(tree, place["Vector"])
@@ -36,3 +31,34 @@ def _make_material(rules: PictureRules) -> bpy.types.Material:
     surface = tree.add("ShaderNodeMixShader", None, alpha, clear, glow).outputs[0]
     tree.add("ShaderNodeOutputMaterial", Surface=surface)
     return material
+
+
+def _glowing(name: str) -> tuple[bpy.types.Material, NodeTree]:
+    """A new material whose tree is empty."""
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:
+        material.use_nodes = True
+    if hasattr(material, "cycles"):
+        material.cycles.emission_sampling = "NONE"  # millions of splats are not lamps
+    material.node_tree.nodes.clear()
+    return material, NodeTree(material.node_tree)
+
+
+def encoding_material() -> bpy.types.Material:
+    """For Blender's own splats under the view Raw: their color, which Blender decodes to linear, encoded again, so that
+    display colors are blended. Their opacity needs no material."""
+    return bpy.data.materials.get(ENCODING_NAME) or _make_encoding_material()
+
+
+def _make_encoding_material() -> bpy.types.Material:
+    material, tree = _glowing(ENCODING_NAME)
+    radiance = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": "radiance"}).outputs
+    encoded = tree.vector(*(_srgb_encoded(part) for part in Vector(tree, radiance["Color"]).parts))
+    tree.add("ShaderNodeOutputMaterial", Surface=tree.add("ShaderNodeEmission", Color=encoded).outputs[0])
+    return material
+
+
+def _srgb_encoded(linear: Scalar) -> Scalar:
+    """IEC 61966-2-1, written without a choice, which shader trees lack."""
+    is_bright = linear > 0.0031308
+    return is_bright * (1.055 * linear ** (1.0 / 2.4) - 0.055) + (1.0 - is_bright) * (12.92 * linear)

@@ -5,9 +5,12 @@ from typing import Any
 
 import bpy
 
+from .appearance import is_drawn_by_blender, splat_objects
+
 _KEY = "splat_render_before"  # what is given back, kept with the scene
 TRANSPARENT_BOUNCES = 1024  # the most layers of splats that a ray may cross
 CERTAIN_BOUNCES = 256  # and how many of them it crosses without being ended at random
+LEAST_SAMPLES = 64  # with which Blender's own splats, which are drawn by chance, come near 40 dB
 _LABELS = {
     "cycles.transparent_max_bounces": "Transparent Bounces",
     "cycles.min_transparent_bounces": "Min Transparent Bounces",
@@ -37,7 +40,8 @@ def set_up(scene: bpy.types.Scene, is_exact: bool) -> list[str]:
     """Set what splats need in Cycles, EEVEE and color management; return sentences like "Dither 1 → 0".
 
     `is_exact` asks for one sample in the middle of each pixel, which is what trainers render: meshes then have jagged
-    edges. What was there before is kept with the scene, the first time only.
+    edges. Where Blender draws a splat object, at least 64 samples are set in any case. What was there before is kept
+    with the scene, the first time only.
     """
     before = _before(scene)
     changes = []
@@ -68,15 +72,22 @@ def put_back(scene: bpy.types.Scene) -> list[str]:
     return changes
 
 
+def needs_samples(scene: bpy.types.Scene) -> bool:
+    """Whether renders of the scene show splats that Blender draws, by chance and not by order."""
+    return any(is_drawn_by_blender(item) and not item.hide_render for item in splat_objects(scene))
+
+
 def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
     """Settings by path, the view before the look that it allows."""
-    bounces = {}
-    if _owner(scene, "cycles.samples")[0] is not None:
-        cycles = scene.cycles
+    cycles = getattr(scene, "cycles", None)
+    bounces, samples = {}, {}
+    if cycles is not None:
         bounces = {
             "cycles.transparent_max_bounces": max(cycles.transparent_max_bounces, TRANSPARENT_BOUNCES),
             "cycles.min_transparent_bounces": max(cycles.min_transparent_bounces, CERTAIN_BOUNCES),
         }
+        samples = {"cycles.samples": max(cycles.samples, LEAST_SAMPLES)}
+    samples["eevee.taa_render_samples"] = max(scene.eevee.taa_render_samples, LEAST_SAMPLES)
     one_sample = {
         "cycles.use_adaptive_sampling": False,
         "cycles.samples": 1,
@@ -89,6 +100,7 @@ def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
         **bounces,
         "cycles.use_denoising": False,
         **(one_sample if is_exact else {}),
+        **(samples if needs_samples(scene) else {}),
         "render.dither_intensity": 0.0,
         "view_settings.view_transform": "Raw" if scene.splat.look == "DISPLAY" else "Standard",
         "view_settings.look": "None",

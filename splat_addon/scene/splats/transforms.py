@@ -24,18 +24,22 @@ def remember_places(data: bpy.types.ID) -> None:
 
 
 def transform_problems(item: bpy.types.Object) -> list[str]:
-    """Sentences about what makes an object's splats look wrong; cheap enough for a panel."""
-    problems = []
+    """Sentences about what was done to an object's points alone; cheap enough for a panel."""
+    if _was_applied(item.data):
+        return ["Points were turned or resized alone (Apply?): undo, or import again."]
+    return []
+
+
+def shape_problem(item: bpy.types.Object) -> str:
+    """What in an object's transform quads and the viewport cannot follow, with its remedy and no period; or nothing."""
     linear = np.array(item.matrix_world, dtype=np.float64)[:3, :3]
     square = linear.T @ linear
     size = np.trace(square) / 3
     if size > 0 and np.abs(square - size * np.eye(3)).max() > _TOLERANCE * size:
-        problems.append("Scale differs by axis: splats look wrong. Make X, Y, Z equal.")
-    elif np.linalg.det(linear) < 0:
-        problems.append("Mirrored by a negative scale: splats look wrong. Make it positive.")
-    if _was_applied(item.data):
-        problems.append("Points were turned or resized alone (Apply?): undo, or import again.")
-    return problems
+        return "Scale differs by axis: splats look wrong. Make X, Y, Z equal"
+    if np.linalg.det(linear) < 0:
+        return "Mirrored by a negative scale: splats look wrong. Make it positive"
+    return ""
 
 
 def _was_applied(data: bpy.types.ID) -> bool:

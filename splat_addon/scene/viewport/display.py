@@ -1,10 +1,11 @@
 """Splats in the viewports: which are shown, when they are read again, and how the display starts and ends.
 
-While any scene shows splats, one draw handler paints them after Blender has drawn everything else, in every viewport
+While there is anything to show, one draw handler paints it after Blender has drawn everything else, in every viewport
 and shading mode. What it keeps is in `Display`, never saved, and gone when the display is switched off. Nothing there
 is a reference to Blender's data: objects are found again by name and `session_uid`.
 
-Their objects' own geometry is switched off meanwhile: see `box_modifier.py`.
+Their objects' own geometry is switched off meanwhile: see `box_modifier.py`. Where it is not, Blender shows the object,
+and nothing is drawn over that.
 """
 
 import traceback
@@ -19,7 +20,7 @@ from bpy.app.handlers import persistent
 from ...errors import SplatError
 from ..session import part, timer
 from ..session.redraw import redraw
-from ..splats.box_modifier import hand_over
+from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
 from . import selection_boxes
 from .picture import Atlas, Look, Picture, Placed, Viewpoint, forget_programs
@@ -136,9 +137,16 @@ def _blends_linearly(blending: str, blend_spaces: list[str]) -> bool:
 
 
 def visible_splats(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D | None) -> list[bpy.types.Object]:
-    """The splat objects that this viewport shows: hidden objects and collections and local view respected."""
+    """The splat objects whose splats this viewport shows: boxes stand for them, and they are not hidden, neither by
+    their collections nor by local view."""
     options: dict[str, Any] = {"view_layer": view_layer} | ({"viewport": space} if space is not None else {})
-    return [item for item in _splat_objects() if item.visible_get(**options)]
+    return [item for item in _splat_objects() if has_box(item) and item.visible_get(**options)]
+
+
+def is_shown(scene: bpy.types.Scene) -> bool:
+    """Whether the splats of a scene are drawn; while it has none, whether they will be."""
+    items = [item for item in _splat_objects() if item.name in scene.objects]
+    return any(map(has_box, items)) if items else scene.splat.viewport.show
 
 
 def _splat_objects() -> list[bpy.types.Object]:
@@ -218,9 +226,9 @@ def _draw_region(context: Any) -> None:
     preview = display.preview
     if preview is not None and (preview.scene_uid != scene.session_uid or preview.place is None):
         preview = None
-    if region_3d is None or not (scene.splat.viewport.show or preview is not None):
+    if region_3d is None:
         return
-    items = visible_splats(context.view_layer, context.space_data) if scene.splat.viewport.show else []
+    items = visible_splats(context.view_layer, context.space_data)
     if preview is not None:
         items = [item for item in items if not preview.replaces(item)]
     elif not items:
@@ -270,16 +278,20 @@ def _picture_of(region: int, windows: bpy.types.WindowManager) -> Picture:
 
 
 def start_anew(*_) -> None:
-    """Start or end the display as the scenes say, try again after a problem, and redraw."""
+    """Start or end the display as scenes and objects say, try again after a problem, and redraw."""
     display = state()
     display.problem = ""
     display.ramp_ends = None
-    if display.preview is not None or any(scene.splat.viewport.show for scene in bpy.data.scenes):
+    if display.preview is not None or _is_anything_shown():
         if display.handle is None:
             display.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
     else:
         end()
     redraw()
+
+
+def _is_anything_shown() -> bool:
+    return any(scene.splat.viewport.show for scene in bpy.data.scenes) or any(map(has_box, _splat_objects()))
 
 
 def end() -> None:
@@ -307,6 +319,8 @@ def _on_update(scene, depsgraph) -> None:
             state().listed = None
         elif not isinstance(block, bpy.types.Object) or update.is_updated_geometry:
             state().listed = None
+            if not is_running() and isinstance(block, bpy.types.Object) and is_splats(block) and has_box(block):
+                start_anew()  # it was appended to a file that shows none
 
 
 @persistent
