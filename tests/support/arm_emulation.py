@@ -5,6 +5,7 @@ On a Debian of x86-64, QEMU runs Debian's own Python for arm64 with PyTorch, Num
 judges them is what judges this processor's: the tests of rasterizer, loss and optimizer. Minutes for each system.
 """
 
+import importlib.metadata
 import json
 import platform
 import shutil
@@ -74,18 +75,12 @@ def install_packages(python: Path) -> None:
     """PyTorch and the others for that Python, which pip chooses without running it."""
     version = python.resolve().name.removeprefix("python")
     pinned = [pin for pin in dev.TRAINING.packages if not pin.startswith(("torch", "matplotlib"))]
-    llvmlite = f"llvmlite=={_version_of('llvmlite')}"
-    platforms = [f"--platform=manylinux_2_{glibc}_aarch64" for glibc in (28, 27, 17)] + ["--platform=any"]
+    llvmlite = f"llvmlite=={importlib.metadata.version('llvmlite')}"
+    platforms = [f"--platform=manylinux{name}_aarch64" for name in ("_2_28", "_2_27", "_2_17", "2014")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", *platforms, f"--python-version={version}", "--implementation=cp"]
-    command += [f"--abi=cp{version.replace('.', '')}", "--abi=abi3", "--abi=none", f"--target={FOLDER / 'packages'}"]
+    command += [f"--abi=cp{version.replace('.', '')}", f"--target={FOLDER / 'packages'}"]
     _must([*command, TORCH, *pinned, llvmlite, dev.PYTEST, *PURE.split()], "PyTorch for ARM cannot be installed.")
-
-
-def _version_of(package: str) -> str:
-    import importlib.metadata
-
-    return importlib.metadata.version(package)
 
 
 def _must(command: list, message: str) -> None:

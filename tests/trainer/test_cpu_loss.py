@@ -34,8 +34,9 @@ def pictures(height, width, seed=0):
 
 
 # Float32 rounds variances of values in 0 … 1 at 1e-7, against C2 = 9e-4: relative errors of some 1e-4 where a picture
-# is flat, some 1e-7 where it is not. Noise is not flat. SSIM itself is close to 1 and rounded like 1, at 6e-8, in each of
-# some products: the loss, 1 - SSIM, keeps 2e-7 of that whatever is left. Where one instruction multiplies and adds, half.
+# is flat, some 1e-7 where it is not. Noise is not flat. SSIM itself is near 1, a quotient of products that each round
+# at 6e-8, and the loss, 1 - SSIM, keeps that error however small it is: 2e-7, or half of it where one instruction
+# multiplies and adds.
 @pytest.mark.parametrize("is_masked", [False, True])
 @pytest.mark.parametrize("ssim_lambda", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (7, 5), (37, 29), (64, 48)])

@@ -12,10 +12,11 @@ from support.splat_scenes import Scene, camera, cloud, scenes, scenes_in_linear_
 
 SCENES = scenes() | scenes_in_linear_light()
 
-# Float32 rounds to 6e-8. A pixel is a sum of up to a few hundred weights, each the product of as many factors, and the
-# colours are below 2: 2e-6, or as much more as they are brighter (`image_tolerance`). Gradients are sums over pixels in which positive and negative terms cancel: 1e-5 of their
-# length. Both hold only for pixels where float32 and float64 agree about what is drawn; `undecided_pixels`, where a
-# contribution sits on a threshold within 2e-5, are left out of the comparison and out of the loss, and are few.
+# Float32 rounds to 6e-8. A pixel is a sum of up to a few hundred weights, each the product of as many factors, and
+# the colours are below 2: 2e-6, or as much more as they are brighter (`image_tolerance`). Gradients are sums over
+# pixels in which positive and negative terms cancel: 1e-5 of their length. Both hold only for pixels where float32
+# and float64 agree about what is drawn; `undecided_pixels`, where a contribution sits on a threshold within 2e-5, are
+# left out of the comparison and out of the loss, and are few.
 IMAGE_TOLERANCE, GRADIENT_TOLERANCE, UNDECIDED_SHARE = 2e-6, 1e-5, 0.02
 
 

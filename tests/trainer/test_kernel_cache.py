@@ -277,7 +277,7 @@ def test_windows_kernels_are_elf_objects(monkeypatch):
 
 
 def test_helpers_of_a_kernel_stay_inside_its_object(filled):
-    """Numba makes those that are not inlined replaceable; as they are now, each object has a single way to be linked."""
+    """Numba makes those that are not inlined replaceable by another object's."""
     for entry in kernel_cache._read(filled):
         found = object_symbols.symbols(entry["code"])
         assert [symbol.name for symbol in found if symbol.is_weak] == []
