@@ -5,9 +5,9 @@ Emitting and loading are real; the systems are not here. See `support/kernel_tar
 """
 
 import json
-import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,7 +19,7 @@ from support.kernel_targets import TARGETS, compiled_for, texts_of
 from support.source_tree import ROOT
 
 FOREIGN = [name for name in TARGETS if name != "linux-avx2"]
-JUDGED_HERE = [name for name in FOREIGN if not name.endswith("-arm")]
+X86 = [name for name in FOREIGN if not name.endswith("-arm")]
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,31 @@ def size_of_text(index: list[dict]) -> int:
     return sum(section.size() for item in objects for section in item.sections() if section.is_text())
 
 
-@pytest.mark.skipif(KERNELS_VARIABLE in os.environ, reason="this is a run with other kernels")
-@pytest.mark.parametrize("name", JUDGED_HERE)
-def test_rasterizer_loss_and_optimizer_are_right_with_the_kernels_of(compiled, name, tmp_path):
-    if not TARGETS[name].can_be_called:
+@pytest.fixture(scope="module")
+def verdicts(compiled, tmp_path_factory):
+    """What pytest says of the backend's tests with the kernels of each target that can be called here.
+
+    Each run takes a processor for some twenty seconds; two are under way at a time.
+    """
+    folder = tmp_path_factory.mktemp("kernels")
+
+    def judge(name: str) -> subprocess.CompletedProcess:
+        file = folder / f"{name}.json"
+        file.write_bytes(packed(compiled[name]))
+        plugins = ["-p", "no:cacheprovider", "-p", "support.foreign_kernels"]
+        variables = child_environment(ROOT, ROOT / "tests", OMP_NUM_THREADS="1", **{KERNELS_VARIABLE: str(file)})
+        command = [sys.executable, "-m", "pytest", "-q", *plugins, *JUDGES]
+        return subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True)
+
+    callable_here = [name for name in X86 if TARGETS[name].can_be_called]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(callable_here, pool.map(judge, callable_here), strict=True))
+
+
+@pytest.mark.parametrize("name", X86)
+def test_rasterizer_loss_and_optimizer_are_right_with_the_kernels_of(verdicts, name):
+    if name not in verdicts:
         pytest.skip(f"this machine cannot call kernels for {TARGETS[name].cpu}")
-    file = tmp_path / f"{name}.json"
-    file.write_bytes(packed(compiled[name]))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "support.foreign_kernels", *JUDGES]
-    variables = child_environment(ROOT, ROOT / "tests", **{KERNELS_VARIABLE: str(file)})
-    run = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True)
+    run = verdicts[name]
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
     assert " passed" in run.stdout
