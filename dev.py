@@ -492,9 +492,14 @@ def test(arguments: list[str]) -> int:
     """All checks and all tests; the last line is the sum of all counts.
 
     --all-blenders    in every Blender that the extension runs in, not in the oldest and the newest alone
+    --arm             only the kernels' tests, on an emulated ARM processor: needs a Debian of x86-64, and minutes
     tests/…           only the tests of these folders and files, without the checks
     everything else   goes to pytest (-k, -x, …), also without the checks
     """
+    if "--arm" in arguments:
+        options = [argument for argument in arguments if argument != "--arm"]
+        command = [ensure(TRAINER), "-m", "support.arm_emulation", *options]
+        return hand_over(command, child_environment(ROOT, ROOT / "tests"))
     blenders = ALL_BLENDERS if "--all-blenders" in arguments else BLENDERS
     arguments = [argument for argument in arguments if argument != "--all-blenders"]
     checks, tests, chosen, options = {}, {}, [], []

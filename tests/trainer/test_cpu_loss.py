@@ -34,7 +34,9 @@ def pictures(height, width, seed=0):
 
 
 # Float32 rounds variances of values in 0 … 1 at 1e-7, against C2 = 9e-4: relative errors of some 1e-4 where a picture
-# is flat, some 1e-7 where it is not. Noise is not flat.
+# is flat, some 1e-7 where it is not. Noise is not flat. SSIM itself is near 1, a quotient of products that each round
+# at 6e-8, and the loss, 1 - SSIM, keeps that error however small it is: 2e-7, or half of it where one instruction
+# multiplies and adds.
 @pytest.mark.parametrize("is_masked", [False, True])
 @pytest.mark.parametrize("ssim_lambda", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (7, 5), (37, 29), (64, 48)])
@@ -46,7 +48,7 @@ def test_loss_and_gradient_are_those_of_convolutions(size, ssim_lambda, is_maske
     exact = image.detach().double().requires_grad_()
     expected = reference(exact, target.double(), None if mask is None else mask.double(), ssim_lambda)
     expected.backward()
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-6, abs=1e-7)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6, abs=2e-7)
     assert torch.linalg.norm(image.grad - exact.grad) <= 1e-6 * torch.linalg.norm(exact.grad) + 1e-12
 
 

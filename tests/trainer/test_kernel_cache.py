@@ -1,13 +1,16 @@
 """Compiled kernels are kept, never served stale, and there whatever happens to the processes that compile them."""
 
+import platform
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from splat_addon.trainer.backend.cpu import compile_kernels, kernel_cache
+from splat_addon.errors import SetupError
+from splat_addon.trainer.backend.cpu import compile_kernels, kernel_cache, object_symbols
 
 KERNELS = [
     "project_forward", "project_backward", "sort_by_depth", "find_tiles", "place_lists", "fill_lists", "blend_forward",
@@ -203,3 +206,80 @@ def test_what_a_compiling_process_prints_besides_goes_to_the_log():
     (entry,) = kernel_cache.unpacked(worker.stdout)
     assert entry["name"] == "adam_elements" and len(entry["code"]) > 1000
     assert b"numba says" in worker.stderr
+
+
+CALLING = """
+define i32 @kernel(ptr %result, ptr %exception, i64 %value) {
+  %answer = call i64 @NAME(i64 %value)
+  store i64 %answer, ptr %result
+  ret i32 0
+}
+declare i64 @NAME(i64)
+"""
+
+
+def entry_of(text: str, triple: str | None = None) -> dict:
+    """What the cache keeps of a kernel, from LLVM's text."""
+    import llvmlite.binding as llvm
+
+    machine = compile_kernels.target_machine(llvm)
+    if triple is not None:
+        text = f'target triple = "{triple}"\n{text}'
+        target = llvm.Target.from_triple(triple)
+        machine = target.create_target_machine(codemodel="large", jit=True)
+    return {"name": "small", "symbol": "kernel", "arguments": ["int64"], "code": machine.emit_object(
+        llvm.parse_assembly(text)
+    )}  # fmt: skip
+
+
+def test_object_code_that_calls_what_is_not_there_is_refused_in_words():
+    """LLVM would end the process."""
+    with pytest.raises(SetupError, match="call splat_nowhere, which this system does not have"):
+        kernel_cache._load([entry_of(CALLING.replace("NAME", "splat_nowhere"))])
+
+
+def test_on_windows_ntdll_gives_what_llvm_does_not_find(monkeypatch):
+    """As it is for `__chkstk`; here, a library of ours stands for Windows'."""
+    function = kernel_cache.ctypes.CFUNCTYPE(kernel_cache.ctypes.c_int64, kernel_cache.ctypes.c_int64)(lambda x: 2 * x)
+    libraries = {"ntdll": SimpleNamespace(splat_of_ntdll=function)}
+    monkeypatch.setattr(kernel_cache.sys, "platform", "win32")
+    monkeypatch.setattr(kernel_cache.ctypes, "CDLL", libraries.__getitem__)
+    loaded = kernel_cache._load([entry_of(CALLING.replace("NAME", "splat_of_ntdll"))])
+    loaded.small(21)
+    assert loaded.small._places[0] == 42
+    with pytest.raises(SetupError, match="call splat_nowhere"):
+        kernel_cache._load([entry_of(CALLING.replace("NAME", "splat_nowhere"))])
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="emits for x86-64")
+def test_coff_is_refused_because_its_weak_names_become_address_0():
+    entry = entry_of(CALLING.replace("NAME", "memset"), "x86_64-pc-windows-msvc")
+    with pytest.raises(ValueError, match="neither ELF nor Mach-O"):
+        kernel_cache._load([entry])
+
+
+def test_a_kernel_without_an_address_is_refused():
+    with pytest.raises(ValueError, match="nothing has no address"):
+        kernel_cache.Kernel("nothing", 0, [])
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="emits for x86-64")
+def test_windows_kernels_are_elf_objects(monkeypatch):
+    """llvmlite makes them so for the code model `jitdefault` alone."""
+    import llvmlite.binding as llvm
+
+    monkeypatch.setattr(llvm.targets, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: "x86_64-pc-windows-msvc")
+    machine = compile_kernels.target_machine(llvm)
+    assert machine.triple == "x86_64-pc-windows-msvc-elf"
+    code = machine.emit_object(llvm.parse_assembly(CALLING.replace("NAME", "memset")))
+    assert object_symbols.outside_symbols(code) == {"memset"}
+
+
+def test_helpers_of_a_kernel_stay_inside_its_object(filled):
+    """Numba makes those that are not inlined replaceable by another object's."""
+    for entry in kernel_cache._read(filled):
+        found = object_symbols.symbols(entry["code"])
+        assert [symbol.name for symbol in found if symbol.is_weak] == []
+        (kernel,) = [symbol for symbol in found if symbol.name.removeprefix("_") == entry["symbol"].removeprefix("_")]
+        assert kernel.is_defined

@@ -149,6 +149,12 @@ int place_of_instance(int instance)
   return int(texelFetch(order, ivec2(instance % per_row, instance / per_row), 0).x);
 }
 
+/* The linear part of a frame. Metal has no mat3(mat4). */
+mat3 axes_of(mat4 frame)
+{
+  return mat3(frame[0].xyz, frame[1].xyz, frame[2].xyz);
+}
+
 mat4 view_from_object(int object)
 {
   return transpose(mat4(
@@ -196,7 +202,7 @@ void main()
     across = focal_px.x / depth * vec3(1.0, 0.0, slope.x);
     up = focal_px.y / depth * vec3(0.0, 1.0, slope.y);
   }
-  mat3 spread = mat3(object_frame) * rotation_of(s.rotation);
+  mat3 spread = axes_of(object_frame) * rotation_of(s.rotation);
   spread[0] *= s.scales.x;
   spread[1] *= s.scales.y;
   spread[2] *= s.scales.z;
@@ -255,7 +261,7 @@ void main()
 {
   _START_
   vec3 scales = max(s.scales, vec3(1e-3 * max(s.scales.x, max(s.scales.y, s.scales.z)))) * view.style.z;
-  mat3 axes = mat3(object_frame) * rotation_of(s.rotation);
+  mat3 axes = axes_of(object_frame) * rotation_of(s.rotation);
   axes[0] *= scales.x;
   axes[1] *= scales.y;
   axes[2] *= scales.z;

@@ -11,12 +11,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .kernels.declare import SHARES, declared
 
 TIME_LIMIT_S = 300.0  # a process that takes longer is given up; a share takes some five seconds
-_LIBRARY_CALLS = {"memset", "memcpy", "memmove"}  # all that object code may ask of its surroundings
+_LIBRARY_CALLS = {"memset", "memcpy", "memmove"}  # all that kernels may ask of their surroundings
 
 
 def compile_shares() -> list[dict]:
@@ -38,10 +38,18 @@ def compile_shares() -> list[dict]:
 def compile_here(modules: Sequence[str]) -> list[dict]:
     """The kernels of some modules, compiled in this process."""
     import llvmlite.binding as llvm
-    import numba
 
     machine = target_machine(llvm)
-    index = []
+    return [
+        {"name": name, "symbol": symbol, "arguments": arguments, "code": object_code(llvm, machine, symbol, text)}
+        for name, symbol, arguments, text in optimized(modules)
+    ]
+
+
+def optimized(modules: Sequence[str]) -> Iterator[tuple[str, str, list[str], str]]:
+    """The kernels of some modules as numba leaves them to LLVM: name, symbol, arguments, LLVM's text."""
+    import numba
+
     for module_name in modules:
         kernels = importlib.import_module(f".kernels.{module_name}", __package__)
         for name, function in declared.items():
@@ -53,12 +61,21 @@ def compile_here(modules: Sequence[str]) -> list[dict]:
             )
             compiled.compile(tuple(_numba_type(numba.types, kind) for kind in arguments))
             (result,) = compiled.overloads.values()
-            module = llvm.parse_assembly(result.library.get_llvm_str())
-            outside = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
-            assert outside <= _LIBRARY_CALLS, f"{name} calls {sorted(outside)}"
-            symbol, code = result.fndesc.llvm_func_name, machine.emit_object(module)
-            index.append({"name": name, "symbol": symbol, "arguments": arguments, "code": code})
-    return index
+            yield name, result.fndesc.llvm_func_name, arguments, result.library.get_llvm_str()
+
+
+def object_code(llvm, machine, symbol: str, text: str) -> bytes:
+    """A kernel for a machine, of which nothing but the kernel itself can be seen or replaced from outside.
+
+    Numba lets each helper that is not inlined be replaced by another object's; some loaders then find none at all.
+    """
+    module = llvm.parse_assembly(text)
+    outside = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
+    assert outside <= _LIBRARY_CALLS, f"{symbol} calls {sorted(outside)}"
+    for function in module.functions:
+        if not function.is_declaration and function.name != symbol:
+            function.linkage = "internal"
+    return machine.emit_object(module)
 
 
 def _numba_type(types, kind: str):
@@ -117,11 +134,19 @@ def target_machine(llvm):
     """This processor, as LLVM compiles for it and loads for it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return machine_of(llvm, llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def machine_of(llvm, triple: str, cpu: str, features: str = ""):
+    """A processor with an operating system's conventions.
+
+    On Windows the code model `jitdefault` alone makes llvmlite emit ELF, which LLVM's loader needs (object_symbols.py).
+    """
+    target = llvm.Target.from_triple(triple)
     return target.create_target_machine(
         opt=3,
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        cpu=cpu,
+        features=features,
         reloc="static" if target.name.startswith("x86") else "default",
         codemodel="jitdefault",
         jit=True,

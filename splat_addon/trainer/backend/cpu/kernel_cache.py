@@ -24,14 +24,17 @@ from typing import Any
 
 import torch
 
+from ....errors import SetupError
 from ....files import move_into_place, remove_file
 from .compile_kernels import compile_shares, packed, target_machine, unpacked
 from .kernels.declare import BITS32, DOUBLES, FLOAT, FLOATS, INT, INTS, INTS32, KERNEL_MODULES, REAL, wide_lanes
+from .object_symbols import outside_symbols
 
 CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to keep compiled kernels in
 _OTHER_SOURCES = (
     "declare", "layout", "lanes/simd", "lanes/simd_math", "lanes/blocks", "harmonics", "srgb",
     "../../../../gaussians/srgb", "../../../../gaussians/rules", "../kernel_cache", "../compile_kernels",
+    "../object_symbols", "../../../../errors",
 )  # fmt: skip
 
 _CTYPES = {INT: ctypes.c_int64, REAL: ctypes.c_double, FLOAT: ctypes.c_float}
@@ -121,12 +124,14 @@ def _keep(folder: Path, index: list[dict]) -> None:
 
 
 def _load(index: list[dict]) -> SimpleNamespace:
-    """Link object code into this process."""
+    """Link object code into this process. Raises SetupError when something that it calls is not there."""
     import llvmlite.binding as llvm
 
     machine = target_machine(llvm)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # from here on LLVM knows this process
     for entry in index:
+        for symbol in sorted(outside_symbols(entry["code"])):
+            _provide(llvm, symbol)
         engine.add_object_file(llvm.ObjectFileRef.from_data(entry["code"]))
     engine.finalize_object()
     loaded = SimpleNamespace(engine=engine)
@@ -136,10 +141,34 @@ def _load(index: list[dict]) -> SimpleNamespace:
     return loaded
 
 
+def _provide(llvm, symbol: str) -> None:
+    """Make sure that LLVM finds what object code calls; otherwise it ends the process, or calls address 0."""
+    name = symbol.removeprefix("_") if sys.platform == "darwin" else symbol
+    if llvm.address_of_symbol(name):
+        return
+    address = _address_in_ntdll(name) if sys.platform == "win32" else None
+    if not address:
+        raise SetupError(
+            f"The kernels for this processor call {name}, which this system does not have.",
+            "Install the trainer again, or train on another device.",
+        )
+    llvm.add_symbol(name, address)
+
+
+def _address_in_ntdll(name: str) -> int | None:
+    """Where Windows itself has a function: `__chkstk`, which large frames call, `memset` and its like."""
+    try:
+        return ctypes.cast(getattr(ctypes.CDLL("ntdll"), name), ctypes.c_void_p).value
+    except (OSError, AttributeError):
+        return None
+
+
 class Kernel:
     """A compiled function. Called with numbers and contiguous tensors; it runs without the interpreter's lock."""
 
     def __init__(self, name: str, address: int, arguments: list[str]):
+        if not address:
+            raise ValueError(f"{name} has no address")
         self.name = name
         self._dtypes = [_DTYPES.get(kind) for kind in arguments]
         # Numba's calling convention: places for a result and an exception, of which kernels have none, come first.
