@@ -34,7 +34,7 @@ CACHE_VARIABLE = "SPLAT_KERNEL_CACHE"  # an environment variable: the folder to 
 _OTHER_SOURCES = (
     "declare", "layout", "lanes/simd", "lanes/simd_math", "lanes/blocks", "harmonics", "srgb",
     "../../../../gaussians/srgb", "../../../../gaussians/rules", "../kernel_cache", "../compile_kernels",
-    "../object_symbols", "../../../../errors",
+    "../object_symbols", "../../../../errors", "../../../../files",
 )  # fmt: skip
 
 _CTYPES = {INT: ctypes.c_int64, REAL: ctypes.c_double, FLOAT: ctypes.c_float}
