@@ -3,6 +3,7 @@
 import bpy
 
 from ...splat_addon.scene.splats import appearance, render_setup
+from ...splat_addon.scene.splats.box_modifier import hand_over
 from ...splat_addon.scene.splats.transforms import transform_problems
 
 
@@ -25,6 +26,7 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
             appearance.show_splats(item, scene)
             for problem in transform_problems(item):
                 self.report({"WARNING"}, f"{item.name}: {problem}")
+        hand_over(scene)
         if scene.camera is None:
             self.report({"WARNING"}, "The scene has no camera: splats are drawn for the scene's camera. Add one.")
         elif scene.camera.data.type == "PANO":

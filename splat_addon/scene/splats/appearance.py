@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..settings.capabilities import has_native_splats
+from .adoption import meet
 from .data import is_splats
 from .quads import DISPLAY_SPACE, GROUP_NAME, splat_quads
 
@@ -15,7 +16,10 @@ _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
 
 def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
-    """Give a splat object its quads in the look of `scene`."""
+    """Give a splat object its quads in the look of `scene`. A linked one stays as it is."""
+    if item.library is not None:
+        return
+    meet(item)
     former = item.modifiers.get(_FORMER_MODIFIER)
     if former is not None:
         item.modifiers.remove(former)
@@ -42,7 +46,7 @@ def quads_of(item: bpy.types.Object) -> Any:
 def set_look(item: bpy.types.Object, look: str) -> None:
     """Draw an object's quads in "BLENDER" or "DISPLAY" look; without quads it stays as it is."""
     modifier = quads_of(item)
-    if modifier is None:
+    if modifier is None or item.library is not None:
         return
     identifier = modifier.node_group.interface.items_tree[DISPLAY_SPACE].identifier
     if hasattr(modifier, "properties"):  # 5.2

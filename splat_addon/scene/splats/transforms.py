@@ -23,6 +23,11 @@ def remember_places(data: bpy.types.ID) -> None:
     data[_KEY] = marks
 
 
+def has_places(data: bpy.types.ID) -> bool:
+    """Whether places of its points are kept."""
+    return _KEY in data
+
+
 def transform_problems(item: bpy.types.Object) -> list[str]:
     """Sentences about what makes an object's splats look wrong; cheap enough for a panel."""
     problems = []

@@ -20,6 +20,7 @@ from bpy.app.handlers import persistent
 from ...errors import SplatError
 from ..session import part, timer
 from ..session.redraw import redraw
+from ..splats import adoption, appearance
 from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
 from . import selection_boxes
@@ -300,7 +301,26 @@ def end() -> None:
 
 
 def _on_show(scene: bpy.types.Scene) -> None:
+    if scene.splat.viewport.show:
+        adopt(scene, adoption.waiting(scene))
+    else:
+        hand_over(scene)
+    start_anew()
+
+
+def adopt(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> None:
+    """Make splat objects that came by other ways be as ours are: drawn by us in renders and, if chosen, in viewports.
+
+    To be called in an action of the artist, never from a handler.
+    """
+    for item in items:
+        appearance.show_splats(item, scene)
     hand_over(scene)
+
+
+def _on_trained_for(item: bpy.types.Object) -> None:
+    if is_splats(item) and appearance.quads_of(item) is None:
+        adopt(bpy.context.scene, [item])
     start_anew()
 
 
@@ -348,7 +368,12 @@ HANDLERS = {
     "load_pre": _on_load_pre,
     "load_post": _on_load,
 }
-ON_CHANGE = {"viewport": start_anew, "viewport.show": _on_show, "viewport.attributes": _attribute_names}
+ON_CHANGE = {
+    "trained_for": _on_trained_for,
+    "viewport": start_anew,
+    "viewport.show": _on_show,
+    "viewport.attributes": _attribute_names,
+}
 
 
 def register() -> None:
