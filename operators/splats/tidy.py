@@ -70,7 +70,7 @@ class SPLAT_OT_tidy_outliers(_OfActiveSplats, bpy.types.Operator):
         item = context.active_object
         adoption.meet(item)
         done = quantization.tidy(item.data)
-        findings.forget(item.data)
+        context.view_layer.update()  # tells of the change, which makes what was measured before be forgotten
         error = findings.measure(item.data)
         numbers = f"Clipped {counted(done.colors)} color coefficients, raised {counted(done.scales)} scales"
         self.report({"INFO"}, f"{numbers}. {quantization.sentence(error)}")
@@ -93,7 +93,6 @@ class SPLAT_OT_put_back_outliers(_OfActiveSplats, bpy.types.Operator):
     def execute(self, context):
         data = context.active_object.data
         done, edited = quantization.put_back(data)
-        findings.forget(data)
         if edited:
             self.report({"WARNING"}, f"{counted(edited)} numbers were edited since and stay as they are")
         self.report({"INFO"}, f"Put back {counted(done)} numbers")

@@ -49,11 +49,6 @@ def color_error(data: Any) -> float | None:
     return part(Findings).color_errors.get(data.session_uid)
 
 
-def forget(data: Any) -> None:
-    """To be called where the values of splats are written: Blender tells of that later."""
-    part(Findings).forget(data.session_uid)
-
-
 def measure(data: Any) -> float:
     """The largest color error of the splats in EEVEE, 0..1, when Blender draws them itself; about a second for a
     million."""
@@ -69,9 +64,11 @@ def measure(data: Any) -> float:
 def _size_problems(sizes: Sizes) -> list[str]:
     found = []
     if sizes.empty:
-        found.append(f"{counted(sizes.empty)} points are not splats (joined?): they have no size and no color.")
+        what = "1 point is not a splat" if sizes.empty == 1 else f"{counted(sizes.empty)} points are not splats"
+        found.append(f"{what} (joined?): without size and color, nothing is drawn.")
     if sizes.flat:
-        found.append(f"{counted(sizes.flat)} splats have a scale of 0: EEVEE leaves them out when Blender draws them.")
+        what = "1 splat has" if sizes.flat == 1 else f"{counted(sizes.flat)} splats have"
+        found.append(f"{what} a scale of 0, which EEVEE leaves out when Blender draws: see Tidy Outliers.")
     return found
 
 

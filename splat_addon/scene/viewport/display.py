@@ -301,10 +301,15 @@ def end() -> None:
 
 
 def _on_show(scene: bpy.types.Scene) -> None:
-    if scene.splat.viewport.show:
+    hand_over(scene)
+    start_anew()
+
+
+def show(scene: bpy.types.Scene, wanted: bool) -> None:
+    """Draw the splats of a scene, those included that came by other ways, or show their objects."""
+    scene.splat.viewport.show = wanted
+    if wanted:
         adopt(scene, adoption.waiting(scene))
-    else:
-        hand_over(scene)
     start_anew()
 
 
