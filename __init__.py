@@ -13,7 +13,8 @@ def _features():
     from .operators.review import keys
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
-    from .splat_addon.scene.splats import appearance, findings, hidden_points
+    from .splat_addon.scene.splats import appearance, hidden_points
+    from .splat_addon.scene.splats.contents import findings
     from .splat_addon.scene.tasks import preview, watching
     from .splat_addon.scene.viewport import display
 

@@ -3,8 +3,8 @@
 import bpy
 
 from ..operators.splats.tidy import SPLAT_OT_measure_colors, SPLAT_OT_put_back_outliers, SPLAT_OT_tidy_outliers
-from ..splat_addon.scene.splats import findings, quantization
 from ..splat_addon.scene.splats.appearance import is_native
+from ..splat_addon.scene.splats.contents import findings, quantization
 from ..splat_addon.scene.splats.data import is_splats
 from .capture import SidebarPanel
 from .wrap import WRAP, draw_sentence

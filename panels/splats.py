@@ -9,7 +9,8 @@ from ..operators.splats.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_
 from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene.splats import adoption, findings
+from ..splat_addon.scene.splats import adoption
+from ..splat_addon.scene.splats.contents import findings
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
 from ..splat_addon.scene.splats.transforms import transform_problems

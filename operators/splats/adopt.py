@@ -3,7 +3,8 @@
 import bpy
 
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.splats import adoption, findings
+from ...splat_addon.scene.splats import adoption
+from ...splat_addon.scene.splats.contents import findings
 from ...splat_addon.scene.viewport import display
 from ..reporting import reports_errors
 

@@ -7,9 +7,9 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from mathutils import Matrix
 
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.splats import attributes
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
+from ...splat_addon.scene.splats.contents import attributes
 from ...splat_addon.scene.splats.data import splat_collection
 from ...splat_addon.scene.splats.transforms import transform_problems
 from ..reporting import reports_errors

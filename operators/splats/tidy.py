@@ -3,7 +3,8 @@
 import bpy
 
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.splats import adoption, findings, quantization
+from ...splat_addon.scene.splats import adoption
+from ...splat_addon.scene.splats.contents import findings, quantization
 from ...splat_addon.scene.splats.data import is_splats
 from ..reporting import reports_errors
 

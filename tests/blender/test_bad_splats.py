@@ -7,6 +7,7 @@ import pytest
 from support.blenders_splats import make_points, needs_native_splats
 from support.recording_layout import drawn, texts
 from support.splat_objects import make_splats
+from support.viewport_pictures import draw
 
 COUNT = 6
 RANDOM = np.random.default_rng(2)
@@ -51,12 +52,12 @@ CASES = {  # what is changed (None: left out), the sentence, and what is drawn f
 
 @pytest.fixture
 def attributes(extension):
-    return extension.module("splat_addon.scene.splats.attributes")
+    return extension.module("splat_addon.scene.splats.contents.attributes")
 
 
 @pytest.fixture
 def findings(extension):
-    return extension.module("splat_addon.scene.splats.findings")
+    return extension.module("splat_addon.scene.splats.contents.findings")
 
 
 def make(changes):
@@ -135,6 +136,43 @@ def test_splats_without_points_say_so_and_can_be_adopted(extension, attributes):
     assert bpy.ops.splat.adopt() == {"FINISHED"} and "Splat Quads" in item.modifiers
     assert len(cloud_of(extension, item)) == 0
     assert extension.module("splat_addon.scene.viewport.texels").count_of(item.data) == 0
+
+
+def test_splats_without_points_disturb_no_others_in_the_viewport(extension, graphics):
+    drawing = extension.module("splat_addon.scene.viewport.picture")
+    look_at = np.diag((1.0, 1.0, 1.0, 1.0))
+    look_at[2, 3] = -4
+    clip = np.array([[2.0, 0, 0, 0], [0, 2, 0, 0], [0, 0, -1.1, -0.21], [0, 0, -1, 0]])
+    view = drawing.Viewpoint(40, 40, look_at, clip)
+    good = make_splats(extension, RANDOM.normal(0, 0.3, size=(30, 3)))
+    alone = draw(drawing, [good], view, drawing.Look())
+    empty = make_points({name: (kind, values[:0]) for name, (kind, values) in GOOD.items()}, np.zeros((0, 3)))
+    assert alone[..., 3].max() > 0.3 and np.array_equal(draw(drawing, [good, empty], view, drawing.Look()), alone)
+    assert not draw(drawing, [empty], view, drawing.Look()).any()
+
+
+@pytest.mark.parametrize("case", ["one size", "color as rotation", "no opacity", "a gap"])
+def test_renders_show_repaired_splats_as_if_they_had_always_been_right(extension, case):
+    changes, _, wanted = CASES[case]
+    (name,) = changes
+    bad, good = make(changes), make({name: (GOOD[name][0], wanted)})
+    bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    bpy.context.scene.collection.objects.link(bpy.context.scene.camera)
+    bpy.context.scene.camera.location.z = 8
+    bpy.context.scene.splat.viewport.show = False
+    bpy.ops.splat.adopt()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    quads = []
+    for item in (bad, good):
+        assert item.modifiers["Splat Quads"].show_viewport
+        mesh = item.evaluated_get(depsgraph).to_mesh()
+        colors = np.empty(len(mesh.vertices) * 4, np.float32)
+        places = np.empty(len(mesh.vertices) * 3, np.float32)
+        mesh.attributes["splat_color"].data.foreach_get("color", colors)
+        mesh.vertices.foreach_get("co", places)
+        quads.append((colors, places))
+    assert len(quads[0][0]) == 4 * 4 * COUNT
+    assert np.allclose(quads[0][0], quads[1][0], atol=1e-6) and np.allclose(quads[0][1], quads[1][1], atol=1e-6)
 
 
 def test_points_joined_to_splats_are_told_from_flat_splats(extension, findings):

@@ -12,7 +12,7 @@ from support.splat_objects import make_splats
 
 @pytest.fixture
 def attributes(extension):
-    return extension.module("splat_addon.scene.splats.attributes")
+    return extension.module("splat_addon.scene.splats.contents.attributes")
 
 
 @pytest.fixture
@@ -74,6 +74,18 @@ def test_adopting_gives_quads_a_box_marks_and_a_blend_space_as_one_step(extensio
     assert adoption.waiting(bpy.context.scene) == [] and not bpy.ops.splat.adopt.poll()
     assert extension.module("splat_addon.scene.viewport.display").is_shown(bpy.context.scene)
     assert "not as trained" not in texts(panel_of(extension))
+
+
+@needs_native_splats
+def test_undo_takes_adoption_back(adoption, foreign):
+    before = custom_properties(foreign)
+    bpy.ops.ed.undo_push(message="imported")
+    bpy.ops.splat.adopt()
+    bpy.ops.ed.undo_push(message="adopted")
+    bpy.ops.ed.undo()
+    item = bpy.data.objects["foreign"]
+    assert custom_properties(item) == before and len(item.modifiers) == 0
+    assert adoption.waiting(bpy.context.scene) == [item]
 
 
 @needs_native_splats

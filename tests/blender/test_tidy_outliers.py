@@ -13,12 +13,12 @@ PLACES = np.random.default_rng(1).normal(size=(COUNT, 3))
 
 @pytest.fixture
 def quantization(extension):
-    return extension.module("splat_addon.scene.splats.quantization")
+    return extension.module("splat_addon.scene.splats.contents.quantization")
 
 
 @pytest.fixture
 def attributes(extension):
-    return extension.module("splat_addon.scene.splats.attributes")
+    return extension.module("splat_addon.scene.splats.contents.attributes")
 
 
 def colors(outlier: float = 0.0, outlier_harmonic: float = 0.0):
@@ -79,7 +79,7 @@ def test_eevee_was_seen_to_be_as_far_off(quantization):
 
 
 def test_measuring_says_what_eevee_shows_and_forgets_it_when_the_splats_change(extension, quantization):
-    findings = extension.module("splat_addon.scene.splats.findings")
+    findings = extension.module("splat_addon.scene.splats.contents.findings")
     base, higher = colors(outlier=40)
     item = make(base, higher)
     assert findings.color_error(item.data) is None and bpy.ops.splat.measure_colors() == {"FINISHED"}
@@ -91,7 +91,7 @@ def test_measuring_says_what_eevee_shows_and_forgets_it_when_the_splats_change(e
 
 
 def test_tidying_clips_the_outlier_and_makes_all_other_colors_finer(extension, attributes):
-    findings = extension.module("splat_addon.scene.splats.findings")
+    findings = extension.module("splat_addon.scene.splats.contents.findings")
     base, higher = colors(outlier=40, outlier_harmonic=10)
     item = make(base, higher)
     bpy.ops.splat.measure_colors()
@@ -126,6 +126,17 @@ def test_outliers_come_back_to_the_last_bit(attributes, quantization):
     for k in range(15):
         assert np.array_equal(attributes.read(item.data, f"radiance:sh_{k}"), higher[k])
     assert not quantization.is_tidied(item.data) and not bpy.ops.splat.put_back_outliers.poll()
+
+
+def test_undo_takes_tidying_back(attributes):
+    base, higher = colors(outlier=40)
+    make(base, higher)
+    bpy.ops.ed.undo_push(message="made")
+    bpy.ops.splat.tidy_outliers()
+    bpy.ops.ed.undo_push(message="tidied")
+    bpy.ops.ed.undo()
+    data = bpy.data.objects["Foreign"].data
+    assert np.array_equal(attributes.read(data, "radiance:base"), base) and not data.keys()
 
 
 def test_outliers_come_back_from_a_saved_file(attributes, tmp_path):

@@ -12,7 +12,7 @@ import bpy
 from ...gaussians.cloud import DISPLAY
 from ..settings.capabilities import has_native_splats
 from ..settings.trained_for import BLEND_SPACE_KEY
-from . import attributes
+from .contents import attributes
 from .data import is_splats
 from .transforms import has_places, remember_places
 
@@ -21,7 +21,8 @@ def is_adopted(item: bpy.types.Object) -> bool:
     """Whether nothing is to be written to a splat object before it is as ours are; linked ones stay as they are."""
     if item.library is not None:
         return True
-    return BLEND_SPACE_KEY in item and (not _is_writable(item.data) or has_places(item.data))
+    is_as_ours = not _is_writable(item.data) or (has_places(item.data) and attributes.is_right(item.data))
+    return BLEND_SPACE_KEY in item and is_as_ours
 
 
 def waiting(scene: bpy.types.Scene) -> list[bpy.types.Object]:

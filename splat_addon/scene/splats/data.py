@@ -17,8 +17,8 @@ from ...gaussians.formats.ply import BLOCK_ROWS
 from ...gaussians.harmonics import coefficient_count
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
 from ..settings.trained_for import BLEND_SPACE_KEY
-from . import attributes
-from .attributes import BASE, HARMONICS, HIGHER
+from .contents import attributes
+from .contents.attributes import BASE, HARMONICS, HIGHER
 from .transforms import remember_places
 
 COLLECTION = "Splats"

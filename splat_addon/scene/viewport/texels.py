@@ -15,7 +15,7 @@ import numpy as np
 
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.harmonics import coefficient_count
-from ..splats import attributes as splat_attributes
+from ..splats.contents import attributes as splat_attributes
 from ..splats.data import BASE, FROM_FILE, HIGHER
 from ..splats.hidden_points import HIDDEN
 

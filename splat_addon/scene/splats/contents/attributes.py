@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...gaussians.harmonics import MAX_DEGREE, coefficient_count
+from ....gaussians.harmonics import MAX_DEGREE, coefficient_count
 
 BASE = "radiance:base"
 HIGHER = "radiance:sh_"
@@ -165,6 +165,11 @@ def base_type() -> str:
     """The type of `BASE`: FLOAT4 where Blender has it (5.2), the equally large color type before."""
     kinds = bpy.types.Attribute.bl_rna.properties["data_type"].enum_items
     return "FLOAT4" if "FLOAT4" in kinds else "FLOAT_COLOR"
+
+
+def is_right(data: Any) -> bool:
+    """Whether `repair` has nothing to do."""
+    return points_in(data) == 0 or all(_is_right(data, name) for name in _names(data))
 
 
 def repair(data: Any) -> None:

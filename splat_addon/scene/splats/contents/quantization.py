@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import SplatError
-from ...gaussians.harmonics import degree_of, harmonics
-from ...gaussians.rules import DEFAULT_RULES
+from ....errors import SplatError
+from ....gaussians.harmonics import degree_of, harmonics
+from ....gaussians.rules import DEFAULT_RULES
 from . import attributes
 from .attributes import BASE, HARMONICS, HIGHER
 

@@ -7,8 +7,8 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
-from ...run.wording import counted
-from ..session import part
+from ....run.wording import counted
+from ...session import part
 from . import attributes, quantization
 from .attributes import BASE
 
