@@ -14,10 +14,11 @@ def _features():
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
     from .splat_addon.scene.splats import appearance, hidden_points
+    from .splat_addon.scene.splats.contents import findings
     from .splat_addon.scene.tasks import preview, watching
     from .splat_addon.scene.viewport import display
 
-    rooms = (scene, appearance, hidden_points, display, curves, views, held_out, preview, watching)
+    rooms = (scene, appearance, findings, hidden_points, display, curves, views, held_out, preview, watching)
     return (*rooms, *operators.modules(), *panels.modules(), command_line, keys)
 
 

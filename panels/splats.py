@@ -2,13 +2,17 @@
 
 import bpy
 
+from ..operators.splats.adopt import SPLAT_OT_adopt, SPLAT_OT_show_as_blenders
 from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
 from ..operators.splats.result import SPLAT_OT_import_result
 from ..operators.splats.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
 from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
+from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
+from ..splat_addon.scene.splats import adoption
 from ..splat_addon.scene.splats.advice import object_advice
 from ..splat_addon.scene.splats.appearance import is_native
+from ..splat_addon.scene.splats.contents import findings
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
 from ..splat_addon.scene.viewport import display
@@ -41,10 +45,21 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         active = context.active_object
         if active is not None and is_splats(active):
             layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
-            for problem in object_advice(active):
+            layout.prop(active.splat, "trained_for")
+            for problem in [*findings.problems(active.data), *object_advice(active)]:
                 draw_sentence(layout, problem, "ERROR", WRAP)
+            if adoption.has_lost_type(active):
+                layout.operator(SPLAT_OT_show_as_blenders.bl_idname, icon="POINTCLOUD_DATA")
+        waiting = adoption.waiting(context.scene)
+        if waiting:
+            draw_sentence(layout, f"Drawn by Blender, not as trained: {some_of(map(_name, waiting))}.", "INFO", WRAP)
+            layout.operator(SPLAT_OT_adopt.bl_idname, icon="IMPORT")
         if is_shown and display.problem():
             draw_sentence(layout, display.problem(), "ERROR", WRAP)
+
+
+def _name(item) -> str:
+    return item.name
 
 
 class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):

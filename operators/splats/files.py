@@ -9,6 +9,7 @@ from mathutils import Matrix
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
+from ...splat_addon.scene.splats.contents import attributes
 from ...splat_addon.scene.splats.data import splat_collection
 from ...splat_addon.scene.splats.transforms import transform_problems
 from ..reporting import reports_errors
@@ -82,7 +83,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
         item, path = context.active_object, Path(self.filepath).with_suffix(".ply")
         if item.matrix_world != Matrix.Identity(4):
             self.report({"WARNING"}, "The splats are written in the object's own frame, without its transform")
-        for problem in transform_problems(item):
+        for problem in [*attributes.problems(item.data), *transform_problems(item)]:
             self.report({"WARNING"}, problem)
         count = splat_files.export_splats(path, item)
         self.report({"INFO"}, f"Exported {counted(count)} splats to {path}")

@@ -3,6 +3,7 @@
 import bpy
 
 from ...splat_addon.scene.splats import advice, appearance, render_setup
+from ...splat_addon.scene.splats.box_modifier import hand_over
 
 
 class SPLAT_OT_set_up_render(bpy.types.Operator):
@@ -24,6 +25,7 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
             appearance.show_splats(item, scene)
             for sentence in advice.object_advice(item):
                 self.report({"WARNING"}, f"{item.name}: {sentence}")
+        hand_over(scene)
         for sentence in advice.scene_advice(scene, self.is_exact):
             self.report({"WARNING"}, sentence)
         changes = render_setup.set_up(scene, self.is_exact)

@@ -24,7 +24,7 @@ class SPLAT_OT_toggle_viewport(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         wanted = not display.is_shown(context.scene)
-        context.scene.splat.viewport.show = wanted
+        display.show(context.scene, wanted)
         if display.is_shown(context.scene) != wanted:
             self.report({"WARNING"}, "Linked splats are shown as in the file they come from")
         else:

@@ -74,9 +74,9 @@ def test_edits_in_blender_win_over_what_the_file_said(extension, ply, splats, tm
     cloud = make_cloud(extension, logit_opacities=np.full(40, 12.0))
     ply.write_splats(tmp_path / "in.ply", cloud)
     item = import_file(tmp_path / "in.ply")
-    base = splats._read(item.data, "radiance:base", 4, 40)
+    base = splats.attributes.read(item.data, "radiance:base")
     base[3, 3] = 0.25
-    splats._write(item.data, "radiance:base", base)
+    splats.attributes.write(item.data, "radiance:base", base)
     logits = splats.splats_from_object(item).logit_opacities
     assert np.isclose(logits[3], np.log(0.25 / 0.75)) and (np.delete(logits, 3) == 12).all()
 

@@ -30,11 +30,11 @@ def test_attributes_carry_the_native_names_and_activated_values(splats, cloud):
     data = make(splats, cloud).data
     names = set(data.attributes.keys())
     assert {"position", "scale", "rotation", "radiance:base"} | {f"radiance:sh_{k}" for k in range(15)} <= names
-    assert np.allclose(splats._read(data, "scale", 3, 40), cloud.scales, rtol=1e-6)
-    assert np.allclose(np.linalg.norm(splats._read(data, "rotation", 4, 40), axis=1), 1, atol=1e-6)
-    base = splats._read(data, "radiance:base", 4, 40)
+    assert np.allclose(splats.attributes.read(data, "scale"), cloud.scales, rtol=1e-6)
+    assert np.allclose(np.linalg.norm(splats.attributes.read(data, "rotation"), axis=1), 1, atol=1e-6)
+    base = splats.attributes.read(data, "radiance:base")
     assert np.array_equal(base[:, :3], cloud.sh[:, 0]) and np.allclose(base[:, 3], cloud.opacities, atol=1e-7)
-    assert np.array_equal(splats._read(data, "radiance:sh_4", 3, 40), cloud.sh[:, 5])
+    assert np.array_equal(splats.attributes.read(data, "radiance:sh_4"), cloud.sh[:, 5])
 
 
 def test_the_carrier_is_what_this_blender_allows(splats, cloud):
@@ -67,17 +67,17 @@ def test_scales_come_back_bit_for_bit_however_thin_the_splat(splats, cloud):
 def test_a_scale_of_zero_stays_zero_and_is_exported_as_a_number(splats, cloud):
     cloud.log_scales[3] = -200
     item = make(splats, cloud)
-    scales = splats._read(item.data, "scale", 3, 40)
+    scales = splats.attributes.read(item.data, "scale")
     assert not scales[3].any() and np.delete(scales, 3, axis=0).all()
     again = splats.splats_from_object(item)
     assert np.isfinite(again.log_scales).all()
-    assert np.array_equal(splats._read(make(splats, again).data, "scale", 3, 40), scales)
+    assert np.array_equal(splats.attributes.read(make(splats, again).data, "scale"), scales)
 
 
 def test_a_stored_scale_of_either_sign_means_the_same(splats, cloud):
     item = make(splats, cloud)
     before = splats.splats_from_object(item).log_scales
-    splats._write(item.data, "scale", -splats._read(item.data, "scale", 3, 40))
+    splats.attributes.write(item.data, "scale", -splats.attributes.read(item.data, "scale"))
     assert np.array_equal(splats.splats_from_object(item).log_scales, before)
 
 

@@ -396,3 +396,12 @@ def test_more_splats_than_a_texture_holds_are_refused_in_a_sentence(extension, d
     error = extension.module("splat_addon.errors").SplatError
     with pytest.raises(error, match=r"20 splats are too many for the viewport, which takes 10 here\. Hide some"):
         drawing.Atlas({item.data.session_uid: item.data})
+
+
+def test_an_object_without_points_draws_nothing_and_disturbs_no_other(extension, drawing):
+    view = view_of(drawing, looking((0, -1, 0.3)))
+    some, none = (add(extension, make_cloud(extension, count, 3)) for count in (40, 0))
+    alone = viewport_pictures.draw(drawing, [some], view, drawing.Look())
+    assert alone[..., 3].max() > 0.3
+    assert np.array_equal(viewport_pictures.draw(drawing, [none, some], view, drawing.Look()), alone)
+    assert not viewport_pictures.draw(drawing, [none], view, drawing.Look()).any()

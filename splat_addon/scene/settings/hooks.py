@@ -8,6 +8,7 @@ handlers and menus; the root binds them.
     follow_training      (scene)         following a run was switched on or off
     run_folder           (scene)         another run is the scene's
     held_out_index       (scene)         another held-out view is chosen in the list
+    trained_for          (object)        it was said what an object's splats were trained for
     viewport             (scene)         splats are to be drawn in another way
     viewport.show        (scene)         splats are to be drawn, or their objects to be shown
     viewport.attributes  (scene, typed)  names of attributes that splats can be colored by

@@ -7,6 +7,7 @@ from .capture import SPLAT_PG_capture
 from .hooks import on_change
 from .paths import MAY_BE_RELATIVE
 from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
+from .trained_for import TRAINED_FOR, choose_blend_space, shown_blend_space
 from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_preset
 from .viewport import SPLAT_PG_viewport
 
@@ -43,6 +44,15 @@ class SPLAT_PG_object(bpy.types.PropertyGroup):
         ],
         default="QUADS",
         update=on_change("drawn_by"),
+    )
+    trained_for: bpy.props.EnumProperty(
+        name="Trained For",
+        description="How colors were blended when these splats were trained. Blender's own import does not keep what "
+        "a file says about that",
+        items=TRAINED_FOR,
+        get=lambda self: shown_blend_space(self.id_data),
+        set=lambda self, number: choose_blend_space(self.id_data, number),
+        update=on_change("trained_for"),
     )
 
 

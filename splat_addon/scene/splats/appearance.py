@@ -11,13 +11,18 @@ import bpy
 
 from ..settings.capabilities import has_native_splats
 from . import dilation, quads
+from .adoption import meet
 from .data import is_splats
 
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
 
 def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
-    """Give a splat object the modifier that draws it as the artist chose, in the look of `scene`."""
+    """Give a splat object the modifier that draws it as the artist chose, in the look of `scene`. A linked
+    one stays as it is."""
+    if item.library is not None:
+        return
+    meet(item)
     former = item.modifiers.get(_FORMER_MODIFIER)
     if former is not None:
         item.modifiers.remove(former)
@@ -52,7 +57,7 @@ def look_modifier(item: bpy.types.Object) -> Any:
 def set_look(item: bpy.types.Object, look: str) -> None:
     """Draw an object's splats in "BLENDER" or "DISPLAY" look; without its modifier it stays as it is."""
     modifier = look_modifier(item)
-    if modifier is None:
+    if modifier is None or item.library is not None:
         return
     identifier = modifier.node_group.interface.items_tree[quads.DISPLAY_SPACE].identifier
     if hasattr(modifier, "properties"):  # 5.2

@@ -13,6 +13,7 @@ one that was saved under another default, by another Blender, or appended from a
 import bpy
 
 from . import appearance
+from .adoption import is_adopted
 from .data import is_splats
 from .node_math import NodeTree, Scalar, Vector
 
@@ -26,13 +27,13 @@ def hand_over(scene: bpy.types.Scene) -> None:
     """Make the viewport geometry of all splat objects of `scene` fit the scene's choice: boxes while splats are drawn.
 
     To be called by what makes splat objects or changes their look, and when the choice changes, so that it is part of
-    an action the user undoes: never from a handler.
+    an action the user undoes: never from a handler. Splats that no action has adopted stay as Blender shows them.
     """
     chosen = scene.splat.viewport
     if not chosen.is_property_set("show"):
         chosen.show = chosen.show  # kept in the file: no other version's default decides there
     for item in scene.objects:
-        if item.library is None and is_splats(item):
+        if item.library is None and is_splats(item) and is_adopted(item):
             if chosen.show:
                 show_box(item)
             else:

@@ -14,14 +14,14 @@ import numpy as np
 from ...errors import SplatFileError
 from ...gaussians.cloud import DISPLAY, GaussianCloud, empty_cloud, opacities_of
 from ...gaussians.formats.ply import BLOCK_ROWS
-from ...gaussians.harmonics import MAX_DEGREE, coefficient_count
+from ...gaussians.harmonics import coefficient_count
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
+from ..settings.trained_for import BLEND_SPACE_KEY
+from .contents import attributes
+from .contents.attributes import BASE, HARMONICS, HIGHER
 from .transforms import remember_places
 
-BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender", how its splats were trained
 COLLECTION = "Splats"
-BASE = "radiance:base"
-HIGHER = "radiance:sh_"
 FROM_FILE = "file:"  # begins the names of attributes that only an export reads
 STORED_OPACITY = f"{FROM_FILE}opacity"
 STORED_LENGTH = f"{FROM_FILE}quaternion_length"
@@ -31,15 +31,15 @@ _EXTREME_OPACITY = 1e-7  # opacities this near 0 or 1 have no finite logit in 32
 
 
 def is_splats(item: bpy.types.Object) -> bool:
-    """Whether an object holds gaussians."""
-    attributes = getattr(item.data, "attributes", None)
-    return attributes is not None and BASE in attributes and "rotation" in attributes
+    """Whether an object holds gaussians, with whatever is wrong with them: `attributes.problems` says that."""
+    data: Any = item.data
+    named = getattr(data, "attributes", None)
+    return named is not None and (BASE in named or getattr(data, "type", "") == "GAUSSIAN_SPLAT")
 
 
 def splat_count(item: bpy.types.Object) -> int:
     """How many splats an object holds; in edit mode, how many it held before."""
-    data: Any = item.data
-    return len(data.vertices if isinstance(data, bpy.types.Mesh) else data.points)
+    return attributes.points_in(item.data)
 
 
 def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
@@ -90,7 +90,7 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
     """
     harmonics = coefficient_count(sh_degree) - 1
     kinds = {"position": ("FLOAT_VECTOR", 3), "scale": ("FLOAT_VECTOR", 3), "rotation": ("QUATERNION", 4)}
-    kinds |= {BASE: (_base_type(), 4), STORED_OPACITY: ("FLOAT", 1), STORED_LENGTH: ("FLOAT", 1)}
+    kinds |= {BASE: (attributes.base_type(), 4), STORED_OPACITY: ("FLOAT", 1), STORED_LENGTH: ("FLOAT", 1)}
     kinds |= {f"{HIGHER}{k}": ("FLOAT_VECTOR", 3) for k in range(harmonics)}
     staged = {attribute: np.empty((count, width), np.float32) for attribute, (_, width) in kinds.items()}
     done = 0
@@ -113,7 +113,7 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
         if attribute != "position":
             data.attributes.new(attribute, kind, "POINT")
     for attribute in kinds if done else ():  # empty carriers have no positions
-        _write(data, attribute, staged.pop(attribute)[:done])
+        attributes.write(data, attribute, staged.pop(attribute)[:done])
     remember_places(data)
     data.update_tag()
     return data
@@ -158,17 +158,20 @@ class SplatReader:
         self._data = item.data
         self.count = splat_count(item)
         self.blend_space = str(item.get(BLEND_SPACE_KEY, DISPLAY))
-        harmonics = 0
-        while f"{HIGHER}{harmonics}" in self._data.attributes:
-            harmonics += 1
-        self.sh_degree = max(degree for degree in range(MAX_DEGREE + 1) if coefficient_count(degree) <= 1 + harmonics)
+        self.has_more_harmonics = attributes.harmonics_in(self._data) > HARMONICS  # than are read
+        self.sh_degree = attributes.degree_for(attributes.harmonics_in(self._data))
 
     def blocks(self) -> Iterator[GaussianCloud]:
         """The gaussians in the object's order."""
         higher = [f"{HIGHER}{k}" for k in range(coefficient_count(self.sh_degree) - 1)]
-        values = {name: self._read(name, 3) for name in ("position", "scale", *higher)}
-        values |= {"rotation": self._read("rotation", 4), BASE: self._read(BASE, 4)}
-        stored = {name: self._read(name, 1) for name in (STORED_OPACITY, STORED_LENGTH) if self._has(name)}
+        values = {name: attributes.read(self._data, name) for name in ("scale", "rotation", BASE, *higher)}
+        position = self._data.attributes.get("position")
+        values["position"] = np.zeros((0, 3)) if position is None else attributes.raw(position)
+        stored = {
+            name: attributes.raw(self._data.attributes[name])
+            for name in (STORED_OPACITY, STORED_LENGTH)
+            if self._has(name)
+        }
         for start in range(0, self.count, BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             opacities, quaternions = values[BASE][rows, 3], values["rotation"][rows]
@@ -191,9 +194,6 @@ class SplatReader:
         attribute = self._data.attributes.get(name)
         return attribute is not None and attribute.data_type == "FLOAT" and len(attribute.data) == self.count
 
-    def _read(self, name: str, width: int) -> np.ndarray:
-        return _read(self._data, name, width, self.count)
-
 
 def _exp(log_scales: np.ndarray) -> np.ndarray:
     """Scales as near as 32 bits come, by way of 64: from those up to 1/e, `_log` gives the same logarithms again."""
@@ -209,25 +209,3 @@ def _log(scales: np.ndarray) -> np.ndarray:
 def _logits(opacities: np.ndarray) -> np.ndarray:
     inside = np.clip(opacities.astype(np.float64), _EXTREME_OPACITY, 1 - _EXTREME_OPACITY)
     return np.log(inside / (1 - inside))
-
-
-def _base_type() -> str:
-    """FLOAT4 where Blender has it (5.2), the equally large color type before."""
-    kinds = bpy.types.Attribute.bl_rna.properties["data_type"].enum_items
-    return "FLOAT4" if "FLOAT4" in kinds else "FLOAT_COLOR"
-
-
-def _key(attribute: bpy.types.Attribute) -> str:
-    return {"FLOAT_COLOR": "color", "QUATERNION": "value", "FLOAT": "value"}.get(attribute.data_type, "vector")
-
-
-def _write(data: bpy.types.ID, name: str, values: np.ndarray) -> None:
-    attribute = data.attributes[name]
-    attribute.data.foreach_set(_key(attribute), np.ascontiguousarray(values, dtype=np.float32).ravel())
-
-
-def _read(data: bpy.types.ID, name: str, width: int, count: int) -> np.ndarray:
-    attribute = data.attributes[name]
-    values = np.empty(count * width, dtype=np.float32)
-    attribute.data.foreach_get(_key(attribute), values)
-    return values.reshape(count, width)

@@ -8,6 +8,7 @@ import bpy
 from ...errors import SplatFileError
 from ...gaussians.formats.splat_ply import SplatPly, write_splat_blocks
 from . import appearance
+from .adoption import mark
 from .box_modifier import hand_over
 from .data import BLEND_SPACE_KEY, SplatReader, remove_data, splat_blocks_to_data, splat_count
 
@@ -52,5 +53,6 @@ def export_splats(path: Path, item: bpy.types.Object) -> int:
     Raises SplatFileError when the object holds no splats or the place cannot be written.
     """
     reader = SplatReader(item)
+    mark(item.data)
     write_splat_blocks(path, reader.count, reader.sh_degree, reader.blocks(), reader.blend_space)
     return reader.count

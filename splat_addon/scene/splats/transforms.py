@@ -23,6 +23,11 @@ def remember_places(data: bpy.types.ID) -> None:
     data[_KEY] = marks
 
 
+def has_places(data: bpy.types.ID) -> bool:
+    """Whether places of its points are kept."""
+    return _KEY in data
+
+
 def transform_problems(item: bpy.types.Object) -> list[str]:
     """Sentences about what was done to an object's points alone; cheap enough for a panel."""
     if _was_applied(item.data):

@@ -20,6 +20,7 @@ from bpy.app.handlers import persistent
 from ...errors import SplatError
 from ..session import part, timer
 from ..session.redraw import redraw
+from ..splats import adoption, appearance
 from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
 from . import selection_boxes
@@ -304,6 +305,30 @@ def _on_show(scene: bpy.types.Scene) -> None:
     start_anew()
 
 
+def show(scene: bpy.types.Scene, wanted: bool) -> None:
+    """Draw the splats of a scene, those included that came by other ways, or show their objects."""
+    scene.splat.viewport.show = wanted
+    if wanted:
+        adopt(scene, adoption.waiting(scene))
+    start_anew()
+
+
+def adopt(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> None:
+    """Make splat objects that came by other ways be as ours are: drawn by us in renders and, if chosen, in viewports.
+
+    To be called in an action of the artist, never from a handler.
+    """
+    for item in items:
+        appearance.show_splats(item, scene)
+    hand_over(scene)
+
+
+def _on_trained_for(item: bpy.types.Object) -> None:
+    if is_splats(item) and appearance.look_modifier(item) is None:
+        adopt(bpy.context.scene, [item])
+    start_anew()
+
+
 def _attribute_names(scene: bpy.types.Scene, typed: str) -> list[str]:
     """Names of attributes, of any splat object of the scene, that are one number per splat."""
     found = {name for item in scene.objects if is_splats(item) for name in float_attributes(item.data)}
@@ -348,7 +373,12 @@ HANDLERS = {
     "load_pre": _on_load_pre,
     "load_post": _on_load,
 }
-ON_CHANGE = {"viewport": start_anew, "viewport.show": _on_show, "viewport.attributes": _attribute_names}
+ON_CHANGE = {
+    "trained_for": _on_trained_for,
+    "viewport": start_anew,
+    "viewport.show": _on_show,
+    "viewport.attributes": _attribute_names,
+}
 
 
 def register() -> None:

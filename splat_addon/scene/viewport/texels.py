@@ -14,7 +14,8 @@ import bpy
 import numpy as np
 
 from ...gaussians.cloud import GaussianCloud
-from ...gaussians.harmonics import coefficient_count, degree_of
+from ...gaussians.harmonics import coefficient_count
+from ..splats.contents import attributes as splat_attributes
 from ..splats.data import BASE, FROM_FILE, HIGHER
 from ..splats.hidden_points import HIDDEN
 
@@ -77,12 +78,8 @@ def count_of(data: Splats) -> int:
 
 
 def degree_in(data: Splats) -> int:
-    """The highest degree, 0 to 3, whose harmonics are all there."""
-    attributes = _attributes(data)
-    stored = 0
-    while f"{HIGHER}{stored}" in attributes:
-        stored += 1
-    return degree_of(max(coefficient_count(d) for d in range(4) if coefficient_count(d) - 1 <= stored))
+    """The degree, 0 to 3, of the harmonics that are read; those that are missing in between count as 0."""
+    return splat_attributes.degree_for(splat_attributes.harmonics_in(data)) if _attributes(data) else 0
 
 
 def texture_shape(count: int, degree: int, largest: int) -> tuple[int, int, int]:
@@ -129,12 +126,12 @@ def fingerprint(data: Splats) -> tuple[int, ...]:
     """Differs when the splats differ: undo and updates of other things must not pack a million splats again."""
     names = ["position", "rotation", "scale", BASE, f"{HIGHER}0", *_HIDING]
     attributes = _attributes(data)
-    found = [_checksum(attributes[name]) for name in names if name in attributes]
+    found = [_checksum(read(data, name, 1)) for name in names if name in attributes]
     return (count_of(data), len(attributes), *found)
 
 
-def _checksum(attribute: bpy.types.Attribute | CloudAttribute) -> int:
-    return zlib.crc32(_read(attribute).data.cast("B"))
+def _checksum(values: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(values).ravel().view(np.uint8).data)
 
 
 def float_attributes(data: Splats) -> list[str]:
@@ -185,8 +182,11 @@ def ramp_places(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def read(data: Splats, name: str, width: int) -> np.ndarray:
-    """(N, width) values of an attribute."""
-    return _read(_attributes(data)[name]).reshape(-1, width)
+    """(N, width) values of an attribute; of what makes a splat, as far as it is there."""
+    if isinstance(data, bpy.types.ID) and (name in ("scale", "rotation", BASE) or name.startswith(HIGHER)):
+        return splat_attributes.read(data, name)
+    attribute = _attributes(data).get(name)
+    return np.zeros((0, width), np.float32) if attribute is None else _read(attribute).reshape(-1, width)
 
 
 def _read(attribute: bpy.types.Attribute | CloudAttribute) -> np.ndarray:

@@ -1,0 +1,28 @@
+"""What an object's splats were trained for: its blend space, kept as a custom property and shown as *Trained For*.
+
+The custom property is the one truth, since files of every version have it; the setting reads and writes it.
+"""
+
+from typing import Any
+
+BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender"
+TRAINED_FOR = [
+    (
+        "DISPLAY",
+        "Trainer Look",
+        "Colors were blended as displayed, as most trainers do: photographs, and files of other programs",
+    ),
+    ("BLENDER", "Scene Light", "Colors were blended in linear light: a capture of a scene, trained here"),
+]
+_NAMES = [identifier.lower() for identifier, _, _ in TRAINED_FOR]
+
+
+def shown_blend_space(item: Any) -> int:
+    """The number of the choice that an object's property makes; the first where it has none."""
+    stored = item.get(BLEND_SPACE_KEY)
+    return _NAMES.index(stored) if stored in _NAMES else 0
+
+
+def choose_blend_space(item: Any, number: int) -> None:
+    """Write the choice with that number to the object."""
+    item[BLEND_SPACE_KEY] = _NAMES[number]
