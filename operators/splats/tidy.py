@@ -3,38 +3,32 @@
 import bpy
 
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.splats import adoption
 from ...splat_addon.scene.splats.contents import findings, quantization
 from ...splat_addon.scene.splats.data import is_splats
 from ..reporting import reports_errors
 
 
-class _OfActiveSplats:
-    """What works on the active splat object, in Object Mode, if it is not linked."""
-
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context):
-        item = context.active_object
-        if item is None or not is_splats(item):
-            cls.poll_message_set("Make a splat object active first")
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to Object Mode first")
-            return False
-        problem = cls.problem_with(item.data)
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
-
-    @classmethod
-    def problem_with(cls, data) -> str:
-        """Why it cannot be done with these splats; empty when it can."""
-        return "Linked splats cannot be changed" if data.library is not None else ""
+def _problem(context) -> str:
+    """Why nothing can be done with the active object's splats; empty when it can."""
+    item = context.active_object
+    if item is None or not is_splats(item):
+        return "Make a splat object active first"
+    return "" if context.mode == "OBJECT" else "Switch to Object Mode first"
 
 
-class SPLAT_OT_measure_colors(_OfActiveSplats, bpy.types.Operator):
+def _problem_with_changing(context, is_tidied: bool) -> str:
+    """Why they cannot be changed, which needs splats that are tidied already, or that are not."""
+    if _problem(context):
+        return _problem(context)
+    data = context.active_object.data
+    if data.library is not None:
+        return "Linked splats cannot be changed"
+    if quantization.is_tidied(data) == is_tidied:
+        return ""
+    return "No outliers of these splats were tidied" if is_tidied else "The outliers are tidied already"
+
+
+class SPLAT_OT_measure_colors(bpy.types.Operator):
     """Measure how exactly EEVEE and Workbench show the colors of these splats when Blender draws them itself: it keeps
     8 bits over the range of the object, so that one outlier makes the colors of all splats coarse"""
 
@@ -43,8 +37,11 @@ class SPLAT_OT_measure_colors(_OfActiveSplats, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def problem_with(cls, data) -> str:
-        return ""
+    def poll(cls, context):
+        problem = _problem(context)
+        if problem:
+            cls.poll_message_set(problem)
+        return not problem
 
     @reports_errors
     def execute(self, context):
@@ -53,23 +50,24 @@ class SPLAT_OT_measure_colors(_OfActiveSplats, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class SPLAT_OT_tidy_outliers(_OfActiveSplats, bpy.types.Operator):
-    """Clip each color coefficient to the middle 99.99 % of its values and give a size to splats with a scale of 0, for
-    finer colors and sizes in EEVEE. Put Outliers Back restores them to the last bit"""
+class SPLAT_OT_tidy_outliers(bpy.types.Operator):
+    """Clip color coefficients far outside the middle 99.99 % of their values, and give a size to splats with a scale
+    of 0, for finer colors and sizes in EEVEE. Put Outliers Back restores them to the last bit"""
 
     bl_idname = "splat.tidy_outliers"
     bl_label = "Tidy Outliers"
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def problem_with(cls, data) -> str:
-        if quantization.is_tidied(data):
-            return "The outliers are tidied already"
-        return super().problem_with(data)
+    def poll(cls, context):
+        problem = _problem_with_changing(context, is_tidied=False)
+        if problem:
+            cls.poll_message_set(problem)
+        return not problem
 
     @reports_errors
     def execute(self, context):
         item = context.active_object
-        adoption.meet(item)
         done = quantization.tidy(item.data)
         context.view_layer.update()  # tells of the change, which makes what was measured before be forgotten
         error = findings.measure(item.data)
@@ -78,17 +76,19 @@ class SPLAT_OT_tidy_outliers(_OfActiveSplats, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class SPLAT_OT_put_back_outliers(_OfActiveSplats, bpy.types.Operator):
+class SPLAT_OT_put_back_outliers(bpy.types.Operator):
     """Restore the colors and sizes that Tidy Outliers has changed"""
 
     bl_idname = "splat.put_back_outliers"
     bl_label = "Put Outliers Back"
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def problem_with(cls, data) -> str:
-        if not quantization.is_tidied(data):
-            return "No outliers of these splats were tidied"
-        return super().problem_with(data)
+    def poll(cls, context):
+        problem = _problem_with_changing(context, is_tidied=True)
+        if problem:
+            cls.poll_message_set(problem)
+        return not problem
 
     @reports_errors
     def execute(self, context):

@@ -99,9 +99,11 @@ def test_tidying_clips_the_outlier_and_makes_all_other_colors_finer(extension, a
     assert bpy.ops.splat.tidy_outliers() == {"FINISHED"}
     assert coarse > 10 / 255 and findings.color_error(item.data) < 1.5 / 255
     tidied = attributes.read(item.data, "radiance:base")
-    assert np.array_equal(tidied[7, :3], np.sort(base[:, :3], axis=0)[-2]) and np.array_equal(tidied[:, 3], base[:, 3])
-    changed = (tidied != base).any(axis=1).sum()
-    assert 1 <= changed <= 6  # at most one at each end of each channel
+    inside = np.sort(base[:, :3], axis=0)[1:-1]
+    assert np.allclose(tidied[7, :3], inside[-1] + 0.1 * (inside[-1] - inside[0]), rtol=1e-6)
+    assert np.array_equal(np.delete(tidied, 7, axis=0), np.delete(base, 7, axis=0)), "only outliers are changed"
+    harmonic = attributes.read(item.data, "radiance:sh_2")
+    assert np.flatnonzero((harmonic != higher[2]).any(axis=1)).tolist() == [9] and np.abs(harmonic).max() < 0.25
 
 
 def test_no_scale_is_zero_after_tidying(attributes):
@@ -163,6 +165,17 @@ def test_what_was_edited_since_stays_edited(attributes):
     assert attributes.read(item.data, "radiance:base")[7].tolist() == [40, 0.125, 40, base[7, 3]]
 
 
+def test_outliers_of_an_attribute_that_was_deleted_since_do_not_come_back(attributes):
+    base, higher = colors(outlier=40)
+    higher[14, 3] = 5
+    item = make(base, higher)
+    bpy.ops.splat.tidy_outliers()
+    item.data.attributes.remove(item.data.attributes["radiance:sh_14"])
+    assert bpy.ops.splat.put_back_outliers() == {"FINISHED"}
+    assert "radiance:sh_14" not in item.data.attributes
+    assert np.array_equal(attributes.read(item.data, "radiance:base"), base)
+
+
 def test_outliers_do_not_come_back_to_other_points(attributes):
     item = make(*colors(outlier=40))
     bpy.ops.splat.tidy_outliers()
@@ -174,6 +187,14 @@ def test_outliers_do_not_come_back_to_other_points(attributes):
     with pytest.raises(RuntimeError, match="Points were added or deleted since the outliers were tidied"):
         bpy.ops.splat.put_back_outliers()
     assert np.array_equal(attributes.read(item.data, "radiance:base"), before)
+
+
+def test_colors_without_outliers_stay_as_they_are(attributes):
+    base, higher = colors()
+    item = make(base, higher)
+    bpy.ops.splat.tidy_outliers()
+    assert np.array_equal(attributes.read(item.data, "radiance:base"), base)
+    assert all(np.array_equal(attributes.read(item.data, f"radiance:sh_{k}"), higher[k]) for k in range(15))
 
 
 def test_a_few_values_have_no_outliers(quantization):

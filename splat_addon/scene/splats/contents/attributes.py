@@ -136,7 +136,7 @@ def read(data: Any, name: str) -> np.ndarray:
     """
     wanted, count = expected(name), _readable(data)
     if not _is_usable(data, name):
-        return np.tile(np.float32(wanted.missing), (count, 1))
+        return np.tile(np.array(wanted.missing, np.float32), (count, 1))
     values = raw(data.attributes[name])
     own = values.shape[1]
     if own == 1:

@@ -18,7 +18,8 @@ from . import attributes
 from .attributes import BASE, HARMONICS, HIGHER
 
 STEPS = 255  # of a color's range
-KEPT = 0.9999  # of the values of each coefficient: the rest, at both ends, is outliers
+KEPT = 0.9999  # of the values of each coefficient: the rest, at both ends, may be outliers
+MARGIN = 0.1  # of the range that these have: nearer to its ends nothing is an outlier
 _KEY = "splat_before_tidying"  # of the data: the number of points; for each attribute where values were, and which
 _FEW = 50  # values, among which none is called an outlier
 _SAMPLED = 50_000  # splats at most, whose colors are compared: rounding treats all alike
@@ -85,11 +86,12 @@ def is_tidied(data: Any) -> bool:
 
 
 def tidy(data: Any) -> Tidied:
-    """Clip each coefficient of the colors to the middle 99.99 % of its values, at least the outermost one at each end,
-    and raise scales of 0, and the smallest 0.005 %, to the smallest that stays.
+    """Clip what is far outside the middle 99.99 % of each coefficient of the colors, and raise the smallest scales.
 
-    What they were is kept with the data, for `put_back`. Its attributes must have the types of ours.
+    Coefficients: to the range of that middle and a tenth of it more at each end. Scales of 0, and the smallest 0.005 %:
+    to the smallest that stays. What they were is kept with the data, for `put_back`.
     """
+    attributes.repair(data)
     before: dict[str, Any] = {"count": attributes.points_in(data)}
     harmonics_read = min(attributes.harmonics_in(data), HARMONICS)
     names = [BASE, *(f"{HIGHER}{k}" for k in range(harmonics_read))]
@@ -104,6 +106,7 @@ def put_back(data: Any) -> tuple[int, int]:
     """Give back what `tidy` changed, to the last bit. Returns how many numbers, and how many others were left alone
     because they were edited since. Raises SplatError when points were added or deleted since."""
     kept = data[_KEY]
+    attributes.repair(data)
     if kept["count"] != attributes.points_in(data):
         raise SplatError(
             "Points were added or deleted since the outliers were tidied: their places are not known any more.",
@@ -111,6 +114,9 @@ def put_back(data: Any) -> tuple[int, int]:
         )
     done = edited = 0
     for name in [name for name in kept if name != "count"]:
+        if name not in data.attributes:
+            edited += len(kept[name]["index"])
+            continue
         index, before, after = (np.array(kept[name][key]) for key in ("index", "before", "after"))
         values = attributes.read(data, name).ravel()
         is_same = values[index] == after.astype(np.float32)
@@ -144,8 +150,9 @@ def _clipped(values: np.ndarray) -> np.ndarray:
     count, clipped = len(values), values.copy()
     outside = _outside(count)
     for channel in range(3):
-        ends = np.partition(values[:, channel], (outside, count - 1 - outside))[[outside, count - 1 - outside]]
-        np.clip(values[:, channel], *ends, out=clipped[:, channel])
+        low, high = np.partition(values[:, channel], (outside, count - 1 - outside))[[outside, count - 1 - outside]]
+        more = MARGIN * (high - low)
+        np.clip(values[:, channel], low - more, high + more, out=clipped[:, channel])
     return clipped
 
 
