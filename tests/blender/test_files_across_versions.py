@@ -23,7 +23,10 @@ def version(series: str) -> tuple[int, ...]:
 
 
 def can_open(reader: str, maker: str) -> bool:
-    """Whether splats arrive. Meshes do up to the format of 5.0, which 4.5 knows; point clouds need 5.1."""
+    """Whether splats arrive. Meshes do up to the format of 5.0, which 4.5 knows; point clouds need 5.1, and 5.2 keeps
+    the base colors in a type that Blenders before drop."""
+    if version(maker) >= (5, 2):
+        return version(reader) >= (5, 2)
     if version(maker) >= (5, 1):
         return version(reader) >= (5, 1)
     return version(reader) >= (4, 5) or version(maker) < (5, 0)
