@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, some_of
-from ..files import move_all_into_place, remove_folder
+from ..files import is_link, move_all_into_place, remove_folder
 from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
@@ -101,7 +101,9 @@ def _require_free(capture: Capture, folder: Path, options: ExportOptions, is_mov
     planned += ["masks"] if is_moving and any(view.mask_path for view in capture.views) else []
     planned += [FILE_NAME, POINTS_FILE] if TRANSFORMS in options.formats else []
     planned += [_MODEL] if options.formats & {COLMAP_BINARY, COLMAP_TEXT} else []
-    present = [name for name in planned if (folder / name).exists()]
+    present = [name for name in planned if os.path.lexists(folder / name)]
+    if is_link(folder / _MODEL.partition("/")[0]):
+        raise CaptureError(f"{folder / 'sparse'} is a link.", "Choose an empty folder; nothing was changed.")
     sources = [_MODEL] if find_transforms(capture.folder) is None else [FILE_NAME, POINTS_FILE]
     sources += ["images", "masks"]
     own = [name for name in present if name in sources]
@@ -232,6 +234,6 @@ def _moves(aside: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
+        if os.path.lexists(target):
             yield target, old / name.replace("/", "_")
         yield aside / name, target

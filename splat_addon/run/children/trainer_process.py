@@ -16,7 +16,7 @@ _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> list[str]:
     """The command line that trains `folder` with the interpreter `python`, or goes on from its checkpoint.
 
-    Raises SetupError when there is no such interpreter.
+    Raises SetupError when there is no such interpreter, RunError when the run folder leads elsewhere by links.
     """
     if not str(python) or str(python) == ".":
         raise SetupError(
@@ -25,6 +25,7 @@ def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> li
         )
     if not Path(python).is_file():
         raise SetupError(f"The trainer Python {python} does not exist.", "Choose it in the add-on preferences.")
+    folder.require_no_links()
     return [
         str(python),
         "-u",
