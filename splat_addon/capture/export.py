@@ -19,7 +19,8 @@ from .capture import Capture, View
 from .file_names import distinct_files
 from .formats import colmap
 from .formats.colmap.model import ColmapModel, Observations
-from .formats.transforms import FILE_NAME, find_transforms, relative_path, write_transforms
+from .formats.transforms import FILE_NAME, IMAGE_SUFFIXES, find_transforms, relative_path, write_transforms
+from .photos.image_size import read_image_size
 from .photos.undistort import pinhole_within
 from .points import Points
 
@@ -63,8 +64,11 @@ def export_capture(
         notes.append(f"Views without a photo: {count} ({names}). They {done}.")
     if options.undistort is not None and not capture.views:
         notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
-    is_moving = bool(capture.views) and (options.copy_photos or options.undistort is not None)
+    is_moving = bool(views) and bool(capture.views) and (options.copy_photos or options.undistort is not None)
     is_moving = is_moving and not (options.undistort is None and _lie_in(views, folder / "images"))
+    if is_moving:
+        views, left_out = _to_be_copied(views, capture.folder)
+        notes += left_out
     _require_free(capture, folder, options, is_moving)
     aside = folder / _ASIDE
     try:
@@ -89,6 +93,39 @@ def export_capture(
         with contextlib.suppress(OSError):
             remove_folder(aside)
     return notes
+
+
+def _to_be_copied(views: tuple[View, ...], capture: Path) -> tuple[tuple[View, ...], list[str]]:
+    """The views whose photos are images in the capture's folder, and a sentence about others: a capture from somebody
+    else may name any file of this machine as a photo. Raises CaptureError when none is left."""
+    home = capture.resolve()
+    kept, left_out = [], []
+    for view in views:
+        is_whole = view.mask_path is None or _is_image_in(view.mask_path, home)
+        view = view if is_whole else replace(view, mask_path=None)
+        (kept if _is_image_in(view.image_path, home) else left_out).append(view)
+        if not is_whole and view in kept:
+            left_out.append(replace(view, name=f"the mask of {view.name}"))
+    if not left_out:
+        return tuple(kept), []
+    names = some_of(view.name for view in left_out)
+    if not kept:
+        raise CaptureError(
+            f"No photo of {capture} is an image that lies in it ({names}).",
+            "Put the photos into the capture's folder, or switch off Copy Photos; nothing was changed.",
+        )
+    return tuple(kept), [f"Not copied, since they are not images in the capture's folder: {names}."]
+
+
+def _is_image_in(path: Path, home: Path) -> bool:
+    try:
+        if not path.resolve().is_relative_to(home):
+            return False
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            read_image_size(path)
+    except (CaptureError, OSError, ValueError, RuntimeError):  # a loop of links
+        return False
+    return True
 
 
 def _lie_in(views: tuple[View, ...], folder: Path) -> bool:

@@ -1,5 +1,7 @@
 """Compiled kernels are kept, never served stale, and there whatever happens to the processes that compile them."""
 
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -203,3 +205,24 @@ def test_what_a_compiling_process_prints_besides_goes_to_the_log():
     (entry,) = kernel_cache.unpacked(worker.stdout)
     assert entry["name"] == "adam_elements" and len(entry["code"]) > 1000
     assert b"numba says" in worker.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
+@pytest.mark.parametrize("loose", ["folder", "file", "owner", "link"])
+def test_code_that_others_could_have_written_is_not_run_but_compiled_anew(filled, fresh, monkeypatch, capfd, loose):
+    index = kernel_cache._read(filled)
+    kernel_cache._keep(fresh, index)
+    assert kernel_cache._read(fresh) is not None and stat.S_IMODE(fresh.stat().st_mode) == 0o700
+    if loose == "owner":
+        monkeypatch.setattr(os, "getuid", lambda: fresh.stat().st_uid + 1)
+    elif loose == "link":
+        (fresh / "kernels.json").unlink()
+        (fresh / "kernels.json").symlink_to(filled / "kernels.json")
+    else:
+        (fresh if loose == "folder" else fresh / "kernels.json").chmod(0o777)
+    monkeypatch.setattr(kernel_cache, "compile_shares", lambda: index)
+    announced = []
+    assert add_one(kernel_cache.kernels(lambda: announced.append(True))) == pytest.approx(0.5)
+    assert announced and "can be written by others than you" in capfd.readouterr().err
+    if loose != "owner":
+        assert kernel_cache._read(fresh) is not None, "what was compiled is kept, in a folder of one's own"

@@ -10,6 +10,12 @@ from .event_child import EventChild
 TITLE = "The trainer"
 REMEDY = "Check the trainer Python in the add-on preferences."
 START_LIMIT_S = 180.0  # importing PyTorch from a cold, slow disk takes a minute
+# As -m, but nothing is imported from the folder that the trainer starts in, which may be a stranger's run. (From Python
+# 3.11 on, PYTHONSAFEPATH would do.)
+_START = (
+    "import sys; sys.path[:] = [place for place in sys.path if place]; "
+    "import runpy; runpy.run_module('splat_addon.trainer', run_name='__main__')"
+)
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -29,8 +35,8 @@ def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> li
     return [
         str(python),
         "-u",
-        "-m",
-        "splat_addon.trainer",
+        "-c",
+        _START,
         str(folder.path.resolve()),
         *(["--resume"] if resume else []),
     ]
