@@ -9,20 +9,24 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+_KEYS = (
+    "model", "densifier", "step", "train_seconds", "queue", "random", "torch_random", "capture_fingerprint",
+)  # fmt: skip
+
 
 class Misfit(ValueError):
     """A checkpoint that is not of this run. It says what of it does not fit."""
 
 
 def read_stored(path: Path) -> dict:
-    """The content of a checkpoint on the CPU, unchecked but free of code. Raises OSError or Misfit."""
+    """The content of a checkpoint on the CPU, its parts unchecked but free of code. Raises OSError or Misfit."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except (Exception, pickle.UnpicklingError) as error:  # damaged bytes fail in any way
         raise Misfit(f"it cannot be read: {type(error).__name__}") from error
-    return table(found, "it")
+    return table(found, "it", _KEYS)
 
 
 def table(value, what: str, keys: Sequence[str] = ()) -> dict:

@@ -33,12 +33,9 @@ from .evaluate import evaluate
 from .model import GaussianModel
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
-from .stored import Misfit, read_stored, rows, seconds, table, whole_number
+from .stored import Misfit, read_stored, rows, seconds, whole_number
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
-CHECKPOINT_KEYS = (
-    "model", "densifier", "step", "train_seconds", "queue", "random", "torch_random", "capture_fingerprint",
-)  # fmt: skip
 
 
 def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
@@ -314,7 +311,7 @@ class Run:
         """Go on from the checkpoint. Raises RunError when there is none, or the capture has changed since."""
         path = self.folder.checkpoint_file
         try:
-            state = table(read_stored(path), "it", CHECKPOINT_KEYS)
+            state = read_stored(path)
             if state["capture_fingerprint"] != self.capture.fingerprint():
                 raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
             self._take_up(state)
