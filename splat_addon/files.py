@@ -3,15 +3,20 @@
 Windows refuses all of this while anybody has the file, or one in the folder, open: a reader, an indexer, a virus
 scanner, which opens every new file for an instant. So what is refused for that reason is tried again for a while. No
 other refusal is: waiting does not mend a missing permission.
+
+Folders travel between people, and a link in one leads wherever its maker wanted. So what is written here never goes
+through a link: it is refused, or replaced by a file or folder of our own.
 """
 
 import contextlib
 import errno
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 PARTIAL = ".partial"  # how a file ends that is being written
 PATIENCE_S = 2.0
@@ -33,6 +38,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     When writing fails, nothing is left aside, and what `path` held before stays.
     """
     partial = partial_of(path)
+    if is_link(partial):
+        remove_file(partial)
     try:
         yield partial
         move_into_place(partial, path)
@@ -72,7 +79,13 @@ def remove_file(path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder with all it holds, if it is there. Raises OSError when something stays; the rest is gone."""
+    """Remove a folder with all it holds, or a link to one itself, if it is there.
+
+    Raises OSError when something stays; the rest is gone.
+    """
+    if is_link(path):
+        remove_file(path)
+        return
     try:
         _patiently(lambda: shutil.rmtree(path))
     except OSError:
@@ -84,6 +97,58 @@ def remove_folder(path: Path) -> None:
 def remove_empty_folder(path: Path) -> None:
     """Remove a folder. Raises OSError when it holds something."""
     os.rmdir(path)
+
+
+def is_link(path: Path) -> bool:
+    """Whether there is a link, of whatever kind and wherever it leads: on Windows, also a junction."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    tag = getattr(found, "st_reparse_tag", 0)
+    return stat.S_ISLNK(found.st_mode) or (tag != 0 and tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None))
+
+
+def links_in(folder: Path) -> Iterator[Path]:
+    """The folder itself if it is a link, else all links in it and below; none where there is no folder."""
+    if is_link(folder):
+        yield folder
+        return
+    for place, folders, names in os.walk(folder):
+        links = [name for name in (*folders, *names) if is_link(Path(place, name))]
+        folders[:] = [name for name in folders if name not in links]
+        yield from (Path(place, name) for name in links)
+
+
+def own_folder(path: Path) -> Path:
+    """Make a folder with its parents, if it is not there; links in its place and in it go. Raises OSError."""
+    for link in list(links_in(path)):
+        remove_file(link)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def open_own(path: Path, mode: str, **options: Any) -> IO[Any]:
+    """As `open`, but never through a link, and what is appended to or changed is first made a file of its own where it
+    has other names (hard links). Raises OSError."""
+    if ("a" in mode or "+" in mode) and _has_other_names(path):
+        with written_aside(path) as aside:
+            shutil.copyfile(path, aside)
+    return open(path, mode, opener=open_no_link, **options)
+
+
+def open_no_link(path: Path | str, flags: int, mode: int = 0o666) -> int:
+    """As `os.open`, but never through a link: OSError (ELOOP)."""
+    if is_link(Path(path)):
+        raise OSError(errno.ELOOP, "It is a link", str(path))
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), mode)
+
+
+def _has_other_names(path: Path) -> bool:
+    try:
+        return os.lstat(path).st_nlink > 1
+    except OSError:
+        return False
 
 
 def _patiently(act: Callable[[], None]) -> None:

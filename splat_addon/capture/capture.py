@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import CaptureError
 from .camera import Camera
+from .file_names import inner_path
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
@@ -150,11 +151,10 @@ def _view_names(photos: list[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for photo in photos:
-        path = PurePosixPath(photo.replace("\\", "/"))
-        parts = [
-            part for part in path.with_suffix("").parts if part not in ("/", "..", ".", "images") and ":" not in part
-        ]
-        stem = "/".join(parts[-2:] if path.is_absolute() else parts) or "view"
+        whole = photo.replace("\\", "/")
+        path = PurePosixPath(inner_path(whole))
+        parts = [part for part in path.with_suffix("").parts if part != "images" and ":" not in part]
+        stem = "/".join(parts[-2:] if whole.startswith("/") else parts) or "view"
         number, name = 2, stem
         while name in taken:
             number, name = number + 1, f"{stem}_{number}"

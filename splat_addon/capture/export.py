@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, some_of
-from ..files import move_all_into_place, remove_folder
+from ..files import is_link, move_all_into_place, remove_folder
 from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
 from .file_names import distinct_files
 from .formats import colmap
 from .formats.colmap.model import ColmapModel, Observations
-from .formats.transforms import FILE_NAME, find_transforms, relative_path, write_transforms
+from .formats.transforms import FILE_NAME, IMAGE_SUFFIXES, find_transforms, relative_path, write_transforms
+from .photos.image_size import read_image_size
 from .photos.undistort import pinhole_within
 from .points import Points
 
@@ -63,8 +64,11 @@ def export_capture(
         notes.append(f"Views without a photo: {count} ({names}). They {done}.")
     if options.undistort is not None and not capture.views:
         notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
-    is_moving = bool(capture.views) and (options.copy_photos or options.undistort is not None)
+    is_moving = bool(views) and bool(capture.views) and (options.copy_photos or options.undistort is not None)
     is_moving = is_moving and not (options.undistort is None and _lie_in(views, folder / "images"))
+    if is_moving:
+        views, left_out = _to_be_copied(views, capture.folder)
+        notes += left_out
     _require_free(capture, folder, options, is_moving)
     aside = folder / _ASIDE
     try:
@@ -91,6 +95,39 @@ def export_capture(
     return notes
 
 
+def _to_be_copied(views: tuple[View, ...], capture: Path) -> tuple[tuple[View, ...], list[str]]:
+    """The views whose photos are images in the capture's folder, and a sentence about others: a capture from somebody
+    else may name any file of this machine as a photo. Raises CaptureError when none is left."""
+    home = capture.resolve()
+    kept, left_out = [], []
+    for view in views:
+        is_whole = view.mask_path is None or _is_image_in(view.mask_path, home)
+        view = view if is_whole else replace(view, mask_path=None)
+        (kept if _is_image_in(view.image_path, home) else left_out).append(view)
+        if not is_whole and view in kept:
+            left_out.append(replace(view, name=f"the mask of {view.name}"))
+    if not left_out:
+        return tuple(kept), []
+    names = some_of(view.name for view in left_out)
+    if not kept:
+        raise CaptureError(
+            f"No photo of {capture} is an image that lies in it ({names}).",
+            "Put the photos into the capture's folder, or switch off Copy Photos; nothing was changed.",
+        )
+    return tuple(kept), [f"Not copied, since they are not images in the capture's folder: {names}."]
+
+
+def _is_image_in(path: Path, home: Path) -> bool:
+    try:
+        if not path.resolve().is_relative_to(home):
+            return False
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            read_image_size(path)
+    except (CaptureError, OSError, ValueError, RuntimeError):  # a loop of links
+        return False
+    return True
+
+
 def _lie_in(views: tuple[View, ...], folder: Path) -> bool:
     return all(view.image_path.resolve().is_relative_to(folder.resolve()) for view in views)
 
@@ -101,7 +138,9 @@ def _require_free(capture: Capture, folder: Path, options: ExportOptions, is_mov
     planned += ["masks"] if is_moving and any(view.mask_path for view in capture.views) else []
     planned += [FILE_NAME, POINTS_FILE] if TRANSFORMS in options.formats else []
     planned += [_MODEL] if options.formats & {COLMAP_BINARY, COLMAP_TEXT} else []
-    present = [name for name in planned if (folder / name).exists()]
+    present = [name for name in planned if os.path.lexists(folder / name)]
+    if is_link(folder / _MODEL.partition("/")[0]):
+        raise CaptureError(f"{folder / 'sparse'} is a link.", "Choose an empty folder; nothing was changed.")
     sources = [_MODEL] if find_transforms(capture.folder) is None else [FILE_NAME, POINTS_FILE]
     sources += ["images", "masks"]
     own = [name for name in present if name in sources]
@@ -232,6 +271,6 @@ def _moves(aside: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
+        if os.path.lexists(target):
             yield target, old / name.replace("/", "_")
         yield aside / name, target

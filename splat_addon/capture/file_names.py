@@ -19,6 +19,27 @@ def file_name(name: str) -> str:
     return kept + "_" * (len(name) - len(kept)) or "_"
 
 
+def stays_inside(name: str) -> bool:
+    """Whether a path that a capture names stays in the folder that it is put below, on every system: no root, drive,
+    share or `..`, and no NUL."""
+    parts = re.split(r"[/\\]", name)
+    return bool(parts[0]) and not re.match(r"[A-Za-z]:", name) and ".." not in parts and "\0" not in name
+
+
+def inner_path(name: str) -> str:
+    """The path that a capture names, or what is left of one that would leave its folder: `/etc/passwd` becomes
+    `etc/passwd`."""
+    if stays_inside(name):
+        return name
+    parts = re.split(r"[/\\]", name.replace("\0", ""))
+    return "/".join(part for part in parts if part not in ("", ".", "..") and ":" not in part) or "_"
+
+
+def is_on_network(name: str) -> bool:
+    """Whether a path names another machine: looking at it sends the user's name there, on Windows."""
+    return name.startswith(("//", "\\\\", "/\\", "\\/"))
+
+
 def distinct_files(names: Iterable[str]) -> list[str]:
     """A relative path for each name, which may have folders in it ("left/001"): every part is a `file_name`, and no
     two are the same file on any system. Those that come first keep their names."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..files import written_aside
 
 
 def _setting(default, doc: str, *, unit: str = "", low=None, high=None, choices=(), group: str = "") -> Any:
@@ -148,7 +149,8 @@ class TrainConfig:
 
     def write(self, path: Path) -> None:
         """Save as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        with written_aside(path) as aside:
+            aside.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     @staticmethod
     def read(path: Path) -> "TrainConfig":

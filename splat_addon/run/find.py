@@ -10,17 +10,11 @@ from pathlib import Path
 from ..errors import RunError
 from ..files import remove_empty_folder, remove_file, remove_folder
 from .events import Evaluated, Event, Failed, Finished, Progressed, recorded_events
-from .folder import RunFolder
+from .folder import WRITTEN_FILES, WRITTEN_FOLDERS, RunFolder
 from .lock import is_held
 
 _TAIL_BYTES = 1 << 18  # the end of a record: enough for the last measurement of a thousand views
 _MOST_FOLDERS = 1000  # how many folders of one place are looked at, newest first
-# What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
-_FILES = (
-    "about.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json", "photos.cache",
-    "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
-)  # fmt: skip
-_FOLDERS = ("commands", "held_out", "report", "snapshots")
 
 
 @dataclass(frozen=True)
@@ -109,12 +103,9 @@ def delete_run(path: Path) -> list[str]:
     if is_held(path / "trainer.lock"):
         raise RunError(f"{path.name} is training.", "Stop it first; nothing was deleted.")
     try:
-        for name in _FOLDERS:
-            if (path / name).is_symlink():
-                remove_file(path / name)
-            elif (path / name).is_dir():
-                remove_folder(path / name)
-        for name in _FILES:
+        for name in WRITTEN_FOLDERS:
+            remove_folder(path / name)
+        for name in WRITTEN_FILES:
             for file in (path / name, path / (name + ".partial")):
                 remove_file(file)
         left = sorted(entry.name for entry in path.iterdir())

@@ -1,6 +1,7 @@
 """The run folder: everything a run needs to be repeated, watched, resumed and shown."""
 
 import contextlib
+import itertools
 import json
 import os
 import time
@@ -8,11 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
-from ..files import PARTIAL, partial_of, remove_file, written_aside
+from ..files import PARTIAL, is_link, links_in, open_own, partial_of, remove_file, written_aside
 from .config import TrainConfig
 from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_events
 from .lock import RunLock
 
+# What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
+WRITTEN_FILES = (
+    "about.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json", "photos.cache",
+    "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
+)  # fmt: skip
+WRITTEN_FOLDERS = ("commands", "held_out", "report", "snapshots")
 ABANDONED_S = 60.0  # what others than the trainer write takes an instant: older than this, nobody is at it any more
 
 
@@ -122,22 +129,33 @@ class RunFolder:
                 f"The run folder {self.path} is gone.", "Put it back, or start a new run in a folder that stays."
             )
 
+    def require_no_links(self) -> None:
+        """Raise RunError when anything that a trainer writes is a link: it would write where that leads."""
+        files = (self.path / (name + ending) for name in WRITTEN_FILES for ending in ("", PARTIAL))
+        inside = (link for name in WRITTEN_FOLDERS for link in links_in(self.path / name))
+        link = next(itertools.chain(filter(is_link, files), inside), None)
+        if link is not None:
+            raise RunError(
+                f"{link} is a link to somewhere else.",
+                "A run writes into its own folder alone: remove the link, or put what it leads to in its place.",
+            )
+
     def end_cut_line(self) -> None:
         """A trainer that was killed may have left half an event: what is recorded next must not be glued to it."""
-        with contextlib.suppress(OSError), open(self.events_file, "rb+") as file:
+        with contextlib.suppress(OSError), open_own(self.events_file, "rb+") as file:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.write(b"\n")
 
     def remove_left_over(self) -> None:
         """Remove what a trainer that died has left: decoded photos, and what was half written. For the one that holds
-        the lock. A link in the place of the photos stays: it says on which disk they are to be."""
+        the lock."""
         trainers = (
             self.about_file, self.checkpoint_file, self.metrics_file, self.preview_file, self.splats_file,
             self.summary_file,
         )  # fmt: skip
         own = [*map(partial_of, trainers), *self.snapshot_file(0).parent.glob(f"step_*.ply{PARTIAL}")]
-        own += [] if self.photos_file.is_symlink() else [self.photos_file]
+        own += [self.photos_file]
         others = [partial_of(self.report_file), *self.commands_folder.glob(f"*.json{PARTIAL}")]
         for path in [*own, *others]:
             with contextlib.suppress(OSError):  # most of them are not there

@@ -6,9 +6,13 @@ got the same number later can be mistaken for a run that is training.
 
 import json
 import os
+import platform
 import sys
 import time
 from pathlib import Path
+
+from ..files import open_no_link
+from .process_start import process_start
 
 _PATIENCE_S = 2.0  # whoever asks whether the lock is held shares it for an instant
 _LOCKED_BYTE = 1 << 30  # Windows keeps others from reading what is locked: lock a byte behind the text
@@ -23,15 +27,16 @@ class RunLock:
     @staticmethod
     def take(path: Path) -> "RunLock | None":
         """Hold the lock; None when another process holds it. Raises OSError when the file cannot be written."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_no_link(path, os.O_RDWR | os.O_CREAT)
         deadline = time.monotonic() + _PATIENCE_S
         while not _lock(descriptor, is_shared=False):
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 return None
             time.sleep(0.02)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps({"pid": os.getpid()}).encode())
+        if os.fstat(descriptor).st_nlink <= 1:  # else it is also somebody's file of another name: it is only locked
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(_own_record()).encode())
         return RunLock(descriptor)
 
     def release(self) -> None:
@@ -42,7 +47,7 @@ class RunLock:
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = open_no_link(path, os.O_RDWR)
     except OSError:
         return False
     try:
@@ -52,12 +57,22 @@ def is_held(path: Path) -> bool:
 
 
 def holder_pid(path: Path) -> int | None:
-    """The process that holds the lock; None when nobody does."""
+    """The process that holds the lock, proven to be the one that wrote its record, on this machine: it may be ended.
+
+    None when nobody holds it, and when it is not known who: a record may come from anywhere.
+    """
     try:
-        pid = json.loads(path.read_text(encoding="utf-8"))["pid"]
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        pid, host, started = record["pid"], record["host"], record["started"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return pid if isinstance(pid, int) and is_held(path) else None
+    if type(pid) is not int or pid <= 1 or host != platform.node() or not started:
+        return None
+    return pid if process_start(pid) == started and is_held(path) else None
+
+
+def _own_record() -> dict:
+    return {"pid": os.getpid(), "host": platform.node(), "started": process_start(os.getpid())}
 
 
 if sys.platform == "win32":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from ..files import open_own
 from .events import Event, Progressed, RenderProgressed, decode_command, encode_event
 
 PROGRESS_INTERVAL_S = 0.2
@@ -37,7 +38,7 @@ class Wire:
         obey: Callable[[str], None] | None = None,
     ):
         self._out = events_to
-        self._record = open(folder.events_file, "a", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
+        self._record = open_own(folder.events_file, "a", encoding="utf-8")  # lives as long as the run
         self._commands: queue.Queue[str] = queue.Queue()
         self._obey = obey or self._commands.put
         self._progressed_at = 0.0

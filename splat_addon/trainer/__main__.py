@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
         return 2
     folder = RunFolder(Path(paths[0]).resolve())
     try:
+        folder.require_no_links()
         lock = RunLock.take(folder.lock_file)
         if lock is None:  # its record belongs to the other trainer: tell the parent alone
             told = Failed("Another trainer is running in this run folder.", "Stop it first, or start a new run.")
@@ -45,6 +46,9 @@ def main(arguments: list[str]) -> int:
         folder.end_cut_line()
         commands = CommandLines(lines_of_parent(), Inbox(folder.commands_folder), outlives=OUTLIVE in arguments)
         wire = Wire(folder, events_to, commands)
+    except RunError as error:  # its record may lead elsewhere: tell the parent alone
+        print(encode_event(Failed(error.message, error.remedy)), file=events_to, flush=True)
+        return 1
     except OSError as error:
         print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)
         return 2

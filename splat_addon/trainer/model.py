@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
 from .backend.protocol import Gaussians, Moments, Rasterizer
+from .stored import Misfit, rows, table, tensors, whole_number
 
 
 class GaussianModel:
@@ -109,11 +110,21 @@ class GaussianModel:
         }
 
     def restore(self, state: dict) -> None:
-        """Take up what `state` gave."""
-        device = self.gaussians.means.device  # a run that went on a card may go on without
-        self._set([parameter.to(device) for parameter in state["gaussians"]])
-        pairs = zip(state["means_of_gradients"], state["means_of_squares"], strict=True)
-        self._moments = [Moments(mean.to(device), square.to(device)) for mean, square in pairs]
-        self._steps = state["steps"]
-        self._averages = [mean.to(device) for mean in state["averages"]]
-        self._averaged = state["averaged"]
+        """Take up what `state` gave, on whatever device that was. Raises Misfit, with nothing changed, when it is not
+        of such gaussians."""
+        keys = ("gaussians", "means_of_gradients", "means_of_squares", "steps", "averages", "averaged")
+        state = table(state, "model", keys)
+        parameters = tensors(state["gaussians"], self.gaussians, None, "gaussians")
+        count = len(parameters[0])
+        if count == 0:
+            raise Misfit("gaussians is empty")
+        means = tensors(state["means_of_gradients"], self.gaussians, count, "means_of_gradients")
+        squares = tensors(state["means_of_squares"], self.gaussians, count, "means_of_squares", lowest=0.0)
+        averages = rows(state["averages"], "averages")
+        if averages:  # of these gaussians or, when their number has just changed, of those before
+            averages = tensors(averages, self.gaussians, None, "averages")
+        steps = whole_number(state["steps"], "steps")
+        averaged = whole_number(state["averaged"], "averaged", lowest=1 if averages else 0)
+        self._set(parameters)
+        self._moments = [Moments(mean, square) for mean, square in zip(means, squares, strict=True)]
+        self._steps, self._averages, self._averaged = steps, averages, averaged

@@ -4,7 +4,6 @@ import contextlib
 import gc
 import math
 import os
-import pickle
 import platform
 import time
 import traceback
@@ -34,6 +33,7 @@ from .evaluate import evaluate
 from .model import GaussianModel
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
+from .stored import Misfit, read_stored, rows, seconds, whole_number
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
 
@@ -309,22 +309,37 @@ class Run:
 
     def restore(self) -> None:
         """Go on from the checkpoint. Raises RunError when there is none, or the capture has changed since."""
+        path = self.folder.checkpoint_file
         try:
-            state = torch.load(self.folder.checkpoint_file, weights_only=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            state = read_stored(path)
+            if state["capture_fingerprint"] != self.capture.fingerprint():
+                raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
+            self._take_up(state)
+        except OSError as error:
             raise RunError(
                 f"The run in {self.folder.path} has no checkpoint that can be read.", "Start a new run."
             ) from error
-        if state["capture_fingerprint"] != self.capture.fingerprint():
-            raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
-        self.model.restore(state["model"])
-        self.densifier.restore(state["densifier"])
-        self.step, self.train_seconds = state["step"], state["train_seconds"]
-        self._queue = state["queue"]
-        self.random.bit_generator.state = state["random"]
-        torch.set_rng_state(state["torch_random"])
+        except Misfit as error:
+            raise RunError(
+                f"{path} is damaged, or not of this run with these settings ({error}).",
+                "Start a new run; the splats that this one has saved can be imported.",
+            ) from error
         self.measured = [event for event in self.folder.events() if isinstance(event, Evaluated)]
         self.measured = [event for event in self.measured if event.step <= self.step]
+
+    def _take_up(self, state: dict) -> None:
+        """Raises Misfit."""
+        highest = len(self.photos.training) - 1
+        self._queue = [whole_number(view, "queue", highest=highest) for view in rows(state["queue"], "queue")]
+        self.step = whole_number(state["step"], "step")
+        self.train_seconds = seconds(state["train_seconds"], "train_seconds")
+        self.model.restore(state["model"])
+        self.densifier.restore(state["densifier"])
+        try:
+            self.random.bit_generator.state = state["random"]
+            torch.set_rng_state(state["torch_random"])
+        except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
+            raise Misfit("its random numbers cannot go on") from error
 
     def about(self) -> dict:
         """What is needed to repeat the run, in addition to its settings."""

@@ -1,6 +1,7 @@
 """Capturing a scene through its operator: what is written, what is refused, what the artist gets back."""
 
 import json
+import sys
 
 import bpy
 import numpy as np
@@ -233,3 +234,24 @@ def test_a_blender_without_denoiser_renders_without_and_says_so(extension, empty
     (note,) = settings.without_missing_denoiser(scene, False)
     assert not scene.cycles.use_denoising and "Denoising was switched off" in note
     assert settings.without_missing_denoiser(scene, False) == [], "it is off already"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a permission there")
+@pytest.mark.parametrize(
+    "name", ["", "images", "depths", "old", "painted", "passes.partial", "scene.blend", "plan.json"]
+)
+def test_nothing_is_written_or_removed_where_a_link_in_the_work_folder_leads(tmp_path, name):
+    """A shared project may have `.rendering/images` lead to somebody's own photos."""
+    prepare(tmp_path / "c", depth=True)
+    (tmp_path / "home").mkdir()
+    for file in ("photo.jpg", "thesis.docx"):
+        (tmp_path / "home" / file).write_text("precious")
+    place = tmp_path / "c" / ".rendering" / name
+    place.parent.mkdir(parents=True)
+    target = tmp_path / "home" / "thesis.docx" if "." in name and name != "passes.partial" else tmp_path / "home"
+    place.symlink_to(target)
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    assert {file.name: file.read_text() for file in (tmp_path / "home").iterdir()} == {
+        "photo.jpg": "precious", "thesis.docx": "precious",
+    }  # fmt: skip
+    assert len(list((tmp_path / "c" / "images").iterdir())) == 3

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from splat_addon.capture.capture import open_capture
 from splat_addon.gaussians.formats.splat_ply import read_splats, write_points
 from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from splat_addon.run.folder import RunFolder
+from support.full_disk import put_full_file
 from support.processes import is_alive
 from support.scenes import write_ball_capture
 
@@ -252,8 +254,7 @@ def test_a_killed_child_leaves_its_last_snapshot(tmp_path, capture):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-@pytest.mark.parametrize("name", ["splats.ply.partial", "photos.cache"])
-def test_a_full_disk_is_said_and_the_last_snapshot_stays(tmp_path, capture, name):
+def test_a_full_disk_is_said_and_the_last_snapshot_stays(tmp_path, capture):
     process = start(tmp_path, capture, iterations=1_000_000)
     until(process, is_training)
     process.send("snapshot")
@@ -261,21 +262,24 @@ def test_a_full_disk_is_said_and_the_last_snapshot_stays(tmp_path, capture, name
     process.send("stop")
     assert isinstance(until_over(process)[-1], Finished)
     process.folder.splats_file.unlink()
-    config = TrainConfig(**{**json.loads(process.folder.config_file.read_text()), "photo_memory_mb": 0})
-    config.write(process.folder.config_file)
-    full = process.folder.path / name
-    if name == "photos.cache":  # written before training
-        full.symlink_to("/dev/full")
     again = TrainerProcess(trainer_command(Path(sys.executable), process.folder, resume=True), process.folder)
-    if name != "photos.cache":
-        until(again, is_training)
-        full.symlink_to("/dev/full")
-        again.send("stop")
+    until(again, is_training)
+    put_full_file(process.folder.path / "splats.ply.partial")
+    again.send("stop")
     failed = until_over(again)[-1]
     assert isinstance(failed, Failed), failed
     assert failed.message == "The disk is full." or "cannot be written (No space left" in failed.message
     assert "Free some space. What it had saved is kept" in failed.remedy or "has space" in failed.remedy
     assert len(read_splats(process.folder.result_file())) == saved.gaussian_count
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_without_room_for_decoded_photos_is_said(capture):
+    from splat_addon.trainer.photos.store import load_photos
+
+    config = TrainConfig(capture=str(capture), photo_memory_mb=0)
+    with pytest.raises(OSError, match="No space left"):
+        load_photos(open_capture(capture), config, Path("/dev/full"))
 
 
 def test_a_lost_run_folder_is_said(tmp_path, capture):

@@ -1,6 +1,8 @@
 """Compiled kernels are kept, never served stale, and there whatever happens to the processes that compile them."""
 
+import os
 import platform
+import stat
 import subprocess
 import sys
 import threading
@@ -283,3 +285,24 @@ def test_helpers_of_a_kernel_stay_inside_its_object(filled):
         assert [symbol.name for symbol in found if symbol.is_weak] == []
         (kernel,) = [symbol for symbol in found if symbol.name.removeprefix("_") == entry["symbol"].removeprefix("_")]
         assert kernel.is_defined
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
+@pytest.mark.parametrize("loose", ["folder", "file", "owner", "link"])
+def test_code_that_others_could_have_written_is_not_run_but_compiled_anew(filled, fresh, monkeypatch, capfd, loose):
+    index = kernel_cache._read(filled)
+    kernel_cache._keep(fresh, index)
+    assert kernel_cache._read(fresh) is not None and stat.S_IMODE(fresh.stat().st_mode) == 0o700
+    if loose == "owner":
+        monkeypatch.setattr(os, "getuid", lambda: fresh.stat().st_uid + 1)
+    elif loose == "link":
+        (fresh / "kernels.json").unlink()
+        (fresh / "kernels.json").symlink_to(filled / "kernels.json")
+    else:
+        (fresh if loose == "folder" else fresh / "kernels.json").chmod(0o777)
+    monkeypatch.setattr(kernel_cache, "compile_shares", lambda: index)
+    announced = []
+    assert add_one(kernel_cache.kernels(lambda: announced.append(True))) == pytest.approx(0.5)
+    assert announced and "can be written by others than you" in capfd.readouterr().err
+    if loose != "owner":
+        assert kernel_cache._read(fresh) is not None, "what was compiled is kept, in a folder of one's own"

@@ -17,6 +17,7 @@ from splat_addon.run.events import Evaluated, Finished, SnapshotSaved, Warned, e
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.wire import Wire
 from splat_addon.trainer.train import train
+from support.full_disk import put_full_file
 from support.held_files import HeldFiles
 from support.scenes import write_ball_capture
 
@@ -106,7 +107,7 @@ def test_a_checkpoint_on_a_full_disk_is_a_warning(tmp_path, capture):
     class Wires(Wire):
         def send(self, event, at_once=False):
             if isinstance(event, Evaluated) and event.step == 2:
-                aside.symlink_to("/dev/full")
+                put_full_file(aside)
             super().send(event, at_once)
 
     wire = Wires(folder, io.StringIO(), (), obey=lambda command: None)

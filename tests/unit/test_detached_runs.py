@@ -1,5 +1,6 @@
 """Runs that need no parent: the lock, the inbox, watching through the folder, and runs found on disk."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from splat_addon.errors import RunError
-from splat_addon.run.children.detached import DetachedTrainer
+from splat_addon.run.children.detached import DetachedTrainer, FolderLink
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import PROTOCOL, Evaluated, Failed, Finished, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.find import delete_run, find_runs, is_run, look_at
@@ -358,3 +359,25 @@ def test_what_is_no_run_or_is_training_is_not_deleted(folder, tmp_path):
         delete_run(folder.path)
     lock.release()
     assert is_run(folder.path)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"pid": -1}, {"pid": 0}, {"pid": 1}, {"pid": True}, {"pid": "12"}, {"pid": 12.0}, {"host": "another machine"},
+        {"host": None}, {"started": "another time"}, {"started": ""}, {"started": True}, {},
+    ],
+)  # fmt: skip
+def test_no_process_is_ended_but_the_one_that_wrote_the_record_of_the_lock(folder, monkeypatch, forged):
+    """While somebody holds the lock, the record may say anything: -1 would be every process of the user."""
+    lock = RunLock.take(folder.lock_file)
+    own = json.loads(folder.lock_file.read_text())
+    assert holder_pid(folder.lock_file) == own["pid"] == os.getpid()
+    record_ = {**own, **forged} if forged else {"pid": own["pid"]}  # the latter: of an earlier version
+    folder.lock_file.write_text(json.dumps(record_))
+    ended = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: ended.append(pid))
+    assert holder_pid(folder.lock_file) is None
+    FolderLink(folder).kill()
+    lock.release()
+    assert ended == []

@@ -262,3 +262,46 @@ def test_exported_observations_follow_undistorted_photos(tmp_path):
     model = colmap.read_model(tmp_path / "out/sparse/0", with_observations=True)
     assert all(camera.distortion == () for camera in model.cameras.values())
     assert model.reprojection_errors().max() < 1e-6
+
+
+@pytest.mark.parametrize("undistorts", [False, True])
+def test_files_that_are_not_images_in_the_capture_are_not_copied_and_named(tmp_path, undistorts):
+    """A stranger's capture may name any file of this machine as a photo, or as a mask."""
+    (tmp_path / "home/.ssh").mkdir(parents=True)
+    (tmp_path / "home/.ssh/id_rsa").write_text("secret")
+    (tmp_path / "home/private.png").write_text("secret")
+    cameras = ring_of_cameras(3)
+    (tmp_path / "c/images").mkdir(parents=True)
+    for name in cameras:
+        (tmp_path / "c" / name).write_bytes(b"a photo")
+    camera = next(iter(cameras.values()))
+    strange = ("../home/private.png", str(tmp_path / "home/.ssh/id_rsa"), "images/key")
+    (tmp_path / "c/images/key").symlink_to(tmp_path / "home/.ssh/id_rsa")
+    listed = {**cameras, **dict.fromkeys(strange, camera)}
+    masks = {name: "../home/private.png" for name in listed}
+    write_transforms(tmp_path / "c/transforms.json", listed, set(), None, {}, masks)
+    options = ExportOptions(undistort=(lambda *_: pytest.fail("reads it")) if undistorts else None)
+    notes = export_capture(open_capture(tmp_path / "c"), tmp_path / "out", options)
+    copied = {file.read_bytes() for file in tmp_path.joinpath("out").rglob("*.*") if file.parent.name == "images"}
+    assert copied == {b"a photo"} and not (tmp_path / "out/masks").exists()
+    assert len(open_capture(tmp_path / "out").views) == 3
+    (note,) = (note for note in notes if note.startswith("Not copied, since they are not images in the capture's"))
+    assert "more" in note
+    with pytest.raises(CaptureError, match="is an image that lies in it"):
+        write_transforms(tmp_path / "c/transforms.json", {strange[1]: camera, strange[0]: camera}, set(), None, {})
+        export_capture(open_capture(tmp_path / "c", 0), tmp_path / "none", options)
+
+
+def test_a_model_that_names_files_elsewhere_has_no_photo_there(tmp_path):
+    (tmp_path / "secret.png").write_text("secret")
+    cameras = {f"{index}.png": camera for index, camera in enumerate(ring_of_cameras(3).values())}
+    (tmp_path / "c/images").mkdir(parents=True)
+    (tmp_path / "c/sparse/0").mkdir(parents=True)
+    for name in cameras:
+        (tmp_path / "c/images" / name).write_bytes(b"a photo")
+    named = {**cameras, str(tmp_path / "secret.png"): cameras["0.png"], "../../secret.png": cameras["1.png"]}
+    model = ColmapModel(named, np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), {})
+    colmap.write_model(tmp_path / "c/sparse/0", model, as_text=False)
+    capture = open_capture(tmp_path / "c")
+    assert [view.image_path.name for view in capture.views] == ["0.png", "1.png", "2.png"]
+    assert len(capture.missing) == 2

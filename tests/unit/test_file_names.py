@@ -1,14 +1,15 @@
 """Names that become files: what Windows takes for a device, what it refuses, and what it cannot tell apart."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from splat_addon.capture.capture import open_capture
+from splat_addon.capture.capture import _view_names, open_capture
 from splat_addon.capture.export import COLMAP_BINARY, TRANSFORMS, ExportOptions, export_capture
-from splat_addon.capture.file_names import distinct_files, file_name, renders_of
-from splat_addon.capture.formats.transforms import write_transforms
+from splat_addon.capture.file_names import distinct_files, file_name, inner_path, renders_of, stays_inside
+from splat_addon.capture.formats.transforms import find_photo, write_transforms
 from support.scenes import ring_of_cameras
 
 
@@ -75,3 +76,36 @@ def test_exported_photos_can_lie_on_every_system(tmp_path):
     poses = {view.image_path.name: view.camera.camera_from_world for view in read.views}
     assert np.allclose(poses["Aux_.png"], first.camera.camera_from_world)
     assert np.allclose(poses["AUX__2.png"], second.camera.camera_from_world)
+
+
+LEAVING = [
+    "//x.png", "\\\\x.png", "///etc/x.png", "/etc/x.png", "../x.png", "a/../../x.png", "a\\..\\..\\x.png", "C:\\x.png",
+    "c:x.png", "\\\\server\\share\\x.png", "//server/share/x.png", "\\x.png", "x\0.png", "/", "//", "..", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_a_name_that_would_leave_its_folder_becomes_one_that_stays(name, tmp_path):
+    assert not stays_inside(name)
+    inner = inner_path(name)
+    assert stays_inside(inner)
+    assert (tmp_path / inner).resolve().is_relative_to(tmp_path.resolve()) and (tmp_path / inner) != tmp_path
+
+
+@pytest.mark.parametrize("name", ["a.png", "left/001.png", "left\\001.png", "./a.png", "a..b.png", "über 1.png"])
+def test_a_name_that_stays_is_left_as_it_is(name):
+    assert stays_inside(name) and inner_path(name) == name
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_the_name_of_a_view_never_leaves_its_folder(name):
+    (view,) = _view_names([name]).values()
+    assert stays_inside(view) and "/" not in (view[0], view[-1])
+
+
+def test_no_other_machine_is_asked_for_a_photo(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Path, "is_file", lambda path: asked.append(str(path)))
+    for name in ("\\\\server\\share\\x.png", "//server/share/x.png"):
+        find_photo(Path("capture"), name)
+    assert asked and all(place.startswith("capture") for place in asked)

@@ -517,3 +517,15 @@ def test_a_preset_changes_its_own_settings_and_is_recognised():
     assert preset_of(replace(quality, iterations=123)) == "custom"
     with pytest.raises(RunError, match="no preset 'best'"):
         with_preset(mine, "best")
+
+
+def test_nothing_is_imported_from_the_run_folder_that_a_trainer_starts_in(tmp_path):
+    """Not with any Python: before 3.11, -m and -c look there first, whatever PYTHONSAFEPATH says."""
+    folder = RunFolder.create(tmp_path / "run", TrainConfig(capture="x"))
+    for module in ("torch", "numpy", "json", "runpy", "splat_addon"):
+        (folder.path / f"{module}.py").write_text("open('ran', 'w')")
+    command = trainer_command(Path(sys.executable), folder)
+    environment = {**trainer_environment()}
+    del environment["PYTHONSAFEPATH"]  # as if it were that old
+    subprocess.run(command, cwd=folder.path, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
+    assert not (folder.path / "ran").exists() and folder.events_file.is_file()

@@ -8,6 +8,7 @@ import numpy as np
 from ...errors import CaptureError
 from ...gaussians.formats.splat_ply import read_points
 from ..camera import Camera
+from ..file_names import inner_path, is_on_network
 from ..points import Points
 from . import colmap
 from .transforms import IMAGE_SUFFIXES, Transforms, find_transforms, read_transforms
@@ -40,7 +41,7 @@ def read_listing(folder: Path) -> Listing:
         )
     model = colmap.read_model(model_folder)
     images = _images_folder(folder, model_folder, list(model.cameras))
-    photos = {name: images / name for name in model.cameras}
+    photos = {name: images / inner_path(name) for name in model.cameras}
     points = Points(model.positions, model.colors) if len(model.positions) else None
     return Listing(photos, model.cameras, _masks(folder, photos), None, points)
 
@@ -68,7 +69,7 @@ def _points_of_transforms(folder: Path, listed: Transforms) -> Points | None:
     """The points of a PLY next to the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
     cameras = list(listed.cameras.values())
     for name in (listed.points_file, "points3d.ply", "sparse_pc.ply"):
-        if name and (folder / name).is_file():
+        if name and not is_on_network(name) and (folder / name).is_file():
             points = Points(*read_points(folder / name))
             moved = points.moved(listed.world_from_original)
             # nerfstudio has written this file in COLMAP's frame at first, in that of the cameras since
@@ -110,4 +111,4 @@ def _images_folder(folder: Path, model_folder: Path, names: list[str]) -> Path:
     folders = [place for place in dict.fromkeys(candidates) if place.is_dir()]
     if not folders:
         return root / "images"
-    return max(folders, key=lambda place: sum((place / name).is_file() for name in names))
+    return max(folders, key=lambda place: sum((place / inner_path(name)).is_file() for name in names))

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import CaptureError
 from ..camera import OPENCV_FROM_OPENGL, Camera
+from ..file_names import inner_path, is_on_network
 from ..photos.image_size import read_image_size
 from ..rotation import nearest_rotation
 
@@ -81,8 +82,9 @@ def read_transforms(path: Path) -> Transforms:
             raise CaptureError(f"{path} lists the photo {name} twice.", "Remove one of the two frames.")
         photos[name] = photo
         known.add(photo)
-        if isinstance(frame.get("mask_path"), str) and (path.parent / frame["mask_path"]).is_file():
-            masks[name] = path.parent / frame["mask_path"]
+        mask = frame.get("mask_path")
+        if isinstance(mask, str) and not is_on_network(mask) and (path.parent / mask).is_file():
+            masks[name] = path.parent / mask
         try:
             camera = _camera(_values_of(document, frame), photo)
         except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
@@ -106,7 +108,8 @@ def read_transforms(path: Path) -> Transforms:
 
 def find_photo(folder: Path, name: str) -> Path:
     """Where a frame's photo is: some writers leave out the suffix or `images/`, or use backslashes. A photo that
-    is nowhere is said to be where the file says."""
+    is nowhere is said to be where the file says. No other machine is asked for one."""
+    name = inner_path(name) if is_on_network(name) else name
     named = folder / name
     for place in dict.fromkeys((named, folder / name.replace("\\", "/"), folder / "images" / name)):
         if place.is_file():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ...errors import RunError, SetupError
+from ...files import open_own
 from ..events import encode_command
 
 STOP_LIMIT_S = 60.0  # of silence, for a child that was told to stop: it finishes a step, evaluates and saves
@@ -42,7 +43,7 @@ def start_process(
     """
     options["creationflags"] = options.get("creationflags", 0) | NO_WINDOW
     try:
-        with open(log, "ab") if log else contextlib.nullcontext(subprocess.STDOUT) as errors_to:
+        with open_own(log, "ab") if log else contextlib.nullcontext(subprocess.STDOUT) as errors_to:
             return subprocess.Popen(command, stderr=errors_to, **options)
     except OSError as error:
         raise SetupError(f"{title} could not be started ({error.strerror or error}).", remedy) from error

@@ -10,13 +10,19 @@ from .event_child import EventChild
 TITLE = "The trainer"
 REMEDY = "Check the trainer Python in the add-on preferences."
 START_LIMIT_S = 180.0  # importing PyTorch from a cold, slow disk takes a minute
+# As -m, but nothing is imported from the folder that the trainer starts in, which may be a stranger's run. (From Python
+# 3.11 on, PYTHONSAFEPATH would do.)
+_START = (
+    "import sys; sys.path[:] = [place for place in sys.path if place]; "
+    "import runpy; runpy.run_module('splat_addon.trainer', run_name='__main__')"
+)
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
 def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> list[str]:
     """The command line that trains `folder` with the interpreter `python`, or goes on from its checkpoint.
 
-    Raises SetupError when there is no such interpreter.
+    Raises SetupError when there is no such interpreter, RunError when the run folder leads elsewhere by links.
     """
     if not str(python) or str(python) == ".":
         raise SetupError(
@@ -25,11 +31,12 @@ def trainer_command(python: Path, folder: RunFolder, resume: bool = False) -> li
         )
     if not Path(python).is_file():
         raise SetupError(f"The trainer Python {python} does not exist.", "Choose it in the add-on preferences.")
+    folder.require_no_links()
     return [
         str(python),
         "-u",
-        "-m",
-        "splat_addon.trainer",
+        "-c",
+        _START,
         str(folder.path.resolve()),
         *(["--resume"] if resume else []),
     ]

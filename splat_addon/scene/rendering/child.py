@@ -116,6 +116,8 @@ class CaptureRender:
             scene.camera = objects[shot.camera]
             render_still(scene, shot, folder.path, writer)
             self.done += 1
+        if bpy.app.autoexec_fail:
+            self._send(about_blocked_scripts())
         require_something_visible([folder.path / shot.photo for shot in plan.shots])
         with self.lock:
             write_cameras(folder, plan, cameras, held_out)
@@ -189,6 +191,14 @@ def engine_name(scene: bpy.types.Scene) -> str:
     engine = scene.render.engine
     return {"CYCLES": "Cycles", "BLENDER_WORKBENCH": "Workbench"}.get(
         engine, "EEVEE" if engine.startswith("BLENDER_EEVEE") else engine
+    )
+
+
+def about_blocked_scripts() -> Warned:
+    """What of the scene was not computed, since its Python may not run."""
+    return Warned(
+        f"Python in the scene did not run ({bpy.app.autoexec_fail_message}), as in your own Blender.",
+        "If you trust the file, allow execution of its scripts, and capture again.",
     )
 
 

@@ -11,7 +11,7 @@ from ...capture.capture import Points
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.points import POINTS_FILE
 from ...errors import CaptureError
-from ...files import remove_file, remove_folder
+from ...files import own_folder, remove_file, remove_folder
 from ...gaussians.formats.splat_ply import write_points
 from ...run.children.render_process import RenderProcess
 from ...run.render_folder import RenderFolder, RenderPlan
@@ -28,7 +28,8 @@ def start_render(plan: RenderPlan, points: Points, capture: Path) -> RenderProce
     folder = RenderFolder(Path(capture))
     require_own_place(folder.capture)
     try:
-        (folder.path / "images").mkdir(parents=True, exist_ok=True)
+        own_folder(folder.path)
+        (folder.path / "images").mkdir(exist_ok=True)
         remove_file(folder.events_file)
         remove_file(folder.log_file)
         write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)

@@ -8,6 +8,7 @@ from ...run.render_folder import RenderPlan, Shot
 from ..cameras import rigs, shots
 from ..seeds.choosing import is_surface, seeds_to_capture
 from ..splats import hidden_source
+from .scripts import session_runs_scripts
 
 
 def what_is_missing(context) -> str:
@@ -51,7 +52,7 @@ def make_plan(context) -> tuple[RenderPlan, Points]:
         depth=chosen.depth,
         normals=chosen.normals,
         hold_out_every=scene.splat.training.hold_out_every,
-        use_scripts=not bpy.app.autoexec_fail,
+        use_scripts=session_runs_scripts(),
     )
     return plan, points
 

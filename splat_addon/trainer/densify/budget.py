@@ -14,6 +14,7 @@ from ...run.config import TrainConfig
 from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
+from ..stored import table, whole_number
 from .count_curve import GROWS_FROM, CountCurve
 from .densifier import DENSIFY_EVERY
 from .screen_gradients import ScreenGradients
@@ -65,7 +66,8 @@ class BudgetDensifier:
 
     def restore(self, state: dict) -> None:
         """See `Densifier.restore`."""
-        self.curve.first = state["first_count"]
+        state = table(state, "densifier", ("first_count", "gradients"))
+        self.curve.first = whole_number(state["first_count"], "first_count", lowest=1)
         self.gradients.restore(state["gradients"])
 
 

@@ -10,6 +10,7 @@ from ...run.config import TrainConfig
 from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
+from ..stored import table, whole_number
 from .densifier import DENSIFY_EVERY
 from .screen_gradients import ScreenGradients
 from .selection import broken_or_faint, rows
@@ -80,7 +81,8 @@ class DefaultDensifier:
 
     def restore(self, state: dict) -> None:
         """See `Densifier.restore`."""
-        self.resets = state["resets"]
+        state = table(state, "densifier", ("resets", "gradients"))
+        self.resets = whole_number(state["resets"], "resets")
         self.gradients.restore(state["gradients"])
 
 

@@ -27,5 +27,5 @@ class Densifier(Protocol):
         ...
 
     def restore(self, state: dict) -> None:
-        """Take up what `state` gave."""
+        """Take up what `state` gave, when the model has its gaussians. Raises Misfit when it is of something else."""
         ...

@@ -13,6 +13,7 @@ from ...run.config import TrainConfig
 from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
+from ..stored import table, whole_number
 from .count_curve import CountCurve
 from .densifier import DENSIFY_EVERY
 from .selection import rows
@@ -71,7 +72,8 @@ class McmcDensifier:
 
     def restore(self, state: dict) -> None:
         """See `Densifier.restore`."""
-        self.curve.first = state["first_count"]
+        state = table(state, "densifier", ("first_count",))
+        self.curve.first = whole_number(state["first_count"], "first_count", lowest=1)
 
 
 def share(gaussians: Gaussians, sources: Tensor) -> Gaussians:

@@ -6,6 +6,7 @@ from torch import Tensor
 from ...capture.camera import Camera
 from ..backend.protocol import Rendering
 from ..model import GaussianModel
+from ..stored import table, tensors
 
 
 class ScreenGradients:
@@ -34,4 +35,7 @@ class ScreenGradients:
         return {"sums": self._sums, "views": self._views}
 
     def restore(self, state: dict) -> None:
-        self._sums, self._views = state["sums"], state["views"]
+        """Take up what `state` gave, for the gaussians that the model has now. Raises Misfit."""
+        state = table(state, "gradients", ("sums", "views"))
+        like, count = [self.model.gaussians.logit_opacities] * 2, len(self.model)
+        self._sums, self._views = tensors([state["sums"], state["views"]], like, count, "gradients", lowest=0.0)

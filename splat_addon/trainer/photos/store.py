@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...capture.capture import Capture, View
 from ...errors import CaptureError
+from ...files import open_own
 from ...run.config import TrainConfig
 from ...run.events import Warned
 from .photo import Photo, load_photo
@@ -100,7 +101,7 @@ class _Store:
 
     def _on_disk(self, plane: Tensor) -> Tensor:
         if self._file is None:
-            self._file = open(self._overflow, "wb")  # noqa: SIM115 - closed when all photos are loaded
+            self._file = open_own(self._overflow, "wb")  # closed when all photos are loaded
         offset = self._file.tell()
         self._file.write(plane.contiguous().numpy().data)
         self._file.flush()

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from .kernels.declare import SHARES, declared
 
@@ -94,6 +95,7 @@ def _start(share: Sequence[str]) -> subprocess.Popen | None:
             _command(share),
             stdin=subprocess.DEVNULL,  # this one's carries the user's commands
             stdout=subprocess.PIPE,
+            cwd=Path(__file__).parent,  # Python before 3.11 imports from there first: not from a stranger's run
             env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )

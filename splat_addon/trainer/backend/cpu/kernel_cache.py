@@ -14,6 +14,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import stat
 import sys
 import tempfile
 import threading
@@ -25,7 +26,7 @@ from typing import Any
 import torch
 
 from ....errors import SetupError
-from ....files import move_into_place, remove_file
+from ....files import is_link, move_into_place, remove_file
 from .compile_kernels import compile_shares, packed, target_machine, unpacked
 from .kernels.declare import BITS32, DOUBLES, FLOAT, FLOATS, INT, INTS, INTS32, KERNEL_MODULES, REAL, wide_lanes
 from .object_symbols import outside_symbols
@@ -100,18 +101,51 @@ def kernels(on_compile: Callable[[], None] | None = None) -> SimpleNamespace:
 
 
 def _read(folder: Path) -> list[dict] | None:
-    """What the cache holds: every kernel with its object code; None if anything is missing or damaged."""
+    """What the cache holds: every kernel with its object code; None if anything is missing, damaged, or could have
+    been written by somebody else."""
     try:
+        strange = not_ours(folder)
+        if strange is not None:
+            print(
+                f"{strange} can be written by others than you, so the compiled kernels in it are not run. They are"
+                f" compiled anew; if you read this again, choose a folder of your own with {CACHE_VARIABLE}.",
+                file=sys.stderr,
+            )
+            return None
         return unpacked((folder / "kernels.json").read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def not_ours(folder: Path) -> Path | None:
+    """What of the cache others could have written: object code is run as it is. None: nothing, or nothing is there.
+
+    POSIX: the code and its folder must belong to this user, and be writable by nobody else. Windows protects what lies
+    in a user's profile, and nothing is asked there.
+    """
+    if not hasattr(os, "getuid"):
+        return None
+    for path, is_kind in ((folder, stat.S_ISDIR), (folder / "kernels.json", stat.S_ISREG)):
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return None
+        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if not is_kind(found.st_mode) or found.st_uid != os.getuid() or is_open:
+            return path
+    return None
 
 
 def _keep(folder: Path, index: list[dict]) -> None:
     """Write the cache, aside and then into place. Where that is impossible it costs time at the next start, no more."""
     aside = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not_ours(folder) == folder and not is_link(folder):
+            os.chmod(folder, 0o700)  # refused where it belongs to somebody else
+        if not_ours(folder) == folder:
+            return
         handle, name = tempfile.mkstemp(dir=folder)
         aside = Path(name)
         with os.fdopen(handle, "wb") as file:

@@ -1,0 +1,79 @@
+"""What a checkpoint holds, checked before anything uses it: compiled code trusts shapes, and the file may be damaged,
+of other settings, or made by a stranger."""
+
+import math
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_KEYS = (
+    "model", "densifier", "step", "train_seconds", "queue", "random", "torch_random", "capture_fingerprint",
+)  # fmt: skip
+
+
+class Misfit(ValueError):
+    """A checkpoint that is not of this run. It says what of it does not fit."""
+
+
+def read_stored(path: Path) -> dict:
+    """The content of a checkpoint on the CPU, its parts unchecked but free of code. Raises OSError or Misfit."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except (Exception, pickle.UnpicklingError) as error:  # damaged bytes fail in any way
+        raise Misfit(f"it cannot be read: {type(error).__name__}") from error
+    return table(found, "it", _KEYS)
+
+
+def table(value, what: str, keys: Sequence[str] = ()) -> dict:
+    """A dictionary that has `keys`. Raises Misfit."""
+    if not isinstance(value, dict):
+        raise Misfit(f"{what} is not a table")
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise Misfit(f"{what} lacks {missing[0]}")
+    return value
+
+
+def rows(value, what: str) -> list:
+    """A list. Raises Misfit."""
+    if not isinstance(value, list):
+        raise Misfit(f"{what} is not a list")
+    return value
+
+
+def tensors(values, like: Sequence[Tensor], count: int | None, what: str, lowest: float = -math.inf) -> list[Tensor]:
+    """Contiguous float32 tensors on the devices of `like`, each with as many rows as the others (`count` if given) and
+    otherwise in the shape of its counterpart, finite and at least `lowest`. Raises Misfit."""
+    values = rows(values, what)
+    if len(values) != len(like):
+        raise Misfit(f"{what} has {len(values)} parts instead of {len(like)}")
+    fitting = []
+    for value, model in zip(values, like, strict=True):
+        if type(value) is not Tensor or value.dtype != torch.float32 or value.layout != torch.strided:
+            raise Misfit(f"{what} holds something other than float32 numbers")
+        count = len(value) if count is None and value.dim() else count
+        if value.shape != (count, *model.shape[1:]):
+            raise Misfit(f"{what} has a part of shape {tuple(value.shape)} instead of {(count, *model.shape[1:])}")
+        if not torch.isfinite(value).all() or (value < lowest).any():
+            raise Misfit(f"{what} holds a number that is impossible there")
+        fitting.append(value.detach().to(model.device).contiguous())
+    return fitting
+
+
+def whole_number(value, what: str, lowest: int = 0, highest: int = 2**53) -> int:
+    """An integer within bounds, both included. Raises Misfit."""
+    if type(value) is not int or not lowest <= value <= highest:
+        raise Misfit(f"{what} is not a whole number from {lowest} to {highest}")
+    return value
+
+
+def seconds(value, what: str) -> float:
+    """A length of time. Raises Misfit."""
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise Misfit(f"{what} is not a time")
+    return float(value)
