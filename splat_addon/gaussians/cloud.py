@@ -11,6 +11,8 @@ from .harmonics import coefficient_count, degree_of
 DISPLAY, BLENDER = "display", "blender"
 BLEND_SPACES = (DISPLAY, BLENDER)
 
+LARGEST_LOG_SCALE = 44.0  # sigma squared, which drawing needs, is finite in 32 bits up to 44.36
+
 
 @dataclass
 class GaussianCloud:
@@ -78,10 +80,15 @@ class GaussianCloud:
         return np.sqrt(np.einsum("ni,ni->n", self.quaternions, self.quaternions))
 
     def finite(self) -> np.ndarray:
-        """(N,) whether every parameter of the gaussian is a finite number."""
-        rows = [self.means, self.log_scales, self.quaternions, self.logit_opacities[:, None], self.sh]
-        if all(np.isfinite(array.sum()) for array in rows):  # the usual case, at a fraction of the cost
-            return np.ones(len(self), dtype=bool)
+        """(N,) whether every parameter of the gaussian is a finite number, and so is what it means: its covariance and
+        its rotation."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = self.quaternion_lengths
+            rows = [self.means, self.log_scales, lengths[:, None], self.logit_opacities[:, None], self.sh]
+            is_usual = self.log_scales.max(initial=0.0) <= LARGEST_LOG_SCALE
+            if is_usual and all(np.isfinite(array.sum()) for array in rows):  # at a fraction of the cost
+                return np.ones(len(self), dtype=bool)
+            rows.append(np.where(self.log_scales <= LARGEST_LOG_SCALE, 0.0, np.inf))
         return np.logical_and.reduce([np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in rows])
 
     def select(self, which: np.ndarray | slice) -> "GaussianCloud":
