@@ -36,7 +36,7 @@ def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
 
 def is_rotation(matrix: np.ndarray) -> bool:
     """Whether a (3, 3) matrix is a rotation, but for rounding to about three digits."""
-    return bool(np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3) and np.linalg.det(matrix) > 0)
+    return bool(np.abs(matrix @ matrix.T - np.eye(3)).max() <= 1e-3 and np.linalg.det(matrix) > 0)
 
 
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:

@@ -65,12 +65,12 @@ class PlyFile:
             raise SplatFileError(
                 f"{self.path.name} holds no readable '{name}' records.", "Export it again as a plain vertex PLY."
             )
-        start = self.body
-        for other in self.elements[: self.elements.index(element)]:
-            start += other.count * self._least_bytes(other)
-        room = max(self.size - start, 0) + int(self.is_text)  # the last line may lack its end
-        if element.count > (held := room // self._least_bytes(element)):
-            raise self._cut_short(element, f"{held} at most" if self.is_text else str(held))
+        room = self.size - self.body + int(self.is_text)  # the last line may lack its end
+        for each in self.elements[: self.elements.index(element) + 1]:
+            held = max(room, 0) // self._least_bytes(each)
+            if each.count > held:
+                raise self._cut_short(each, f"{held} at most" if self.is_text else str(held))
+            room -= each.count * self._least_bytes(each)
         return element
 
     def _least_bytes(self, element: PlyElement) -> int:
