@@ -83,12 +83,16 @@ class GaussianCloud:
         """(N,) whether every parameter of the gaussian is a finite number, and so is what it means: its covariance and
         its rotation."""
         with np.errstate(over="ignore", invalid="ignore"):
-            lengths = self.quaternion_lengths
-            rows = [self.means, self.log_scales, lengths[:, None], self.logit_opacities[:, None], self.sh]
-            is_usual = self.log_scales.max(initial=0.0) <= LARGEST_LOG_SCALE
-            if is_usual and all(np.isfinite(array.sum()) for array in rows):  # at a fraction of the cost
+            # The usual case, at a fraction of the cost. Columns one by one are faster than short rows together.
+            is_usual = len(self) > 0 and all(
+                -np.inf < column.min() and column.max() <= LARGEST_LOG_SCALE for column in self.log_scales.T
+            )
+            sums = [array.sum() for array in (self.means, self.logit_opacities, self.sh)]
+            if is_usual and np.isfinite([*sums, *(column @ column for column in self.quaternions.T)]).all():
                 return np.ones(len(self), dtype=bool)
-            rows.append(np.where(self.log_scales <= LARGEST_LOG_SCALE, 0.0, np.inf))
+            scales = np.where(self.log_scales <= LARGEST_LOG_SCALE, self.log_scales, np.nan)
+            lengths = self.quaternion_lengths[:, None]
+        rows = [self.means, scales, lengths, self.logit_opacities[:, None], self.sh]
         return np.logical_and.reduce([np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in rows])
 
     def select(self, which: np.ndarray | slice) -> "GaussianCloud":
