@@ -28,7 +28,7 @@ def is_compressed(file: PlyFile) -> bool:
 
 def check(file: PlyFile) -> None:
     """Raise SplatFileError when a column is missing or of another type, or when there are fewer records than needed."""
-    vertices, chunks = file.require("vertex"), file.require("chunk")
+    chunks, vertices = file.require("chunk"), file.require("vertex")
     bounds = {form.format(side, axis) for form in _BOUNDED for side in ("min", "max") for axis in "xyz"}
     colors = {f"{side}_{channel}" for side in ("min", "max") for channel in "rgb"}
     if colors & set(chunks.names):  # older files have no bounds of color
@@ -36,7 +36,8 @@ def check(file: PlyFile) -> None:
     if missing := sorted(bounds - set(chunks.names)):
         raise _wrong(file, f"lacks the bounds {', '.join(missing[:4])}")
     for name in _PACKED:
-        if vertices.dtype is None or vertices.dtype[name].kind not in "iu" or vertices.dtype[name].itemsize != 4:
+        kind = vertices.kind_of(name)
+        if kind.kind not in "iu" or kind.itemsize != 4:
             raise _wrong(file, f"has a {name} that is not a number of 32 bits")
     if chunks.count * CHUNK < vertices.count:
         raise _wrong(file, f"has bounds for {chunks.count * CHUNK} of {vertices.count} splats")
@@ -45,7 +46,7 @@ def check(file: PlyFile) -> None:
     harmonics = file.require("sh")
     if harmonics.count != vertices.count:
         raise _wrong(file, f"has harmonics for {harmonics.count} of {vertices.count} splats")
-    if len(harmonics.names) % 3 or any(harmonics.dtype[name].str != "|u1" for name in harmonics.names):
+    if len(harmonics.names) % 3 or any(harmonics.kind_of(name).str != "|u1" for name in harmonics.names):
         raise _wrong(file, f"has {len(harmonics.names)} columns of harmonics that are not three channels of bytes")
 
 

@@ -41,6 +41,11 @@ class PlyElement:
         """The columns, in the order of the file."""
         return (self.dtype.names or ()) if self.dtype is not None else ()
 
+    def kind_of(self, name: str) -> np.dtype:
+        """The type of one of its columns."""
+        assert self.dtype is not None
+        return self.dtype[name]
+
 
 @dataclass(frozen=True)
 class PlyFile:

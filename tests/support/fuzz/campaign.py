@@ -16,7 +16,9 @@ from pathlib import Path
 from .trial import Format, Workplace, trial_of
 
 CASE_S = 20.0  # for one case, on a machine that is busy
+START_S = 120.0  # for a child to start
 MEMORY_BYTES = 1 << 30  # beyond what the child takes when it has started
+NOT_STARTED = "the child did not start"
 FORMATS = {
     "ply": "splat_files:ply",
     "compressed-ply": "splat_files:compressed_ply",
@@ -71,7 +73,7 @@ def run(
     while (cases is None or first < cases) and (deadline is None or time.monotonic() < deadline):
         left = None if deadline is None else deadline - time.monotonic()
         first = _run_child(outcome, first, left, cases, case_s, tell)
-        if len(outcome.failures) > 1000 or outcome.counts["the child did not start"]:
+        if NOT_STARTED in outcome.failures:
             break
     return outcome
 
@@ -83,7 +85,7 @@ def _run_child(outcome: Outcome, first: int, seconds, cases, case_s: float, tell
         (folder / "files").mkdir()
         (folder / "elsewhere").mkdir()
         progress, results = folder / "progress", folder / "results"
-        progress.write_bytes(first.to_bytes(8, "little"))
+        progress.write_bytes(first.to_bytes(8, "little") + b"\0")  # where the child is, and whether it has begun
         order = {"format": outcome.format, "seed": outcome.seed, "first": first, "seconds": seconds, "cases": cases}
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         with open(results, "wb") as output:
@@ -94,18 +96,18 @@ def _run_child(outcome: Outcome, first: int, seconds, cases, case_s: float, tell
                 cwd=folder / "elsewhere",
                 env=environment,
             )
-            at, since = first, time.monotonic()
-            is_hung = False
+            is_hung, seen, since = False, None, time.monotonic()
             while child.poll() is None:
                 time.sleep(0.05)
-                now = int.from_bytes(progress.read_bytes(), "little")
-                if now != at:
-                    at, since = now, time.monotonic()
-                elif time.monotonic() - since > case_s:
+                now = progress.read_bytes()
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since > (case_s if now[8] else START_S):
                     is_hung = True
                     child.kill()
                     child.wait()
-        at = int.from_bytes(progress.read_bytes(), "little")
+        *number, has_begun = progress.read_bytes()
+        at = int.from_bytes(bytes(number), "little")
         for line in results.read_bytes().splitlines():
             values = json.loads(line)
             if "what" in values:
@@ -120,8 +122,7 @@ def _run_child(outcome: Outcome, first: int, seconds, cases, case_s: float, tell
     if child.returncode == 0:
         return at
     what = "hung" if is_hung else f"ended the interpreter with code {child.returncode}"
-    if at == first and not is_hung and first == 0 and seconds is not None and not outcome.cases:
-        what = f"the child {what}"
+    what = what if has_begun else NOT_STARTED
     tell(what, at)
     outcome.add(what, at)
     outcome.cases += 1
@@ -135,16 +136,17 @@ def _child(folder: Path, order: dict) -> None:
     workplace = Workplace(folder / "files")
     deadline = None if order["seconds"] is None else time.monotonic() + order["seconds"]
     accepted = 0
-    with open(folder / "progress", "r+b") as file, mmap.mmap(file.fileno(), 8) as progress:
+    with open(folder / "progress", "r+b") as file, mmap.mmap(file.fileno(), 9) as progress:
         trial_of(format_, name, seed, case)  # what is made once is made before memory is counted
         _limit_memory()
+        progress[8] = 1
         while (order["cases"] is None or case < order["cases"]) and (deadline is None or time.monotonic() < deadline):
             was_accepted, wrong = workplace.try_out(trial_of(format_, name, seed, case))
             accepted += was_accepted
             if wrong:
                 print(json.dumps({"case": case, "what": wrong}), flush=True)
             case += 1
-            progress[:] = case.to_bytes(8, "little")
+            progress[:8] = case.to_bytes(8, "little")
     print(json.dumps({"accepted": accepted}), flush=True)
 
 
