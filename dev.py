@@ -8,6 +8,7 @@
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
+    python3 dev.py fuzz [--seconds N]    hostile files of every format, given to what reads it
     python3 dev.py doctor [--build]      what training on an NVIDIA card needs here; builds its kernels ahead
     python3 dev.py libraries             the Debian packages Blender needs that this system lacks
 
@@ -399,6 +400,18 @@ def chosen_blenders(arguments: Sequence[str]) -> tuple[list[str], Sequence[Envir
     return rest, [known[series] for series in named]
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Give broken files of every format to what reads them, in the trainer's environment, and name what goes wrong.
+
+    --seconds N    for each format (20)
+    --cases N      so many of each format, instead of a time
+    --format F     only this format; may be given several times
+    --seed S       repeats a campaign; otherwise every one is another
+    --case N       a single case of a format and a seed, whose files are kept
+    """
+    return hand_over([ensure(TRAINER), "-m", "support.fuzz", *arguments], child_environment(ROOT, ROOT / "tests"))
+
+
 def benchmarks() -> list[str]:
     """The names that `bench` takes; the demo is a verb of its own."""
     names = {path.stem for path in ROOT.glob("benchmarks/*.py") if not path.stem.startswith("_")}
@@ -620,7 +633,7 @@ def libraries(_arguments: list[str]) -> int:
     return 0
 
 
-VERBS = {verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, doctor, libraries)}
+VERBS = {verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, fuzz, doctor, libraries)}
 
 
 def explain_verb(name: str, arguments: Sequence[str]) -> int:

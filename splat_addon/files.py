@@ -1,4 +1,5 @@
 """Replacing, renaming and removing files and folders that others may hold open: the one place that does any of it.
+And opening what strangers have written.
 
 Windows refuses all of this while anybody has the file, or one in the folder, open: a reader, an indexer, a virus
 scanner, which opens every new file for an instant. So what is refused for that reason is tried again for a while. No
@@ -16,7 +17,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 PARTIAL = ".partial"  # how a file ends that is being written
 PATIENCE_S = 2.0
@@ -24,6 +25,26 @@ PAUSE_S = 0.02
 # Windows' access denied, which is also what a file says that is being deleted; sharing and lock violation; a folder
 # that is not empty yet, because something deleted in it is still open.
 _HELD_ON_WINDOWS = (5, 32, 33, 145)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes. Raises OSError: also for a pipe or a device, of which reading might never end, and
+    for a name that no file can have. Its `strerror` is always a text."""
+    try:
+        return open(path, "rb", opener=_only_regular)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "no file can have that name", str(path)) from error
+
+
+def _only_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # else a pipe waits for somebody to write
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", path)
+    raise OSError(errno.EINVAL, "it is not a file but a pipe or a device", path)
 
 
 def partial_of(path: Path) -> Path:

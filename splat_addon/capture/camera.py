@@ -5,6 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CameraError
+from .rotation import is_rotation
+
+# What a camera can be. Wider limits than any lens or world has, so that what lies beyond them is a mistake.
+MOST_PIXELS = 65_536  # along one side: no more fit into a JPEG or a WebP
+FOCAL_RATIOS = (0.01, 10_000.0)  # focal length by the longer side: from nearly 180 degrees to a twentieth of a minute
+LARGEST_NUMBER = 1e15  # of a place in capture units, squares of which are still numbers in 32 bits
+LARGEST_DISTORTION = 1e6  # of a lens coefficient
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,8 @@ class Camera:
         )
 
     def check(self, name: str) -> None:
-        """Raise CameraError, naming the view, when a number is impossible or the pose is not rigid."""
+        """Raise CameraError, naming the view, when a number is impossible or the pose is not rigid. The one place that
+        judges cameras, wherever they were read."""
         numbers = [self.fx, self.fy, self.cx, self.cy, *self.distortion, *np.ravel(self.camera_from_world)]
         if not np.isfinite(numbers).all():
             raise CameraError(
@@ -124,8 +132,29 @@ class Camera:
             raise CameraError(
                 f"The camera of {name} has no pixels or no focal length.", "Set its width, height and focal length."
             )
-        rotation = self.camera_from_world[:3, :3]
-        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+        longer = max(self.width, self.height)
+        if longer > MOST_PIXELS:
+            raise CameraError(
+                f"The camera of {name} has more than {MOST_PIXELS} pixels along one side.",
+                "Correct its width and height.",
+            )
+        focal, center = (self.fx, self.fy), (self.cx / longer, self.cy / longer)
+        if min(focal) < FOCAL_RATIOS[0] * longer or max(focal) > FOCAL_RATIOS[1] * longer:
+            raise CameraError(
+                f"The camera of {name} has a focal length that no lens has ({self.fx:g} x {self.fy:g} pixels).",
+                "Correct it, or remove this view from the capture.",
+            )
+        if np.abs(center).max() > FOCAL_RATIOS[1] or np.abs([0, *self.distortion]).max() > LARGEST_DISTORTION:
+            raise CameraError(
+                f"The camera of {name} has a lens center or a lens distortion that no lens has.",
+                "Correct it, or remove this view from the capture.",
+            )
+        if np.abs(self.camera_from_world).max() > LARGEST_NUMBER:
+            raise CameraError(
+                f"The camera of {name} stands farther away than {LARGEST_NUMBER:g} units.",
+                "Correct its pose, or remove this view from the capture.",
+            )
+        if not is_rotation(self.camera_from_world[:3, :3]):
             raise CameraError(
                 f"The pose of {name} is not a rotation and a translation.",
                 "Remove scale, shear and mirroring from its matrix.",

@@ -1,6 +1,7 @@
 """A capture: views with their photos and cameras, and the points that training starts from."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -96,10 +97,8 @@ def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = Tru
     if not folder.is_dir():
         raise CaptureError(f"The capture folder {folder} does not exist.", "Choose the folder of a capture.")
     listed = read_listing(folder)
-    for name, camera in listed.cameras.items():
-        camera.check(name)
     names = sorted(listed.photos)
-    missing = tuple(name for name in names if not listed.photos[name].is_file())
+    missing = tuple(name for name in names if not os.path.isfile(listed.photos[name]))
     if (needs_photos and len(missing) * 2 > len(names)) or not listed.cameras:
         raise CaptureError(
             f"No photo found for {len(missing)} of {len(names)} cameras in {listed.photos[missing[0]].parent}.",
@@ -152,8 +151,8 @@ def _view_names(photos: list[str]) -> dict[str, str]:
     taken: set[str] = set()
     for photo in photos:
         whole = photo.replace("\\", "/")
-        path = PurePosixPath(inner_path(whole))
-        parts = [part for part in path.with_suffix("").parts if part != "images" and ":" not in part]
+        path = PurePosixPath(os.path.splitext(inner_path(whole))[0])
+        parts = [part for part in path.parts if part not in ("/", "..", ".", "images") and ":" not in part]
         stem = "/".join(parts[-2:] if whole.startswith("/") else parts) or "view"
         number, name = 2, stem
         while name in taken:

@@ -1,7 +1,6 @@
 """Writing a capture for other programs: `transforms.json`, and COLMAP models in both forms."""
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from .capture import Capture, View
 from .file_names import distinct_files
 from .formats import colmap
 from .formats.colmap.model import ColmapModel, Observations
+from .formats.json_values import read_json
 from .formats.transforms import FILE_NAME, IMAGE_SUFFIXES, find_transforms, relative_path, write_transforms
 from .photos.image_size import read_image_size
 from .photos.undistort import pinhole_within
@@ -202,8 +202,10 @@ def _remarks(source: Path) -> dict:
     if path is None:
         return {}
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = read_json(path)
     except (OSError, ValueError):
+        return {}
+    if not isinstance(document, dict):
         return {}
     return {key: document[key] for key in ("view_transform", "color_space") if key in document}
 

@@ -4,9 +4,11 @@ import numpy as np
 
 
 def rotation_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
-    """(3, 3) from (w, x, y, z), normalized first. NaN in, NaN out; so does a quaternion of length zero."""
+    """(3, 3) from (w, x, y, z), normalized first. NaN out where the quaternion's length is not a finite number above
+    zero."""
     with np.errstate(all="ignore"):
-        w, x, y, z = np.asarray(quaternion, dtype=np.float64) / np.linalg.norm(quaternion)
+        length = np.linalg.norm(quaternion)
+        w, x, y, z = np.asarray(quaternion, dtype=np.float64) / (length if np.isfinite(length) else np.nan)
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -30,6 +32,11 @@ def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
     _, vectors = np.linalg.eigh(symmetric, UPLO="L")
     quaternion = vectors[[3, 0, 1, 2], -1]
     return -quaternion if quaternion[0] < 0 else quaternion
+
+
+def is_rotation(matrix: np.ndarray) -> bool:
+    """Whether a (3, 3) matrix is a rotation, but for rounding to about three digits."""
+    return bool(np.abs(matrix @ matrix.T - np.eye(3)).max() <= 1e-3 and np.linalg.det(matrix) > 0)
 
 
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from .harmonics import coefficient_count, degree_of
 DISPLAY, BLENDER = "display", "blender"
 BLEND_SPACES = (DISPLAY, BLENDER)
 
+LARGEST_LOG_SCALE = 44.0  # sigma squared, which drawing needs, is finite in 32 bits up to 44.36
+
 
 @dataclass
 class GaussianCloud:
@@ -78,10 +80,19 @@ class GaussianCloud:
         return np.sqrt(np.einsum("ni,ni->n", self.quaternions, self.quaternions))
 
     def finite(self) -> np.ndarray:
-        """(N,) whether every parameter of the gaussian is a finite number."""
-        rows = [self.means, self.log_scales, self.quaternions, self.logit_opacities[:, None], self.sh]
-        if all(np.isfinite(array.sum()) for array in rows):  # the usual case, at a fraction of the cost
-            return np.ones(len(self), dtype=bool)
+        """(N,) whether every parameter of the gaussian is a finite number, and so is what it means: its covariance and
+        its rotation."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            # The usual case, at a fraction of the cost. Columns one by one are faster than short rows together.
+            is_usual = len(self) > 0 and all(
+                -np.inf < column.min() and column.max() <= LARGEST_LOG_SCALE for column in self.log_scales.T
+            )
+            sums = [array.sum() for array in (self.means, self.logit_opacities, self.sh)]
+            if is_usual and np.isfinite([*sums, *(column @ column for column in self.quaternions.T)]).all():
+                return np.ones(len(self), dtype=bool)
+            scales = np.where(self.log_scales <= LARGEST_LOG_SCALE, self.log_scales, np.nan)
+            lengths = self.quaternion_lengths[:, None]
+        rows = [self.means, scales, lengths, self.logit_opacities[:, None], self.sh]
         return np.logical_and.reduce([np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in rows])
 
     def select(self, which: np.ndarray | slice) -> "GaussianCloud":

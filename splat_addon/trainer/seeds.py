@@ -4,16 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from ..capture.blend_space import blend_space_of
 from ..capture.capture import Capture
 from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
+from ..errors import CaptureError
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.formats.splat_ply import read_splats
 from ..gaussians.harmonics import coefficient_count
 from ..run.config import TrainConfig
 from ..run.events import Warned
+from .photos.photo import open_image
 
 
 def first_cloud(capture: Capture, config: TrainConfig) -> tuple[GaussianCloud, list[Warned]]:
@@ -42,7 +43,6 @@ def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:
 def read_pixels(path: Path) -> np.ndarray | None:
     """(H, W, 4) bytes of a photo with straight alpha; None when it cannot be read."""
     try:
-        with Image.open(path) as file:
-            return np.array(ImageOps.exif_transpose(file).convert("RGBA"))
-    except (OSError, ValueError, SyntaxError):
+        return np.array(open_image(path).convert("RGBA"))
+    except CaptureError:
         return None

@@ -1,5 +1,8 @@
 """The photos of a run: masks, 16 bits, and what does not fit into memory."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
 from splat_addon.trainer.photos.photo import load_photo
 from splat_addon.trainer.photos.store import load_photos
+from splat_addon.trainer.seeds import first_cloud, read_pixels
 from support.scenes import write_ball_capture
 
 CAMERA = Camera(40, 30, 40, 40, 20, 15, np.eye(4))
@@ -110,3 +114,51 @@ def test_held_out_photos_are_never_among_those_trained_on(tmp_path, capture_fold
     assert held_out == {"view_00", "view_08"}
     assert not held_out & {photo.name for photo in [*photos.training, *photos.coarse]}
     assert len(photos.training) == len(photos.coarse) == 8
+
+
+def test_a_photo_too_large_to_decode_is_left_out_where_colors_are_wanted(tmp_path, capture_folder):
+    """Pillow's largest, twice 89 megapixels: the head says so, and nothing is decoded."""
+    write_png_head(capture_folder / "images" / "view_00.png", 15_000, 12_000)
+    capture = open_capture(capture_folder)
+    cloud, _ = first_cloud(capture, TrainConfig(seeds="random", seed_count=50))
+    assert len(cloud) > 0
+    assert read_pixels(capture_folder / "images" / "view_00.png") is None
+    with pytest.raises(CaptureError, match=r"The photo .*view_00\.png cannot be read"):
+        load_photo(next(view for view in capture.views if view.name == "view_00"), 100)
+
+
+def write_png_head(path, width: int, height: int) -> None:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    content = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", 0))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8), "holds floating-point values"),
+        (np.arange(64, dtype=np.int32).reshape(8, 8) * 10_000, "holds values of 32 bits"),
+    ],
+)
+def test_a_photo_whose_white_is_not_known_is_refused_instead_of_trained_black_or_white(tmp_path, values, told):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    view = View("a", tmp_path / "a.tif", Camera(8, 8, 8, 8, 4, 4, np.eye(4)), False)
+    with pytest.raises(CaptureError, match=rf"The photo .*a\.tif {told}.*Save it with 8 or 16 bits per channel"):
+        load_photo(view, 100)
+    assert read_pixels(tmp_path / "a.tif") is None
+
+
+def test_sixteen_bit_gray_has_the_same_tones_where_seeds_take_their_colors(tmp_path):
+    values = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    pixels = read_pixels(tmp_path / "a.png")
+    assert np.abs(pixels[..., :3] - (values / 257)[..., None]).max() <= 0.5 and (pixels[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("cut", [9, 30, 60, 100, 150])
+def test_a_photo_that_is_cut_short_or_damaged_is_refused(tmp_path, cut):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:cut] + bytes(20))
+    with pytest.raises(CaptureError, match=r"The photo .*a\.png cannot be read"):
+        load_photo(View("a", tmp_path / "a.png", Camera(8, 8, 8, 8, 4, 4, np.eye(4)), False), 100)

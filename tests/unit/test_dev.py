@@ -150,6 +150,7 @@ sys.exit(dev.main(sys.argv[2:]))
         (["report"], "--out OUT"),
         (["build"], "validate it"),
         (["check"], "--fix"),
+        (["fuzz"], "--seed S"),
         (["doctor"], "--build"),
         (["libraries"], "Debian packages"),
         (["bench"], "step_overhead"),

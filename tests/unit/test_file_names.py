@@ -105,7 +105,7 @@ def test_the_name_of_a_view_never_leaves_its_folder(name):
 
 def test_no_other_machine_is_asked_for_a_photo(monkeypatch):
     asked = []
-    monkeypatch.setattr(Path, "is_file", lambda path: asked.append(str(path)))
+    monkeypatch.setattr("os.path.isfile", lambda path: asked.append(str(path)))
     for name in ("\\\\server\\share\\x.png", "//server/share/x.png"):
         find_photo(Path("capture"), name)
     assert asked and all(place.startswith("capture") for place in asked)

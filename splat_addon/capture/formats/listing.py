@@ -1,11 +1,12 @@
 """What a capture's files list: cameras, and where photos, masks and points lie."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ...errors import CaptureError
+from ...errors import CameraError, CaptureError
 from ...gaussians.formats.splat_ply import read_points
 from ..camera import Camera
 from ..file_names import inner_path, is_on_network
@@ -26,10 +27,12 @@ class Listing:
 
 
 def read_listing(folder: Path) -> Listing:
-    """Read `transforms.json`, else a COLMAP model. Raises CaptureError when there is neither, or it is broken."""
+    """Read `transforms.json`, else a COLMAP model. Raises CaptureError when there is neither, or it is broken, and
+    CameraError when a camera is impossible."""
     transforms_file = find_transforms(folder)
     if transforms_file is not None:
         listed = read_transforms(transforms_file)
+        _check(listed.cameras)
         points = _points_of_transforms(folder, listed)
         masks = {**_masks(folder, listed.photos), **listed.masks}
         return Listing(listed.photos, listed.cameras, masks, listed.held_out, points)
@@ -40,10 +43,16 @@ def read_listing(folder: Path) -> Listing:
             "Choose the folder of a capture, for example one that holds images/ and sparse/0/.",
         )
     model = colmap.read_model(model_folder)
+    _check(model.cameras)
     images = _images_folder(folder, model_folder, list(model.cameras))
     photos = {name: images / inner_path(name) for name in model.cameras}
     points = Points(model.positions, model.colors) if len(model.positions) else None
     return Listing(photos, model.cameras, _masks(folder, photos), None, points)
+
+
+def _check(cameras: dict[str, Camera]) -> None:
+    for name, camera in cameras.items():
+        camera.check(name)
 
 
 def _masks(folder: Path, photos: dict[str, Path]) -> dict[str, Path]:
@@ -56,10 +65,10 @@ def _mask_of(photo: Path, capture: Path) -> Path | None:
     (`a.png` or `a.jpg.png` for `a.jpg`, as COLMAP has it)."""
     for folder in photo.parents:
         masks = (folder if folder == capture else folder.parent) / "masks"
-        if masks.is_dir():
+        if os.path.isdir(masks):
             base = masks / photo.relative_to(folder)
             names = (base.with_name(name + suffix) for name in (base.stem, base.name) for suffix in IMAGE_SUFFIXES)
-            return next((path for path in names if path.is_file()), None)
+            return next((path for path in names if os.path.isfile(path)), None)
         if folder == capture:
             return None
     return None
@@ -69,7 +78,7 @@ def _points_of_transforms(folder: Path, listed: Transforms) -> Points | None:
     """The points of a PLY next to the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
     cameras = list(listed.cameras.values())
     for name in (listed.points_file, "points3d.ply", "sparse_pc.ply"):
-        if name and not is_on_network(name) and (folder / name).is_file():
+        if name and not is_on_network(name) and os.path.isfile(folder / name):
             points = Points(*read_points(folder / name))
             moved = points.moved(listed.world_from_original)
             # nerfstudio has written this file in COLMAP's frame at first, in that of the cameras since
@@ -80,7 +89,8 @@ def _points_of_transforms(folder: Path, listed: Transforms) -> Points | None:
         return None
     try:
         model = colmap.read_model(model_folder)
-    except CaptureError:
+        _check(model.cameras)
+    except (CaptureError, CameraError):
         return None  # not what was asked for, and training starts without points too
     points = Points(model.positions, model.colors).moved(listed.world_from_original)
     is_same = _stand_alike(model.cameras, listed.cameras, listed.world_from_original)
@@ -111,4 +121,4 @@ def _images_folder(folder: Path, model_folder: Path, names: list[str]) -> Path:
     folders = [place for place in dict.fromkeys(candidates) if place.is_dir()]
     if not folders:
         return root / "images"
-    return max(folders, key=lambda place: sum((place / inner_path(name)).is_file() for name in names))
+    return max(folders, key=lambda place: sum(os.path.isfile(place / inner_path(name)) for name in names))

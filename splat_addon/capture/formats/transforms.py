@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import CaptureError
-from ..camera import OPENCV_FROM_OPENGL, Camera
+from ..camera import LARGEST_NUMBER, OPENCV_FROM_OPENGL, Camera
 from ..file_names import inner_path, is_on_network
 from ..photos.image_size import read_image_size
-from ..rotation import nearest_rotation
+from ..rotation import is_rotation, nearest_rotation
+from .json_values import is_said, matrix, number, read_json, text, texts
 
 FILE_NAME = "transforms.json"
 SPLIT_NAMES = ("transforms_train.json", "transforms_test.json", "transforms_val.json")  # the NeRF scenes' way
@@ -49,7 +50,7 @@ class Transforms:
 def find_transforms(folder: Path) -> Path | None:
     """`transforms.json` in `folder`, else the first file of a NeRF scene's split."""
     for name in (FILE_NAME, *SPLIT_NAMES):
-        if (Path(folder) / name).is_file():
+        if os.path.isfile(Path(folder) / name):
             return Path(folder) / name
     return None
 
@@ -64,18 +65,23 @@ def read_transforms(path: Path) -> Transforms:
     path = Path(path)
     document = _read_document(path)
     held_out = None
-    is_said = document.get("source") != SCENE_SOURCE or document.get("held_out_by") == "mark"
+    has_split = document.get("source") != SCENE_SOURCE or document.get("held_out_by") == "mark"
     if path.name in SPLIT_NAMES:
         document, held_out = _with_held_out_split(path, document)
-    elif is_said and ("val_filenames" in document or "test_filenames" in document):
-        held_out = {*(document.get("val_filenames") or []), *(document.get("test_filenames") or [])}
+    elif has_split and ("val_filenames" in document or "test_filenames" in document):
+        try:
+            held_out = {*texts(document, "val_filenames"), *texts(document, "test_filenames")}
+        except ValueError as error:
+            raise CaptureError(
+                f"The split in {path} cannot be read ({error}).", "Make it a list of file_paths, or remove it."
+            ) from error
     photos: dict[str, Path] = {}
     cameras: dict[str, Camera] = {}
     masks: dict[str, Path] = {}
     known: set[Path] = set()
     for frame in document["frames"]:
-        name = frame.get("file_path") if isinstance(frame, dict) else None
-        if not isinstance(name, str) or not name:
+        name = _name_of(frame)
+        if not name:
             raise CaptureError(f"A frame in {path} has no file_path.", "Name its photo, or remove the frame.")
         photo = find_photo(path.parent, name)
         if name in photos or photo in known:
@@ -83,15 +89,15 @@ def read_transforms(path: Path) -> Transforms:
         photos[name] = photo
         known.add(photo)
         mask = frame.get("mask_path")
-        if isinstance(mask, str) and not is_on_network(mask) and (path.parent / mask).is_file():
+        if isinstance(mask, str) and not is_on_network(mask) and os.path.isfile(path.parent / mask):
             masks[name] = path.parent / mask
         try:
             camera = _camera(_values_of(document, frame), photo)
-        except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+        except ValueError as error:
             raise CaptureError(
-                f"{name} in {path} has no complete camera ({_said(error)}).",
-                "Each frame needs file_path, transform_matrix and, unless they stand at the top, fl_x or"
-                " camera_angle_x.",
+                f"{name} in {path} has no complete camera ({error}).",
+                "Correct or remove it: each frame needs file_path, transform_matrix and, unless they stand at the top,"
+                " fl_x or camera_angle_x.",
             ) from error
         if camera is not None:
             cameras[name] = camera
@@ -112,11 +118,11 @@ def find_photo(folder: Path, name: str) -> Path:
     name = inner_path(name) if is_on_network(name) else name
     named = folder / name
     for place in dict.fromkeys((named, folder / name.replace("\\", "/"), folder / "images" / name)):
-        if place.is_file():
+        if os.path.isfile(place):
             return place
-        if place.suffix.lower() not in IMAGE_SUFFIXES:
+        if place.name and place.suffix.lower() not in IMAGE_SUFFIXES:
             for suffix in (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES)):
-                if (candidate := place.with_name(place.name + suffix)).is_file():
+                if os.path.isfile(candidate := place.with_name(place.name + suffix)):
                     return candidate
     return named
 
@@ -157,22 +163,22 @@ def write_transforms(
 def is_own_capture(folder: Path) -> bool:
     """Whether the capture in `folder` was rendered from a scene, and so can be made again."""
     try:
-        return json.loads((folder / FILE_NAME).read_text(encoding="utf-8")).get("source") == SCENE_SOURCE
-    except (OSError, ValueError, AttributeError):
+        document = read_json(folder / FILE_NAME)
+    except (OSError, ValueError):
         return False
+    return isinstance(document, dict) and document.get("source") == SCENE_SOURCE
 
 
 def _read_document(path: Path) -> dict:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = read_json(path)
+    except (OSError, ValueError) as error:
         raise CaptureError(f"{path} cannot be read as JSON ({error}).", "Export the capture again.") from error
-    frames = document.get("frames") if isinstance(document, dict) else None
-    if not isinstance(frames, list):
+    if not isinstance(document, dict) or not isinstance(document.get("frames"), list):
         raise CaptureError(
             f"{path} is not a capture: it has no list of frames.", "Choose a nerfstudio transforms.json."
         )
-    if not frames:
+    if not document["frames"]:
         raise CaptureError(f"{path} has no frames.", "Capture at least two views first.")
     return document
 
@@ -184,16 +190,22 @@ def _with_held_out_split(path: Path, training: dict) -> tuple[dict, set[str]]:
         set(),
     )
     for name in SPLIT_NAMES[1:] if path.name == SPLIT_NAMES[0] else ():
-        if (path.parent / name).is_file():
+        if os.path.isfile(path.parent / name):
             other = _read_document(path.parent / name)
-            known = {frame.get("file_path") for frame in frames}
-            new = [
-                frame for frame in other["frames"] if isinstance(frame, dict) and frame.get("file_path") not in known
-            ]
+            known = {_name_of(frame) for frame in frames}
+            new = [frame for frame in other["frames"] if isinstance(frame, dict) and _name_of(frame) not in known]
             frames += [{**_shared(other), **frame} for frame in new]
-            held_out = {frame["file_path"] for frame in new if isinstance(frame.get("file_path"), str)}
+            held_out = {_name_of(frame) for frame in new}
             break
     return {**training, "frames": frames}, held_out
+
+
+def _name_of(frame: object) -> str:
+    """A frame's photo; empty when it has none."""
+    try:
+        return text(frame, "file_path") if isinstance(frame, dict) else ""
+    except ValueError:
+        return ""
 
 
 def _shared(document: dict) -> dict:
@@ -202,23 +214,18 @@ def _shared(document: dict) -> dict:
 
 def _values_of(document: dict, frame: dict) -> dict:
     """The frame's own values over the shared ones; a focal length of its own, in whatever form, replaces the shared."""
-    has_own_focal = any(key in frame for key in _FOCAL)
+    has_own_focal = any(is_said(frame, key) for key in _FOCAL)
     shared = {key: value for key, value in document.items() if not (has_own_focal and key in _FOCAL)}
     return {**shared, **frame}
 
 
-def _said(error: Exception) -> str:
-    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-
-
 def _applied(document: dict) -> np.ndarray:
     try:
-        matrix = np.array(document.get("applied_transform", np.eye(3, 4)), dtype=np.float64)[:3] * float(
-            document.get("applied_scale", 1.0)
-        )
-    except (TypeError, ValueError):
+        applied = matrix(document, "applied_transform")[:3] if is_said(document, "applied_transform") else np.eye(3, 4)
+        applied = applied * number(document, "applied_scale", 1.0)
+    except ValueError:
         return np.eye(3, 4)
-    return matrix if matrix.shape == (3, 4) and np.isfinite(matrix).all() else np.eye(3, 4)
+    return applied if applied.shape == (3, 4) and np.abs(applied).max() < LARGEST_NUMBER else np.eye(3, 4)
 
 
 def _used_distortion(cameras: Iterable[Camera]) -> tuple[str, ...]:
@@ -237,7 +244,8 @@ def _intrinsics(camera: Camera, distortion_keys: tuple[str, ...]) -> dict[str, f
 
 
 def _camera(values: dict, photo: Path) -> Camera | None:
-    model = str(values.get("camera_model") or "").upper()
+    """The camera of a frame, None where its size is not to be found. Raises ValueError, naming the key."""
+    model = text(values, "camera_model").upper()
     if values.get("is_fisheye"):
         model = "fisheye"
     if model not in _MODELS:
@@ -245,18 +253,18 @@ def _camera(values: dict, photo: Path) -> Camera | None:
             f"The camera model {model} of {photo.name} is not supported.",
             "Undistort the photos first (ns-process-data, or 'colmap image_undistorter').",
         )
-    pose = _pose(values["transform_matrix"])
-    width, height = values.get("w"), values.get("h")
-    if width is None or height is None:
-        if not photo.is_file():
-            return None
+    pose = _pose(values)
+    if is_said(values, "w") and is_said(values, "h"):
+        width, height = int(number(values, "w")), int(number(values, "h"))
+    elif os.path.isfile(photo):
         width, height = read_image_size(photo)
-    width, height = int(width), int(height)
+    else:
+        return None
     focals = _focal(values, "x", width), _focal(values, "y", height)
     known = [focal for focal in focals if focal is not None]
     if not known:
-        raise KeyError("fl_x")
-    distortion = tuple(float(values.get(key) or 0.0) for key in _DISTORTION)
+        raise ValueError("fl_x is missing")
+    distortion = tuple(number(values, key, 0.0) for key in _DISTORTION)
     if distortion[5] and not any(distortion[6:]) and model != "FULL_OPENCV":
         raise CaptureError(
             f"The lens of {photo.name} has a k4 without k5 and k6, whose meaning differs between programs.",
@@ -267,8 +275,8 @@ def _camera(values: dict, photo: Path) -> Camera | None:
         height,
         known[0],
         known[-1],
-        float(values.get("cx", width / 2)),
-        float(values.get("cy", height / 2)),
+        number(values, "cx", width / 2),
+        number(values, "cy", height / 2),
         pose,
         distortion if any(distortion) else (),
     )
@@ -276,31 +284,36 @@ def _camera(values: dict, photo: Path) -> Camera | None:
 
 def _focal(values: dict, axis: str, size_px: int) -> float | None:
     """Focal length in pixels along one axis; None when nothing is said about it."""
-    if f"fl_{axis}" in values:
-        return float(values[f"fl_{axis}"])
-    angle = values.get(f"camera_angle_{axis}")
-    if angle is None and f"{axis}_fov" in values:
-        angle = math.radians(values[f"{axis}_fov"])
-    return None if angle is None else 0.5 * size_px / math.tan(0.5 * float(angle))
+    if is_said(values, f"fl_{axis}"):
+        return number(values, f"fl_{axis}")
+    if is_said(values, key := f"camera_angle_{axis}"):
+        angle = number(values, key)
+    elif is_said(values, key := f"{axis}_fov"):
+        angle = math.radians(number(values, key))
+    else:
+        return None
+    if not 0 < angle < math.pi:
+        raise ValueError(f"{key} is not an angle between 0 and 180 degrees")
+    return 0.5 * size_px / math.tan(0.5 * angle)
 
 
-def _pose(rows) -> np.ndarray:
+def _pose(values: dict) -> np.ndarray:
     """(4, 4) camera from world, OpenCV axes, from OpenGL's world from camera. What is not a rotation is left as it is,
     so that the check of the camera names it; one that is rounded becomes exact."""
-    matrix = np.array(rows, dtype=np.float64)
-    if matrix.shape == (3, 4):
-        matrix = np.vstack([matrix, [0, 0, 0, 1]])
-    if matrix.shape != (4, 4):
-        raise ValueError(f"transform_matrix is {' x '.join(map(str, matrix.shape))}")
-    if not np.isfinite(matrix).all():
-        return matrix
-    turn = matrix[:3, :3]
-    if np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0:
-        matrix[:3, :3] = nearest_rotation(turn)
+    world_from_camera = matrix(values, "transform_matrix")
+    if world_from_camera.shape == (3, 4):
+        world_from_camera = np.vstack([world_from_camera, [0, 0, 0, 1]])
+    if world_from_camera.shape != (4, 4):
+        raise ValueError(f"transform_matrix is {' x '.join(map(str, world_from_camera.shape))}")
+    if np.abs(world_from_camera).max() > LARGEST_NUMBER:
+        raise ValueError(f"transform_matrix contains a number beyond {LARGEST_NUMBER:g}")
+    turn = world_from_camera[:3, :3]
+    if is_rotation(turn):
+        turn = nearest_rotation(turn)
         inverse = np.eye(4)
-        inverse[:3, :3], inverse[:3, 3] = matrix[:3, :3].T, -matrix[:3, :3].T @ matrix[:3, 3]
+        inverse[:3, :3], inverse[:3, 3] = turn.T, -turn.T @ world_from_camera[:3, 3]
         return OPENCV_FROM_OPENGL @ inverse
-    return OPENCV_FROM_OPENGL @ matrix
+    return OPENCV_FROM_OPENGL @ world_from_camera
 
 
 def relative_path(path: Path, folder: Path) -> str:

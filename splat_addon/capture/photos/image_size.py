@@ -4,14 +4,16 @@ import struct
 from pathlib import Path
 
 from ...errors import CaptureError
+from ...files import open_regular
 
 _HEAD = 64
+_MOST_FILL = 4096  # bytes between two segments of a JPEG: there should be none
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
     """Width and height in stored pixels; a turn noted in EXIF is not applied. Raises CaptureError, naming the photo."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             size = _size(file, file.read(_HEAD))
     except (OSError, struct.error, IndexError, ValueError):
         size = None
@@ -42,13 +44,12 @@ def _jpeg_size(file) -> tuple[int, int] | None:
     """Walk over the segments to the first start of frame (SOF0 … SOF15 but for DHT, JPG and DAC)."""
     file.seek(2)
     while True:
-        while file.read(1) != b"\xff":
-            if not file.read(1):
-                return None
-            file.seek(-1, 1)
-        marker = file.read(1)[0]
-        while marker == 0xFF:
-            marker = file.read(1)[0]
+        fill = file.read(_MOST_FILL)
+        place = fill.index(b"\xff")
+        while fill[place] == 0xFF:
+            place += 1
+        file.seek(place + 1 - len(fill), 1)
+        marker = fill[place]
         (length,) = struct.unpack(">H", file.read(2))
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             _, height, width = struct.unpack(">BHH", file.read(5))

@@ -14,6 +14,7 @@ from ..harmonics import MAX_DEGREE, coefficient_count, color_to_sh
 from .ply import PlyFile, as_matrix
 
 CHUNK = 256
+_BOUNDED = ("{}_{}", "{}_scale_{}")  # "min_x", "max_scale_z", …
 _PACKED = ("packed_position", "packed_rotation", "packed_scale", "packed_color")
 _SH_RANGE = 8.0  # coefficients lie within -4..4
 _SMALLEST_OPACITY = 1e-6
@@ -25,6 +26,34 @@ def is_compressed(file: PlyFile) -> bool:
     return file.element("chunk") is not None and vertices is not None and set(_PACKED) <= set(vertices.names)
 
 
+def check(file: PlyFile) -> None:
+    """Raise SplatFileError when a column is missing or of another type, or when there are fewer records than needed."""
+    chunks, vertices = file.require("chunk"), file.require("vertex")
+    bounds = {form.format(side, axis) for form in _BOUNDED for side in ("min", "max") for axis in "xyz"}
+    colors = {f"{side}_{channel}" for side in ("min", "max") for channel in "rgb"}
+    if colors & set(chunks.names):  # older files have no bounds of color
+        bounds |= colors
+    if missing := sorted(bounds - set(chunks.names)):
+        raise _wrong(file, f"lacks the bounds {', '.join(missing[:4])}")
+    for name in _PACKED:
+        kind = vertices.kind_of(name)
+        if kind.kind not in "iu" or kind.itemsize != 4:
+            raise _wrong(file, f"has a {name} that is not a number of 32 bits")
+    if chunks.count * CHUNK < vertices.count:
+        raise _wrong(file, f"has bounds for {chunks.count * CHUNK} of {vertices.count} splats")
+    if file.element("sh") is None:
+        return
+    harmonics = file.require("sh")
+    if harmonics.count != vertices.count:
+        raise _wrong(file, f"has harmonics for {harmonics.count} of {vertices.count} splats")
+    if len(harmonics.names) % 3 or any(harmonics.kind_of(name).str != "|u1" for name in harmonics.names):
+        raise _wrong(file, f"has {len(harmonics.names)} columns of harmonics that are not three channels of bytes")
+
+
+def _wrong(file: PlyFile, what: str) -> SplatFileError:
+    return SplatFileError(f"{file.path.name} {what}.", "Export it again.")
+
+
 def rest_count(file: PlyFile) -> int:
     """Higher coefficients per color channel."""
     harmonics = file.element("sh")
@@ -32,35 +61,42 @@ def rest_count(file: PlyFile) -> int:
 
 
 def blocks(file: PlyFile, rest: int, blend_space: str) -> Iterator[GaussianCloud]:
-    """The gaussians in the order of the file, `rest` higher coefficients each. Raises SplatFileError when cut short."""
+    """The gaussians in the order of a file that was checked, `rest` higher coefficients each. Raises SplatFileError
+    when it is cut short."""
     bounds = file.read("chunk")
     chunks = {name: bounds[name].astype(np.float64) for name in bounds.dtype.names or ()}
-    vertices = file.element("vertex")
-    if vertices is not None and len(bounds) * CHUNK < vertices.count:
-        raise SplatFileError(
-            f"{file.path.name} has bounds for {len(bounds) * CHUNK} of {vertices.count} splats.", "Export it again."
-        )
     harmonics = file.blocks("sh") if rest else None
     done = 0
     for block in file.blocks("vertex"):
         which = (done + np.arange(len(block))) // CHUNK
         done += len(block)
-        sh = _harmonics(as_matrix(next(harmonics)), rest) if harmonics is not None else np.zeros((len(block), 0, 3))
-        color = _unpacked(block["packed_color"], (8, 8, 8, 8))
-        opacity = np.clip(color[:, 3], _SMALLEST_OPACITY, 1 - _SMALLEST_OPACITY)
-        base = color_to_sh(_within(chunks, "rgb", "{}_{}", which, color[:, :3]))
-        yield GaussianCloud(
-            means=_within(chunks, "xyz", "{}_{}", which, _unpacked(block["packed_position"], (11, 10, 11))),
-            log_scales=_within(chunks, "xyz", "{}_scale_{}", which, _unpacked(block["packed_scale"], (11, 10, 11))),
-            quaternions=_quaternions(block["packed_rotation"]),
-            logit_opacities=np.log(opacity / (1 - opacity)),
-            sh=np.concatenate([base[:, None, :], sh], axis=1),
-            blend_space=blend_space,
-        )
+        stored = next(harmonics, None) if harmonics is not None else None
+        sh = np.zeros((len(block), 0, 3)) if stored is None else _harmonics(as_matrix(stored), rest)
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd bounds: such splats are not finite
+            cloud = _unpacked_cloud(block, chunks, which, sh, blend_space)
+        yield cloud
+
+
+def _unpacked_cloud(
+    block: np.ndarray, chunks: dict[str, np.ndarray], which: np.ndarray, sh: np.ndarray, blend_space: str
+) -> GaussianCloud:
+    """One block of gaussians; `which` (N,) are their chunks, `sh` (N, K - 1, 3) their higher coefficients."""
+    color = _unpacked(block["packed_color"], (8, 8, 8, 8))
+    opacity = np.clip(color[:, 3], _SMALLEST_OPACITY, 1 - _SMALLEST_OPACITY)
+    base = color_to_sh(_within(chunks, "rgb", "{}_{}", which, color[:, :3]))
+    return GaussianCloud(
+        means=_within(chunks, "xyz", "{}_{}", which, _unpacked(block["packed_position"], (11, 10, 11))),
+        log_scales=_within(chunks, "xyz", "{}_scale_{}", which, _unpacked(block["packed_scale"], (11, 10, 11))),
+        quaternions=_quaternions(block["packed_rotation"].astype(np.uint32)),
+        logit_opacities=np.log(opacity / (1 - opacity)),
+        sh=np.concatenate([base[:, None, :], sh], axis=1),
+        blend_space=blend_space,
+    )
 
 
 def _unpacked(packed: np.ndarray, bits: tuple[int, ...]) -> np.ndarray:
     """The parts of 32-bit numbers, the highest bits first, each as 0..1: (N, parts)."""
+    packed = packed.astype(np.uint32, copy=False)
     parts, shift = [], 32
     for width in bits:
         shift -= width

@@ -1,6 +1,7 @@
 """The PLY format itself: header, and records in blocks, of any scalar types in any order, binary or text.
 
-Elements before the one that is read are skipped, bytes behind it are ignored.
+Elements before the one that is read are skipped, bytes behind it are ignored. A header may announce anything: what a
+file of its size cannot hold is refused before anything is made for it.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import SplatFileError
-from ...files import written_aside
+from ...files import open_regular, written_aside
 
 BLOCK_ROWS = 4096  # a block of splats with all harmonics, 1 MB, stays in the processor's cache
 _NUMPY_TYPES = {
@@ -24,6 +25,7 @@ _NUMPY_TYPES = {
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
 _LONGEST_HEADER = 1 << 20
+_NUMBERS_OF_TEXT = 1 << 19  # in one block: what Python keeps of a number takes some thirty bytes
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class PlyElement:
         """The columns, in the order of the file."""
         return (self.dtype.names or ()) if self.dtype is not None else ()
 
+    def kind_of(self, name: str) -> np.dtype:
+        """The type of one of its columns."""
+        assert self.dtype is not None
+        return self.dtype[name]
+
 
 @dataclass(frozen=True)
 class PlyFile:
@@ -48,26 +55,54 @@ class PlyFile:
     is_text: bool
     elements: tuple[PlyElement, ...]
     body: int  # where the first record begins, bytes
+    size: int  # of the whole file, bytes
     comments: tuple[str, ...] = ()
 
     def element(self, name: str) -> PlyElement | None:
         """The element of that name, if there is one."""
         return next((element for element in self.elements if element.name == name), None)
 
-    def blocks(self, name: str, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
-        """The records of an element as structured arrays of at most `rows`. Raises SplatFileError when cut short."""
+    def require(self, name: str) -> PlyElement:
+        """The element of that name. Raises SplatFileError when there is none that can be read, or when the file is too
+        short for as many records as it announces."""
         element = self.element(name)
         if element is None or element.dtype is None:
             raise SplatFileError(
                 f"{self.path.name} holds no readable '{name}' records.", "Export it again as a plain vertex PLY."
             )
+        room = self.size - self.body + int(self.is_text)  # the last line may lack its end
+        for each in self.elements[: self.elements.index(element) + 1]:
+            held = max(room, 0) // self._least_bytes(each)
+            if each.count > held:
+                raise self._cut_short(each, f"{held} at most" if self.is_text else str(held))
+            room -= each.count * self._least_bytes(each)
+        return element
+
+    def _least_bytes(self, element: PlyElement) -> int:
+        """What a record takes in the file; in a text, at least: one digit and one separator for each column."""
+        if self.is_text:
+            return max(1, 2 * len(element.names))
+        return element.dtype.itemsize if element.dtype is not None else 1
+
+    def _cut_short(self, element: PlyElement, held: str) -> SplatFileError:
+        what = "points" if element.name == "vertex" else f"'{element.name}' records"
+        return SplatFileError(
+            f"{self.path.name} announces {_shown(element.count)} {what} but holds {held}.",
+            "It was cut short: copy or export it again.",
+        )
+
+    def blocks(self, name: str, rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
+        """The records of an element as structured arrays of at most `rows`. Raises SplatFileError when cut short."""
+        element = self.require(name)
+        if self.is_text:
+            rows = max(1, min(rows, _NUMBERS_OF_TEXT // len(element.names)))
         done = 0
         try:
-            with open(self.path, "rb") as file:
+            with open_regular(self.path) as file:
                 self._skip_to(file, name)
                 while done < element.count:
                     wanted = min(rows, element.count - done)
-                    block = _text_block(file, element.dtype, wanted) if self.is_text else _block(file, element, wanted)
+                    block = (_text_block if self.is_text else _block)(file, element, wanted)
                     done += len(block)
                     if len(block):
                         yield block
@@ -76,11 +111,7 @@ class PlyFile:
         except OSError as error:
             raise _unreadable(self.path, error) from error
         if done < element.count:
-            what = "points" if name == "vertex" else f"'{name}' records"
-            raise SplatFileError(
-                f"{self.path.name} announces {element.count} {what} but holds {done}.",
-                "It was cut short: copy or export it again.",
-            )
+            raise self._cut_short(element, str(done))
 
     def read(self, name: str) -> np.ndarray:
         """All records of an element."""
@@ -109,8 +140,9 @@ def open_ply(path: Path) -> PlyFile:
     """Read the header. Raises SplatFileError when the file is not a PLY or its header makes no sense."""
     path = Path(path)
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(_LONGEST_HEADER)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise _unreadable(path, error) from error
     end = start.find(b"end_header")
@@ -126,7 +158,7 @@ def open_ply(path: Path) -> PlyFile:
             f"The header of {path.name} is not one this add-on reads.", "Export it again as a plain vertex PLY."
         ) from error
     comments = tuple(line.strip()[len("comment ") :] for line in lines if line.strip().startswith("comment "))
-    return PlyFile(path, order == "=", elements, body, comments)
+    return PlyFile(path, order == "=", elements, body, size, comments)
 
 
 def _parse(lines: list[str]) -> tuple[str, tuple[PlyElement, ...]]:
@@ -159,21 +191,32 @@ def _block(file: BinaryIO, element: PlyElement, rows: int) -> np.ndarray:
     return np.fromfile(file, element.dtype, rows)
 
 
-def _text_block(file: BinaryIO, dtype: np.dtype, rows: int) -> np.ndarray:
-    names = dtype.names or ()
+def _text_block(file: BinaryIO, element: PlyElement, rows: int) -> np.ndarray:
+    """At most `rows` records, one a line. What is not a number, or not one of its column's type, ends the file."""
+    assert element.dtype is not None
+    names = element.names
     values = []
     for line in islice(file, rows):
-        words = line.split()[: len(names)]
-        if len(words) < len(names):
+        words = line.split(None, len(names))[: len(names)]
+        try:
+            numbers = list(map(float, words))
+        except ValueError:
             break
-        values.append(words)
-    block = np.empty(len(values), dtype)
-    try:
-        table = np.array(values).reshape(len(values), len(names)).astype(np.float64)
-    except ValueError:  # what is not a number ends the file
-        return block[:0]
+        if len(numbers) < len(names):
+            break
+        values.append(numbers)
+    table = np.array(values, dtype=np.float64).reshape(len(values), len(names))
+    is_right = np.ones(len(table), dtype=bool)
     for index, name in enumerate(names):
-        block[name] = table[:, index]
+        if element.dtype[name].kind != "f":
+            limits = np.iinfo(element.dtype[name])
+            is_right &= (table[:, index] >= limits.min) & (table[:, index] <= limits.max)
+    if not is_right.all():
+        table = table[: int(np.argmin(is_right))]
+    block = np.empty(len(table), element.dtype)
+    with np.errstate(over="ignore"):
+        for index, name in enumerate(names):
+            block[name] = table[:, index]
     return block
 
 
@@ -181,11 +224,12 @@ def as_matrix(block: np.ndarray) -> np.ndarray:
     """A block of records as (rows, columns) float32; no copy where the file holds just that."""
     dtype = block.dtype
     kinds = {dtype[name] for name in dtype.names or ()}
-    if len(kinds) == 1:
-        return block.view(kinds.pop()).reshape(len(block), -1).astype(np.float32, copy=False)
-    matrix = np.empty((len(block), len(dtype.names or ())), np.float32)
-    for index, name in enumerate(dtype.names or ()):
-        matrix[:, index] = block[name]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(kinds) == 1:
+            return block.view(kinds.pop()).reshape(len(block), -1).astype(np.float32, copy=False)
+        matrix = np.empty((len(block), len(dtype.names or ())), np.float32)
+        for index, name in enumerate(dtype.names or ()):
+            matrix[:, index] = block[name]
     return matrix
 
 
@@ -214,3 +258,8 @@ def write_ply(
 
 def _unreadable(path: Path, error: OSError) -> SplatFileError:
     return SplatFileError(f"{path} cannot be read ({error.strerror}).", "Choose a PLY file that exists.")
+
+
+def _shown(count: int) -> str:
+    """A count in full while a person can read it; it may have thousands of digits."""
+    return str(count) if count < 10**15 else "more than 10^15"

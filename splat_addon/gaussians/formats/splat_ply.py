@@ -23,19 +23,19 @@ BLENDER_COMMENT = "colours are decoded to linear light before they are blended, 
 class SplatPly:
     """A splat file whose header has been read and understood.
 
-    Raises SplatFileError when the file is not a PLY or holds no splats.
+    Raises SplatFileError when the file is not a PLY, holds no splats, or fewer than it announces.
     """
 
     def __init__(self, path: Path):
         self._file = open_ply(path)
         self.is_compressed = compressed_ply.is_compressed(self._file)
         if self.is_compressed:
+            compressed_ply.check(self._file)
             self._rest_count = compressed_ply.rest_count(self._file)
         else:
             self._columns = _splat_columns(self._file)
             self._rest_count = len(self._columns["rest"]) // 3
-        vertices = self._file.element("vertex")
-        self.count = vertices.count if vertices is not None else 0
+        self.count = self._file.require("vertex").count
         self.stored_degree = _degree_of_rest(self._file, self._rest_count)
 
     @property
@@ -141,22 +141,30 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
 
 def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Positions (P, 3), display-encoded colors (P, 3) in 0..1 (mid gray where the file has none, NaN where it says that
-    they are not known), normals (P, 3) of unit length (zero where not known) or None."""
+    they are not known), normals (P, 3) of unit length (zero where not known) or None.
+
+    Points whose positions are not finite are left out. Raises SplatFileError.
+    """
     vertices = read_vertices(path)
     names = vertices.dtype.names or ()
     if not all(name in names for name in "xyz"):
         raise SplatFileError(f"{Path(path).name} has no point positions.", "Choose a PLY file that holds points.")
     positions = _table(vertices, ["x", "y", "z"])
+    is_finite = np.isfinite(positions).all(axis=1)
+    if not is_finite.all():
+        vertices, positions = vertices[is_finite], positions[is_finite]
     colors = np.full_like(positions, 0.5)
     if all(name in names for name in ("red", "green", "blue")):
         colors = _table(vertices, ["red", "green", "blue"])
         if vertices.dtype["red"].kind in "iu":
             colors = colors / 255.0
+    colors[~np.isfinite(colors).all(axis=1)] = np.nan
     if "has_color" in names:
         colors[vertices["has_color"] == 0] = np.nan
     normals = None
     if all(name in names for name in ("nx", "ny", "nz")):
         normals = _table(vertices, ["nx", "ny", "nz"])
+        normals[~np.isfinite(normals).all(axis=1)] = 0
         lengths = np.linalg.norm(normals, axis=1, keepdims=True)
         normals = normals / np.where(lengths > 0, lengths, 1) if (lengths > 0).any() else None
     return positions, colors.astype(np.float32), normals
@@ -214,6 +222,7 @@ def _names(stem: str, count: int) -> list[str]:
 
 def _table(vertices: np.ndarray, names: list[str]) -> np.ndarray:
     table = np.empty((len(vertices), len(names)), dtype=np.float32)
-    for index, name in enumerate(names):
-        table[:, index] = vertices[name]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for index, name in enumerate(names):
+            table[:, index] = vertices[name]
     return table

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d
 from ...capture.camera import Camera
 from ...capture.capture import View
 from ...errors import CaptureError
+from ...files import open_regular
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def load_photo(view: View, max_resolution: int) -> Photo:
     Raises CaptureError, naming it, when one cannot be read or does not fit.
     """
     camera = view.camera
-    image = _open(view.image_path, "photo", camera.width / camera.height)
+    image = open_image(view.image_path, "photo", camera.width / camera.height)
     if not _has_proportion(image, camera.width / camera.height):
         raise CaptureError(
             f"The photo {view.image_path.name} is {image.width} x {image.height}, its camera"
@@ -109,23 +110,44 @@ def load_photo(view: View, max_resolution: int) -> Photo:
     return Photo(view.name, camera, planes[..., :3].contiguous(), alpha, mask)
 
 
-def _open(path: Path, what: str, proportion: float) -> Image.Image:
+def open_image(path: Path, what: str = "photo", proportion: float | None = None) -> Image.Image:
     """A photo or mask in 8 bits, RGB or RGBA, turned as its EXIF record says. Raises CaptureError.
 
     Programs that measure cameras often ignore that record: where only the pixels as stored have the `proportion`
     (width by height) of the camera, they stay as they are.
     """
     try:
-        with Image.open(path) as file:
+        with open_regular(path) as opened, Image.open(opened) as file:
             image = ImageOps.exif_transpose(file)
-            if not _has_proportion(image, proportion) and _has_proportion(file, proportion):
+            if proportion is not None and not _has_proportion(image, proportion) and _has_proportion(file, proportion):
                 image = file
             if image.mode.startswith("I"):  # 16-bit gray, which Pillow's own conversion would clip
-                image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+                image = _from_16_bits(image, what, path)
+            elif image.mode == "F":
+                raise _of_another_depth(what, path, "floating-point values")
             has_alpha = "A" in image.getbands() or "transparency" in image.info
             return image.convert("RGBA" if has_alpha else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except CaptureError:
+        raise
+    except MemoryError as error:
+        raise CaptureError(f"There is not enough memory for the {what} {path}.", "Make it smaller.") from error
+    except Exception as error:  # Pillow's decoders raise nearly everything when a file is broken
         raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file, or remove it.") from error
+
+
+def _from_16_bits(image: Image.Image, what: str, path: Path) -> Image.Image:
+    """Gray of 16 bits in 8; Pillow also gives it as 32 bits."""
+    values = np.asarray(image)
+    if values.size and (values.min() < 0 or values.max() > 65535):
+        raise _of_another_depth(what, path, "values of 32 bits")
+    return Image.fromarray((values / 257).round().astype(np.uint8))
+
+
+def _of_another_depth(what: str, path: Path, values: str) -> CaptureError:
+    return CaptureError(
+        f"The {what} {path} holds {values}, whose black and white are not known.",
+        "Save it with 8 or 16 bits per channel.",
+    )
 
 
 def _reduced(image: Image.Image, max_resolution: int) -> Image.Image:
@@ -138,7 +160,7 @@ def _reduced(image: Image.Image, max_resolution: int) -> Image.Image:
 
 def _load_mask(path: Path, proportion: float, size: tuple[int, int]) -> Tensor:
     """(H, W) uint8, 255 = keep, at a photo's `size`. Raises CaptureError when it cannot be read or does not fit."""
-    mask = _open(path, "mask", proportion)
+    mask = open_image(path, "mask", proportion)
     if not _has_proportion(mask, proportion):
         raise CaptureError(
             f"The mask {path} is {mask.width} x {mask.height}, its photo {size[0]} x {size[1]}.",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import CaptureError
+from ....files import open_regular
 from .model import LENS_MODELS, ImageRecord, Lens, PointRecords, Tables, no_points, parameter_count, tracks
 
 _OBSERVATION = np.dtype([("pixels", "<f8", 2), ("point", "<u8")])
@@ -58,7 +59,8 @@ class _Reader:
     def __init__(self, path: Path):
         self.path = path
         try:
-            self.content = path.read_bytes()
+            with open_regular(path) as file:
+                self.content = file.read()
         except OSError as error:
             raise CaptureError(
                 f"{path} cannot be read ({error.strerror}).", "Choose a folder with a complete COLMAP model."

@@ -127,12 +127,15 @@ def parameter_count(model: str, place: str) -> int:
 
 
 def model_from_tables(tables: Tables, folder: Path) -> ColmapModel:
-    """The model by photo. Raises CaptureError: no image, a photo twice, an image of an unknown camera."""
+    """The model by photo, without points whose positions are not finite. Raises CaptureError: no image, one without a
+    name, a photo twice, an image of an unknown camera."""
     if not tables.images:
         raise CaptureError(
             f"The COLMAP model in {folder} has no registered image.",
             "Run the reconstruction again, or choose another model folder (sparse/1, …).",
         )
+    points = _finite(tables.points)
+    rows_of = _Rows(points.ids)
     cameras: dict[str, Camera] = {}
     observations = {}
     for record in tables.images.values():
@@ -142,6 +145,10 @@ def model_from_tables(tables: Tables, folder: Path) -> ColmapModel:
                 f"The images in {folder} name camera {record.camera_id}, which is missing from the list of cameras.",
                 "The files belong to different models: copy them again.",
             )
+        if not record.photo:
+            raise CaptureError(
+                f"The COLMAP model in {folder} holds an image without a name.", "Copy it again or run COLMAP again."
+            )
         if record.photo in cameras:
             raise CaptureError(
                 f"The COLMAP model in {folder} holds the photo {record.photo} twice.",
@@ -149,9 +156,7 @@ def model_from_tables(tables: Tables, folder: Path) -> ColmapModel:
             )
         cameras[record.photo] = _camera(lens, record)
         if record.pixels is not None and record.point_ids is not None:
-            rows = _rows_of(record.point_ids, tables.points.ids)
-            observations[record.photo] = Observations(record.pixels, rows)
-    points = tables.points
+            observations[record.photo] = Observations(record.pixels, rows_of(record.point_ids))
     return ColmapModel(cameras, points.positions, points.colors / 255.0, points.errors, observations)
 
 
@@ -177,10 +182,11 @@ def tables_from_model(model: ColmapModel) -> Tables:
 def tracks(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     """For all points in order: (O, 2) int32 pairs (image number, place in that image), and (P,) how many each has."""
     pairs, rows = [np.empty((0, 2), np.int32)], [np.empty(0, np.int64)]
+    rows_of = _Rows(tables.points.ids)
     for number, image in tables.images.items():
         if image.point_ids is None:
             continue
-        row = _rows_of(image.point_ids, tables.points.ids)
+        row = rows_of(image.point_ids)
         places = np.flatnonzero(row >= 0)
         pairs.append(np.stack([np.full(len(places), number), places], axis=1).astype(np.int32))
         rows.append(row[places])
@@ -189,14 +195,27 @@ def tracks(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(pairs)[order], np.bincount(all_rows, minlength=len(tables.points.ids))
 
 
-def _rows_of(point_ids: np.ndarray, known_ids: np.ndarray) -> np.ndarray:
-    """(M,) the row of each point number; -1 where there is no such point."""
-    if not len(known_ids):
-        return np.full(len(point_ids), -1)
-    order = np.argsort(known_ids)
-    place = np.minimum(np.searchsorted(known_ids, point_ids, sorter=order), len(order) - 1)
-    rows = order[place]
-    return np.where(known_ids[rows] == point_ids, rows, -1)
+class _Rows:
+    """Where points lie, by their numbers (P,). These are sorted once, and not again for each image."""
+
+    def __init__(self, known_ids: np.ndarray):
+        self._order = np.argsort(known_ids)
+        self._sorted = known_ids[self._order]
+
+    def __call__(self, point_ids: np.ndarray) -> np.ndarray:
+        """(M,) the row of each point number; -1 where there is no such point."""
+        if not len(self._order):
+            return np.full(len(point_ids), -1)
+        place = np.minimum(np.searchsorted(self._sorted, point_ids), len(self._order) - 1)
+        return np.where(self._sorted[place] == point_ids, self._order[place], -1)
+
+
+def _finite(points: PointRecords) -> PointRecords:
+    is_finite = np.isfinite(points.positions).all(axis=1)
+    if is_finite.all():
+        return points
+    parts = (points.ids, points.positions, points.colors, points.errors)
+    return PointRecords(*(part[is_finite] for part in parts))
 
 
 def _camera(lens: Lens, record: ImageRecord) -> Camera:

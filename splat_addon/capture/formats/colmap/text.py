@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import CaptureError
+from ....files import open_regular
 from .model import NO_POINT, ImageRecord, Lens, PointRecords, Tables, no_points, parameter_count, tracks
 
 _HEADS = {
@@ -17,6 +18,7 @@ _HEADS = {
     "#   POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)\n",
 }
 
+_MOST_DIGITS = 20  # of a count: more records than any file holds
 _NO_TRIPLES = "has {} numbers, which are not triples of x, y, point"
 
 
@@ -74,15 +76,17 @@ class _Lines:
     def __init__(self, path: Path, noun: str):
         self.path, self.noun = path, noun
         try:
-            self._lines = path.read_text(encoding="utf-8-sig", errors="replace").rstrip().split("\n")
+            with open_regular(path) as file:
+                text = file.read().decode("utf-8-sig", errors="replace")
         except OSError as error:
             raise CaptureError(
                 f"{path} cannot be read ({error.strerror}).", "Choose a folder with a complete COLMAP model."
             ) from error
+        self._lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip().split("\n")
         if self._lines == [""]:
             raise CaptureError(f"{path} is empty.", "Copy it again or run COLMAP again.")
-        announced = re.search(rf"^#\s*Number of {noun}:\s*(\d+)", "\n".join(self._lines[:10]), re.MULTILINE)
-        self._announced = int(announced.group(1)) if announced else None
+        announced = re.search(rf"^#\s*Number of {noun}:\s*([0-9]+)", "\n".join(self._lines[:10]), re.MULTILINE)
+        self._announced = int(announced.group(1)[:_MOST_DIGITS]) if announced else None
 
     def records(self) -> Iterator[tuple[int, str]]:
         """(line number, line) of each line that is neither a comment nor blank."""
@@ -169,7 +173,9 @@ def _read_points(lines: _Lines) -> PointRecords:
             rows.append(tuple(map(float, words[1:8])))
         except ValueError as error:
             raise lines.wrong(number, "is not a point") from error
+        if not 0 <= ids[-1] <= NO_POINT:
+            raise lines.wrong(number, "is not a point: its number is impossible")
     lines.check_count(len(ids))
     values = np.array(rows, dtype=np.float64).reshape(-1, 7)
-    colors = np.clip(values[:, 3:6], 0, 255).astype(np.uint8)
+    colors = np.nan_to_num(values[:, 3:6], nan=0.0).clip(0, 255).astype(np.uint8)
     return PointRecords(np.array(ids, dtype=np.uint64), values[:, :3].copy(), colors, values[:, 6].copy())
