@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..capture.blend_space import blend_space_of
+from ..capture.camera import Camera
 from ..capture.capture import Capture, open_capture
 from ..errors import RunError, SplatFileError
-from ..files import remove_file, written_aside
+from ..files import cause_in_system, is_disk_full, remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
+from ..gaussians.rules import DEFAULT_RULES
 from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
 from ..run.folder import RunFolder, write_json
@@ -27,15 +30,17 @@ from ..run.wire import Wire
 from . import schedules
 from .backend import choose
 from .backend.cuda import doctor
-from .backend.protocol import Gaussians
+from .backend.protocol import Gaussians, Rendering
 from .contact_sheet import save_contact_sheet
 from .densify import make_densifier
 from .evaluate import evaluate
 from .model import GaussianModel
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
+from .training_frame import WORLD, TrainingFrame
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
+COARSE_ROUNDING = 1e-3  # training units; where splats are rounded to more than that, the user is told
 
 
 def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
@@ -47,15 +52,23 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     folder.remove_left_over()
     torch.manual_seed(config.seed)
     capture = open_capture(Path(config.capture), config.hold_out_every)
+    fingerprint = capture.fingerprint()  # before photos are read: one that is replaced meanwhile is noticed on resume
     rasterizer = choose(config.device, blend_space_of(config.blend_space, capture.folder))
-    run = photos = None
+    run = photos = state = None
     try:
-        photos = load_photos(capture, config, folder.photos_file)
-        cloud, about_seeds = first_cloud(capture, config)
-        photos.warnings.extend(about_seeds)
-        run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, photos, capture)
+        frame = TrainingFrame.around(capture)
         if resume:
-            run.restore()
+            state = read_checkpoint(folder, fingerprint)
+            frame = TrainingFrame(*state["frame"]) if "frame" in state else WORLD
+        cloud, about_seeds = first_cloud(capture, config, frame)
+        capture = capture.moved(frame.training_from_world)
+        photos = load_photos(capture, config, folder.photos_file)
+        photos.warnings.extend([*about_seeds, *about_rounding(frame)])
+        model = GaussianModel(cloud, rasterizer.device)
+        run = Run(folder, config, wire, model, rasterizer, photos, capture, frame, fingerprint)
+        if state is not None:
+            run.restore(state)
+            state = None
         write_json(folder.about_file, run.about())
         announce(run)
         return run.execute()
@@ -111,9 +124,15 @@ def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
 
 
 class Run:
-    """One run from its seeds to its result."""
+    """One run from its seeds to its result.
 
-    def __init__(self, folder, config, wire, model, rasterizer, photos: Photos, capture: Capture):
+    `model`, `photos` and `capture` are in the coordinates of `frame`; what is saved, in those of the capture. The
+    capture's folder is not needed any longer: `fingerprint` is what it was when it was read.
+    """
+
+    def __init__(
+        self, folder, config, wire, model, rasterizer, photos: Photos, capture: Capture, frame=WORLD, fingerprint=""
+    ):
         self.folder: RunFolder = folder
         self.config: TrainConfig = config
         self.wire: Wire = wire
@@ -121,6 +140,9 @@ class Run:
         self.rasterizer = rasterizer
         self.photos: Photos = photos
         self.capture = capture
+        self.frame: TrainingFrame = frame
+        self.fingerprint: str = fingerprint
+        self.seeds = kind_of_seeds(capture, config)
         self.random = np.random.default_rng(config.seed)
         pixels = [photo.covered_pixels for photo in photos.training]
         self.densifier = make_densifier(model, config, capture.extent, pixels)
@@ -130,6 +152,7 @@ class Run:
         self._queue: list[int] = []
         self.saved_at = time.monotonic()
         self._failing: set[str] = set()  # what could not be written when it was last tried
+        self._looks_for_splats = True  # until one is seen, for as long as the first pass over the photos lasts
 
     @property
     def fraction(self) -> float:
@@ -166,7 +189,7 @@ class Run:
         if not stopped:
             self.model.take_average()
         try:
-            write_splats(self.folder.splats_file, self.model.cloud())
+            write_splats(self.folder.splats_file, self.frame.to_world(self.model.cloud()))
         finally:  # without its result, a run has failed, but it can go on from its checkpoint
             self.save_checkpoint()
             if self.step > 0:
@@ -198,6 +221,8 @@ class Run:
         if weight:
             size = model.gaussians.log_scales.exp().mean() / self.capture.extent
             loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
+        if self._looks_for_splats:
+            self.look_for_splats(rendering)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
@@ -219,6 +244,14 @@ class Run:
         if len(model) == 0:
             raise RunError("No splats are left.", "Lower Prune Opacity, or check that the photos match their cameras.")
         return value
+
+    def look_for_splats(self, rendering: Rendering) -> None:
+        """Warn when the first pass over the photos ends and not one splat was drawn: nothing is trained then."""
+        if bool((rendering.radii_px > 0).any()):
+            self._looks_for_splats = False
+        elif not self._queue:
+            self._looks_for_splats = False
+            self.wire.send(about_unseen(self.model.gaussians.means, [photo.camera for photo in self.photos.training]))
 
     def next_view(self) -> int:
         """Each training view once, in random order, then again."""
@@ -283,7 +316,7 @@ class Run:
         self.folder.require()
         name = path.relative_to(self.folder.path).as_posix()
         with self.only_warned(name if path == self.folder.preview_file else "snapshots"):
-            write_splats(path, self.model.cloud())
+            write_splats(path, self.frame.to_world(self.model.cloud()))
             self.wire.send(SnapshotSaved(self.step, name, len(self.model)))
 
     def save_checkpoint(self) -> None:
@@ -298,33 +331,26 @@ class Run:
             "queue": self._queue,
             "random": self.random.bit_generator.state,
             "torch_random": torch.get_rng_state(),
-            "capture_fingerprint": self.capture.fingerprint(),
+            "capture_fingerprint": self.fingerprint,
+            "frame": (self.frame.origin, self.frame.unit),
         }
         with (
             self.only_warned("checkpoint.pt"),
             written_aside(self.folder.checkpoint_file) as aside,
             open(aside, "wb") as file,
+            why_not_written(),
         ):
-            torch.save(state, file)  # not to a path: PyTorch's own writer would hide why it failed
+            torch.save(state, file)
 
-    def restore(self) -> None:
-        """Go on from the checkpoint. Raises RunError when there is none, or the capture has changed since."""
-        try:
-            state = torch.load(self.folder.checkpoint_file, weights_only=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise RunError(
-                f"The run in {self.folder.path} has no checkpoint that can be read.", "Start a new run."
-            ) from error
-        if state["capture_fingerprint"] != self.capture.fingerprint():
-            raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
+    def restore(self, state: dict) -> None:
+        """Go on from a checkpoint."""
         self.model.restore(state["model"])
         self.densifier.restore(state["densifier"])
         self.step, self.train_seconds = state["step"], state["train_seconds"]
         self._queue = state["queue"]
         self.random.bit_generator.state = state["random"]
         torch.set_rng_state(state["torch_random"])
-        self.measured = [event for event in self.folder.events() if isinstance(event, Evaluated)]
-        self.measured = [event for event in self.measured if event.step <= self.step]
+        self.measured = [event for event in self.folder.evaluations() if event.step <= self.step]
 
     def about(self) -> dict:
         """What is needed to repeat the run, in addition to its settings."""
@@ -337,7 +363,7 @@ class Run:
             "blend_space": self.rasterizer.blend_space,
             "threads": torch.get_num_threads(),
             "capture": self.config.capture,
-            "capture_fingerprint": self.capture.fingerprint(),
+            "capture_fingerprint": self.fingerprint,
             "training_views": [photo.name for photo in self.photos.training],
             "held_out_views": [photo.name for photo in self.photos.held_out],
         }
@@ -352,7 +378,7 @@ class Run:
             "strategy": self.config.strategy,
             "blend_space": self.rasterizer.blend_space,
             "preset": preset_of(self.config),
-            "seeds": kind_of_seeds(self.capture, self.config),
+            "seeds": self.seeds,
             "iterations": self.step,
             "train_seconds": self.train_seconds,
             "gaussian_count": len(self.model),
@@ -377,7 +403,64 @@ class Run:
                 self.wire.send(_about_unwritten(self.folder.path / name, error))
 
 
+def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
+    """What a run goes on from. Raises RunError when there is nothing, or the capture has changed since."""
+    try:
+        state = torch.load(folder.checkpoint_file, weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise RunError(f"The run in {folder.path} has no checkpoint that can be read.", "Start a new run.") from error
+    if state["capture_fingerprint"] != fingerprint:
+        raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
+    return state
+
+
+@contextlib.contextmanager
+def why_not_written() -> Iterator[None]:
+    """PyTorch tells its own complaint when a file cannot be written: raise the system's reason instead."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = cause_in_system(error)
+        if reason is None:
+            raise
+        raise OSError(reason.errno, reason.strerror) from error
+
+
+def about_rounding(frame: TrainingFrame) -> list[Warned]:
+    """What becomes of a capture so far from its origin that splat files cannot hold its places."""
+    if frame.rounding < COARSE_ROUNDING:
+        return []
+    return [
+        Warned(
+            f"The capture lies so far from its origin that splat files, which hold numbers of 32 bits, round positions"
+            f" to {frame.rounding * frame.unit:.2g} units. Training itself is exact.",
+            "Move the capture to its origin before training, and its splats back where numbers have 64 bits.",
+        )
+    ]
+
+
+@torch.no_grad()
+def about_unseen(means: Tensor, cameras: list[Camera]) -> Warned:
+    """Why none of the splats at `means` (N, 3) is drawn in any photo."""
+    points = means.cpu().double().numpy()
+    depths = np.stack([camera.project(points)[1] for camera in cameras])
+    if (depths <= 0).all():
+        where = "All splats lie behind the cameras"
+    elif (depths < DEFAULT_RULES.near_plane).all():
+        where = "All splats lie behind the cameras or too close in front of them"
+    elif len(points) == 1:
+        where = "The only splat lies outside of all photos"
+    else:
+        where = "All splats lie outside of the photos"
+    return Warned(
+        f"No splat was seen in any photo: {where[0].lower()}{where[1:]}. Nothing is being trained.",
+        "Check that points and cameras are of the same place and scale, or set Seeds to random.",
+    )
+
+
 def _about_unwritten(path: Path, error: OSError | SplatFileError) -> Warned:
+    if is_disk_full(error):
+        return Warned(f"The disk is full: {path} cannot be written. The run goes on without it.", "Free some space.")
     reason = error.strerror if isinstance(error, OSError) else getattr(error.__cause__, "strerror", None)
     return Warned(
         f"{path} cannot be written ({reason or error}). The run goes on without it.",
