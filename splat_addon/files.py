@@ -106,6 +106,14 @@ def is_disk_full(error: BaseException) -> bool:
     return cause is not None and cause.errno in DISK_FULL
 
 
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for as much as a message."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 12
+    except OSError:
+        return False
+
+
 def _patiently(act: Callable[[], None]) -> None:
     """Do what the system may refuse because somebody holds a file open; raise its OSError in the end."""
     deadline = time.monotonic() + PATIENCE_S

@@ -47,7 +47,10 @@ def main(arguments: list[str]) -> int:
         commands = CommandLines(lines_of_parent(), Inbox(folder.commands_folder), outlives=OUTLIVE in arguments)
         wire = Wire(folder, events_to, commands)
     except OSError as error:
-        print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the log, and who hears us, may be on the disk that is full, or gone
+            print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(encode_event(explained(error, folder)), file=events_to, flush=True)
         return 2
     except RuntimeError as error:  # no thread can be started: nobody else would tell
         print(encode_event(explained(error, folder)), file=events_to, flush=True)

@@ -2,8 +2,8 @@
 
 Kernels compute in 32 bits and draw nothing nearer than the near plane of `gaussians/rules.py`. A capture in kilometers
 or millimeters, or one in the coordinates of a country, is therefore trained shifted and scaled, and what comes of it is
-put back, both in double precision. Most captures lie near their origin and are shifted by nothing; scales are powers of
-two, which change no digit.
+put back, both in double precision. Captures of ordinary size around their own origin are trained as they are; scales
+are powers of two, which change no digit.
 """
 
 import math
@@ -14,8 +14,9 @@ import numpy as np
 from ..capture.capture import Capture
 from ..gaussians.cloud import GaussianCloud
 
-LEAST_EXTENT = 2.0  # of the capture in training, which lies between this and twice as much
-ORIGIN_GRID = 64.0  # training units: the origin is a multiple of this, so that captures around their own keep it
+ORDINARY_EXTENTS = 0.25, 4096.0  # capture units: between them, a capture keeps its own
+USUAL_EXTENT = 2.0  # training units; captures of other sizes are made this large, to twice as large
+ORIGIN_GRID = 64.0  # in sizes of the capture: the origin is a multiple of this, so that most captures keep their own
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ class TrainingFrame:
     @staticmethod
     def around(capture: Capture) -> "TrainingFrame":
         """The frame in which `capture` is of ordinary size and lies near the origin."""
-        unit = 2.0 ** math.floor(math.log2(capture.extent / LEAST_EXTENT))
-        x, y, z = (np.round(capture.center / (ORIGIN_GRID * unit)) * (ORIGIN_GRID * unit)).tolist()
-        return TrainingFrame((x, y, z), unit)
+        least, most = ORDINARY_EXTENTS
+        size = 2.0 ** math.floor(math.log2(capture.extent / USUAL_EXTENT))
+        x, y, z = (np.round(capture.center / (ORIGIN_GRID * size)) * (ORIGIN_GRID * size) + 0.0).tolist()
+        return TrainingFrame((x, y, z), 1.0 if least <= capture.extent < most else size)
 
     @property
     def training_from_world(self) -> np.ndarray:
