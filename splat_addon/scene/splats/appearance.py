@@ -3,10 +3,12 @@
 from typing import Any
 
 import bpy
+import numpy as np
 
+from ...gaussians.rules import near_plane_scale
 from ..settings.capabilities import has_native_splats
 from .data import is_splats
-from .quads import DISPLAY_SPACE, GROUP_NAME, splat_quads
+from .quads import DISPLAY_SPACE, GROUP_NAME, NEAR_SCALE, splat_quads
 
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
@@ -22,6 +24,18 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
     modifier.node_group = splat_quads()
     item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
     set_look(item, scene.splat.look)
+    fit_near_plane(item)
+
+
+def fit_near_plane(item: bpy.types.Object) -> None:
+    """Take the near plane that the size of an object's splats asks for."""
+    modifier, attributes = quads_of(item), getattr(item.data, "attributes", {})
+    if modifier is None or NEAR_SCALE not in modifier.node_group.interface.items_tree or "position" not in attributes:
+        return
+    positions = np.empty(3 * len(attributes["position"].data), dtype=np.float32)
+    attributes["position"].data.foreach_get("vector", positions)
+    _set_input(modifier, NEAR_SCALE, near_plane_scale(positions.reshape(-1, 3)))
+    item.update_tag()
 
 
 def is_native(item: bpy.types.Object) -> bool:
@@ -43,12 +57,16 @@ def set_look(item: bpy.types.Object, look: str) -> None:
     modifier = quads_of(item)
     if modifier is None:
         return
-    identifier = modifier.node_group.interface.items_tree[DISPLAY_SPACE].identifier
-    if hasattr(modifier, "properties"):  # 5.2
-        getattr(modifier.properties.inputs, identifier).value = look == "DISPLAY"
-    else:
-        modifier[identifier] = look == "DISPLAY"
+    _set_input(modifier, DISPLAY_SPACE, look == "DISPLAY")
     item.update_tag()
+
+
+def _set_input(modifier: Any, name: str, value: bool | float) -> None:
+    identifier = modifier.node_group.interface.items_tree[name].identifier
+    if hasattr(modifier, "properties"):  # 5.2
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
 
 
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
