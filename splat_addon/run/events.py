@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from typing import get_args, get_origin, get_type_hints
 
 from ..errors import RunError
@@ -179,14 +178,16 @@ def decode_event(line: str | bytes) -> Event | None:
 
 def _has_its_types(event: "Event | ViewQuality") -> bool:
     """Whether each value is of the type that its field says: a record may be broken, or written by anybody."""
-    return all(isinstance(getattr(event, name), types) for name, types in _types_of(type(event)))
+    return all(isinstance(getattr(event, name), types) for name, types in _TYPES[type(event)])
 
 
-@cache
 def _types_of(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
     """The fields of a kind, each with what its value may be: a whole number is a number, too."""
     plain = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
     return tuple((name, (int, float) if hint is float else (hint,)) for name, hint in plain.items())
+
+
+_TYPES = {kind: _types_of(kind) for kind in (*get_args(Event), ViewQuality)}
 
 
 def recorded_events(lines: Iterable[str | bytes]) -> Iterator[Event]:

@@ -197,6 +197,7 @@ class RunFolder:
     def last_lines(self, most_bytes: int, *kinds: type[Event]) -> Iterator[bytes]:
         """The lines of the record that may be events of `kinds` (all, when none is given), the newest first, as far as
         its last bytes go. Nothing where there is no record."""
+        needles = [f'"{kind.__name__}"'.encode() for kind in kinds]
         try:
             with open(self.events_file, "rb") as file:
                 left = file.seek(0, os.SEEK_END)
@@ -204,11 +205,13 @@ class RunFolder:
                 while left > least:
                     piece = min(_PIECE_BYTES, left - least)
                     left = file.seek(left - piece)
-                    begun, *lines = (file.read(piece) + begun).split(b"\n")
-                    yield from (line for line in reversed(lines) if _may_be(line, kinds))
+                    text = file.read(piece) + begun
+                    begun, _, rest = text.partition(b"\n")
+                    if _has_any(text, needles):
+                        yield from (line for line in reversed(rest.split(b"\n")) if line and _has_any(line, needles))
         except OSError:
             return
-        if left == 0 and _may_be(begun, kinds):
+        if left == 0 and begun and _has_any(begun, needles):
             yield begun
 
     def what_is_left(self) -> str:
@@ -222,8 +225,8 @@ class RunFolder:
         return tail_of(self.log_file, lines)
 
 
-def _may_be(line: bytes, kinds: tuple[type[Event], ...]) -> bool:
-    return bool(line) and (not kinds or any(f'"{kind.__name__}"'.encode() in line for kind in kinds))
+def _has_any(text: bytes, needles: list[bytes]) -> bool:
+    return not needles or any(needle in text for needle in needles)
 
 
 def next_run_path(parent: Path) -> Path:
