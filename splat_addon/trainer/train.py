@@ -4,7 +4,6 @@ import contextlib
 import gc
 import math
 import os
-import pickle
 import platform
 import time
 import traceback
@@ -14,33 +13,30 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..capture.blend_space import blend_space_of
-from ..capture.camera import Camera
 from ..capture.capture import Capture, open_capture
 from ..errors import RunError, SplatFileError
-from ..files import cause_in_system, is_disk_full, remove_file, written_aside
+from ..files import remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
-from ..gaussians.rules import DEFAULT_RULES
 from ..run.config import TrainConfig, preset_of
-from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
+from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
 from . import schedules
 from .backend import choose
-from .backend.cuda import doctor
 from .backend.protocol import Gaussians, Rendering
+from .checkpoint import read_checkpoint, why_not_written
 from .contact_sheet import save_contact_sheet
 from .densify import make_densifier
 from .evaluate import evaluate
 from .model import GaussianModel
+from .notices import about_rounding, about_unseen, about_unused_card, about_unwritten
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
 from .training_frame import WORLD, TrainingFrame
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
-COARSE_ROUNDING = 1e-3  # training units; where splats are rounded to more than that, the user is told
 
 
 def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = False) -> Finished:
@@ -98,17 +94,6 @@ def announce(run: "Run") -> None:
     wire.send(Started(PROTOCOL, run.rasterizer.name, config.iterations, *counts, os.getpid()))
     for warning in [*run.photos.warnings, *(about_unused_card() if config.device == "auto" else [])]:
         wire.send(warning)
-
-
-def about_unused_card() -> list[Warned]:
-    """Why the NVIDIA card of this machine, if it has one, is not used unless it is asked for."""
-    missing = doctor.why_not_cuda()
-    if missing is not None:
-        return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
-    if not doctor.is_cuda_ready():
-        return []
-    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used."
-    return [Warned(message, "Set Device to CUDA to use it.")]
 
 
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
@@ -400,69 +385,4 @@ class Run:
         except (OSError, SplatFileError) as error:
             if name not in self._failing:
                 self._failing.add(name)
-                self.wire.send(_about_unwritten(self.folder.path / name, error))
-
-
-def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
-    """What a run goes on from. Raises RunError when there is nothing, or the capture has changed since."""
-    try:
-        state = torch.load(folder.checkpoint_file, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise RunError(f"The run in {folder.path} has no checkpoint that can be read.", "Start a new run.") from error
-    if state["capture_fingerprint"] != fingerprint:
-        raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
-    return state
-
-
-@contextlib.contextmanager
-def why_not_written() -> Iterator[None]:
-    """PyTorch tells its own complaint when a file cannot be written: raise the system's reason instead."""
-    try:
-        yield
-    except RuntimeError as error:
-        reason = cause_in_system(error)
-        if reason is None:
-            raise
-        raise OSError(reason.errno, reason.strerror) from error
-
-
-def about_rounding(frame: TrainingFrame) -> list[Warned]:
-    """What becomes of a capture so far from its origin that splat files cannot hold its places."""
-    if frame.rounding < COARSE_ROUNDING:
-        return []
-    return [
-        Warned(
-            f"The capture lies so far from its origin that splat files, which hold numbers of 32 bits, round positions"
-            f" to {frame.rounding * frame.unit:.2g} units. Training itself is exact.",
-            "Move the capture to its origin before training, and its splats back where numbers have 64 bits.",
-        )
-    ]
-
-
-@torch.no_grad()
-def about_unseen(means: Tensor, cameras: list[Camera]) -> Warned:
-    """Why none of the splats at `means` (N, 3) is drawn in any photo."""
-    points = means.cpu().double().numpy()
-    depths = np.stack([camera.project(points)[1] for camera in cameras])
-    if (depths <= 0).all():
-        where = "All splats lie behind the cameras"
-    elif (depths < DEFAULT_RULES.near_plane).all():
-        where = "All splats lie behind the cameras or too close in front of them"
-    elif len(points) == 1:
-        where = "The only splat lies outside of all photos"
-    else:
-        where = "All splats lie outside of the photos"
-    return Warned(
-        f"No splat was seen in any photo: {where[0].lower()}{where[1:]}. Nothing is being trained.",
-        "Check that points and cameras are of the same place and scale, or set Seeds to random.",
-    )
-
-
-def _about_unwritten(path: Path, error: OSError | SplatFileError) -> Warned:
-    if is_disk_full(error):
-        return Warned(f"The disk is full: {path} cannot be written. The run goes on without it.", "Free some space.")
-    reason = error.strerror if isinstance(error, OSError) else getattr(error.__cause__, "strerror", None)
-    return Warned(
-        f"{path} cannot be written ({reason or error}). The run goes on without it.",
-        "Close what holds it open, or make space on its disk.",
-    )
+                self.wire.send(about_unwritten(self.folder.path / name, error))
