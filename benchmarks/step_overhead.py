@@ -27,6 +27,7 @@ from splat_addon.trainer.photos.photo import Photo
 from splat_addon.trainer.photos.store import load_photos
 from splat_addon.trainer.seeds import first_cloud
 from splat_addon.trainer.train import Run
+from splat_addon.trainer.training_frame import TrainingFrame
 
 DEMO_CAPTURE = Path(__file__).resolve().parents[1] / "demo" / "capture"
 TURN = 100  # steps
@@ -43,16 +44,20 @@ def main() -> int:
     rasterizer.prepare(print)
     with tempfile.TemporaryDirectory() as place:
         folder = RunFolder.create(Path(place) / "run", config)
+        frame = TrainingFrame.around(capture)
+        cloud, _ = first_cloud(capture, config, frame)
+        capture = capture.moved(frame.training_from_world)
         photos = load_photos(capture, config, folder.photos_file)
         wire = Wire(folder, io.StringIO(), io.StringIO())
         run = Run(
             folder,
             config,
             wire,
-            GaussianModel(first_cloud(capture, config)[0], rasterizer.device),
+            GaussianModel(cloud, rasterizer.device),
             rasterizer,
             photos,
             capture,
+            frame,
         )
         shares = []
         while run.fraction < 1.0:

@@ -22,6 +22,7 @@ from typing import IO, Any, BinaryIO
 PARTIAL = ".partial"  # how a file ends that is being written
 PATIENCE_S = 2.0
 PAUSE_S = 0.02
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # Windows' access denied, which is also what a file says that is being deleted; sharing and lock violation; a folder
 # that is not empty yet, because something deleted in it is still open.
 _HELD_ON_WINDOWS = (5, 32, 33, 145)
@@ -168,6 +169,33 @@ def open_no_link(path: Path | str, flags: int, mode: int = 0o666) -> int:
 def _has_other_names(path: Path) -> bool:
     try:
         return os.lstat(path).st_nlink > 1
+    except OSError:
+        return False
+
+
+def cause_in_system(error: BaseException | None) -> OSError | None:
+    """The system's refusal behind an error, which others may have wrapped into words of their own; None if there is
+    none. A full disk comes before all others."""
+    found = None
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and (found is None or error.errno in DISK_FULL):
+            found = error
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what it was caused by, says that there is no space left, or none for this user."""
+    cause = cause_in_system(error)
+    return cause is not None and cause.errno in DISK_FULL
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for as much as a message."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 12
     except OSError:
         return False
 

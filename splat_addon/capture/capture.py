@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,6 +14,8 @@ from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
 from .points import Points
+
+STRAY = 2.0  # a camera farther out than this many times what holds three quarters of them is not at the scene
 
 __all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 
@@ -57,16 +59,38 @@ class Capture:
 
     @property
     def extent(self) -> float:
-        """1.1 times the largest distance of a camera from the cameras' center, capture units (INRIA's scene extent).
+        """1.1 times the largest distance of a camera from the `center`, capture units (INRIA's scene extent), cameras
+        that were registered far away from all others left out.
 
         Cameras that stand at nearly one place (a tripod) say nothing about it; then a tenth of the points' distance.
+        1 where there are no points, either: such a capture has no scale.
         """
-        positions = np.stack([view.camera.position for view in self.views])
-        center = positions.mean(axis=0)
+        positions, center = self._positions_at_the_scene(), self.center
         extent = float(np.linalg.norm(positions - center, axis=1).max()) * 1.1
         if self.points is not None and len(self.points.positions):
-            extent = max(extent, 0.1 * float(np.median(np.linalg.norm(self.points.positions - center, axis=1))))
-        return max(extent, 1e-6)
+            extent = max(extent, 0.1 * float(np.nanmedian(np.linalg.norm(self.points.positions - center, axis=1))))
+        return extent if extent > 1e-12 * float(np.abs(positions).max()) else 1.0
+
+    @property
+    def center(self) -> np.ndarray:
+        """(3,) the middle of the cameras, those left out that were registered far away from all others."""
+        return self._positions_at_the_scene().mean(axis=0)
+
+    def _positions_at_the_scene(self) -> np.ndarray:
+        positions = np.stack([view.camera.position for view in self.views])
+        distances = np.linalg.norm(positions - np.median(positions, axis=0), axis=1)
+        return positions[distances <= max(STRAY * float(np.quantile(distances, 0.75)), float(distances.min()))]
+
+    def moved(self, similarity: np.ndarray) -> "Capture":
+        """The same capture in a world that a (4, 4) similarity has turned, scaled and shifted."""
+
+        def moved(views: tuple[View, ...]) -> tuple[View, ...]:
+            return tuple(replace(view, camera=view.camera.moved(similarity)) for view in views)
+
+        points = None if self.points is None else self.points.moved(similarity)
+        return replace(
+            self, views=moved(self.views), points=points, views_without_photo=moved(self.views_without_photo)
+        )
 
     def fingerprint(self) -> str:
         """A short hash over names, cameras and photo sizes: the same capture gives the same text."""

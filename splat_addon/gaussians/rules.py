@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+ORDINARY_SIZE = 0.1  # of splats: half of them lie farther than that from their middle
+NEAR_OF_SIZE = 0.4  # what the near plane of smaller ones is multiplied with, times their size
+_SAMPLE = 4096
+
 
 @dataclass(frozen=True)
 class PictureRules:
@@ -36,3 +42,17 @@ class PictureRules:
 
 
 DEFAULT_RULES = PictureRules()
+
+
+def near_plane_scale(positions: np.ndarray) -> float:
+    """What to multiply the near plane with when splats at `positions` (N, 3) are drawn, in their own units.
+
+    1 for scenes of ordinary size. Of smaller ones, whose cameras stand nearer to everything than that, nothing would be
+    drawn: they get a near plane in proportion to their size.
+    """
+    some = np.asarray(positions[:: max(1, len(positions) // _SAMPLE)], dtype=np.float64)
+    some = some[np.isfinite(some).all(axis=1)]
+    if len(some) == 0:
+        return 1.0
+    size = float(np.median(np.linalg.norm(some - np.median(some, axis=0), axis=1)))
+    return NEAR_OF_SIZE * size if 0 < size < ORDINARY_SIZE else 1.0

@@ -161,7 +161,7 @@ class TrainConfig:
             for spec in fields(TrainConfig):
                 if spec.name in values:
                     config = replace(config, **{spec.name: type(getattr(config, spec.name))(values[spec.name])})
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise RunError(f"{path} holds no training settings ({error}).", "Start a new run.") from error
         config.check()
         return config

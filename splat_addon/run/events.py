@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import get_args
+from typing import get_args, get_origin, get_type_hints
 
 from ..errors import RunError
 
@@ -159,7 +159,7 @@ def decode_event(line: str | bytes) -> Event | None:
     try:
         values = json.loads(line)
         kind, names = _KINDS[values.pop("event")]
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
     if kind is Started and values.get("protocol") != PROTOCOL:
         raise RunError(
@@ -170,9 +170,24 @@ def decode_event(line: str | bytes) -> Event | None:
     try:
         if kind is Evaluated:
             known["views"] = tuple(map(_view_quality, values.get("views", ())))
-        return kind(**known)
+        event = kind(**known)
     except (TypeError, AttributeError, KeyError):
         return None
+    return event if _has_its_types(event) else None
+
+
+def _has_its_types(event: "Event | ViewQuality") -> bool:
+    """Whether each value is of the type that its field says: a record may be broken, or written by anybody."""
+    return all(isinstance(getattr(event, name), types) for name, types in _TYPES[type(event)])
+
+
+def _types_of(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
+    """The fields of a kind, each with what its value may be: a whole number is a number, too."""
+    plain = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
+    return tuple((name, (int, float) if hint is float else (hint,)) for name, hint in plain.items())
+
+
+_TYPES = {kind: _types_of(kind) for kind in (*get_args(Event), ViewQuality)}
 
 
 def recorded_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
@@ -188,7 +203,10 @@ def recorded_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
 
 def _view_quality(values: dict) -> ViewQuality:
     numbers = (math.nan if value is None else value for value in (values["psnr_db"], values["ssim"]))
-    return ViewQuality(values["name"], *numbers)
+    quality = ViewQuality(values["name"], *numbers)
+    if not _has_its_types(quality):
+        raise TypeError("not the quality of a view")
+    return quality
 
 
 def encode_command(command: str) -> str:
@@ -202,9 +220,9 @@ def decode_command(line: str) -> str | None:
     """The command on a line; None when it is not one."""
     try:
         command = json.loads(line).get("command")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
-    return command if command in COMMANDS else None
+    return command if isinstance(command, str) and command in COMMANDS else None
 
 
 def _plain(value):

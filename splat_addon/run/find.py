@@ -3,18 +3,18 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
 from ..files import remove_empty_folder, remove_file, remove_folder
-from .events import Evaluated, Event, Failed, Finished, Progressed, recorded_events
+from .events import Evaluated, Failed, Finished, Progressed, recorded_events
 from .folder import WRITTEN_FILES, WRITTEN_FOLDERS, RunFolder
 from .lock import is_held
 
 _TAIL_BYTES = 1 << 18  # the end of a record: enough for the last measurement of a thousand views
-_MOST_FOLDERS = 1000  # how many folders of one place are looked at, newest first
+_MOST_FOLDERS = 10_000  # how many folders of one place are looked at, newest first
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,11 @@ def look_at(path: Path) -> FoundRun | None:
     if capture is None:
         return None
     folder, is_training = RunFolder(path), is_held(path / "trainer.lock")
-    last = progress = measured = None
-    for event in _events_from_the_end(folder.events_file):
-        last = last or event
-        if progress is None and isinstance(event, Progressed):
-            progress = event
-        elif measured is None and isinstance(event, Evaluated) and event.step > 0:
-            measured = event
-        if progress and measured:
-            break
+    last = next(recorded_events(folder.last_lines(_TAIL_BYTES)), None)
+    ran = recorded_events(folder.last_lines(_TAIL_BYTES, Progressed))
+    progress = next((event for event in ran if isinstance(event, Progressed)), None)
+    rated = recorded_events(folder.last_lines(_TAIL_BYTES, Evaluated))
+    measured = next((event for event in rated if isinstance(event, Evaluated) and event.step > 0), None)
     is_finished = isinstance(last, Finished) and not last.stopped
     if is_training:
         state = progress.state if progress else "starting"
@@ -89,7 +85,11 @@ def find_runs(places: Iterable[Path]) -> list[FoundRun]:
             candidates[child] = None
             if child.name.endswith("_runs"):
                 candidates.update(dict.fromkeys(_folders_in(child)))
-    found = [run for run in map(look_at, candidates) if run is not None]
+    found = []
+    for path in candidates:
+        with contextlib.suppress(OSError):  # whatever is wrong with one folder says nothing about the others
+            run = look_at(path)
+            found += [run] if run is not None else []
     return sorted(found, key=lambda run: (not run.is_training, -run.changed_at))
 
 
@@ -127,7 +127,7 @@ def _capture_of(path: Path) -> str | None:
     try:
         values = json.loads((path / "config.json").read_text(encoding="utf-8"))
         is_settings = isinstance(values["capture"], str) and isinstance(values["iterations"], int)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return values["capture"] if is_settings else None
 
@@ -146,14 +146,3 @@ def _changed_at(folder: RunFolder) -> float:
         with contextlib.suppress(OSError):
             return file.stat().st_mtime
     return 0.0
-
-
-def _events_from_the_end(path: Path) -> Iterator[Event]:
-    """The last events of a record, the newest first."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return
-    yield from recorded_events(reversed(lines))

@@ -5,13 +5,14 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError
 from ..files import PARTIAL, is_link, links_in, open_own, partial_of, remove_file, written_aside
 from .config import TrainConfig
-from .events import Evaluated, Event, SnapshotSaved, decode_event, recorded_events
+from .events import Evaluated, Event, decode_event, recorded_events
 from .lock import RunLock
 
 # What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
@@ -20,6 +21,8 @@ WRITTEN_FILES = (
     "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
 )  # fmt: skip
 WRITTEN_FOLDERS = ("commands", "held_out", "report", "snapshots")
+RECORD_END_BYTES = 1 << 22  # of a record: as much as is looked through while somebody waits
+_PIECE_BYTES = 1 << 14
 ABANDONED_S = 60.0  # what others than the trainer write takes an instant: older than this, nobody is at it any more
 
 
@@ -96,6 +99,10 @@ class RunFolder:
     def held_out_folder(self) -> Path:
         return self.path / "held_out"
 
+    @property
+    def contact_sheet_file(self) -> Path:
+        return self.path / "held_out.png"
+
     def snapshot_file(self, step: int) -> Path:
         return self.path / "snapshots" / f"step_{step:06d}.ply"
 
@@ -152,10 +159,11 @@ class RunFolder:
         the lock."""
         trainers = (
             self.about_file, self.checkpoint_file, self.metrics_file, self.preview_file, self.splats_file,
-            self.summary_file,
+            self.summary_file, self.contact_sheet_file,
         )  # fmt: skip
         own = [*map(partial_of, trainers), *self.snapshot_file(0).parent.glob(f"step_*.ply{PARTIAL}")]
         own += [self.photos_file]
+        own += self.held_out_folder.rglob(f"*.png{PARTIAL}")
         others = [partial_of(self.report_file), *self.commands_folder.glob(f"*.json{PARTIAL}")]
         for path in [*own, *others]:
             with contextlib.suppress(OSError):  # most of them are not there
@@ -176,19 +184,20 @@ class RunFolder:
                     lock.release()
 
     def events(self) -> list[Event]:
-        """All events recorded so far, a line that was cut short left out."""
+        """All events recorded so far, a line that was cut short left out. A night of training records more than can be
+        read in an instant: not for Blender's main thread."""
         try:
             return list(recorded_events(self.events_file.read_bytes().splitlines()))
         except OSError:
             return []
 
     def evaluations(self) -> list[Evaluated]:
-        """All held-out measurements in order, from `metrics.json`, which is short, else from the events."""
+        """All held-out measurements in order, from `metrics.json`, which is short, else the last of the record."""
         try:
             entries = json.loads(self.metrics_file.read_text(encoding="utf-8"))
             found = [decode_event(json.dumps({**entry, "event": Evaluated.__name__})) for entry in entries]
-        except (OSError, ValueError, TypeError):
-            found = list(self.events())
+        except (OSError, ValueError, TypeError, RecursionError):
+            found = list(recorded_events(reversed([*self.last_lines(RECORD_END_BYTES, Evaluated)])))
         return [event for event in found if isinstance(event, Evaluated)]
 
     def latest_evaluation(self) -> Evaluated | None:
@@ -197,11 +206,31 @@ class RunFolder:
         return found[-1] if found else None
 
     def result_file(self) -> Path | None:
-        """The best splats the run left: the final result, else its newest snapshot, else None."""
+        """The best splats the run left: the final result, else the snapshot of its last step, else None."""
         if self.splats_file.is_file():
             return self.splats_file
-        snapshots = [self.path / event.path for event in self.events() if isinstance(event, SnapshotSaved)]
-        return next((path for path in reversed(snapshots) if path.is_file()), None)
+        snapshots = [path for path in self.snapshot_file(0).parent.glob("step_*.ply") if path.is_file()]
+        return max(snapshots, key=lambda path: (len(path.name), path.name), default=None)
+
+    def last_lines(self, most_bytes: int, *kinds: type[Event]) -> Iterator[bytes]:
+        """The lines of the record that may be events of `kinds` (all, when none is given), the newest first, as far as
+        its last bytes go. Nothing where there is no record."""
+        needles = [f'"{kind.__name__}"'.encode() for kind in kinds]
+        try:
+            with open(self.events_file, "rb") as file:
+                left = file.seek(0, os.SEEK_END)
+                begun, least = b"", max(0, left - most_bytes)
+                while left > least:
+                    piece = min(_PIECE_BYTES, left - least)
+                    left = file.seek(left - piece)
+                    text = file.read(piece) + begun
+                    begun, _, rest = text.partition(b"\n")
+                    if _has_any(text, needles):
+                        yield from (line for line in reversed(rest.split(b"\n")) if line and _has_any(line, needles))
+        except OSError:
+            return
+        if left == 0 and begun and _has_any(begun, needles):
+            yield begun
 
     def what_is_left(self) -> str:
         """A sentence about what a run that broke off has left."""
@@ -212,6 +241,10 @@ class RunFolder:
     def log_tail(self, lines: int = 3) -> str:
         """The last lines that libraries printed, for a message about a crash."""
         return tail_of(self.log_file, lines)
+
+
+def _has_any(text: bytes, needles: list[bytes]) -> bool:
+    return not needles or any(needle in text for needle in needles)
 
 
 def next_run_path(parent: Path) -> Path:

@@ -44,7 +44,7 @@ class Inbox:
         commands = []
         for path in self._waiting():
             try:
-                text = path.read_text(encoding="utf-8")
+                text = path.read_text(encoding="utf-8", errors="replace")
                 remove_file(path)
             except OSError:
                 continue  # not ours to read yet, or not to remove: it must not be obeyed twice

@@ -44,18 +44,20 @@ class Wire:
         self._progressed_at = 0.0
         threading.Thread(target=self._listen, args=(commands_from,), name="commands", daemon=True).start()
 
-    def send(self, event: Event, at_once: bool = False) -> None:
-        """Send one event. Progress is thinned to five a second unless it must be seen `at_once`."""
+    def send(self, event: Event, at_once: bool = False, recorded: Callable[[], None] = lambda: None) -> None:
+        """Send one event. Progress is thinned to five a second unless it must be seen `at_once`.
+
+        `recorded` is called when the event is in the run folder, before the parent is told.
+        """
         if isinstance(event, Progressed | RenderProgressed):
             now = time.monotonic()
             if not at_once and now - self._progressed_at < PROGRESS_INTERVAL_S:
                 return
             self._progressed_at = now
         line = encode_event(event) + "\n"
-        for stream in (self._record, self._out):
-            with contextlib.suppress(OSError, ValueError):
-                stream.write(line)
-                stream.flush()
+        _write(self._record, line)
+        recorded()
+        _write(self._out, line)
 
     def next_command(self, wait: bool = False) -> str | None:
         """The oldest command not yet obeyed, or None; with `wait`, sleep until there is one."""
@@ -79,7 +81,18 @@ class Wire:
 
 def take_standard_output() -> TextIO:
     """The real standard output, for events alone; from now on everything that is printed goes to standard error."""
-    events_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    sys.stdout.flush()
-    os.dup2(2, 1)
+    try:
+        events_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    except OSError:  # it was closed by whoever started this process: events are only recorded
+        events_to = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as the standard output it stands for
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):  # standard error is closed, too
+        os.dup2(2, 1)
     return events_to
+
+
+def _write(stream: TextIO, line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(line)
+        stream.flush()

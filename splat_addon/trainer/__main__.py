@@ -6,7 +6,6 @@ also recorded in the run folder, and commands are also taken from it. The end of
 """
 
 import contextlib
-import errno
 import signal
 import sys
 import traceback
@@ -15,6 +14,7 @@ from pathlib import Path
 from ..environment.failures import does_not_start, is_broken
 from ..environment.machine import Machine
 from ..errors import RunError, SplatError
+from ..files import is_disk_full
 from ..run.children.detached import OUTLIVE
 from ..run.config import TrainConfig
 from ..run.events import Event, Failed, encode_event
@@ -24,7 +24,8 @@ from ..run.lines import lines_of_parent
 from ..run.lock import RunLock
 from ..run.wire import Wire, take_standard_output
 
-MEMORY_SIGNS = ("out of memory", "allocate memory")  # of CUDA; of PyTorch on the CPU
+# Of CUDA; of PyTorch on the CPU; of Python, when there is none for the stack of a thread.
+MEMORY_SIGNS = ("out of memory", "allocate memory", "can't start new thread")
 MODULES_NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "numba": "numba==0.68.1"}
 
 
@@ -50,16 +51,23 @@ def main(arguments: list[str]) -> int:
         print(encode_event(Failed(error.message, error.remedy)), file=events_to, flush=True)
         return 1
     except OSError as error:
-        print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the log, and who hears us, may be on the disk that is full, or gone
+            print(f"{folder.path} is not a run folder that can be written: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(encode_event(explained(error, folder)), file=events_to, flush=True)
         return 2
+    except RuntimeError as error:  # no thread can be started: nobody else would tell
+        print(encode_event(explained(error, folder)), file=events_to, flush=True)
+        return 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent, which says stop
     with contextlib.suppress(AttributeError, ValueError):
         signal.signal(signal.SIGTERM, lambda *_: wire.ask_to_stop())
     with contextlib.suppress(AttributeError, ValueError):  # the terminal that Blender was started from is closed
         signal.signal(signal.SIGHUP, lambda *_: None if commands.outlives else wire.ask_to_stop())
     last = run(folder, wire, resume="--resume" in arguments)
-    wire.send(last)
-    lock.release()  # not only when the process is gone: who reads the last event may resume at once
+    # Recorded, unlocked, told, in this order: the folder never shows a run that neither trains nor has an end, no other
+    # trainer can write before our end, and the parent that hears of it may resume at once.
+    wire.send(last, recorded=lock.release)
     return 1 if isinstance(last, Failed) else 0
 
 
@@ -72,16 +80,22 @@ def run(folder: RunFolder, wire: Wire, resume: bool) -> Event:
 
         return train(folder, config, wire, resume)
     except SplatError as error:
-        return Failed(error.message, error.remedy)
+        return disk_full(folder) if is_disk_full(error) else Failed(error.message, error.remedy)
     except Exception as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log may lie on the very disk that is full
+            traceback.print_exc()
         return explained(error, folder)
+
+
+def disk_full(folder: RunFolder) -> Failed:
+    """What to say when no file could be written any more, whichever it was."""
+    return Failed("The disk is full.", f"Free some space. {folder.what_is_left()}")
 
 
 def explained(error: Exception, folder: RunFolder) -> Failed:
     """What went wrong outside of what the trainer foresees, in words that help."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return Failed("The disk is full.", f"Free some space. {folder.what_is_left()}")
+    if is_disk_full(error):
+        return disk_full(folder)
     if isinstance(error, OSError):
         return Failed(f"A file of the run cannot be used ({error}).", f"Check its disk. {folder.what_is_left()}")
     if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in MEMORY_SIGNS):
@@ -101,7 +115,8 @@ def check_modules(machine: Machine | None = None) -> None:
         try:
             __import__(module)
         except (ImportError, OSError) as error:
-            traceback.print_exc()
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
             if is_broken(error):
                 raise does_not_start(package, error, machine) from error
             missing.append(package)

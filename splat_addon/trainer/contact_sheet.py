@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..capture.file_names import renders_of
+from ..files import written_aside
 from ..run.events import Evaluated
 from ..run.folder import RunFolder
 from .photos.photo import Photo, pixels_of, read_png
@@ -42,7 +43,8 @@ def save_contact_sheet(folder: RunFolder, photos: list[Photo], first: Evaluated,
             sheet.paste(_text(caption, width), (left, top))
             sheet.paste(image.resize((width, height), Image.Resampling.BOX), (left, top + CAPTION_PX))
             left += width
-    sheet.save(folder.path / "held_out.png")
+    with written_aside(folder.contact_sheet_file) as aside:
+        sheet.save(aside, format="png")
 
 
 def fitting(sizes: Sequence[tuple[int, int]]) -> tuple[int, float]:

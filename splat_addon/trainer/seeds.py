@@ -15,19 +15,26 @@ from ..gaussians.harmonics import coefficient_count
 from ..run.config import TrainConfig
 from ..run.events import Warned
 from .photos.photo import open_image
+from .training_frame import WORLD, TrainingFrame
 
 
-def first_cloud(capture: Capture, config: TrainConfig) -> tuple[GaussianCloud, list[Warned]]:
-    """What training starts from, in the blend space of the run, with what the user should know. Raises SplatError."""
+def first_cloud(
+    capture: Capture, config: TrainConfig, frame: TrainingFrame = WORLD
+) -> tuple[GaussianCloud, list[Warned]]:
+    """What training starts from, in the `frame` and the blend space of the run, with what the user should know.
+
+    Raises SplatError.
+    """
     if not config.init_splats:
-        cloud, notes = first_gaussians(capture, config, read_pixels)
+        cloud, notes = first_gaussians(capture, config, read_pixels, frame.training_from_world)
         return cloud, [Warned(*note) for note in notes]
     cloud = read_splats(Path(config.init_splats))
     cloud = cloud.select(cloud.finite())
     sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
     kept = min(sh.shape[1], cloud.sh.shape[1])
     sh[:, :kept] = cloud.sh[:, :kept]
-    return replace(cloud, sh=sh, blend_space=blend_space_of(config.blend_space, capture.folder)), []
+    cloud = replace(cloud, sh=sh, blend_space=blend_space_of(config.blend_space, capture.folder))
+    return frame.from_world(cloud), []
 
 
 def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:

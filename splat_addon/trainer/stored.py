@@ -72,6 +72,13 @@ def whole_number(value, what: str, lowest: int = 0, highest: int = 2**53) -> int
     return value
 
 
+def real_number(value, what: str, lowest: float = -1e300) -> float:
+    """A finite number of at least `lowest`. Raises Misfit."""
+    if type(value) not in (int, float) or not lowest <= value <= 1e300:
+        raise Misfit(f"{what} is not a number that is possible there")
+    return float(value)
+
+
 def seconds(value, what: str) -> float:
     """A length of time. Raises Misfit."""
     if type(value) not in (int, float) or not 0 <= value < math.inf:

@@ -20,20 +20,22 @@ from ..errors import RunError, SplatFileError
 from ..files import remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
 from ..run.config import TrainConfig, preset_of
-from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started, Warned
+from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
 from . import schedules
 from .backend import choose
-from .backend.cuda import doctor
-from .backend.protocol import Gaussians
+from .backend.protocol import Gaussians, Rendering
+from .checkpoint import belongs_to_run, frame_of, read_checkpoint, why_not_written
 from .contact_sheet import save_contact_sheet
 from .densify import make_densifier
 from .evaluate import evaluate
 from .model import GaussianModel
+from .notices import about_rounding, about_unseen, about_unused_card, about_unwritten
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
-from .stored import Misfit, read_stored, rows, seconds, whole_number
+from .stored import Misfit, rows, seconds, whole_number
+from .training_frame import WORLD, TrainingFrame
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
 
@@ -47,15 +49,23 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     folder.remove_left_over()
     torch.manual_seed(config.seed)
     capture = open_capture(Path(config.capture), config.hold_out_every)
+    fingerprint = capture.fingerprint()  # before photos are read: one that is replaced meanwhile is noticed on resume
     rasterizer = choose(config.device, blend_space_of(config.blend_space, capture.folder))
-    run = photos = None
+    run = photos = state = None
     try:
-        photos = load_photos(capture, config, folder.photos_file)
-        cloud, about_seeds = first_cloud(capture, config)
-        photos.warnings.extend(about_seeds)
-        run = Run(folder, config, wire, GaussianModel(cloud, rasterizer.device), rasterizer, photos, capture)
+        frame = TrainingFrame.around(capture)
         if resume:
-            run.restore()
+            state = read_checkpoint(folder, fingerprint)
+            frame = frame_of(state, folder)
+        cloud, about_seeds = first_cloud(capture, config, frame)
+        capture = capture.moved(frame.training_from_world)
+        photos = load_photos(capture, config, folder.photos_file)
+        photos.warnings.extend([*about_seeds, *about_rounding(frame)])
+        model = GaussianModel(cloud, rasterizer.device)
+        run = Run(folder, config, wire, model, rasterizer, photos, capture, frame, fingerprint)
+        if state is not None:
+            run.restore(state)
+            state = None
         write_json(folder.about_file, run.about())
         announce(run)
         return run.execute()
@@ -87,17 +97,6 @@ def announce(run: "Run") -> None:
         wire.send(warning)
 
 
-def about_unused_card() -> list[Warned]:
-    """Why the NVIDIA card of this machine, if it has one, is not used unless it is asked for."""
-    missing = doctor.why_not_cuda()
-    if missing is not None:
-        return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
-    if not doctor.is_cuda_ready():
-        return []
-    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used."
-    return [Warned(message, "Set Device to CUDA to use it.")]
-
-
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
     """The gaussians with about `part` of them invisible, chosen at random, and the others denser by as much.
 
@@ -111,9 +110,15 @@ def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
 
 
 class Run:
-    """One run from its seeds to its result."""
+    """One run from its seeds to its result.
 
-    def __init__(self, folder, config, wire, model, rasterizer, photos: Photos, capture: Capture):
+    `model`, `photos` and `capture` are in the coordinates of `frame`; what is saved, in those of the capture. The
+    capture's folder is not needed any longer: `fingerprint` is what it was when it was read.
+    """
+
+    def __init__(
+        self, folder, config, wire, model, rasterizer, photos: Photos, capture: Capture, frame=WORLD, fingerprint=""
+    ):
         self.folder: RunFolder = folder
         self.config: TrainConfig = config
         self.wire: Wire = wire
@@ -121,6 +126,9 @@ class Run:
         self.rasterizer = rasterizer
         self.photos: Photos = photos
         self.capture = capture
+        self.frame: TrainingFrame = frame
+        self.fingerprint: str = fingerprint
+        self.seeds = kind_of_seeds(capture, config)
         self.random = np.random.default_rng(config.seed)
         pixels = [photo.covered_pixels for photo in photos.training]
         self.densifier = make_densifier(model, config, capture.extent, pixels)
@@ -130,6 +138,7 @@ class Run:
         self._queue: list[int] = []
         self.saved_at = time.monotonic()
         self._failing: set[str] = set()  # what could not be written when it was last tried
+        self._looks_for_splats = True  # until one is seen, for as long as the first pass over the photos lasts
 
     @property
     def fraction(self) -> float:
@@ -166,7 +175,7 @@ class Run:
         if not stopped:
             self.model.take_average()
         try:
-            write_splats(self.folder.splats_file, self.model.cloud())
+            write_splats(self.folder.splats_file, self.frame.to_world(self.model.cloud()))
         finally:  # without its result, a run has failed, but it can go on from its checkpoint
             self.save_checkpoint()
             if self.step > 0:
@@ -198,6 +207,8 @@ class Run:
         if weight:
             size = model.gaussians.log_scales.exp().mean() / self.capture.extent
             loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
+        if self._looks_for_splats:
+            self.look_for_splats(rendering)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise RunError(
@@ -219,6 +230,14 @@ class Run:
         if len(model) == 0:
             raise RunError("No splats are left.", "Lower Prune Opacity, or check that the photos match their cameras.")
         return value
+
+    def look_for_splats(self, rendering: Rendering) -> None:
+        """Warn when the first pass over the photos ends and not one splat was drawn: nothing is trained then."""
+        if bool((rendering.radii_px > 0).any()):
+            self._looks_for_splats = False
+        elif not self._queue:
+            self._looks_for_splats = False
+            self.wire.send(about_unseen(self.model.gaussians.means, [photo.camera for photo in self.photos.training]))
 
     def next_view(self) -> int:
         """Each training view once, in random order, then again."""
@@ -283,7 +302,7 @@ class Run:
         self.folder.require()
         name = path.relative_to(self.folder.path).as_posix()
         with self.only_warned(name if path == self.folder.preview_file else "snapshots"):
-            write_splats(path, self.model.cloud())
+            write_splats(path, self.frame.to_world(self.model.cloud()))
             self.wire.send(SnapshotSaved(self.step, name, len(self.model)))
 
     def save_checkpoint(self) -> None:
@@ -298,48 +317,32 @@ class Run:
             "queue": self._queue,
             "random": self.random.bit_generator.state,
             "torch_random": torch.get_rng_state(),
-            "capture_fingerprint": self.capture.fingerprint(),
+            "capture_fingerprint": self.fingerprint,
+            "frame": (self.frame.origin, self.frame.unit),
         }
         with (
             self.only_warned("checkpoint.pt"),
             written_aside(self.folder.checkpoint_file) as aside,
             open(aside, "wb") as file,
+            why_not_written(),
         ):
-            torch.save(state, file)  # not to a path: PyTorch's own writer would hide why it failed
+            torch.save(state, file)
 
-    def restore(self) -> None:
-        """Go on from the checkpoint. Raises RunError when there is none, or the capture has changed since."""
-        path = self.folder.checkpoint_file
-        try:
-            state = read_stored(path)
-            if state["capture_fingerprint"] != self.capture.fingerprint():
-                raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
-            self._take_up(state)
-        except OSError as error:
-            raise RunError(
-                f"The run in {self.folder.path} has no checkpoint that can be read.", "Start a new run."
-            ) from error
-        except Misfit as error:
-            raise RunError(
-                f"{path} is damaged, or not of this run with these settings ({error}).",
-                "Start a new run; the splats that this one has saved can be imported.",
-            ) from error
-        self.measured = [event for event in self.folder.events() if isinstance(event, Evaluated)]
-        self.measured = [event for event in self.measured if event.step <= self.step]
-
-    def _take_up(self, state: dict) -> None:
-        """Raises Misfit."""
-        highest = len(self.photos.training) - 1
-        self._queue = [whole_number(view, "queue", highest=highest) for view in rows(state["queue"], "queue")]
-        self.step = whole_number(state["step"], "step")
-        self.train_seconds = seconds(state["train_seconds"], "train_seconds")
-        self.model.restore(state["model"])
-        self.densifier.restore(state["densifier"])
-        try:
-            self.random.bit_generator.state = state["random"]
-            torch.set_rng_state(state["torch_random"])
-        except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
-            raise Misfit("its random numbers cannot go on") from error
+    def restore(self, state: dict) -> None:
+        """Go on from what `read_checkpoint` has read. Raises RunError when it is not of this run."""
+        with belongs_to_run(self.folder):
+            highest = len(self.photos.training) - 1
+            self._queue = [whole_number(view, "queue", highest=highest) for view in rows(state["queue"], "queue")]
+            self.step = whole_number(state["step"], "step")
+            self.train_seconds = seconds(state["train_seconds"], "train_seconds")
+            self.model.restore(state["model"])
+            self.densifier.restore(state["densifier"])
+            try:
+                self.random.bit_generator.state = state["random"]
+                torch.set_rng_state(state["torch_random"])
+            except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
+                raise Misfit("its random numbers cannot go on") from error
+        self.measured = [event for event in self.folder.evaluations() if event.step <= self.step]
 
     def about(self) -> dict:
         """What is needed to repeat the run, in addition to its settings."""
@@ -352,7 +355,7 @@ class Run:
             "blend_space": self.rasterizer.blend_space,
             "threads": torch.get_num_threads(),
             "capture": self.config.capture,
-            "capture_fingerprint": self.capture.fingerprint(),
+            "capture_fingerprint": self.fingerprint,
             "training_views": [photo.name for photo in self.photos.training],
             "held_out_views": [photo.name for photo in self.photos.held_out],
         }
@@ -367,7 +370,7 @@ class Run:
             "strategy": self.config.strategy,
             "blend_space": self.rasterizer.blend_space,
             "preset": preset_of(self.config),
-            "seeds": kind_of_seeds(self.capture, self.config),
+            "seeds": self.seeds,
             "iterations": self.step,
             "train_seconds": self.train_seconds,
             "gaussian_count": len(self.model),
@@ -389,12 +392,4 @@ class Run:
         except (OSError, SplatFileError) as error:
             if name not in self._failing:
                 self._failing.add(name)
-                self.wire.send(_about_unwritten(self.folder.path / name, error))
-
-
-def _about_unwritten(path: Path, error: OSError | SplatFileError) -> Warned:
-    reason = error.strerror if isinstance(error, OSError) else getattr(error.__cause__, "strerror", None)
-    return Warned(
-        f"{path} cannot be written ({reason or error}). The run goes on without it.",
-        "Close what holds it open, or make space on its disk.",
-    )
+                self.wire.send(about_unwritten(self.folder.path / name, error))

@@ -63,6 +63,18 @@ def test_the_nodes_follow_the_rules_they_are_handed(extension, stage, monkeypatc
     assert stage.worst(cloud) < 0.2
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_a_small_or_large_scene_looks_as_the_same_at_ordinary_size(stage, scale):
+    cloud = stage.random_cloud()
+    camera = splat_renders.add_camera(stage.scene, (3, -3, 2))
+    true = ewa.render(cloud, stage.camera(), "blender")
+    camera.location *= scale
+    camera.data.clip_start, camera.data.clip_end = 1e-2 * scale, 1e2 * scale
+    stage.add(replace(cloud, means=cloud.means * scale, log_scales=cloud.log_scales + math.log(scale)))
+    assert true[..., 3].max() > 0.3
+    assert 255 * np.abs(np.clip(stage.render(), 0, 1) - np.clip(true, 0, 1)).max() < 0.5
+
+
 @pytest.mark.parametrize("look", ["BLENDER", "DISPLAY"])
 def test_fifty_overlapping_gaussians_look_as_trained(stage, look):
     cloud = stage.random_cloud()

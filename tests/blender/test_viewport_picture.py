@@ -1,5 +1,6 @@
 """What the viewport draws, pixel by pixel: needs a Blender that draws in background (5.2)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -65,9 +66,9 @@ def looking(direction, distance=4.0) -> np.ndarray:
     return np.linalg.inv(pose)
 
 
-def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, center=(WIDTH / 2, HEIGHT / 2)):
-    """The Viewpoint of Blender matrices that looks through this camera."""
-    near, far = 0.01, 100.0
+def view_of(drawing, camera_from_world, *, is_perspective=True, focal=FOCAL, center=(WIDTH / 2, HEIGHT / 2), scale=1.0):
+    """The Viewpoint of Blender matrices that looks through this camera; its clipping belongs to a scene of `scale`."""
+    near, far = 0.01 * scale, 100.0 * scale
     clip = np.zeros((4, 4))
     clip[0, 0], clip[1, 1] = 2 * focal / WIDTH, 2 * focal / HEIGHT
     off = 1 - 2 * center[0] / WIDTH, 2 * center[1] / HEIGHT - 1
@@ -128,6 +129,18 @@ def test_the_shader_follows_the_rules_it_is_handed(extension, drawing, monkeypat
         assert np.abs(expected(cloud, frame) - before).max() > 0.02, f"{name} matters"
     seen = draw(drawing, [add(extension, cloud, matrix)], view_of(drawing, camera), rules=handed)
     assert np.abs(seen - expected(cloud, frame)).max() < 1 / 255
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_a_small_or_large_scene_looks_as_the_same_at_ordinary_size(extension, drawing, scale):
+    cloud, camera = make_cloud(extension, 50, seed=5), looking((1, 2, 1))
+    true = draw(drawing, [add(extension, cloud)], view_of(drawing, camera))
+    scaled = replace(cloud, means=cloud.means * scale, log_scales=cloud.log_scales + np.log(scale))
+    nearer = camera.copy()
+    nearer[:3, 3] *= scale
+    seen = draw(drawing, [add(extension, scaled)], view_of(drawing, nearer, scale=scale))
+    assert true[..., 3].max() > 0.9
+    assert np.abs(seen - true).max() < 1 / 255
 
 
 def test_a_shifted_lens_and_lower_degrees_are_followed(extension, drawing):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from splat_addon import files
 from splat_addon.errors import SplatFileError
@@ -16,6 +18,7 @@ from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Finished, SnapshotSaved, Warned, encode_command
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.wire import Wire
+from splat_addon.trainer.photos.photo import save_png
 from splat_addon.trainer.train import train
 from support.full_disk import put_full_file
 from support.held_files import HeldFiles
@@ -113,7 +116,7 @@ def test_a_checkpoint_on_a_full_disk_is_a_warning(tmp_path, capture):
     wire = Wires(folder, io.StringIO(), (), obey=lambda command: None)
     assert train(folder, TrainConfig.read(folder.config_file), wire).step == 4
     (message,) = warnings_of(folder)
-    assert message.startswith(f"{folder.checkpoint_file} cannot be written (No space left on device)")
+    assert message == f"The disk is full: {folder.checkpoint_file} cannot be written. The run goes on without it."
     assert folder.splats_file.is_file() and not folder.checkpoint_file.exists()
 
 
@@ -163,3 +166,18 @@ def test_decoded_photos_that_a_killed_trainer_has_left_go_when_the_next_begins(t
 
     wire = Wires(folder, io.StringIO(), (), obey=lambda command: None)
     assert train(folder, TrainConfig.read(folder.config_file), wire).step == 4
+
+
+def test_an_image_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "view.png"
+    save_png(path, torch.ones(4, 4, 3))
+    before = path.read_bytes()
+
+    def killed(image, file, **options):
+        Path(file).write_bytes(before[:20])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_png(path, torch.zeros(4, 4, 3))
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["view.png"]

@@ -18,6 +18,7 @@ from splat_addon.environment.place import Place, choose_place
 from splat_addon.environment.pythons import find_python
 from splat_addon.environment.requirements import read_requirements
 from splat_addon.errors import SetupError
+from support.small_disk import a_disk_of
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="uses POSIX scripts or mounts")
@@ -247,13 +248,8 @@ def test_too_little_room_is_said_before_anything_is_downloaded(tmp_path, wheels)
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 8 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("a small disk cannot be mounted here (needs root)")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with a_disk_of("8m", tmp_path / "disk") as folder:
+        yield folder
 
 
 @needs_posix

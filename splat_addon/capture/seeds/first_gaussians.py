@@ -20,6 +20,7 @@ SEEDS_FILE = "seeds.ply"  # in a capture's folder: chosen instead of the points 
 THICKNESS = 0.1  # of the tangential size; thinner than that, gradients across the surface vanish
 SURFACE_OPACITY = 0.5  # at least, where a surface was measured; a lone point may be wrong and starts fainter
 RANDOM_COUNT = 30_000
+FARTHEST = 1e6  # extents from the middle of the cameras: a point beyond is a mistake, and overflows in a picture
 SKY_SHARE = 0.1  # of the other seeds
 SKY_COUNTS = (2_000, 50_000)  # at least, at most
 
@@ -46,14 +47,20 @@ class SeedSettings(Protocol):
 
 
 def first_gaussians(
-    capture: Capture, settings: SeedSettings, read_pixels: ReadPixels
+    capture: Capture, settings: SeedSettings, read_pixels: ReadPixels, moved_by: np.ndarray | None = None
 ) -> tuple[GaussianCloud, list[tuple[str, str]]]:
     """The gaussians that training on `capture` starts from, and what the user should know (sentence, remedy).
 
-    Photos are decoded by `read_pixels` only when colors are wanted from them.
+    Photos are decoded by `read_pixels` only when colors are wanted from them. With `moved_by`, a (4, 4) similarity, the
+    gaussians are those of the capture in a world that it has scaled and shifted.
     """
     notes = []
     points = None if settings.seeds == "random" else chosen_points(capture)
+    if moved_by is not None:
+        capture = capture.moved(moved_by)
+        points = None if points is None else points.moved(moved_by)
+    if points is not None:
+        points = within_reach(points, capture)
     if points is None and settings.seeds != "random":
         notes.append(
             (
@@ -92,6 +99,17 @@ def chosen_points(capture: Capture) -> Points | None:
     file = Path(capture.folder) / SEEDS_FILE
     points = Points(*read_points(file)) if file.is_file() else capture.points
     return points if points is not None and len(points.positions) else None
+
+
+def within_reach(points: Points, capture: Capture) -> Points:
+    """The points without those that lie absurdly far from the cameras."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances = np.linalg.norm(np.asarray(points.positions, np.float64) - capture.center, axis=1)
+    is_near = distances <= FARTHEST * capture.extent
+    if is_near.all():
+        return points
+    normals = None if points.normals is None else points.normals[is_near]
+    return Points(points.positions[is_near], points.colors[is_near], normals)
 
 
 def joined(parts: list[Points]) -> Points:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from ...files import is_full
 from ..events import Event, Failed, First, Last, decode_event
 from .child import Child, Link
 from .exit_codes import how_it_ended
@@ -45,6 +46,8 @@ class EventChild(Child[Event]):
 
     def _ended(self, code: int | None) -> Event:
         said = self.folder.log_tail()
+        if not said and is_full(self.folder.path):  # neither an event nor the log could be written
+            return Failed("The disk is full.", f"Free some space. {self._remains()}")
         reason = f": {said}" if said else " without saying why."
         return Failed(f"{self._title} {how_it_ended(code)}{reason}", self._remains())
 

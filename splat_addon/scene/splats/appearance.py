@@ -8,7 +8,9 @@ modifier does either: its node group is what draws.
 from typing import Any
 
 import bpy
+import numpy as np
 
+from ...gaussians.rules import near_plane_scale
 from ..settings.capabilities import has_native_splats
 from . import dilation, quads
 from .adoption import meet
@@ -33,6 +35,22 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
     modifier.node_group = dilation.splat_dilation() if by_blender else quads.splat_quads()
     item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
     set_look(item, scene.splat.look)
+    fit_near_plane(item)
+
+
+def fit_near_plane(item: bpy.types.Object) -> None:
+    """Take the near plane that the size of an object's splats asks for."""
+    modifier, attributes = look_modifier(item), getattr(item.data, "attributes", {})
+    if (
+        modifier is None
+        or quads.NEAR_SCALE not in modifier.node_group.interface.items_tree
+        or "position" not in attributes
+    ):
+        return
+    positions = np.empty(3 * len(attributes["position"].data), dtype=np.float32)
+    attributes["position"].data.foreach_get("vector", positions)
+    _set_input(modifier, quads.NEAR_SCALE, near_plane_scale(positions.reshape(-1, 3)))
+    item.update_tag()
 
 
 def is_native(item: bpy.types.Object) -> bool:
@@ -59,12 +77,16 @@ def set_look(item: bpy.types.Object, look: str) -> None:
     modifier = look_modifier(item)
     if modifier is None or item.library is not None:
         return
-    identifier = modifier.node_group.interface.items_tree[quads.DISPLAY_SPACE].identifier
-    if hasattr(modifier, "properties"):  # 5.2
-        getattr(modifier.properties.inputs, identifier).value = look == "DISPLAY"
-    else:
-        modifier[identifier] = look == "DISPLAY"
+    _set_input(modifier, quads.DISPLAY_SPACE, look == "DISPLAY")
     item.update_tag()
+
+
+def _set_input(modifier: Any, name: str, value: bool | float) -> None:
+    identifier = modifier.node_group.interface.items_tree[name].identifier
+    if hasattr(modifier, "properties"):  # 5.2
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
 
 
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:

@@ -6,6 +6,8 @@ A gaussian's footprint is an ellipse on the image; the quad around it is paralle
 perspective maps it there exactly.
 """
 
+from typing import Any
+
 import bpy
 
 from ...gaussians.harmonics import MAX_DEGREE, SH_C0, higher_harmonics
@@ -17,8 +19,10 @@ from .material import COLOR, PLACE, splat_material
 from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 
 GROUP_NAME = "Splat Quads"
-VERSION_KEY, VERSION = "splat_version", 2  # of the group: 1 held the projection's slopes about the optical axis
+# Of the group: 1 held the projection's slopes about the optical axis, 2 had one near plane for scenes of any size.
+VERSION_KEY, VERSION = "splat_version", 3
 DISPLAY_SPACE = "Trainer Look"
+NEAR_SCALE = "Near Plane Scale"
 
 APART = 2.0**-20  # relative depth by which quads must differ, or a ray meets two at one float and Cycles sees but one
 FARTHEST = 2.0**-8  # relative depth by which a quad may be moved away for that
@@ -32,6 +36,8 @@ def splat_quads() -> bpy.types.NodeTree:
     if group.library is None and group.get(VERSION_KEY, 1) < VERSION:
         group.nodes.clear()
         group.animation_data_clear()  # drivers of the former nodes
+        if NEAR_SCALE not in group.interface.items_tree:
+            _add_near_scale(group)
         _fill(group, DEFAULT_RULES)
     return group
 
@@ -42,9 +48,16 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     look = interface.new_socket(DISPLAY_SPACE, in_out="INPUT", socket_type="NodeSocketBool")
     look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
+    _add_near_scale(group)
     interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     _fill(group, rules)
     return group
+
+
+def _add_near_scale(group: bpy.types.NodeTree) -> None:
+    socket: Any = group.interface.new_socket(NEAR_SCALE, in_out="INPUT", socket_type="NodeSocketFloat")
+    socket.default_value, socket.min_value = 1.0, 0.0
+    socket.description = "Smaller for small scenes, so that what stands near to their cameras is drawn"
 
 
 def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
@@ -100,7 +113,8 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     l, m, n = root, b / root, (determinant / a).sqrt()  # noqa: E741
     axis_u = (right * l + up * m) * reach
     axis_v = up * (n * reach)
-    is_drawn = (depth > rules.near_plane) * (opacity > rules.alpha_cutoff) * (1.0 - hidden)
+    near_plane = rules.near_plane * Scalar(tree, start[NEAR_SCALE])
+    is_drawn = (depth > near_plane) * (opacity > rules.alpha_cutoff) * (1.0 - hidden)
 
     color = _color(tree, base, _view_direction(tree, values, from_camera, back), start[DISPLAY_SPACE])
 

@@ -133,7 +133,7 @@ def resume(scene: bpy.types.Scene, path: Path, python: Path, outlives: bool = Fa
     if config != recorded:
         config.write(folder.config_file)
     run = _watch_child(scene, folder, config, command, outlives)
-    run.evaluations = [event for event in folder.events() if isinstance(event, Evaluated)]
+    run.evaluations = folder.evaluations()
     return run
 
 

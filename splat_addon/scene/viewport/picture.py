@@ -292,8 +292,9 @@ def _object_texture(atlas: Atlas, placed, frames, view: Viewpoint) -> gpu.types.
         row[:3] = frame[:3]
         object_from_view = np.linalg.pinv(frame)
         row[3] = (*object_from_view[:3, 3], 1.0) if view.is_perspective else (*-object_from_view[:3, 2], 0.0)
-        row[4, :2] = start, atlas.first[item.data_uid]
-        start += len(atlas.packed[item.data_uid].positions)
+        packed = atlas.packed[item.data_uid]
+        row[4, :3] = start, atlas.first[item.data_uid], packed.near_plane_scale
+        start += len(packed.positions)
     return make_texture(rows, OBJECT_TEXELS, len(placed), "RGBA32F")
 
 

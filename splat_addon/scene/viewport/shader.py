@@ -17,7 +17,8 @@ import gpu
 
 _types: Any = gpu.types  # newer than the stubs
 _make: Any = gpu.shader.create_from_info
-OBJECT_TEXELS = 5  # three rows of view_from_object; eye or direction in the object; first place and first splat
+# Three rows of view_from_object; eye or direction in the object; first place, first splat, scale of the near plane.
+OBJECT_TEXELS = 5
 RAMP = (
     (0.267, 0.005, 0.329),
     (0.231, 0.322, 0.545),
@@ -192,7 +193,7 @@ void main()
   vec2 focal_px = view.size_px.zw;
   float depth = -mean.z;
   bool is_perspective = view.lens.x > 0.5;
-  bool is_behind = is_perspective && depth < max(view.rules.w * length(object_frame[0].xyz), 1e-6);
+  bool is_behind = is_perspective && depth < max(view.rules.w * starts.z * length(object_frame[0].xyz), 1e-9);
   if (is_behind || s.opacity < view.rules.z) { return; }
 
   /* Equation 3: the covariance on the screen, J M (J M)^T with M = frame * R * diag(s), plus the dilation. */

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.harmonics import coefficient_count
+from ...gaussians.rules import near_plane_scale
 from ..splats.contents import attributes as splat_attributes
 from ..splats.data import BASE, FROM_FILE, HIGHER
 from ..splats.hidden_points import HIDDEN
@@ -34,6 +35,7 @@ class PackedSplats:
     positions: np.ndarray  # (N, 3) object space, float32
     is_shown: np.ndarray | None  # (N,) False where hidden in edit mode; None when all are shown
     degree: int
+    near_plane_scale: float = 1.0  # see `gaussians/rules.py`
 
 
 class CloudSplats:
@@ -104,7 +106,7 @@ def pack(data: Splats, numbers: np.ndarray, degree: int) -> PackedSplats:
     if kept < coefficient_count(degree) - 1:
         numbers[:, _FLOATS_BEFORE_HARMONICS + 3 * kept :] = 0
         numbers[:, 11] = 0
-    return PackedSplats(positions, _shown(data, count), own_degree)
+    return PackedSplats(positions, _shown(data, count), own_degree, near_plane_scale(positions))
 
 
 def _harmonic_places(k: int, values: np.ndarray) -> list[tuple[int, np.ndarray]]:

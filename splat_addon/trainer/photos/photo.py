@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d
 from ...capture.camera import Camera
 from ...capture.capture import View
 from ...errors import CaptureError
-from ...files import open_regular
+from ...files import open_regular, written_aside
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,11 @@ def undistort(pixels: Tensor, camera: Camera) -> tuple[Tensor, Tensor | None]:
 
 
 def save_png(path, image: Tensor, alpha: Tensor | None = None) -> None:
-    """Write values 0..1, (H, W, 3), with straight `alpha` (H, W) if given, as 8-bit PNG."""
+    """Write values 0..1, (H, W, 3), with straight `alpha` (H, W) if given, as 8-bit PNG, whole or not at all."""
     channels = image if alpha is None else torch.cat([image, alpha[..., None]], dim=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels_of(channels)).save(path)
+    with written_aside(path) as aside:
+        Image.fromarray(pixels_of(channels)).save(aside, format="png")
 
 
 def pixels_of(image: Tensor) -> np.ndarray:

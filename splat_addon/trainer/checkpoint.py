@@ -1,0 +1,62 @@
+"""Checkpoints on disk: reading one, and why one could not be written."""
+
+import contextlib
+from collections.abc import Iterator
+
+from ..errors import RunError
+from ..files import cause_in_system
+from ..run.folder import RunFolder
+from .stored import Misfit, read_stored, real_number
+from .training_frame import WORLD, TrainingFrame
+
+
+def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
+    """What a run goes on from. Raises RunError when there is nothing, or the capture has changed since."""
+    with belongs_to_run(folder):
+        try:
+            state = read_stored(folder.checkpoint_file)
+        except OSError as error:
+            raise RunError(
+                f"The run in {folder.path} has no checkpoint that can be read.", "Start a new run."
+            ) from error
+    if state["capture_fingerprint"] != fingerprint:
+        raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
+    return state
+
+
+def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:
+    """The coordinates that a checkpoint was trained in; those of the capture where it names none, as earlier versions
+    did not. Raises RunError when they are impossible."""
+    if "frame" not in state:
+        return WORLD
+    with belongs_to_run(folder):
+        try:
+            (x, y, z), unit = state["frame"]
+        except (TypeError, ValueError) as error:
+            raise Misfit("its frame is not an origin and a unit") from error
+        origin = tuple(real_number(value, "frame") for value in (x, y, z))
+        return TrainingFrame(origin, real_number(unit, "frame", lowest=1e-300))
+
+
+@contextlib.contextmanager
+def belongs_to_run(folder: RunFolder) -> Iterator[None]:
+    """What does not fit is a RunError."""
+    try:
+        yield
+    except Misfit as error:
+        raise RunError(
+            f"{folder.checkpoint_file} is damaged, or not of this run with these settings ({error}).",
+            "Start a new run; the splats that this one has saved can be imported.",
+        ) from error
+
+
+@contextlib.contextmanager
+def why_not_written() -> Iterator[None]:
+    """PyTorch tells its own complaint when a file cannot be written: raise the system's reason instead."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = cause_in_system(error)
+        if reason is None:
+            raise
+        raise OSError(reason.errno, reason.strerror) from error

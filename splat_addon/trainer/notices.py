@@ -1,0 +1,70 @@
+"""What the user should know of a run, though it goes on."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..capture.camera import Camera
+from ..errors import SplatFileError
+from ..files import is_disk_full
+from ..gaussians.rules import DEFAULT_RULES
+from ..run.events import Warned
+from .backend.cuda import doctor
+from .training_frame import TrainingFrame
+
+COARSE_ROUNDING = 1e-3  # training units; where splats are rounded to more than that, the user is told
+
+
+def about_unused_card() -> list[Warned]:
+    """Why the NVIDIA card of this machine, if it has one, is not used unless it is asked for."""
+    missing = doctor.why_not_cuda()
+    if missing is not None:
+        return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
+    if not doctor.is_cuda_ready():
+        return []
+    message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used."
+    return [Warned(message, "Set Device to CUDA to use it.")]
+
+
+def about_rounding(frame: TrainingFrame) -> list[Warned]:
+    """What becomes of a capture so far from its origin that splat files cannot hold its places."""
+    if frame.rounding < COARSE_ROUNDING:
+        return []
+    return [
+        Warned(
+            f"The capture lies so far from its origin that splat files, which hold numbers of 32 bits, round positions"
+            f" to {frame.rounding * frame.unit:.2g} units. Training itself is exact.",
+            "Move the capture to its origin before training, and its splats back where numbers have 64 bits.",
+        )
+    ]
+
+
+@torch.no_grad()
+def about_unseen(means: Tensor, cameras: list[Camera]) -> Warned:
+    """Why none of the splats at `means` (N, 3) is drawn in any photo."""
+    points = means.cpu().double().numpy()
+    depths = np.stack([camera.project(points)[1] for camera in cameras])
+    if (depths <= 0).all():
+        where = "All splats lie behind the cameras"
+    elif (depths < DEFAULT_RULES.near_plane).all():
+        where = "All splats lie behind the cameras or too close in front of them"
+    elif len(points) == 1:
+        where = "The only splat lies outside of all photos"
+    else:
+        where = "All splats lie outside of the photos"
+    return Warned(
+        f"No splat was seen in any photo: {where[0].lower()}{where[1:]}. Nothing is being trained.",
+        "Check that points and cameras are of the same place and scale, or set Seeds to random.",
+    )
+
+
+def about_unwritten(path: Path, error: OSError | SplatFileError) -> Warned:
+    if is_disk_full(error):
+        return Warned(f"The disk is full: {path} cannot be written. The run goes on without it.", "Free some space.")
+    reason = error.strerror if isinstance(error, OSError) else getattr(error.__cause__, "strerror", None)
+    return Warned(
+        f"{path} cannot be written ({reason or error}). The run goes on without it.",
+        "Close what holds it open, or make space on its disk.",
+    )
