@@ -99,7 +99,8 @@ def _to_be_copied(views: tuple[View, ...], capture: Path) -> tuple[tuple[View, .
     """The views whose photos are images in the capture's folder, and a sentence about others: a capture from somebody
     else may name any file of this machine as a photo. Raises CaptureError when none is left."""
     home = capture.resolve()
-    kept, left_out = [], []
+    kept: list[View] = []
+    left_out: list[View] = []
     for view in views:
         is_whole = view.mask_path is None or _is_image_in(view.mask_path, home)
         view = view if is_whole else replace(view, mask_path=None)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import IO, Protocol, TextIO
 
 from ..files import open_own
 from .events import Event, Progressed, RenderProgressed, decode_command, encode_event
@@ -92,7 +92,7 @@ def take_standard_output() -> TextIO:
     return events_to
 
 
-def _write(stream: TextIO, line: str) -> None:
+def _write(stream: IO[str], line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         stream.write(line)
         stream.flush()

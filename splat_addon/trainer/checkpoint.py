@@ -34,8 +34,10 @@ def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:
             (x, y, z), unit = state["frame"]
         except (TypeError, ValueError) as error:
             raise Misfit("its frame is not an origin and a unit") from error
-        origin = tuple(real_number(value, "frame") for value in (x, y, z))
-        return TrainingFrame(origin, real_number(unit, "frame", lowest=1e-300))
+        x, y, z, unit = (real_number(value, "frame") for value in (x, y, z, unit))
+        if unit <= 0:
+            raise Misfit("its frame has no size")
+        return TrainingFrame((x, y, z), unit)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def _holds_scripts() -> bool:
 
 def _drivers() -> Iterator[bpy.types.FCurve]:
     """All drivers of the file, those of node trees inside of materials, worlds, lights and scenes included."""
-    for item in bpy.data.user_map():
+    for item in bpy.data.user_map():  # type: ignore[call-arg] # all are optional
         for owner in (item, getattr(item, "node_tree", None), getattr(item, "shape_keys", None)):
             animation = getattr(owner, "animation_data", None)
             if animation is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class _Store:
     def __init__(self, overflow: Path, budget_bytes: int):
         self._overflow = overflow
         self._left = budget_bytes
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
 
     def keep(self, photo: Photo) -> Photo:
         """The same photo; its pixels are in memory, or mapped from the file."""
