@@ -340,7 +340,7 @@ def test_numbers_in_a_text_model_that_cannot_be_are_refused(tmp_path, before, af
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_points_that_are_nowhere_are_left_out_of_a_model(tmp_path, as_text):
-    model_of(tmp_path, as_text, ((0.0, 0, 0), (np.nan, 0, 0), (2, 2, 2), (0, 0, np.inf)))
+    model_of(tmp_path, as_text, ((0.0, 0, 0), (np.nan, 0, 0), (2, 2, 2), (0, 0, np.inf), (0, 1e160, 0)))
     assert open_capture(tmp_path, needs_photos=False).points.positions.tolist() == [[0, 0, 0], [2, 2, 2]]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import CaptureError
-from ...camera import Camera
+from ...camera import LARGEST_NUMBER, Camera
 from ...rotation import quaternion_from_rotation, rotation_from_quaternion
 
 LENS_MODELS = {
@@ -211,7 +211,7 @@ class _Rows:
 
 
 def _finite(points: PointRecords) -> PointRecords:
-    is_finite = np.isfinite(points.positions).all(axis=1)
+    is_finite = (np.abs(points.positions) <= LARGEST_NUMBER).all(axis=1)  # squares of more are not finite
     if is_finite.all():
         return points
     parts = (points.ids, points.positions, points.colors, points.errors)
