@@ -332,10 +332,6 @@ def test_a_capture_without_points_is_trained_from_random_seeds_and_says_so(tmp_p
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
-        (
-            lambda folder: write_points(folder / "points3d.ply", np.full((1, 3), np.nan), np.zeros((1, 3))),
-            "no points to start",
-        ),
         (lambda folder: (folder / "transforms.json").write_text("{}"), "no list of frames"),
         (lambda folder: [path.unlink() for path in (folder / "images").iterdir()], "No photo found for 10 of 10"),
         (
@@ -351,6 +347,15 @@ def test_a_broken_capture_fails_with_one_sentence(tmp_path, break_it, sentence):
     assert [type(event) for event in events] == [Failed]
     assert sentence in events[0].message and events[0].remedy.endswith(".")
     assert "Traceback" not in events[0].message
+
+
+def test_points_that_are_not_numbers_count_as_none(tmp_path):
+    capture = write_ball_capture(tmp_path / "capture")
+    write_points(capture / "points3d.ply", np.full((1, 3), np.nan), np.zeros((1, 3)))
+    events = until_over(start(tmp_path, capture, iterations=3))
+    warned = [event.message for event in events if isinstance(event, Warned)]
+    assert any("The capture has no points" in message for message in warned)
+    assert isinstance(events[-1], Finished)
 
 
 def test_a_python_without_torch_says_what_to_install(tmp_path, capture):

@@ -60,7 +60,7 @@ def is_native(item: bpy.types.Object) -> bool:
 
 def is_drawn_by_blender(item: bpy.types.Object) -> bool:
     """Whether renders leave the object's splats to Blender: chosen, and possible."""
-    return item.splat.drawn_by == "BLENDER" and is_native(item)
+    return is_native(item) and item.splat.drawn_by == "BLENDER"
 
 
 def look_modifier(item: bpy.types.Object) -> Any:
