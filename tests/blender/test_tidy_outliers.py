@@ -6,6 +6,7 @@ import pytest
 
 from support.blenders_splats import make_points
 from support.recording_layout import drawn, texts
+from support.splat_renders import delete_points
 
 COUNT = 400
 PLACES = np.random.default_rng(1).normal(size=(COUNT, 3))
@@ -179,10 +180,8 @@ def test_outliers_of_an_attribute_that_was_deleted_since_do_not_come_back(attrib
 def test_outliers_do_not_come_back_to_other_points(attributes):
     item = make(*colors(outlier=40))
     bpy.ops.splat.tidy_outliers()
-    if isinstance(item.data, bpy.types.Mesh):
-        item.data.vertices.add(1)
-    else:
-        item.data.resize(COUNT + 1)
+    delete_points(item, np.arange(COUNT) == 3)
+    bpy.ops.object.mode_set(mode="OBJECT")
     before = attributes.read(item.data, "radiance:base")
     with pytest.raises(RuntimeError, match="Points were added or deleted since the outliers were tidied"):
         bpy.ops.splat.put_back_outliers()
