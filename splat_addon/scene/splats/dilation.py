@@ -11,7 +11,7 @@ import bpy
 from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from .camera_values import add_camera_values, driven
 from .material import encoding_material
-from .node_math import NodeTree, Scalar, Vector, enabled
+from .node_math import NodeTree, Vector, enabled
 from .quads import DISPLAY_SPACE
 
 GROUP_NAME = "Splat Dilation"
@@ -42,61 +42,60 @@ def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
 
 
 def _fill(tree: NodeTree, rules: PictureRules) -> None:
+    """Few nodes take a value for each gaussian, or a million would wait; what is the same for all comes before."""
     start = tree.add("NodeGroupInput").outputs
 
-    tree.frame("Pixel at the gaussian")
-    unit, pixel = _unit_and_pixel(tree, rules)
-    own = tree.add("GeometryNodeSelfObject").outputs[0]
-    x, y, z = Vector(tree, _place_of(tree, own)["Scale"]).parts
+    tree.frame("Camera")
+    values = add_camera_values(tree)
+    is_panoramic = driven(tree, "Panoramic", "kind == 2")
+    angle = driven(tree, "Angle of a pixel", _ANGLE_OF_PIXEL)
+    pixel = tree.choose(is_panoramic, angle * angle, values.pixel_x * values.pixel_y)
+    active_camera = tree.add("GeometryNodeInputActiveCamera").outputs[0]
+    camera, own = _place_of(tree, active_camera), _place_of(tree, tree.add("GeometryNodeSelfObject").outputs[0])
+    x, y, z = Vector(tree, own["Scale"]).parts
     object_scale = tree.math("ABSOLUTE", x * y * z) ** (1.0 / 3.0)
-    added = rules.dilation_px2 * pixel * (unit / object_scale) * (unit / object_scale)
+    center = Vector(tree, _place_of(tree, active_camera, "RELATIVE")["Location"])
+    # The camera's axis as a gradient in the object's frame, whose product with a step there is a depth in its units.
+    back = tree.add("FunctionNodeRotateVector", None, (0, 0, 1), camera["Rotation"]).outputs[0]
+    transposed = tree.add("FunctionNodeTransposeMatrix", None, own["Transform"]).outputs[0]
+    gradient = Vector(tree, tree.add("FunctionNodeTransformDirection", None, back, transposed).outputs[0])
+    gradient = gradient * (1.0 / object_scale)
+    added = rules.dilation_px2 * pixel  # to the square of a scale, at distance 1
+    # Far is measured along the camera's axis. What no pixel looks at can be seen in mirrors, and how far that is only
+    # its distance tells here; so it is for all that panoramic cameras see.
+    corner_x, corner_y = (
+        tree.math("ABSOLUTE", middle) + half
+        for middle, half in ((values.middle_x, values.half_width), (values.middle_y, values.half_height))
+    )
+    to_corner = tree.choose(is_panoramic, 0.0, 1.0 + corner_x * corner_x + corner_y * corner_y)
+
+    tree.frame("Distance")
+    from_camera = Vector(tree, tree.add("GeometryNodeInputPosition").outputs[0]) - center
+    depth, squared = gradient.dot(from_camera), from_camera.dot(from_camera)
+    along = depth * depth
+    squared = tree.choose(squared > along * to_corner, squared, along)
+    added = tree.choose(values.is_orthographic, added / (object_scale * object_scale), squared * added)
 
     tree.frame("Dilation")
     named = tree.add("GeometryNodeInputNamedAttribute", {"data_type": "FLOAT_VECTOR"}, Name="scale")
     scale = Vector(tree, enabled(named.outputs, "Attribute"))
-    narrower = tree.choose(driven(tree, "EEVEE or Workbench", "engine < 2"), 1.0 / EEVEE_WIDTH, 1.0)
-    wider = tree.vector(*((part * part + added).sqrt() * narrower for part in scale.parts))
+    wider = tree.vector(*(tree.math("MULTIPLY_ADD", part, part, added).sqrt() for part in scale.parts))
+    drawn = tree.choose(driven(tree, "EEVEE or Workbench", "engine < 2"), wider * (1.0 / EEVEE_WIDTH), wider)
     splats = tree.add(
         "GeometryNodeStoreNamedAttribute",
         {"data_type": "FLOAT_VECTOR", "domain": "POINT"},
         Geometry=start["Geometry"],
         Name="scale",
-        Value=wider,
+        Value=drawn,
     ).outputs[0]
 
     tree.frame("Look")
     encoded = tree.add("GeometryNodeSetMaterial", Geometry=splats, Material=encoding_material()).outputs[0]
-    values = {"Switch": start[DISPLAY_SPACE], "True": encoded, "False": splats}
-    look = tree.add("GeometryNodeSwitch", {"input_type": "GEOMETRY"}, **values)
+    switch = {"Switch": start[DISPLAY_SPACE], "True": encoded, "False": splats}
+    look = tree.add("GeometryNodeSwitch", {"input_type": "GEOMETRY"}, **switch)
     tree.add("NodeGroupOutput", None, enabled(look.outputs, "Output"))
 
 
-def _unit_and_pixel(tree: NodeTree, rules: PictureRules) -> tuple[Scalar, Scalar]:
-    """How far a gaussian is, in world units, and the area of a pixel at distance 1. Far is measured along the axis of
-    perspective cameras, along the ray of panoramic ones, and is 1 for orthographic ones."""
-    values = add_camera_values(tree)
-    is_panoramic = driven(tree, "Panoramic", "kind == 2")
-    angle = driven(tree, "Angle of a pixel", _ANGLE_OF_PIXEL)
-    camera = tree.add("GeometryNodeInputActiveCamera").outputs[0]
-    place = _place_of(tree, camera)
-    own = _place_of(tree, tree.add("GeometryNodeSelfObject").outputs[0])
-    position = tree.add("GeometryNodeInputPosition").outputs[0]
-    in_world = Vector(tree, tree.add("FunctionNodeTransformPoint", None, position, own["Transform"]).outputs[0])
-    from_camera = in_world - Vector(tree, place["Location"])
-    back = Vector(tree, tree.add("FunctionNodeRotateVector", None, (0, 0, 1), place["Rotation"]).outputs[0])
-    depth = back.dot(from_camera) * -1.0
-    distance = Scalar(tree, tree.add("ShaderNodeVectorMath", {"operation": "LENGTH"}, from_camera).outputs["Value"])
-    # What no pixel looks at can be seen in mirrors; how far, only its distance tells here.
-    farthest_x, farthest_y = (
-        tree.math("ABSOLUTE", middle) + half
-        for middle, half in ((values.middle_x, values.half_width), (values.middle_y, values.half_height))
-    )
-    to_corner = (1.0 + farthest_x * farthest_x + farthest_y * farthest_y).sqrt()
-    by_ray = tree.math("MAXIMUM", is_panoramic, distance > depth * to_corner)
-    unit = tree.choose(values.is_orthographic, 1.0, tree.choose(by_ray, distance, depth)).at_least(rules.near_plane)
-    return unit, tree.choose(is_panoramic, angle * angle, values.pixel_x * values.pixel_y)
-
-
-def _place_of(tree: NodeTree, item):
-    """The outputs with an object's place in the world."""
-    return tree.add("GeometryNodeObjectInfo", {"transform_space": "ORIGINAL"}, Object=item).outputs
+def _place_of(tree: NodeTree, item, space: str = "ORIGINAL"):
+    """The outputs with an object's place in the world, or in the frame of the object that the nodes belong to."""
+    return tree.add("GeometryNodeObjectInfo", {"transform_space": space}, Object=item).outputs
