@@ -117,14 +117,26 @@ def test_the_data_and_exports_stay_as_they_are(native, tmp_path):
 def test_the_choice_exchanges_what_draws_and_keeps_the_rest(extension, native):
     appearance = extension.module("splat_addon.scene.splats.appearance")
     item = native.add(native.random_cloud())
-    names = [modifier.name for modifier in item.modifiers]
+    item.modifiers.new("Mine", "NODES")
     item.splat.drawn_by = "BLENDER"
-    assert [modifier.name for modifier in item.modifiers] == ["Splat Dilation", *names[1:]]
+    assert [modifier.name for modifier in item.modifiers] == ["Splat Dilation", "Mine", "Splat Box"]
     assert appearance.look_modifier(item).node_group.name == "Splat Dilation"
     assert appearance.look_modifier(item).show_render and not item.visible_shadow
     item.splat.drawn_by = "QUADS"
-    assert [modifier.name for modifier in item.modifiers] == names
+    assert [modifier.name for modifier in item.modifiers] == ["Splat Quads", "Mine", "Splat Box"]
     assert appearance.look_modifier(item).node_group.name == "Splat Quads"
+
+
+def test_choosing_adopts_splats_that_blender_has_imported(extension, native, tmp_path):
+    item = native.add(native.random_cloud())
+    bpy.context.view_layer.objects.active = item
+    assert bpy.ops.splat.export_ply(filepath=str(tmp_path / "theirs.ply")) == {"FINISHED"}
+    assert bpy.ops.wm.ply_import(filepath=str(tmp_path / "theirs.ply")) == {"FINISHED"}
+    theirs = bpy.context.view_layer.objects.active
+    assert theirs is not item and not theirs.modifiers
+    theirs.splat.drawn_by = "BLENDER"
+    assert [modifier.name for modifier in theirs.modifiers] == ["Splat Dilation", "Splat Box"]
+    assert extension.module("splat_addon.scene.splats.adoption").is_adopted(theirs)
 
 
 def test_points_of_another_type_are_drawn_by_quads_whatever_is_chosen(extension, native):

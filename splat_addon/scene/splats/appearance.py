@@ -100,11 +100,4 @@ def give_look_to_all(scene: bpy.types.Scene) -> None:
         set_look(item, scene.splat.look)
 
 
-def draw_as_chosen(item: bpy.types.Object) -> None:
-    """Draw a splat object by what was chosen in Drawn By."""
-    if is_splats(item) and item.library is None:
-        for scene in item.users_scene:
-            show_splats(item, scene)
-
-
-ON_CHANGE = {"look": give_look_to_all, "drawn_by": draw_as_chosen}
+ON_CHANGE = {"look": give_look_to_all}

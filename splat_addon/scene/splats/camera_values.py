@@ -24,8 +24,8 @@ _PATHS = {  # and what is taken while the scene has no camera: a driver that onc
     "aspect_x": ("render.pixel_aspect_x", 1),
     "aspect_y": ("render.pixel_aspect_y", 1),
     "panorama": ("camera.data.panorama_type", 0),  # 0 equirectangular; these three exist from Blender 5.0 on
-    "around": ("camera.data.longitude_max", math.pi),
-    "back": ("camera.data.longitude_min", -math.pi),
+    "east": ("camera.data.longitude_max", math.pi),
+    "west": ("camera.data.longitude_min", -math.pi),
     "view": ("camera.data.fisheye_fov", math.pi),
     "engine": ("render.engine", 0),  # 0 EEVEE, 1 Workbench, then those that add-ons bring
 }

@@ -15,10 +15,9 @@ from .node_math import NodeTree, Vector, enabled
 from .quads import DISPLAY_SPACE
 
 GROUP_NAME = "Splat Dilation"
-VERSION_KEY, VERSION = "splat_version", 1  # of the group
 
 EEVEE_WIDTH = 1.0607  # EEVEE and Workbench draw exp(-x^2) with x = 2 at three sigma: 3 / (2 sqrt 2) times as wide
-_ANGLE_OF_PIXEL = "(around - back) / floor(columns * percent / 100) if panorama == 0 else view / {}".format(
+_ANGLE_OF_PIXEL = "(east - west) / floor(columns * percent / 100) if panorama == 0 else view / {}".format(
     "min(floor(columns * percent / 100), floor(rows * percent / 100))"
 )
 
@@ -31,7 +30,6 @@ def splat_dilation() -> bpy.types.NodeTree:
 
 def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
     group = bpy.data.node_groups.new(GROUP_NAME, "GeometryNodeTree")
-    group[VERSION_KEY] = VERSION
     interface = group.interface
     interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     look = interface.new_socket(DISPLAY_SPACE, in_out="INPUT", socket_type="NodeSocketBool")

@@ -323,6 +323,12 @@ def adopt(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> None:
     hand_over(scene)
 
 
+def _on_drawn_by(item: bpy.types.Object) -> None:
+    for scene in item.users_scene if is_splats(item) else ():
+        adopt(scene, [item])
+    start_anew()
+
+
 def _on_trained_for(item: bpy.types.Object) -> None:
     if is_splats(item) and appearance.look_modifier(item) is None:
         adopt(bpy.context.scene, [item])
@@ -374,6 +380,7 @@ HANDLERS = {
     "load_post": _on_load,
 }
 ON_CHANGE = {
+    "drawn_by": _on_drawn_by,
     "trained_for": _on_trained_for,
     "viewport": start_anew,
     "viewport.show": _on_show,
