@@ -9,11 +9,13 @@ import numpy as np
 
 from ..errors import CaptureError
 from .camera import Camera
+from .choices import AUTOMATIC, CaptureChoices
 from .file_names import inner_path
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
 from .points import Points
+from .remarks import Remark
 
 STRAY = 2.0  # a camera farther out than this many times what holds three quarters of them is not at the scene
 
@@ -23,7 +25,8 @@ __all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "o
 @dataclass(frozen=True)
 class View:
     """One photo with its camera. `name` is the photo's path below the images folder, without its suffix; `listed_as`
-    is what the capture's own files call it."""
+    is what the capture's own files call it. `orientation` is the Exif orientation (1 to 8) by which the stored pixels
+    are turned into those that the camera measured: 1 where it measured them as stored."""
 
     name: str
     image_path: Path
@@ -31,18 +34,21 @@ class View:
     is_held_out: bool
     mask_path: Path | None = None  # white where a pixel counts
     listed_as: str = ""
+    orientation: int = 1
+    mask_is_inverted: bool = False  # then black is where a pixel counts
 
 
 @dataclass(frozen=True)
 class Capture:
     """What training sees. `missing` names the photos that the capture lists and the folder lacks; the cameras of those
-    are in `views_without_photo`, as far as their size is known."""
+    are in `views_without_photo`, as far as their size is known. `remarks` are what was decided, and warnings."""
 
     folder: Path
     views: tuple[View, ...]
     points: Points | None
     missing: tuple[str, ...] = ()
     views_without_photo: tuple[View, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def all_views(self) -> tuple[View, ...]:
@@ -110,17 +116,20 @@ def held_out_indices(count: int, every: int) -> set[int]:
     return set(range(0, count, every)) if every > 0 else set()
 
 
-def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = True) -> Capture:
+def open_capture(
+    folder: Path, hold_out_every: int = 8, needs_photos: bool = True, choices: CaptureChoices = AUTOMATIC
+) -> Capture:
     """Read the capture in `folder`: `transforms.json`, else a COLMAP model (binary or text) with a folder of photos.
 
     Which views are held out is read from the capture; where it does not say, every `hold_out_every`-th is. Without
-    `needs_photos` any number of them may be missing, since cameras alone can be looked at.
+    `needs_photos` any number of them may be missing, since cameras alone can be looked at. What is decided by itself,
+    unless `choices` say otherwise, is in the capture's `remarks`.
     Raises CaptureError or CameraError: no capture, more than half of the photos missing, an impossible camera.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CaptureError(f"The capture folder {folder} does not exist.", "Choose the folder of a capture.")
-    listed = read_listing(folder)
+    listed = read_listing(folder, choices)
     names = sorted(listed.photos)
     missing = tuple(name for name in names if not os.path.isfile(listed.photos[name]))
     if (needs_photos and len(missing) * 2 > len(names)) or not listed.cameras:
@@ -151,6 +160,7 @@ def open_capture(folder: Path, hold_out_every: int = 8, needs_photos: bool = Tru
         listed.points,
         missing,
         tuple(view for name, view in views.items() if name in lost),
+        listed.remarks,
     )
     if needs_photos and not capture.training_views:
         raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views, or capture more.")

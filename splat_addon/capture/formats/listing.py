@@ -9,8 +9,10 @@ import numpy as np
 from ...errors import CameraError, CaptureError
 from ...gaussians.formats.splat_ply import read_points
 from ..camera import Camera
+from ..choices import AUTOMATIC, CaptureChoices
 from ..file_names import inner_path, is_on_network
 from ..points import Points
+from ..remarks import Remark
 from . import colmap
 from .transforms import IMAGE_SUFFIXES, Transforms, find_transforms, read_transforms
 
@@ -24,9 +26,10 @@ class Listing:
     masks: dict[str, Path]
     held_out: set[str] | None
     points: Points | None
+    remarks: tuple[Remark, ...] = ()
 
 
-def read_listing(folder: Path) -> Listing:
+def read_listing(folder: Path, choices: CaptureChoices = AUTOMATIC) -> Listing:
     """Read `transforms.json`, else a COLMAP model. Raises CaptureError when there is neither, or it is broken, and
     CameraError when a camera is impossible."""
     transforms_file = find_transforms(folder)
