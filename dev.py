@@ -39,6 +39,7 @@ import subprocess
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -528,26 +529,19 @@ def test(arguments: list[str]) -> int:
         except SetupError as error:
             say(str(error))
             checks["checks"] = Count(0, 1, 0)
-    stages = [("trainer", TRAINER, ["unit", "trainer"]), ("COLMAP", COLMAP, ["colmap"])]
-    for blender in blenders:
-        stages.append((blender.title, blender, ["blender", *tests_of_arrays()]))
-        # End to end in a process of its own: there the built zip is enabled instead of the checkout.
-        stages.append((f"{blender.title}, end to end", blender, ["e2e"]))
-    left_out = []
-    for title, environment, places in stages:
+    stages, left_out = [], []
+    for title, environment, places in all_stages(blenders):
         paths = test_paths(places, chosen)
-        if not paths:
-            continue
-        if environment in blenders and not is_possible(environment):
+        if paths and environment in blenders and not is_possible(environment):
             left_out.append(f"{title} is left out: there is no Python {environment.pythons[0]}.")
-            continue
-        try:
-            python = ensure(environment)
-            others = [other for other in blenders if other != environment] if environment in blenders else []
-            tests[title] = run_pytest(title, python, paths, options, others)
-        except SetupError as error:
-            say(f"\n== {title}\n{error}")
-            tests[title] = Count(0, 1, 0)
+        elif paths:
+            try:
+                others = [other for other in blenders if other != environment] if environment in blenders else []
+                stages.append(Stage(title, ensure(environment), paths, others))
+            except SetupError as error:
+                say(f"\n== {title}\n{error}")
+                tests[title] = Count(0, 1, 0)
+    tests.update(run_stages(stages, options))
     say("\n== summary")
     if not any(sum(count) for count in tests.values()):
         tests["no test was found"] = Count(0, 1, 0)
@@ -558,6 +552,38 @@ def test(arguments: list[str]) -> int:
     total = Count(*(sum(values) for values in zip(*checks.values(), *tests.values())))
     say("%d passed, %d failed, %d skipped" % total)
     return 1 if total.failed else 0
+
+
+class Stage(NamedTuple):
+    """The tests that one environment runs in one process. `others`: Blenders that make files for its tests."""
+
+    title: str
+    python: str
+    paths: Sequence[str]
+    others: Sequence[Environment] = ()
+
+
+def all_stages(blenders: Sequence[Environment]) -> Iterator[tuple[str, Environment, list[str]]]:
+    """Yield (title, environment, places below tests/), the longest first, so that two at a time end together."""
+    for blender in reversed(blenders):
+        yield blender.title, blender, ["blender", *tests_of_arrays()]
+    yield "trainer", TRAINER, ["unit", "trainer"]
+    yield "COLMAP", COLMAP, ["colmap"]
+    for blender in reversed(blenders):  # in a process of its own: there the built zip is enabled, not the checkout
+        yield f"{blender.title}, end to end", blender, ["e2e"]
+
+
+def run_stages(stages: Sequence[Stage], options: Sequence[str]) -> dict[str, Count]:
+    """Run them, two at a time; of several, each prints what it has to say when it ends."""
+    if len(stages) < 2 or os.cpu_count() == 1:
+        return {stage.title: run_pytest(stage, options) for stage in stages}
+    say(f"\n{len(stages)} stages, two at a time: each is shown when it ends.")
+    pool = ThreadPoolExecutor(2)
+    try:
+        running = {stage.title: pool.submit(run_pytest, stage, options, True) for stage in stages}
+        return {title: future.result() for title, future in running.items()}
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def tests_of_arrays() -> list[str]:
@@ -586,24 +612,29 @@ def test_paths(places: Sequence[str], chosen: Sequence[str]) -> list[str]:
     return found
 
 
-def run_pytest(
-    title: str, python: str, paths: Sequence[str], options: Sequence[str], others: Sequence[Environment] = ()
-) -> Count:
-    """Run one stage and count its tests from pytest's own report. `others`: Blenders that make files for its tests."""
+def run_pytest(stage: Stage, options: Sequence[str] = (), is_shown_at_end: bool = False) -> Count:
+    """Run one stage and count its tests from pytest's own report."""
     variables = {"SPLAT_TRAINER_PYTHON": str(environment_python(TRAINER))}
-    variables["SPLAT_OTHER_BLENDERS"] = os.pathsep.join(other_blenders(others))
+    variables["SPLAT_OTHER_BLENDERS"] = os.pathsep.join(other_blenders(stage.others))
     data = ROOT.parent / "shared" / "data"
     if "SPLAT_TEST_DATA" not in os.environ and data.is_dir():
         variables["SPLAT_TEST_DATA"] = str(data)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, open(Path(folder, "output"), "w+b") as output:
         report = Path(folder, "report.xml")
-        command = [python, "-m", "pytest", "-rs", "--junitxml", str(report), *paths, *options]
-        say(f"\n== {title}: {' '.join(paths)}")
-        code = subprocess.call(command, cwd=ROOT, env=child_environment(**variables))
+        command = [stage.python, "-m", "pytest", "-rs", "--junitxml", str(report), *stage.paths, *options]
+        title = f"\n== {stage.title}: {' '.join(stage.paths)}"
+        if not is_shown_at_end:
+            say(title)
+        kept = {"stdout": output, "stderr": subprocess.STDOUT} if is_shown_at_end else {}
+        code = subprocess.call(command, cwd=ROOT, env=child_environment(**variables), **kept)
         count = read_report(report)
+        output.seek(0)
+        ending = "" if not is_shown_at_end else f"{title}\n{output.read().decode(errors='replace').rstrip()}"
     if code not in (0, 5) and count.failed == 0:  # 5: no test was chosen here; others: it crashed, perhaps at exit
-        say(f"{title}: pytest ended with code {code}.")
+        ending += f"\n{stage.title}: pytest ended with code {code}."
         count = count._replace(failed=1)
+    if ending:
+        say(ending)
     return count
 
 

@@ -249,7 +249,7 @@ def test_every_blender_repeats_the_tests_of_arrays_and_no_others(small_project, 
     ran = {}
     monkeypatch.setattr(dev, "is_possible", lambda environment: True)
     monkeypatch.setattr(
-        dev, "run_pytest", lambda title, python, paths, options, _: ran.update({title: paths}) or dev.Count(1, 0, 0)
+        dev, "run_pytest", lambda stage, *_: ran.update({stage.title: stage.paths}) or dev.Count(1, 0, 0)
     )
     dev.test([])
     arrays = ["tests/unit/test_arrays.py"]
@@ -262,7 +262,7 @@ def test_every_blender_repeats_the_tests_of_arrays_and_no_others(small_project, 
     assert ran == {"trainer": ["tests/unit/test_words.py::test_b"]}
     ran.clear()
     dev.test(["--all-blenders"])
-    assert list(ran) == ["trainer", *(blender.title for blender in dev.ALL_BLENDERS)]
+    assert ran.keys() == {"trainer", *(blender.title for blender in dev.ALL_BLENDERS)}
 
 
 def test_the_tests_of_each_blender_are_told_where_the_others_of_the_run_are(small_project, monkeypatch):
@@ -271,7 +271,7 @@ def test_the_tests_of_each_blender_are_told_where_the_others_of_the_run_are(smal
     oldest, newest = dev.BLENDERS
     monkeypatch.setattr(dev, "is_possible", lambda environment: True)
     for stage, others in ((dev.TRAINER, []), (newest, [oldest]), (oldest, [newest])):
-        dev.run_pytest(stage.title, sys.executable, ["tests/unit"], [], others)
+        dev.run_pytest(dev.Stage(stage.title, sys.executable, ["tests/unit"], others))
     own = {environment: f"{environment.name.removeprefix('blender-')}={sys.executable}" for environment in dev.BLENDERS}
     assert (dev.ROOT / "told.txt").read_text().splitlines() == ["", own[oldest], own[newest]]
 
@@ -296,6 +296,18 @@ def test_a_failed_test_fails_the_run(small_project, capfd):
     (small_project / "test_one.py").write_text("def test_a(): pass\ndef test_b(): assert False\n")
     assert dev.test([]) == 1
     assert capfd.readouterr().out.splitlines()[-1] == "3 passed, 1 failed, 0 skipped"
+
+
+def test_of_several_stages_each_is_shown_whole_when_it_ends(small_project, monkeypatch, capfd):
+    (small_project / "test_one.py").write_text("import numpy\ndef test_a(): assert 'what went wrong' == ''\n")
+    monkeypatch.setattr(dev, "is_possible", lambda environment: True)
+    assert dev.test([]) == 1
+    output = capfd.readouterr().out
+    stages = output.split("\n== ")[1:-1]
+    titles = {stage.partition(":")[0] for stage in stages}
+    assert titles == {"trainer", *(blender.title for blender in dev.BLENDERS)}
+    assert all("what went wrong" in stage and "1 failed in" in stage for stage in stages)
+    assert output.splitlines()[-1] == "2 passed, 3 failed, 0 skipped"
 
 
 def test_a_crash_after_the_tests_fails_the_run(small_project, capfd):
