@@ -38,7 +38,7 @@ LIMITS_DB = {  # by what was measured: no less
     "Cycles, 1 sample": 60.0,
     "Cycles, 1 sample, 8-bit PNG": 48.0,
     "EEVEE, 1 sample": 50.0,
-    "viewport": 50.0,
+    "viewport": 70.0,
     "Blender's Splats, Cycles, 256 samples": 37.0,
 }
 

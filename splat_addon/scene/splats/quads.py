@@ -119,8 +119,9 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     color = _color(tree, base, _view_direction(tree, values, from_camera, back), start[DISPLAY_SPACE])
 
     tree.frame("Quads")
-    matrix = _matrix(tree, axis_u, axis_v, back, mean)
-    splats, captured = _capture(tree, splats, color=color, opacity=opacity, matrix=matrix, drawn=is_drawn, depth=depth)
+    splats, captured = _capture(
+        tree, splats, color=color, opacity=opacity, axis_u=axis_u, axis_v=axis_v, drawn=is_drawn, depth=depth
+    )
     splats = _without_attributes(tree, splats)
     splats = tree.add("GeometryNodeSortElements", {"domain": "POINT"}, Geometry=splats, Sort_Weight=-depth).outputs[0]
     depth = Scalar(tree, captured["depth"])
@@ -128,8 +129,9 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     instances = tree.add(
         "GeometryNodeInstanceOnPoints", Points=splats, Selection=captured["drawn"], Instance=_unit_quad(tree, rules)
     ).outputs[0]
-    farther = _moved_away(tree, values, Scalar(tree, moved["depth"]), depth, center, back)
-    transform = tree.add("FunctionNodeMatrixMultiply", None, farther, captured["matrix"]).outputs[0]
+    axis_u, axis_v = Vector(tree, captured["axis_u"]), Vector(tree, captured["axis_v"])
+    size, move = _moved_away(tree, values, Scalar(tree, moved["depth"]), depth, center, back)
+    transform = _matrix(tree, axis_u * size, axis_v * size, back, mean.times_plus(size, move))
     instances = tree.add("GeometryNodeSetInstanceTransform", None, instances, Transform=transform).outputs[0]
     rgba = _rgba(tree, Vector(tree, captured["color"]), captured["opacity"])
     quads = tree.add(
@@ -208,15 +210,11 @@ def _kept_apart(tree: NodeTree, depth: Scalar) -> Scalar:
 
 def _moved_away(
     tree: NodeTree, values: CameraValues, step: Scalar, depth: Scalar, center: Vector, back: Vector
-) -> Socket:
-    """A transform that looks the same from the camera, `step` times the depth farther away: larger about its center,
-    for orthographic cameras moved along the axis."""
+) -> tuple[Scalar, Vector]:
+    """A scaling about the origin and a move after it that look the same from the camera, `step` times the depth
+    farther away: larger about its center, for orthographic cameras moved along the axis."""
     size = tree.choose(values.is_orthographic, 1.0, 1.0 + step)
-    move = tree.choose(values.is_orthographic, back * (step * depth * -1.0), center * (1.0 - size))
-    zero = 0.0
-    rows = ((size, zero, zero, zero), (zero, size, zero, zero), (zero, zero, size, zero))
-    entries = [entry for row in rows for entry in row]
-    return tree.add("FunctionNodeCombineMatrix", None, *entries, *move.parts, 1.0).outputs[0]
+    return size, tree.choose(values.is_orthographic, back * (step * depth * -1.0), center * (1.0 - size))
 
 
 def _matrix(tree: NodeTree, *columns: Vector) -> Socket:
@@ -228,10 +226,10 @@ def _matrix(tree: NodeTree, *columns: Vector) -> Socket:
 
 def _capture(tree: NodeTree, geometry: Socket, **fields) -> tuple[Socket, dict[str, Socket]]:
     """The geometry with the fields' values on its points, and those values."""
-    kinds = {"color": "VECTOR", "opacity": "FLOAT", "matrix": "MATRIX", "drawn": "BOOLEAN", "depth": "FLOAT"}
+    kinds = {"opacity": "FLOAT", "drawn": "BOOLEAN", "depth": "FLOAT"}  # the others are vectors
     node = tree.add("GeometryNodeCaptureAttribute", {"domain": "POINT"}, Geometry=geometry)
     for name in fields:
-        node.capture_items.new(kinds[name], name)
+        node.capture_items.new(kinds.get(name, "VECTOR"), name)
     for name, field in fields.items():
         tree.fill(node.inputs[name], field)
     return node.outputs["Geometry"], {name: node.outputs[name] for name in fields}
