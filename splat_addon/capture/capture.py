@@ -18,8 +18,11 @@ from .points import Points
 from .remarks import Remark
 
 STRAY = 2.0  # a camera farther out than this many times what holds three quarters of them is not at the scene
+# Fingerprints without it are of earlier versions, which took all digits: on another processor the same capture had
+# another one, so they cannot be compared.
+FINGERPRINT_KIND = "2:"
 
-__all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
+__all__ = ["FINGERPRINT_KIND", "Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,22 @@ class Capture:
         )
 
     def fingerprint(self) -> str:
-        """A short hash over names, cameras and photo sizes: the same capture gives the same text."""
+        """A short text over names, cameras and photo sizes: the same capture gives the same, on every machine.
+
+        Numbers count to nine digits, since processors do not agree on the last of sixteen.
+        """
         digest = hashlib.sha256()
         for view in self.views:
             camera = view.camera
             numbers = [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion]
             digest.update(view.name.encode())
-            digest.update(np.array(numbers).tobytes() + camera.camera_from_world.tobytes())
+            digest.update(" ".join(f"{number:.9g}" for number in numbers).encode())
+            turn, place = camera.camera_from_world[:3, :3], camera.camera_from_world[:3, 3]
+            for values in (turn, place / max(float(np.abs(place).max()), 1e-300)):
+                digest.update(np.rint(values * 1e9).astype(np.int64).tobytes())
             for path in (view.image_path, view.mask_path):
                 digest.update(str(path.stat().st_size if path else None).encode())
-        return digest.hexdigest()[:16]
+        return FINGERPRINT_KIND + digest.hexdigest()[:16]
 
 
 def held_out_indices(count: int, every: int) -> set[int]:

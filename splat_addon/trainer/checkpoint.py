@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+from ..capture.capture import FINGERPRINT_KIND
 from ..errors import RunError
 from ..files import cause_in_system
 from ..run.folder import RunFolder
@@ -19,9 +20,14 @@ def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
             raise RunError(
                 f"The run in {folder.path} has no checkpoint that can be read.", "Start a new run."
             ) from error
-    if state["capture_fingerprint"] != fingerprint:
+    if is_comparable(state) and state["capture_fingerprint"] != fingerprint:
         raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
     return state
+
+
+def is_comparable(state: dict) -> bool:
+    """Whether a checkpoint tells of what capture it is, on every machine: those of earlier versions do not."""
+    return str(state["capture_fingerprint"]).startswith(FINGERPRINT_KIND)
 
 
 def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:

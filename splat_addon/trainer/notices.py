@@ -41,6 +41,14 @@ def about_rounding(frame: TrainingFrame) -> list[Warned]:
     ]
 
 
+def about_earlier_version() -> Warned:
+    """A run goes on that was started by a version which could not tell for certain of which capture it was."""
+    return Warned(
+        "This run was started by an earlier version, so whether its capture has changed since was not checked.",
+        "Start a new run if the photos or cameras are others.",
+    )
+
+
 @torch.no_grad()
 def about_unseen(means: Tensor, cameras: list[Camera]) -> Warned:
     """Why none of the splats at `means` (N, 3) is drawn in any photo."""

@@ -26,12 +26,12 @@ from ..run.wire import Wire
 from . import schedules
 from .backend import choose
 from .backend.protocol import Gaussians, Rendering
-from .checkpoint import belongs_to_run, frame_of, read_checkpoint, why_not_written
+from .checkpoint import belongs_to_run, frame_of, is_comparable, read_checkpoint, why_not_written
 from .contact_sheet import save_contact_sheet
 from .densify import make_densifier
 from .evaluate import evaluate
 from .model import GaussianModel
-from .notices import about_rounding, about_unseen, about_unused_card, about_unwritten
+from .notices import about_earlier_version, about_rounding, about_unseen, about_unused_card, about_unwritten
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
 from .stored import Misfit, rows, seconds, whole_number
@@ -64,6 +64,8 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         model = GaussianModel(cloud, rasterizer.device)
         run = Run(folder, config, wire, model, rasterizer, photos, capture, frame, fingerprint)
         if state is not None:
+            if not is_comparable(state):
+                photos.warnings.append(about_earlier_version())
             run.restore(state)
             state = None
         write_json(folder.about_file, run.about())

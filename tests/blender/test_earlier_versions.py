@@ -96,6 +96,7 @@ def test_a_run_of_an_earlier_version_goes_on_from_its_checkpoint(extension, proj
         run = live_run.current()
         assert run.state == "finished", run.message
         assert run.progress.step > before.step and folder.events()[-1].step >= run.progress.step > before.step
+        assert any("whether its capture has changed since was not checked" in warning for warning in run.warnings)
     finally:
         if live_run.is_training():
             live_run.current().process.close()

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,22 @@ def test_a_fingerprint_changes_with_a_camera(tmp_path):
     document["fl_x"] = 49.0
     (tmp_path / "b" / "transforms.json").write_text(json.dumps(document))
     assert open_capture(tmp_path / "b").fingerprint() != one
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_a_fingerprint_does_not_depend_on_how_a_processor_rounds(tmp_path, unit):
+    capture = open_capture(make_capture(tmp_path / "c")).moved(np.diag([unit, unit, unit, 1.0]))
+    random = np.random.default_rng(1)
+
+    def shaken(view, most):
+        camera = view.camera
+        pose = camera.camera_from_world * (1 + random.uniform(-most, most, (4, 4)))
+        pose[:3, :3] += random.uniform(-most, most, (3, 3))
+        return replace(view, camera=replace(camera, camera_from_world=pose, fx=camera.fx * (1 + most)))
+
+    for most, is_same in ((4e-16, True), (1e-7, False)):
+        views = tuple(shaken(view, most) for view in capture.views)
+        assert (replace(capture, views=views).fingerprint() == capture.fingerprint()) is is_same
 
 
 def test_missing_photos_are_named_and_left_out(tmp_path):
