@@ -32,6 +32,7 @@ def fresh(tmp_path, monkeypatch):
     """An empty cache folder for the sources as they are, and nothing loaded."""
     monkeypatch.setattr(kernel_cache, "_loaded", [])
     monkeypatch.setattr(kernel_cache, "cache_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(kernel_cache, "spare_folders", lambda: [])
     return tmp_path / "kernels"
 
 
@@ -306,3 +307,26 @@ def test_code_that_others_could_have_written_is_not_run_but_compiled_anew(filled
     assert announced and "can be written by others than you" in capfd.readouterr().err
     if loose != "owner":
         assert kernel_cache._read(fresh) is not None, "what was compiled is kept, in a folder of one's own"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
+def test_where_the_folder_is_another_users_a_spare_one_keeps_what_was_compiled(filled, fresh, monkeypatch, tmp_path):
+    index, spare, compiled = kernel_cache._read(filled), tmp_path / "spare", []
+    kernel_cache._keep(fresh, index)
+    monkeypatch.setattr(kernel_cache, "not_ours", lambda folder: folder if folder == fresh else None)
+    monkeypatch.setattr(kernel_cache, "spare_folders", lambda: [spare])
+    monkeypatch.setattr(kernel_cache, "compile_shares", lambda: compiled.append(True) or index)
+    for _ in range(2):
+        monkeypatch.setattr(kernel_cache, "_loaded", [])
+        assert add_one(kernel_cache.kernels()) == pytest.approx(0.5)
+    assert compiled == [True] and (spare / "kernels.json").is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
+def test_spare_folders_are_the_users_own(monkeypatch, tmp_path):
+    monkeypatch.setenv(kernel_cache.CACHE_VARIABLE, str(tmp_path))
+    home, temporary = kernel_cache.spare_folders()
+    assert home.parent == kernel_cache._root_of_user() and str(os.getuid()) in temporary.parent.name
+    assert home.name == temporary.name == kernel_cache.cache_folder().name
+    monkeypatch.delenv(kernel_cache.CACHE_VARIABLE)
+    assert kernel_cache.spare_folders() == [temporary]

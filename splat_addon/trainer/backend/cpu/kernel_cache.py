@@ -65,10 +65,20 @@ def _key() -> str:
     return digest.hexdigest()[:24]
 
 
+def spare_folders() -> list[Path]:
+    """Where object code is kept if `cache_folder` cannot be written, or could be by others than this user."""
+    roots = [_root_of_user()] if os.environ.get(CACHE_VARIABLE) else []
+    if hasattr(os, "getuid"):
+        roots.append(Path(tempfile.gettempdir()) / f"splat_training-{os.getuid()}")
+    return [root / cache_folder().name for root in roots]
+
+
 def _cache_root() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen)
+    return Path(chosen) if chosen else _root_of_user()
+
+
+def _root_of_user() -> Path:
     if sys.platform == "win32":
         root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -88,14 +98,15 @@ def kernels(on_compile: Callable[[], None] | None = None) -> SimpleNamespace:
     """
     with _lock:
         if not _loaded:
-            index = _read(cache_folder())
+            folders = [cache_folder(), *spare_folders()]
+            index = next(filter(None, map(_read, folders)), None)
             if index is None:
                 if on_compile is not None:
                     on_compile()
                 key = _key()
                 index = compile_shares()
                 if _key() == key:  # an update may have come in between
-                    _keep(cache_folder(), index)
+                    any(_keep(folder, index) for folder in folders)
             _loaded.append(_load(index))
     return _loaded[0]
 
@@ -107,8 +118,8 @@ def _read(folder: Path) -> list[dict] | None:
         strange = not_ours(folder)
         if strange is not None:
             print(
-                f"{strange} can be written by others than you, so the compiled kernels in it are not run. They are"
-                f" compiled anew; if you read this again, choose a folder of your own with {CACHE_VARIABLE}.",
+                f"{strange} can be written by others than you, so the compiled kernels in it are not run. Choose a"
+                f" folder of your own with {CACHE_VARIABLE}; until then they are kept elsewhere.",
                 file=sys.stderr,
             )
             return None
@@ -136,8 +147,9 @@ def not_ours(folder: Path) -> Path | None:
     return None
 
 
-def _keep(folder: Path, index: list[dict]) -> None:
-    """Write the cache, aside and then into place. Where that is impossible it costs time at the next start, no more."""
+def _keep(folder: Path, index: list[dict]) -> bool:
+    """Write the cache, aside and then into place; whether that was possible. If not, it costs time at the next start,
+    no more."""
     aside = None
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,16 +157,18 @@ def _keep(folder: Path, index: list[dict]) -> None:
         if not_ours(folder) == folder and not is_link(folder):
             os.chmod(folder, 0o700)  # refused where it belongs to somebody else
         if not_ours(folder) == folder:
-            return
+            return False
         handle, name = tempfile.mkstemp(dir=folder)
         aside = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(packed(index))
         move_into_place(aside, folder / "kernels.json")
+        return True
     except OSError:
         if aside is not None:
             with contextlib.suppress(OSError):
                 remove_file(aside)
+        return False
 
 
 def _load(index: list[dict]) -> SimpleNamespace:
