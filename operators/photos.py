@@ -70,7 +70,7 @@ class _ChoosesFolder:
         """What was chosen. Raises CaptureError when nothing was."""
         if not self.directory.strip():
             raise CaptureError("No folder is chosen.", "Choose one.")
-        return absolute(self.directory)
+        return absolute(self.directory, is_asked=True)
 
 
 class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):

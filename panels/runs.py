@@ -12,7 +12,7 @@ from ..operators.runs import (
 from ..splat_addon.run.find import FoundRun
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.runs import found_runs
-from ..splat_addon.scene.settings.paths import run_path
+from ..splat_addon.scene.settings.paths import run_path, why_no_run
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
 from .wrap import WRAP, draw_sentence
@@ -36,6 +36,8 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, own = self.layout, run_path(context.scene)
+        if own is None and (reason := why_no_run(context.scene)):
+            draw_sentence(layout, reason, "ERROR", WRAP)
         if own is not None and found_runs.is_missing(own):
             remedy = "It was moved or deleted: choose where it is now in the Splats panel."
             draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR", WRAP)

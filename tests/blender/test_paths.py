@@ -50,7 +50,7 @@ def test_a_relative_path_of_any_system_is_found_on_this_one(paths, blend_folder,
 
 def test_a_share_of_windows_is_not_taken_for_a_path_beside_the_file(paths, blend_folder):
     share = r"\\server\share\runs"
-    assert paths.absolute(share) == Path(share)
+    assert paths.absolute(share, is_asked=True) == Path(share)
     assert not paths.absolute(share).is_relative_to(blend_folder)
 
 

@@ -13,7 +13,7 @@ import bpy
 from mathutils import Matrix
 
 from ...capture.capture import View, open_capture
-from ...capture.file_names import renders_of
+from ...capture.file_names import is_on_network, renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig
 from ...run.events import Evaluated
@@ -145,7 +145,8 @@ def _step_measured(path: Path, _changed: int) -> int:
 
 def _capture_of(scene: bpy.types.Scene, folder: RunFolder) -> Path:
     """The folder of the capture that the run was trained on; where it is gone, the one that the scene has now."""
-    capture = Path(TrainConfig.read(folder.config_file).capture)
+    text = TrainConfig.read(folder.config_file).capture
+    capture = absolute(text) if is_on_network(text) else Path(text)
     if not capture.is_dir() and scene.splat.capture.folder:
         return absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
     return capture

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .paths import MAY_BE_RELATIVE
+from .paths import MAY_BE_RELATIVE, chosen
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
@@ -32,6 +32,7 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=MAY_BE_RELATIVE,
         default="",
+        update=chosen("folder"),
     )
     source: bpy.props.EnumProperty(
         name="Cameras", description="Which cameras see the scene", items=CAPTURE_SOURCES, default="DOME"

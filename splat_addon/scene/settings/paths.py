@@ -3,22 +3,34 @@
 import ntpath
 import os
 import posixpath
+from collections.abc import Callable
 from pathlib import Path, PurePath, PureWindowsPath
+from typing import Any
 
 import bpy
 
+from ...capture.file_names import is_on_network
 from ...errors import RunError
+from ..session import part
 
 # Newer Blenders want to be told that a path may begin with "//"
 _IS_ASKED = "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
 MAY_BE_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if _IS_ASKED else set()
 
 
-def absolute(path: str) -> Path:
+class Asked:
+    """The network shares that the artist has chosen something on, in this session."""
+
+    def __init__(self) -> None:
+        self.shares: set[str] = set()
+
+
+def absolute(path: str, is_asked: bool = False) -> Path:
     """A folder or file as the user typed it: `~` is the home folder, `//` and relative paths start at the .blend.
 
     After `//` both slashes divide folders, whichever system the file was saved on. Links are not followed. Raises
-    RunError when the .blend has no place yet.
+    RunError when the .blend has no place yet, and for a path on another machine, unless the artist chose one there in
+    this session (`is_asked`: does so now) or the .blend lies there: Windows tells that machine who looks at it.
     """
     if not path:
         return Path()
@@ -31,8 +43,36 @@ def absolute(path: str) -> Path:
             f"{path} is relative to a .blend that was not saved yet.", "Save the file, or choose a full path."
         )
     if not is_beside:
+        if is_asked:
+            ask_for(path)
+        if is_on_network(path) and _share(path) not in {_share(bpy.data.filepath), *part(Asked).shares}:
+            raise RunError(
+                f"{path} lies on another machine, which is not asked for it only because a file was opened.",
+                "Choose it again to use it.",
+            )
         return Path(path).expanduser()
     return Path(os.path.abspath(Path(bpy.data.filepath).parent / path.removeprefix("//")))
+
+
+def ask_for(path: str) -> None:
+    """The artist has chosen a path: from now on, what lies on its share may be looked at."""
+    if is_on_network(path):
+        part(Asked).shares.add(_share(path))
+
+
+def chosen(name: str, then: Callable[[Any, Any], None] | None = None) -> Callable[[Any, Any], None]:
+    """The `update` of the property `name`, a path: the artist has chosen it. `then` is another."""
+
+    def update(group, context) -> None:
+        ask_for(getattr(group, name))
+        if then is not None:
+            then(group, context)
+
+    return update
+
+
+def _share(path: str) -> str:
+    return PureWindowsPath(path).drive.lower()
 
 
 def run_path(scene: bpy.types.Scene) -> Path | None:
@@ -41,6 +81,15 @@ def run_path(scene: bpy.types.Scene) -> Path | None:
         return absolute(scene.splat.run_folder) if scene.splat.run_folder else None
     except RunError:
         return None
+
+
+def why_no_run(scene: bpy.types.Scene) -> str:
+    """Why the place of the scene's run cannot be told, with what to do; empty where it can, or there is none."""
+    try:
+        absolute(scene.splat.run_folder)
+    except RunError as error:
+        return f"{error.message} {error.remedy}"
+    return ""
 
 
 def path_text(path: Path) -> str:

@@ -23,7 +23,7 @@ def trainer_python() -> str:
     """The full path of the Python that trains, links not followed: an environment's Python is one. "" when none is
     chosen. Raises RunError when it is relative to a .blend that was not saved yet."""
     chosen = of_addon()
-    return str(absolute(chosen.trainer_python)) if chosen and chosen.trainer_python else ""
+    return str(absolute(chosen.trainer_python, is_asked=True)) if chosen and chosen.trainer_python else ""
 
 
 def outlives() -> bool:

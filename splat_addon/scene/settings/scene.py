@@ -5,7 +5,7 @@ import bpy
 from . import capture, review, training, viewport
 from .capture import SPLAT_PG_capture
 from .hooks import on_change
-from .paths import MAY_BE_RELATIVE
+from .paths import MAY_BE_RELATIVE, chosen
 from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
 from .trained_for import TRAINED_FOR, choose_blend_space, shown_blend_space
 from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_preset
@@ -99,7 +99,7 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         description="The run whose splats and held-out views are shown: the last one started here, or any you choose",
         subtype="DIR_PATH",
         options=MAY_BE_RELATIVE,
-        update=on_change("run_folder"),
+        update=chosen("run_folder", then=on_change("run_folder")),
     )
     look: bpy.props.EnumProperty(
         name="Look",

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import RunError
 from ...run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
-from .paths import absolute
+from .paths import absolute, chosen
 
 
 def _property_of(spec):
@@ -21,7 +21,8 @@ def _property_of(spec):
     if spec.type is bool:
         return bpy.props.BoolProperty(**common, default=spec.default)
     if spec.type is str:
-        return bpy.props.StringProperty(**common, default=spec.default, subtype="FILE_PATH")
+        update = chosen(spec.name)
+        return bpy.props.StringProperty(**common, default=spec.default, subtype="FILE_PATH", update=update)
     limits = {"min": metadata["low"], "max": metadata["high"]}
     if spec.type is int:
         return bpy.props.IntProperty(**common, default=spec.default, **limits)

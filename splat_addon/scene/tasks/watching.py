@@ -2,7 +2,6 @@
 
 import bpy
 
-from ...capture.file_names import is_on_network
 from ...errors import SplatError
 from ..review import curves
 from ..review.views import list_views, list_views_of_run
@@ -93,7 +92,7 @@ def take_up_loaded_file(*_) -> None:
     """A file that was saved during a run lists what the run measured since, and finds its run again."""
     live_run.find_scene_again()
     for scene in bpy.data.scenes:
-        if scene.splat.run_folder and scene.library is None and not is_on_network(scene.splat.run_folder):
+        if scene.splat.run_folder and scene.library is None:
             list_views_of_run(scene)
     found_runs.look_again()
 

@@ -1,0 +1,103 @@
+"""A .blend may name folders of another machine. Windows tells that one who looks at them: so nobody does unasked."""
+
+import os
+import sys
+
+import bpy
+import pytest
+
+from support.recording_layout import drawn, texts
+
+SHARE = r"\\evil\share"
+
+
+@pytest.fixture
+def paths(extension):
+    return extension.module("splat_addon.scene.settings.paths")
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """What of that machine is opened, listed or asked for."""
+    seen: list[str] = []
+
+    def note(path) -> None:
+        if isinstance(path, str | bytes | os.PathLike) and "evil" in os.fsdecode(path):
+            seen.append(os.fsdecode(path))
+
+    def noting(real):
+        def call(path=".", *arguments, **options):
+            note(path)
+            return real(path, *arguments, **options)
+
+        return call
+
+    is_on = [True]
+
+    def heard(event: str, arguments: tuple) -> None:
+        if is_on and event != "import":
+            for argument in arguments:
+                note(argument)
+
+    sys.addaudithook(heard)
+    for name in ("stat", "lstat", "scandir", "listdir", "readlink"):
+        monkeypatch.setattr(os, name, noting(getattr(os, name)))
+    yield seen
+    is_on.clear()
+
+
+def saved_with_shares(extension, paths, tmp_path) -> None:
+    """A .blend in which every path leads to that machine, opened as if it came from somebody else."""
+    scene = bpy.context.scene
+    scene.splat.capture.folder = rf"{SHARE}\capture"
+    scene.splat.run_folder = rf"{SHARE}\run_001"
+    scene.splat.training.init_splats = rf"{SHARE}\splats.ply"
+    view = scene.splat.held_out_views.add()
+    view.name = "view"
+    root = bpy.data.objects.new("Capture", None)
+    scene.collection.objects.link(root)
+    root[extension.module("splat_addon.scene.photos.photo_capture").ROOT_KEY] = rf"{SHARE}\capture"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "strange.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    extension.drop(paths.Asked)
+
+
+def draw_all(extension) -> str:
+    """Every panel that would be drawn; all that can be read."""
+    said = []
+    for module in extension.module("panels").modules():
+        for panel in module.CLASSES:
+            if issubclass(panel, bpy.types.Panel) and (not hasattr(panel, "poll") or panel.poll(bpy.context)):
+                said.append(texts(drawn(panel, bpy.context)))
+    return " ".join(said)
+
+
+def test_opening_a_file_and_drawing_its_panels_asks_no_other_machine(extension, paths, tmp_path, looked_at):
+    saved_with_shares(extension, paths, tmp_path)
+    looked_at.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "strange.blend"))
+    bpy.context.view_layer.objects.active = bpy.data.objects["Capture"]
+    said = draw_all(extension)
+    extension.module("splat_addon.scene.tasks.preflight").wait()
+    extension.module("splat_addon.scene.runs.found_runs").search(wait=True)
+    said += draw_all(extension)
+    assert looked_at == []
+    assert rf"{SHARE}\run_001 lies on another machine" in said and "Choose it again to use it." in said
+
+
+def test_what_the_artist_has_chosen_is_looked_at(extension, paths, tmp_path, looked_at):
+    saved_with_shares(extension, paths, tmp_path)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "strange.blend"))
+    scene = bpy.context.scene
+    assert paths.run_path(scene) is None
+    scene.splat.run_folder = rf"{SHARE}\run_002"
+    assert str(paths.run_path(scene)) == rf"{SHARE}\run_002" and looked_at
+    assert str(paths.absolute(scene.splat.capture.folder)) == rf"{SHARE}\capture", "the same share"
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="lies on another machine"):
+        paths.absolute(r"\\evil\other\capture")
+
+
+def test_a_file_on_a_share_finds_what_lies_there(extension, paths, monkeypatch):
+    extension.drop(paths.Asked)
+    monkeypatch.setattr(paths, "_share", lambda path, _real=paths._share: _real(path or rf"{SHARE}\mine.blend"))
+    assert str(paths.absolute(rf"{SHARE}\capture")) == rf"{SHARE}\capture"
