@@ -49,7 +49,7 @@ def upright_from_world(cameras: list[Camera], positions: np.ndarray | None, dist
     scale = 1.0
     if distance is not None:
         median = float(np.median([np.linalg.norm(camera.position - center) for camera in cameras]))
-        scale = distance / median if median > 1e-9 else 1.0
+        scale = distance / median if median > 0 else 1.0
     matrix = np.eye(4)
     matrix[:3, :3] = scale * _shortest_turn(up, np.array([0.0, 0.0, 1.0]))
     matrix[:3, 3] = -matrix[:3, :3] @ center

@@ -12,6 +12,7 @@ import numpy as np
 
 NEIGHBORS = 3  # whose distances make a point's spacing
 LONE_SPACING = 0.01  # of a point without any other, capture units
+CLOSEST = 1e-5  # of the usual spacing: less has no logarithm worth training
 NEAR_DOUBLE = 0.01  # of the usual spacing: closer points count as one
 _SHIFTS = (0.0, 0.19, 0.333, 0.41, 0.27, 0.11)  # of the curve, so that what one separates another keeps together
 _WINDOW = 8  # how far along each curve neighbors are looked for
@@ -102,9 +103,9 @@ def point_spacing(positions: np.ndarray) -> np.ndarray:
 
 
 def _spacing(nearest: np.ndarray) -> np.ndarray:
-    if nearest.shape[1] == 0:
-        return np.full(len(nearest), LONE_SPACING)
-    return np.maximum(np.sqrt((nearest**2).mean(axis=1)), 1e-7)
+    spacing = np.sqrt((nearest**2).mean(axis=1)) if nearest.shape[1] else np.zeros(len(nearest))
+    known = spacing[spacing > 0]
+    return np.maximum(spacing, CLOSEST * np.median(known)) if len(known) else np.full(len(nearest), LONE_SPACING)
 
 
 def distinct_points(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

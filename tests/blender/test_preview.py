@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -508,6 +509,27 @@ def earlier_run(following):
     earlier = folder_of.create(capture / "run_000", config(capture=str(capture)))
     write_splats(following.extension, earlier.splats_file, 7)
     return earlier
+
+
+def test_a_result_that_replaces_another_has_the_near_plane_of_its_own_size(following):
+    earlier = earlier_run(following)
+    quads = following.extension.module("splat_addon.scene.splats.quads")
+    appearance = following.extension.module("splat_addon.scene.splats.appearance")
+    rules = following.extension.module("splat_addon.gaussians.rules")
+    splat_ply = following.extension.module("splat_addon.gaussians.formats.splat_ply")
+    cloud = splat_ply.read_splats(earlier.splats_file)
+
+    def near_scale(size: float) -> float:
+        following.run_object.put(bpy.context.scene, earlier, replace(cloud, means=size * cloud.means))
+        modifier = appearance.look_modifier(following.run_object.find(bpy.context.scene, earlier))
+        identifier = modifier.node_group.interface.items_tree[quads.NEAR_SCALE].identifier
+        if hasattr(modifier, "properties"):
+            return getattr(modifier.properties.inputs, identifier).value
+        return modifier[identifier]
+
+    assert near_scale(1.0) == 1.0
+    assert near_scale(1e-5) == pytest.approx(rules.near_plane_scale(1e-5 * cloud.means), rel=1e-5)
+    assert near_scale(1e-5) < 1e-3
 
 
 def test_a_preview_is_drawn_in_the_place_of_an_earlier_run_which_is_not_touched(following):

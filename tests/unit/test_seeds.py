@@ -73,6 +73,21 @@ def test_points_at_one_distance_are_each_counted():
     assert (nearest_distances(lattice)[inner][:, 2] == 1.0).mean() > 0.9
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e-7, 1e-6, 1e6])
+def test_seeds_of_a_scene_of_another_size_are_the_same_but_for_its_size(size):
+    views = tuple(View(str(number), None, camera, False) for number, camera in enumerate(ring_of_cameras(6).values()))
+    points = Points(ball_points(400), np.full((400, 3), 0.5), ball_points(400))
+    capture, scaling = Capture(None, views, points), np.diag([size, size, size, 1.0])
+    random = random_points(capture, [], 300, seed=0)
+    scaled = random_points(capture.moved(scaling), [], 300, seed=0)
+    assert np.allclose(scaled.positions, size * random.positions, rtol=1e-6, atol=1e-6 * size)
+    one, other = (gaussians_from_points(each, as_config()) for each in (points, points.moved(scaling)))
+    assert len(one) == len(other) == 400
+    assert np.allclose(other.means, size * one.means, rtol=1e-5)
+    assert np.allclose(other.log_scales, one.log_scales + math.log(size), atol=1e-5)
+    assert np.allclose(other.quaternions, one.quaternions, atol=1e-6)
+
+
 def test_doubled_points_go_and_the_first_of_each_stays():
     positions = np.random.default_rng(0).random((500, 3))
     jitter = 1e-6 * np.random.default_rng(1).normal(size=positions.shape)

@@ -150,7 +150,7 @@ def sky_radius_unit(cameras: list[Camera], points: Points, center: np.ndarray) -
 def _radius(positions: np.ndarray) -> float:
     """The largest distance from the middle; 1 for cameras at one place, which give no scale."""
     radius = float(np.linalg.norm(positions - positions.mean(axis=0), axis=1).max())
-    return radius if radius > 1e-6 else 1.0
+    return radius if radius > 1e-9 * float(np.abs(positions).max()) else 1.0
 
 
 def _seen(cameras: list[Camera], positions: np.ndarray) -> np.ndarray:

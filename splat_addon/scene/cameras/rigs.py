@@ -14,6 +14,7 @@ from .conversion import render_size
 DOME_COLLECTION = "Splat Cameras"
 SENSOR_MM = 36.0
 MARGIN = 1.05  # room around the targets, so that no silhouette touches the image border
+_OF_A_POINT = 1e-3  # size and distance of targets that have none
 _NEARLY_UP = 0.98  # a camera exactly above its target has no up direction
 
 
@@ -145,7 +146,7 @@ def distance_to_see(offsets: np.ndarray, outward: np.ndarray, slopes: tuple[floa
         across, up, toward = (offsets @ np.array(_facing(direction))).T
         needed = np.maximum(np.abs(across) / slopes[0], np.abs(up) / slopes[1]) * MARGIN + toward
         distance = max(distance, float(needed.max()))
-    return max(distance, 1e-3)
+    return distance if distance > 0 else _OF_A_POINT
 
 
 def _directions(rig: Rig) -> np.ndarray:
@@ -219,7 +220,7 @@ def _spacing(positions: np.ndarray) -> float:
 
 
 def _size(positions: np.ndarray) -> float:
-    return max(float(np.ptp(positions, axis=0).max()) / 2, 1e-3)
+    return float(np.ptp(positions, axis=0).max()) / 2 or _OF_A_POINT
 
 
 def _view_slopes(render: bpy.types.RenderSettings, lens_mm: float, size: tuple[int, int] | None) -> tuple[float, float]:

@@ -163,7 +163,7 @@ def moved_cameras(root: bpy.types.Object, capture: Capture) -> list[str]:
         view = views.get(item[PHOTO_KEY])
         if view is not None:
             apart = np.abs(np.array(item.matrix_basis) - np.array(pose_matrix(view.camera)))
-            if apart.max() > 1e-4 * max(1.0, root[_DISTANCE_KEY]):
+            if apart[:3, :3].max() > 1e-4 or apart[:3, 3].max() > 1e-4 * root[_DISTANCE_KEY]:
                 moved.append(item.name)
     return moved
 

@@ -44,6 +44,7 @@ def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.
         name = item.data.name
         splat_data.replace_splats(item, cloud)
         item.data.name = name  # it was taken while both were there
+        appearance.fit_near_plane(item)
     data: Any = item.data
     data[_MADE_KEY] = _digest(item)
     return item

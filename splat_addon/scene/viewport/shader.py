@@ -193,7 +193,7 @@ void main()
   vec2 focal_px = view.size_px.zw;
   float depth = -mean.z;
   bool is_perspective = view.lens.x > 0.5;
-  bool is_behind = is_perspective && depth < max(view.rules.w * starts.z * length(object_frame[0].xyz), 1e-9);
+  bool is_behind = is_perspective && depth < max(view.rules.w * starts.z * length(object_frame[0].xyz), 1e-30);
   if (is_behind || s.opacity < view.rules.z) { return; }
 
   /* Equation 3: the covariance on the screen, J M (J M)^T with M = frame * R * diag(s), plus the dilation. */
@@ -241,7 +241,7 @@ _POINT_VERTEX = """
 void main()
 {
   _START_
-  if (view.lens.x > 0.5 && -mean.z <= 1e-6) { return; }
+  if (view.lens.x > 0.5 && -mean.z <= 1e-30) { return; }
   v_sigma = corner;
   v_color = vec4(color_of(s, object), 1.0);
   gl_Position = vec4(clip.xyz / clip.w + vec3(corner * view.style.w / view.size_px.xy, 0.0), 1.0);
@@ -270,7 +270,7 @@ void main()
       vec4(axes[0], 0.0), vec4(axes[1], 0.0), vec4(axes[2], 0.0), vec4(mean, 1.0)));
   vec4 sphere = vec4(1.0, 1.0, 1.0, -1.0);
   float ww = dot(rows[3] * sphere, rows[3]);
-  bool is_behind = view.lens.x > 0.5 && -mean.z <= 1e-6;
+  bool is_behind = view.lens.x > 0.5 && -mean.z <= 1e-30;
   if (is_behind || ww >= 0.0) { return; } /* behind, or around the eye */
   float xw = dot(rows[0] * sphere, rows[3]), yw = dot(rows[1] * sphere, rows[3]);
   float xx = dot(rows[0] * sphere, rows[0]), yy = dot(rows[1] * sphere, rows[1]);
