@@ -12,9 +12,7 @@ from ..files import is_disk_full
 from ..gaussians.rules import DEFAULT_RULES
 from ..run.events import Warned
 from .backend.cuda import doctor
-from .training_frame import TrainingFrame
-
-COARSE_ROUNDING = 1e-3  # training units; where splats are rounded to more than that, the user is told
+from .training_frame import COARSE_ROUNDING, TrainingFrame
 
 
 def about_unused_card() -> list[Warned]:
@@ -29,14 +27,14 @@ def about_unused_card() -> list[Warned]:
 
 
 def about_rounding(frame: TrainingFrame) -> list[Warned]:
-    """What becomes of a capture so far from its origin that splat files cannot hold its places."""
+    """What becomes of a capture so far from its origin that 32 bits cannot hold its places."""
     if frame.rounding < COARSE_ROUNDING:
         return []
     return [
         Warned(
-            f"The capture lies so far from its origin that splat files, which hold numbers of 32 bits, round positions"
-            f" to {frame.rounding * frame.unit:.2g} units. Training itself is exact.",
-            "Move the capture to its origin before training, and its splats back where numbers have 64 bits.",
+            "The capture lies so far from its origin that 32 bits, as Blender and most viewers have, round positions"
+            f" to {frame.rounding * frame.unit:.2g} units. Training is exact, and the result's file has 64 bits.",
+            "To look at the splats exactly, move the capture to its origin before training.",
         )
     ]
 

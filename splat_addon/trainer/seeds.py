@@ -28,13 +28,13 @@ def first_cloud(
     if not config.init_splats:
         cloud, notes = first_gaussians(capture, config, read_pixels, frame.training_from_world)
         return cloud, [Warned(*note) for note in notes]
-    cloud = read_splats(Path(config.init_splats))
+    cloud = read_splats(Path(config.init_splats), frame.origin)
     cloud = cloud.select(cloud.finite())
     sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
     kept = min(sh.shape[1], cloud.sh.shape[1])
     sh[:, :kept] = cloud.sh[:, :kept]
     cloud = replace(cloud, sh=sh, blend_space=blend_space_of(config.blend_space, capture.folder))
-    return frame.from_world(cloud), []
+    return frame.from_origin(cloud), []
 
 
 def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:

@@ -177,7 +177,7 @@ class Run:
         if not stopped:
             self.model.take_average()
         try:
-            write_splats(self.folder.splats_file, self.frame.to_world(self.model.cloud()))
+            write_splats(self.folder.splats_file, *self.frame.placed(self.model.cloud()))
         finally:  # without its result, a run has failed, but it can go on from its checkpoint
             self.save_checkpoint()
             if self.step > 0:
@@ -304,7 +304,7 @@ class Run:
         self.folder.require()
         name = path.relative_to(self.folder.path).as_posix()
         with self.only_warned(name if path == self.folder.preview_file else "snapshots"):
-            write_splats(path, self.frame.to_world(self.model.cloud()))
+            write_splats(path, *self.frame.placed(self.model.cloud()))
             self.wire.send(SnapshotSaved(self.step, name, len(self.model)))
 
     def save_checkpoint(self) -> None:

@@ -16,6 +16,7 @@ from ..gaussians.cloud import GaussianCloud
 
 ORDINARY_EXTENTS = 0.25, 4096.0  # capture units: between them, a capture keeps its own
 USUAL_EXTENT = 2.0  # training units; captures of other sizes are made this large, to twice as large
+COARSE_ROUNDING = 1e-3  # training units; where 32 bits round to more than that, results have 64
 ORIGIN_GRID = 64.0  # in sizes of the capture: the origin is a multiple of this, so that most captures keep their own
 
 
@@ -56,9 +57,16 @@ class TrainingFrame:
         means = cloud.means.astype(np.float64) * self.unit + self.origin
         return replace(cloud, means=means, log_scales=cloud.log_scales + math.log(self.unit))
 
-    def from_world(self, cloud: GaussianCloud) -> GaussianCloud:
-        """Gaussians in capture coordinates as training has them."""
-        means = (cloud.means.astype(np.float64) - self.origin) / self.unit
+    def placed(self, cloud: GaussianCloud) -> tuple[GaussianCloud, tuple[float, float, float] | None]:
+        """Gaussians of training as they are written: in capture coordinates, or, where those are too large for 32 bits,
+        in capture units about an origin that is returned with them."""
+        if self.rounding < COARSE_ROUNDING:
+            return self.to_world(cloud), None
+        return replace(self, origin=(0.0, 0.0, 0.0)).to_world(cloud), self.origin
+
+    def from_origin(self, cloud: GaussianCloud) -> GaussianCloud:
+        """Gaussians in capture units about the origin of training, as training has them."""
+        means = cloud.means.astype(np.float64) / self.unit
         return replace(cloud, means=means, log_scales=cloud.log_scales - math.log(self.unit))
 
 

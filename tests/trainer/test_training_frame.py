@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from splat_addon.capture.capture import Capture, open_capture
-from splat_addon.gaussians.formats.splat_ply import read_splats, write_points, write_splats
+from splat_addon.gaussians.formats.splat_ply import read_splats, read_vertices, write_points, write_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Warned
 from splat_addon.run.folder import RunFolder
@@ -88,6 +88,16 @@ def test_a_georeferenced_capture_is_trained_as_well_and_its_splats_lie_where_it_
     assert held_out_db(run) == pytest.approx(held_out_db(as_it_is), abs=0.15)
     means = read_splats(run.splats_file).means
     assert np.allclose(np.median(means, axis=0), shift, atol=1.0)
+    frame = TrainingFrame.around(open_capture(capture).moved(similarity(shift=shift)))
+    trained = torch.load(run.checkpoint_file, weights_only=True)["model"]["gaussians"][0].numpy()
+    vertices = read_vertices(run.splats_file)
+    written = np.stack([vertices[axis] for axis in "xyz"], axis=1)
+    assert written.dtype == np.float64 and np.array_equal(
+        written, trained.astype(np.float64) * frame.unit + frame.origin
+    )
+    start = TrainConfig(capture=str(capture), init_splats=str(run.splats_file))
+    again, _ = first_cloud(open_capture(capture), start, frame)
+    assert np.abs(again.means - trained).max() < 1e-8, "training on from it loses nothing"
     (told,) = warnings_of(run)
     assert "so far from its origin" in told and "to 0.5 units" in told
 
@@ -111,8 +121,9 @@ def test_gaussians_come_back_from_training_to_where_they_were():
     there = frame.to_world(cloud)
     assert np.allclose(there.log_scales, cloud.log_scales - 20 * np.log(2), atol=1e-5)
     assert np.allclose(there.means, (4096, -512, 0), atol=1e-3), "as 32 bits have it"
-    near = replace(frame, origin=(0.0, 0.0, 0.0))
-    back = near.from_world(near.to_world(cloud))
+    about, origin = frame.placed(cloud)
+    assert origin == frame.origin
+    back = frame.from_origin(about)
     assert np.array_equal(back.means, cloud.means) and np.allclose(back.log_scales, cloud.log_scales, atol=1e-5)
 
 

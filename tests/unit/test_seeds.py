@@ -177,6 +177,14 @@ def test_no_points_are_said():
         gaussians_from_points(Points(np.full((3, 3), np.nan), np.zeros((3, 3))), as_config())
 
 
+@pytest.mark.parametrize(("shift", "kind"), [((0, 0, 0), b"float"), ((5e5, 5e6, 100), b"double")])
+def test_points_keep_their_places_however_far_from_the_origin(tmp_path, shift, kind):
+    positions = np.random.default_rng(0).random((50, 3)) + shift
+    write_points(tmp_path / "p.ply", positions, np.full((50, 3), 0.5))
+    assert np.abs(read_points(tmp_path / "p.ply")[0] - positions).max() < 1e-6
+    assert b"property " + kind + b" x\n" in (tmp_path / "p.ply").read_bytes()
+
+
 def test_unknown_colours_and_normals_survive_the_file(tmp_path):
     colors = np.array([[0.2, 0.4, 0.6], [np.nan] * 3, [1, 1, 0]])
     normals = np.array([[0.0, 0, 1], [0, 0, 0], [0, 1, 0]])

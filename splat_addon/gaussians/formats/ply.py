@@ -22,7 +22,7 @@ _NUMPY_TYPES = {
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
     "double": "f8", "float64": "f8",
 }  # fmt: skip
-_PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
+_PLY_TYPES = {"<f4": "float", "<f8": "double", "|u1": "uchar"}
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
 _LONGEST_HEADER = 1 << 20
 _NUMBERS_OF_TEXT = 1 << 19  # in one block: what Python keeps of a number takes some thirty bytes

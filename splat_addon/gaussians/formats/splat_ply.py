@@ -4,7 +4,8 @@ Splat layout (Kerbl et al. 2023, reference implementation): x y z, nx ny nz (zer
 coefficients of red first, then green, then blue, opacity (logit), scale_0..2 (logarithm), rot_0..3 (w, x, y, z).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..harmonics import MAX_DEGREE, coefficient_count
 from . import compressed_ply
 from .ply import BLOCK_ROWS, PlyFile, as_matrix, open_ply, write_ply
 
+_COARSE = 1e-4  # of the points' size
 _HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is a mistake and not a degree
 # How a file says that its blend space is "blender". Files are recognized by these very words.
 BLENDER_COMMENT = "colours are decoded to linear light before they are blended, as Blender does"
@@ -49,22 +51,25 @@ class SplatPly:
         """The degree of what is read: nothing here shows more than 3."""
         return min(self.stored_degree, MAX_DEGREE)
 
-    def blocks(self) -> Iterator[GaussianCloud]:
-        """The gaussians in the order of the file, a few thousand at a time. Raises SplatFileError when cut short."""
+    def blocks(self, origin: Sequence[float] | None = None) -> Iterator[GaussianCloud]:
+        """The gaussians in the order of the file, a few thousand at a time, their means counted from `origin` (3,), in
+        double precision where the file has it. Raises SplatFileError when cut short."""
         if self.is_compressed:
-            yield from compressed_ply.blocks(self._file, self._rest_count, self.blend_space)
+            for block in compressed_ply.blocks(self._file, self._rest_count, self.blend_space):
+                yield block if origin is None else replace(block, means=block.means.astype(np.float64) - origin)
             return
         columns = {name: _as_slice(indices) for name, indices in self._columns.items()}
         base, rest, stride = self._columns["base"], self._columns["rest"], self._rest_count
         harmonics = [base] + [rest[k::stride] for k in range(coefficient_count(self.sh_degree) - 1)]
         for block in self._file.blocks("vertex"):
             table = as_matrix(block)
+            means = table[:, columns["mean"]] if origin is None else _table(block, ["x", "y", "z"]) - origin
             by_column = np.empty((len(harmonics), 3, len(table)), np.float32)
             for k, channels in enumerate(harmonics):
                 for channel, column in enumerate(channels):
                     by_column[k, channel] = table[:, column]
             yield GaussianCloud(
-                means=table[:, columns["mean"]],
+                means=means,
                 log_scales=table[:, columns["scale"]],
                 quaternions=table[:, columns["rotation"]],
                 logit_opacities=table[:, columns["opacity"]][:, 0],
@@ -73,43 +78,57 @@ class SplatPly:
             )
 
 
-def read_splats(path: Path) -> GaussianCloud:
-    """The gaussians of a splat PLY: properties found by name, bytes after the last record ignored.
+def read_splats(path: Path, origin: Sequence[float] | None = None) -> GaussianCloud:
+    """The gaussians of a splat PLY: properties found by name, bytes after the last record ignored. Means are counted
+    from `origin` (3,), if one is given, before they are rounded to 32 bits.
 
     Raises SplatFileError when the file is not a PLY, is cut short, or holds no splats.
     """
     file = SplatPly(path)
     cloud, done = empty_cloud(file.count, file.sh_degree, file.blend_space), 0
-    for block in file.blocks():
+    for block in file.blocks(origin):
         cloud.put(done, block)
         done += len(block)
     return cloud
 
 
-def write_splats(path: Path, cloud: GaussianCloud) -> None:
+def write_splats(path: Path, cloud: GaussianCloud, origin: Sequence[float] | None = None) -> None:
     """Write `cloud` in the INRIA layout, aside first and then moved into place, so that no reader sees half a file.
 
-    The blend space "blender" is recorded as a comment: see `SplatPly.blend_space`.
+    The blend space "blender" is recorded as a comment: see `SplatPly.blend_space`. With an `origin` (3,), the means of
+    `cloud` count from there, and the file has x, y and z in 64 bits.
     """
     blocks = (cloud.select(slice(start, start + BLOCK_ROWS)) for start in range(0, len(cloud), BLOCK_ROWS))
-    write_splat_blocks(path, len(cloud), cloud.sh_degree, blocks, cloud.blend_space)
+    write_splat_blocks(path, len(cloud), cloud.sh_degree, blocks, cloud.blend_space, origin)
 
 
 def write_splat_blocks(
-    path: Path, count: int, sh_degree: int, blocks: Iterator[GaussianCloud], blend_space: str
+    path: Path,
+    count: int,
+    sh_degree: int,
+    blocks: Iterator[GaussianCloud],
+    blend_space: str,
+    origin: Sequence[float] | None = None,
 ) -> None:
     """Write the `count` gaussians of `blocks`, as `write_splats` does. `blend_space` is that of the file."""
     rest_count = coefficient_count(sh_degree) - 1
     names = [*"xyz", "nx", "ny", "nz", *_names("f_dc", 3), *_names("f_rest", 3 * rest_count), "opacity"]
     names += [*_names("scale", 3), *_names("rot", 4)]
-    dtype = np.dtype([(name, "<f4") for name in names])
+    place = "<f4" if origin is None else "<f8"
+    dtype = np.dtype([(name, place if name in "xyz" else "<f4") for name in names])
+    packed = np.dtype([("place", place, 3), ("others", "<f4", len(names) - 3)])
 
     def tables() -> Iterator[np.ndarray]:
         for block in blocks:
             rest = block.sh[:, 1:].transpose(0, 2, 1).reshape(len(block), 3 * rest_count)
             normals, opacity = np.zeros_like(block.means), block.logit_opacities[:, None]
-            parts = [block.means, normals, block.sh[:, 0], rest, opacity, block.log_scales, block.quaternions]
-            yield np.concatenate(parts, axis=1)
+            parts = [normals, block.sh[:, 0], rest, opacity, block.log_scales, block.quaternions]
+            if origin is None:
+                yield np.concatenate([block.means, *parts], axis=1)
+                continue
+            rows = np.empty(len(block), packed)
+            rows["place"], rows["others"] = block.means.astype(np.float64) + origin, np.concatenate(parts, axis=1)
+            yield rows
 
     write_ply(path, dtype, count, tables(), [BLENDER_COMMENT] if blend_space == BLENDER else [])
 
@@ -122,7 +141,8 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
     """
     has_color = np.isfinite(colors).all(axis=1)
     colors = np.where(has_color[:, None], colors, 0.5)
-    fields = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
+    place = "<f8" if _needs_64_bits(positions) else "<f4"
+    fields = [("x", place), ("y", place), ("z", place)]
     if normals is not None:
         fields += [("nx", "<f4"), ("ny", "<f4"), ("nz", "<f4")]
     fields += [("red", "|u1"), ("green", "|u1"), ("blue", "|u1")]
@@ -137,6 +157,16 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
         if normals is not None:
             vertices["n" + "xyz"[index]] = normals[:, index]
     write_ply(path, vertices.dtype, len(vertices), iter([vertices]))
+
+
+def _needs_64_bits(positions: np.ndarray) -> bool:
+    """Whether 32 bits round the positions (P, 3) of points to what can be seen, so far from the origin do they lie."""
+    finite = positions[np.isfinite(positions).all(axis=1)]
+    if positions.dtype != np.float64 or len(finite) == 0:
+        return False
+    size = float(np.median(np.abs(finite - np.median(finite, axis=0))))
+    with np.errstate(over="ignore"):
+        return bool(np.spacing(np.float32(np.median(np.abs(finite), axis=0).max())) > _COARSE * size > 0)
 
 
 def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -221,7 +251,9 @@ def _names(stem: str, count: int) -> list[str]:
 
 
 def _table(vertices: np.ndarray, names: list[str]) -> np.ndarray:
-    table = np.empty((len(vertices), len(names)), dtype=np.float32)
+    """(P, columns) float32, float64 where the file has that."""
+    is_double = any(vertices.dtype[name] == np.float64 for name in names)
+    table = np.empty((len(vertices), len(names)), dtype=np.float64 if is_double else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for index, name in enumerate(names):
             table[:, index] = vertices[name]
