@@ -3,11 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 
+from ..capture.camera import LARGEST_NUMBER
 from ..errors import RunError
 from ..files import cause_in_system
 from ..run.folder import RunFolder
 from .stored import Misfit, read_stored, real_number
 from .training_frame import WORLD, TrainingFrame
+
+SMALLEST_UNIT = 1e-100  # of a frame, whose volume is still a number
 
 
 def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
@@ -34,10 +37,8 @@ def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:
             (x, y, z), unit = state["frame"]
         except (TypeError, ValueError) as error:
             raise Misfit("its frame is not an origin and a unit") from error
-        x, y, z, unit = (real_number(value, "frame") for value in (x, y, z, unit))
-        if unit <= 0:
-            raise Misfit("its frame has no size")
-        return TrainingFrame((x, y, z), unit)
+        x, y, z = (real_number(value, "frame", -LARGEST_NUMBER, LARGEST_NUMBER) for value in (x, y, z))
+        return TrainingFrame((x, y, z), real_number(unit, "frame", SMALLEST_UNIT, 1 / SMALLEST_UNIT))
 
 
 @contextlib.contextmanager
