@@ -59,7 +59,7 @@ def checkpoint(mutator: Mutator) -> Trial:
     elif kind <= 2:
         content = _repacked(mutator, made.checkpoint)
     else:
-        content = _saved(_broken(mutator, made.state), is_legacy=kind == 3)
+        content = _saved(_broken(mutator, made.state))
     return Trial({"checkpoint.pt": content}, functools.partial(_read, strategy))
 
 
@@ -230,11 +230,11 @@ def _repacked(mutator: Mutator, content: bytes) -> bytes:
     return result.getvalue()
 
 
-def _saved(state: Any, is_legacy: bool = False) -> bytes:
+def _saved(state: Any) -> bytes:
     """What PyTorch makes of it; where it cannot, its bytes as Python packs them."""
     result = io.BytesIO()
     try:
-        torch.save(state, result, _use_new_zipfile_serialization=not is_legacy)
+        torch.save(state, result)
     except (RuntimeError, NotImplementedError, TypeError, AttributeError, pickle.PicklingError):
         return pickle.dumps(repr(state))
     return result.getvalue()
