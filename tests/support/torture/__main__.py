@@ -25,7 +25,8 @@ def main(arguments: list[str]) -> int:
     seed = int(time.time()) if options.seed is None else options.seed
     blender = options.blender or next(iter(other_blenders.pythons().values()), None)
     names = options.kind or list(KINDS)
-    outcome = run(names, seed, options.seconds, options.kills, options.jobs, blender, options.number, tell=_say)
+    limits = options.seconds, options.kills, options.jobs
+    outcome = run(names, seed, *limits, blender, options.number, tell=_say, count=_count)
     print(f"seed {seed}: {outcome.kills} killed, {sum(outcome.trials.values())} trials, {len(outcome.broken)} failed")
     for name in names:
         failed = sum(kind == name for kind, _, _ in outcome.broken)
@@ -37,6 +38,11 @@ def main(arguments: list[str]) -> int:
 
 def _say(name: str, seed: int, number: int, what: str) -> None:
     print(f"{what}\n    --kind {name} --seed {seed} --number {number}", flush=True)
+
+
+def _count(name: str, number: int, kills: int) -> None:
+    if sys.stdout.isatty():
+        print(f"{name} {number}: {kills} killed so far", flush=True)
 
 
 if __name__ == "__main__":

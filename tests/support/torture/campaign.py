@@ -58,9 +58,11 @@ def run(
     blender: Path | None = None,
     number: int | None = None,
     tell: Callable[[str, int, int, str], None] = lambda name, seed, number, what: None,
+    count: Callable[[str, int, int], None] = lambda name, number, kills: None,
     kinds: dict[str, Callable[[Place], None]] = KINDS,
 ) -> Outcome:
-    """Try the kinds in turn; `number` is that of a single trial of the first. `tell` hears of each broken promise."""
+    """Try the kinds in turn; `number` is that of a single trial of the first. `tell` hears of each broken promise at
+    once, `count` of each trial that is over and of all kills so far."""
     outcome, deadline = Outcome(), time.monotonic() + seconds
 
     def is_enough() -> bool:
@@ -88,6 +90,7 @@ def run(
             outcome.trials[name] += 1
             outcome.killed[name] += place.kills
             remove_folder(place.folder)
+            count(name, number, outcome.kills)
 
         def lane(trials: Iterator[tuple[str, int]]) -> None:
             while not is_enough():
