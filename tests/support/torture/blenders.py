@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-import sys
 import time
+from pathlib import Path
 
 from splat_addon.errors import SplatError
 from splat_addon.gaussians.formats.splat_ply import read_splats
@@ -14,6 +14,7 @@ from splat_addon.run.find import look_at
 from .place import LeftOut, Place
 from .promises import Broken, require_no_traceback, require_whole
 
+ROOT = Path(__file__).resolve().parents[3]
 VERBS = ("follow", "import", "export")
 
 
@@ -26,7 +27,8 @@ def killed_blender(place: Place) -> None:
     trainer = place.start(folder, outlives=True)
     place.until(trainer, lambda event: isinstance(event, SnapshotSaved))
     trainer.let_go()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    own = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    environment = {**os.environ, "PYTHONPATH": own}  # without the packages of the trainer's Python
     command = [str(place.blender), "-m", "support.torture.blender_at_work", verb, str(folder.path)]
     with open(place.folder / "blender.txt", "wb") as log:
         blender = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
