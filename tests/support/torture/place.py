@@ -20,6 +20,7 @@ from ..scenes import write_ball_capture
 from .promises import Broken, require_sentence, require_whole
 
 LIMIT_S = 180.0  # for anything to happen, on a machine that is busy
+END_S = 90.0  # for a process to be gone after its last words
 START_S = 4.0  # about as long as a trainer takes to start here: kills before that fall into its start
 STRATEGIES = ("default", "budget", "mcmc")
 Trainer = TrainerProcess | DetachedTrainer
@@ -97,7 +98,7 @@ class Place:
     def until_over(self, trainer: Trainer) -> list[Event]:
         """The remaining events, of which the last is the trainer's last; it is gone then."""
         events = self.until(trainer, lambda event: False)
-        if not trainer.join(30.0):
+        if not trainer.join(END_S):
             raise Broken("the trainer is still there after its last event")
         return events
 
@@ -111,7 +112,7 @@ class Place:
         """End it at once (SIGKILL, TerminateProcess); whether it was still at work."""
         trainer.kill()
         last = self.until_over(trainer)[-1:] if not trainer.is_over else []
-        trainer.join(30.0)
+        trainer.join(END_S)
         was_at_work = not any(isinstance(event, Finished) for event in last)
         self.kills += was_at_work
         return was_at_work
