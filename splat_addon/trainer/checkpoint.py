@@ -22,7 +22,8 @@ def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
             raise RunError(
                 f"The run in {folder.path} has no checkpoint that can be read.", "Start a new run."
             ) from error
-    if state["capture_fingerprint"] != fingerprint:
+    stored = state["capture_fingerprint"]
+    if not isinstance(stored, str) or stored != fingerprint:
         raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
     return state
 

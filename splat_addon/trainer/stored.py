@@ -116,6 +116,6 @@ def real_number(value, what: str, lowest: float, highest: float) -> float:
 
 def seconds(value, what: str) -> float:
     """A length of time. Raises Misfit."""
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
+    if type(value) not in (int, float) or not 0 <= value <= 1e300:
         raise Misfit(f"{what} is not a time")
     return float(value)

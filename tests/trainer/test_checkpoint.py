@@ -101,6 +101,7 @@ CHANGES = {
     "a step before the first": (put("step", value=-1), "step is not a whole number"),
     "a step beyond all": (put("model", "steps", value=10**400), "steps is not a whole number"),
     "a time that is NaN": (put("train_seconds", value=math.nan), "train_seconds is not a time"),
+    "a time beyond all": (put("train_seconds", value=10**400), "train_seconds is not a time"),
     "a view that is not there": (put("queue", value=[0, 10_000]), "queue is not a whole number"),
     "rows without numbers": (
         put("model", "gaussians", 0, value=lambda t: torch.empty_like(t, device="meta")),
