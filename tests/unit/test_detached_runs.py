@@ -199,10 +199,11 @@ def test_a_killed_detached_run_becomes_failed_with_the_tail_of_its_log(folder):
 def test_a_run_that_was_moved_away_is_said_to_be_gone_also_where_its_trainer_has_left_pieces(folder):
     trainer = start(folder, "say(started); hear()")
     until(trainer, Started)
+    pid = trainer.pid
     move_into_place(folder.path, folder.path.with_name("elsewhere"))
     folder.renders_folder(3).mkdir(parents=True)
     assert until_over(trainer)[-1].message == f"The run folder {folder.path} is gone."
-    trainer.kill()
+    os.kill(pid, signal.SIGKILL)  # it was left to itself, and this one would never see that its folder is gone
     assert trainer.join(10)
 
 
