@@ -9,6 +9,7 @@
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
     python3 dev.py fuzz [--seconds N]    hostile files of every format, given to what reads it
+    python3 dev.py torture [--kills N]   trainers and Blenders are killed, disks fill: what was promised must hold
     python3 dev.py doctor [--build]      what training on an NVIDIA card needs here; builds its kernels ahead
     python3 dev.py libraries             the Debian packages Blender needs that this system lacks
 
@@ -409,8 +410,24 @@ def fuzz(arguments: list[str]) -> int:
     --format F     only this format; may be given several times
     --seed S       repeats a campaign; otherwise every one is another
     --case N       a single case of a format and a seed, whose files are kept
+    --jobs N       processes at a time
     """
     return hand_over([ensure(TRAINER), "-m", "support.fuzz", *arguments], child_environment(ROOT, ROOT / "tests"))
+
+
+def torture(arguments: list[str]) -> int:
+    """Kill trainers, parents and Blenders at random moments, fill disks, take folders away, in the trainer's
+    environment, and name each promise that is broken then.
+
+    --seconds N      until no further trial begins (120)
+    --kills N        until so many processes were killed, instead of a time
+    --kind K         only this kind; may be given several times
+    --seed S         repeats a campaign; otherwise every one is another
+    --number N       a single trial of a kind and a seed
+    --jobs N         trials at a time
+    --blender PATH   a Python with bpy; else one of those in .venv, if there is one
+    """
+    return hand_over([ensure(TRAINER), "-m", "support.torture", *arguments], child_environment(ROOT, ROOT / "tests"))
 
 
 def benchmarks() -> list[str]:
@@ -664,7 +681,9 @@ def libraries(_arguments: list[str]) -> int:
     return 0
 
 
-VERBS = {verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, fuzz, doctor, libraries)}
+VERBS = {
+    verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, fuzz, torture, doctor, libraries)
+}
 
 
 def explain_verb(name: str, arguments: Sequence[str]) -> int:

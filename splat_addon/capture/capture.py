@@ -22,7 +22,7 @@ STRAY = 2.0  # a camera farther out than this many times what holds three quarte
 # another one, so they cannot be compared.
 FINGERPRINT_KIND = "2:"
 
-__all__ = ["FINGERPRINT_KIND", "Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
+__all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 
 
 @dataclass(frozen=True)

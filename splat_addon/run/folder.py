@@ -129,9 +129,14 @@ class RunFolder:
             ) from error
         return folder
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it holds its settings: where it was moved away or deleted, its trainer may leave pieces."""
+        return self.config_file.is_file()
+
     def require(self) -> None:
         """Raise RunError when the folder was moved or deleted: writing would only scatter its pieces."""
-        if not self.config_file.is_file():
+        if not self.is_there:
             raise RunError(
                 f"The run folder {self.path} is gone.", "Put it back, or start a new run in a folder that stays."
             )

@@ -1,14 +1,18 @@
 """Checkpoints on disk: reading one, and why one could not be written."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
-from ..capture.capture import FINGERPRINT_KIND
+from ..capture.camera import LARGEST_NUMBER
 from ..errors import RunError
 from ..files import cause_in_system
 from ..run.folder import RunFolder
 from .stored import Misfit, read_stored, real_number
 from .training_frame import WORLD, TrainingFrame
+
+_EARLIER_FINGERPRINT = re.compile("[0-9a-f]{16}")
+SMALLEST_UNIT = 1e-100  # of a frame, whose volume is still a number
 
 
 def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
@@ -20,14 +24,15 @@ def read_checkpoint(folder: RunFolder, fingerprint: str) -> dict:
             raise RunError(
                 f"The run in {folder.path} has no checkpoint that can be read.", "Start a new run."
             ) from error
-    if is_comparable(state) and state["capture_fingerprint"] != fingerprint:
+    stored = state["capture_fingerprint"]
+    if not isinstance(stored, str) or (is_comparable(state) and stored != fingerprint):
         raise RunError("The capture has changed since this run was started.", "Start a new run with it.")
     return state
 
 
 def is_comparable(state: dict) -> bool:
     """Whether a checkpoint tells of what capture it is, on every machine: those of earlier versions do not."""
-    return str(state["capture_fingerprint"]).startswith(FINGERPRINT_KIND)
+    return _EARLIER_FINGERPRINT.fullmatch(state["capture_fingerprint"]) is None
 
 
 def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:
@@ -40,10 +45,8 @@ def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:
             (x, y, z), unit = state["frame"]
         except (TypeError, ValueError) as error:
             raise Misfit("its frame is not an origin and a unit") from error
-        x, y, z, unit = (real_number(value, "frame") for value in (x, y, z, unit))
-        if unit <= 0:
-            raise Misfit("its frame has no size")
-        return TrainingFrame((x, y, z), unit)
+        x, y, z = (real_number(value, "frame", -LARGEST_NUMBER, LARGEST_NUMBER) for value in (x, y, z))
+        return TrainingFrame((x, y, z), real_number(unit, "frame", SMALLEST_UNIT, 1 / SMALLEST_UNIT))
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from .model import GaussianModel
 from .notices import about_earlier_version, about_rounding, about_unseen, about_unused_card, about_unwritten
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, kind_of_seeds
-from .stored import Misfit, rows, seconds, whole_number
+from .stored import Misfit, random_state, rows, seconds, whole_number
 from .training_frame import WORLD, TrainingFrame
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
@@ -339,8 +339,10 @@ class Run:
             self.train_seconds = seconds(state["train_seconds"], "train_seconds")
             self.model.restore(state["model"])
             self.densifier.restore(state["densifier"])
+            generator = self.random.bit_generator
+            numbers = random_state(state["random"], generator.state, "random")
             try:
-                self.random.bit_generator.state = state["random"]
+                generator.state = numbers
                 torch.set_rng_state(state["torch_random"])
             except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
                 raise Misfit("its random numbers cannot go on") from error

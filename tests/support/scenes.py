@@ -48,14 +48,15 @@ def random_cloud(count: int, seed: int = 0, degree: int = 3, scale: float = 0.1)
     )
 
 
-def write_ball_capture(folder: Path, views: int = 10, points: int = 300, alpha: bool = True) -> Path:
-    """A capture of a shaded ball of radius 0.8, ray-traced here, with points on its surface. Needs Pillow."""
+def write_ball_capture(folder: Path, views: int = 10, points: int = 300, alpha: bool = True, **camera) -> Path:
+    """A capture of a shaded ball of radius 0.8, ray-traced here, with points on its surface. `camera`: as `looking_at`
+    takes it. Needs Pillow."""
     from PIL import Image
 
-    cameras = ring_of_cameras(views)
+    cameras = ring_of_cameras(views, **camera)
     (folder / "images").mkdir(parents=True)
-    for name, camera in cameras.items():
-        pixels = ball_image(camera)
+    for name, view in cameras.items():
+        pixels = ball_image(view)
         Image.fromarray(pixels if alpha else pixels[..., :3]).save(folder / name)
     random = np.random.default_rng(3)
     normals = random.normal(size=(points, 3))

@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,14 +101,34 @@ CHANGES = {
     "a step before the first": (put("step", value=-1), "step is not a whole number"),
     "a step beyond all": (put("model", "steps", value=10**400), "steps is not a whole number"),
     "a time that is NaN": (put("train_seconds", value=math.nan), "train_seconds is not a time"),
+    "a time beyond all": (put("train_seconds", value=10**400), "train_seconds is not a time"),
     "a view that is not there": (put("queue", value=[0, 10_000]), "queue is not a whole number"),
+    "rows without numbers": (
+        put("model", "gaussians", 0, value=lambda t: torch.empty_like(t, device="meta")),
+        "gaussians holds something other than float32",
+    ),
+    "one number for a billion rows": (
+        put("model", "gaussians", value=lambda all_: [t[:1].expand(10**9, *t.shape[1:]) for t in all_]),
+        "gaussians holds something other than float32",
+    ),
+    "nested numbers": (
+        put("model", "averages", value=lambda all_: [torch.nested.nested_tensor([torch.zeros(3, 3)])] * 5),
+        "averages holds something other than float32",
+    ),
+    "an origin beyond all": (put("frame", value=((1e16, 0.0, 0.0), 1.0)), "frame is not a number"),
+    "a frame so small that it is none": (put("frame", value=((0.0, 0.0, 0.0), 1e-300)), "frame is not a number"),
+    "a tensor for randomness": (
+        put("random", "state", value=torch.zeros(2, 2, 2)),
+        "random is not a table",
+    ),
+    "half numbers for randomness": (put("random", "uinteger", value=0.5), "random holds something other than"),
     "no list of views": (put("queue", value=7), "queue is not a list"),
     "gradients of fewer": (
         put("densifier", "gradients", "sums", value=lambda t: t[:4].clone()),
         "gradients has a part of shape",
     ),
     "no gradients": (put("densifier", value={}), "densifier lacks"),
-    "no randomness": (put("random", value={"bit_generator": "MT19937"}), "random numbers cannot go on"),
+    "no randomness": (put("random", value={"bit_generator": "MT19937"}), "random lacks state"),
     "short randomness": (put("torch_random", value=torch.zeros(5, dtype=torch.uint8)), "random numbers cannot go on"),
     "no model": (lambda state: state.pop("model") and None, "it lacks model"),
     "a list": (lambda state: [1, 2], "it is not a table"),
@@ -129,6 +150,18 @@ def test_bytes_that_are_not_a_checkpoint_are_said(stopped, content):
     folder, _ = stopped
     folder.checkpoint_file.write_bytes(content)
     with pytest.raises(RunError, match="is damaged"):
+        resume(folder)
+
+
+def test_a_checkpoint_that_is_packed_is_refused_before_it_fills_the_memory(stopped):
+    folder, checkpoint = stopped
+    with (
+        zipfile.ZipFile(io.BytesIO(checkpoint)) as before,
+        zipfile.ZipFile(folder.checkpoint_file, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for record in before.infolist():
+            packed.writestr(record.filename, before.read(record) + bytes(1_000_000))
+    with pytest.raises(RunError, match="it is packed"):
         resume(folder)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from splat_addon.errors import RunError
+from splat_addon.files import move_into_place
 from splat_addon.run.children.detached import DetachedTrainer, FolderLink
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import PROTOCOL, Evaluated, Failed, Finished, Progressed, Started, ViewQuality, encode_event
@@ -192,6 +193,18 @@ def test_a_killed_detached_run_becomes_failed_with_the_tail_of_its_log(folder):
     events = until_over(trainer)
     assert events[-1].message == "The trainer was ended by signal 9: allocating"
     assert not is_held(folder.lock_file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let a folder go that is in use")
+def test_a_run_that_was_moved_away_is_said_to_be_gone_also_where_its_trainer_has_left_pieces(folder):
+    trainer = start(folder, "say(started); hear()")
+    until(trainer, Started)
+    pid = trainer.pid
+    move_into_place(folder.path, folder.path.with_name("elsewhere"))
+    folder.renders_folder(3).mkdir(parents=True)
+    assert until_over(trainer)[-1].message == f"The run folder {folder.path} is gone."
+    os.kill(pid, signal.SIGKILL)  # it was left to itself, and this one would never see that its folder is gone
+    assert trainer.join(10)
 
 
 def test_a_trainer_that_cannot_start_at_all_becomes_failed(folder):

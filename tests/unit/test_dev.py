@@ -151,6 +151,7 @@ sys.exit(dev.main(sys.argv[2:]))
         (["build"], "validate it"),
         (["check"], "--fix"),
         (["fuzz"], "--seed S"),
+        (["torture"], "--kills N"),
         (["doctor"], "--build"),
         (["libraries"], "Debian packages"),
         (["bench"], "step_overhead"),

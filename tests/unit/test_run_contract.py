@@ -377,6 +377,15 @@ def test_a_child_that_ignores_stop_is_ended(tmp_path, monkeypatch):
     assert process.join(10) and not is_alive(process.pid)
 
 
+def test_a_child_that_is_told_to_stop_while_it_starts_has_its_time_to_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.children.child.STOP_LIMIT_S", 0.1)
+    process = start(tmp_path, "hear(); hear(); say(started); say(finished)", start_limit_s=60.0)
+    process.send("stop")
+    assert process.wait(limit_s=0.6) == [] and not process.is_over
+    process.send("resume")  # only now it has started
+    assert until_over(process) == [STARTED, EVENTS[-1]]
+
+
 def test_a_child_that_still_reports_may_take_longer_to_stop(tmp_path, monkeypatch):
     monkeypatch.setattr("splat_addon.run.children.child.STOP_LIMIT_S", 1.0)
     script = """

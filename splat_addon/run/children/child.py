@@ -176,8 +176,8 @@ class Child(ABC, Generic[Message]):
     def send(self, command: str) -> None:
         """Give a command (`stop`, `pause`, `resume`, `snapshot`). Raises RunError when there is no way to give it."""
         self._link.tell(command)
-        if command == "stop" and self._stop_deadline is None:
-            self._stop_deadline = time.monotonic() + STOP_LIMIT_S
+        if command == "stop" and self._stop_deadline is None:  # one that starts yet hears nothing until it has
+            self._stop_deadline = max(time.monotonic() + STOP_LIMIT_S, self._start_deadline or 0.0)
 
     def poll(self) -> list[Message]:
         """The messages since the last call, in order. Never waits."""

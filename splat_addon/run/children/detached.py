@@ -77,7 +77,7 @@ class FolderLink:
         self.let_go()
 
     def _is_alive(self) -> bool:
-        if not self._folder.path.is_dir():
+        if not self._folder.is_there:
             return False
         if self._child is not None and self._child.poll() is None:
             return True
@@ -121,7 +121,7 @@ class DetachedTrainer(EventChild):
         self.folder.remove_photos()
 
     def _ended(self, code: int | None) -> Event:
-        if not self.folder.path.is_dir():
+        if not self.folder.is_there:
             remedy = "Find it and watch it there; the trainer ends by itself if the folder was deleted."
             return Failed(f"The run folder {self.folder.path} is gone.", remedy)
         return super()._ended(code)

@@ -1,6 +1,7 @@
 """Try hostile files of every format on its reader, and name each case that is not refused or read as it must be."""
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, action="append", help="only this one; may be given again")
     parser.add_argument("--seed", type=int, help="repeats a campaign; otherwise every one is another")
     parser.add_argument("--case", type=int, help="a single case of one format and seed, with its files kept")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     options = parser.parse_args(arguments)
     seed = int(time.time()) if options.seed is None else options.seed
     names = options.format or list(FORMATS)
@@ -27,8 +29,14 @@ def main(arguments: list[str]) -> int:
         return _show(names[0], seed, options.case)
     failed = 0
     for name in names:
-        outcome = run(name, seed, None if options.cases else options.seconds, options.cases)
-        print(f"{name:<16}{outcome.cases:>9} cases, {outcome.accepted} accepted, {sum(outcome.counts.values())} failed")
+        began = time.monotonic()
+        outcome = run(name, seed, None if options.cases else options.seconds, options.cases, jobs=options.jobs)
+        rate = outcome.cases / (time.monotonic() - began)
+        failures = sum(outcome.counts.values())
+        print(
+            f"{name:<16}{outcome.cases:>9} cases, {outcome.accepted} accepted, {failures} failed"
+            f" (seed {seed}, {rate:.0f} a second)"
+        )
         for what, case in list(outcome.failures.items())[:MOST_KINDS]:
             print(f"    {outcome.counts[what]} x {what}\n        --format {name} --seed {seed} --case {case}")
         if len(outcome.failures) > MOST_KINDS:

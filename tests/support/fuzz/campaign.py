@@ -1,5 +1,6 @@
 """Many cases of one format, in a child process that may be lost: with a limit of memory, and of time for each case."""
 
+import gc
 import importlib
 import json
 import mmap
@@ -10,13 +11,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .trial import Format, Workplace, trial_of
 
-CASE_S = 20.0  # for one case, on a machine that is busy
-START_S = 120.0  # for a child to start
+CASE_S = 20.0  # for one case, likewise
+START_S = 300.0  # for a child to start, on a machine that is busy
 MEMORY_BYTES = 1 << 30  # beyond what the child takes when it has started
 NOT_STARTED = "the child did not start"
 FORMATS = {
@@ -30,9 +33,9 @@ FORMATS = {
     "run-folder": "runs:run_folder",
     "config": "runs:config",
     "commands": "runs:commands",
+    "checkpoint": "checkpoints:checkpoint",
 }
-"""Name -> where its function is. Checkpoints are missing: reading one needs a whole run; once a function reads and
-checks a checkpoint alone, it is one entry more."""
+"""Name -> where its function is."""
 
 
 @dataclass
@@ -48,8 +51,16 @@ class Outcome:
 
     def add(self, what: str, case: int) -> None:
         """Count a failure."""
-        self.failures.setdefault(what, case)
+        self.failures[what] = min(case, self.failures.get(what, case))
         self.counts[what] += 1
+
+    def include(self, other: "Outcome") -> None:
+        """Add what came of other cases."""
+        self.cases += other.cases
+        self.accepted += other.accepted
+        self.counts += other.counts
+        for what, case in other.failures.items():
+            self.failures[what] = min(case, self.failures.get(what, case))
 
 
 def format_named(name: str) -> Format:
@@ -65,28 +76,46 @@ def run(
     cases: int | None = None,
     case_s: float = CASE_S,
     tell: Callable[[str, int], None] = lambda what, case: None,
+    jobs: int = 1,
 ) -> Outcome:
-    """Try cases 0, 1, 2, … until the time or the number is reached. A child that dies or hangs is replaced, and what it
-    was at is a failure; `tell` hears of each kind of failure at once."""
-    outcome, first = Outcome(name, seed), 0
+    """Try cases 0, 1, 2, … until the time or the number is reached, in so many children at a time. A child that dies or
+    hangs is replaced, and what it was at is a failure; `tell` hears of each kind of failure at once."""
     deadline = None if seconds is None else time.monotonic() + seconds
-    while (cases is None or first < cases) and (deadline is None or time.monotonic() < deadline):
-        left = None if deadline is None else deadline - time.monotonic()
-        first = _run_child(outcome, first, left, cases, case_s, tell)
-        if NOT_STARTED in outcome.failures:
-            break
-    return outcome
+
+    def lane(first: int) -> Outcome:
+        outcome = Outcome(name, seed)
+        while (cases is None or first < cases) and (deadline is None or time.monotonic() < deadline):
+            left = None if deadline is None else deadline - time.monotonic()
+            first = _run_child(outcome, Part(first, jobs, left, cases), case_s, tell)
+            if NOT_STARTED in outcome.failures:
+                break
+        return outcome
+
+    total = Outcome(name, seed)
+    with ThreadPoolExecutor(jobs) as pool:
+        for outcome in pool.map(lane, range(jobs)):
+            total.include(outcome)
+    return total
 
 
-def _run_child(outcome: Outcome, first: int, seconds, cases, case_s: float, tell) -> int:
-    """Have a child try cases from `first` on; the number from which to go on."""
+class Part(NamedTuple):
+    """The cases of a child: from `first` on each `step`-th, for so many `seconds` or up to the number `cases`."""
+
+    first: int
+    step: int
+    seconds: float | None
+    cases: int | None
+
+
+def _run_child(outcome: Outcome, part: Part, case_s: float, tell) -> int:
+    """Have a child try its cases; the number from which to go on."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "files").mkdir()
         (folder / "elsewhere").mkdir()
         progress, results = folder / "progress", folder / "results"
-        progress.write_bytes(first.to_bytes(8, "little") + b"\0")  # where the child is, and whether it has begun
-        order = {"format": outcome.format, "seed": outcome.seed, "first": first, "seconds": seconds, "cases": cases}
+        progress.write_bytes(part.first.to_bytes(8, "little") + b"\0")  # where the child is, and whether it has begun
+        order = {"format": outcome.format, "seed": outcome.seed, **part._asdict()}
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         with open(results, "wb") as output:
             child = subprocess.Popen(
@@ -117,8 +146,8 @@ def _run_child(outcome: Outcome, first: int, seconds, cases, case_s: float, tell
             else:
                 outcome.accepted += values["accepted"]
         if list((folder / "elsewhere").iterdir()):
-            outcome.add("Broken: something was written where the reader was started", first)
-    outcome.cases += at - first
+            outcome.add("Broken: something was written where the reader was started", part.first)
+    outcome.cases += (at - part.first) // part.step
     if child.returncode == 0:
         return at
     what = "hung" if is_hung else f"ended the interpreter with code {child.returncode}"
@@ -126,7 +155,7 @@ def _run_child(outcome: Outcome, first: int, seconds, cases, case_s: float, tell
     tell(what, at)
     outcome.add(what, at)
     outcome.cases += 1
-    return at + 1
+    return at + part.step
 
 
 def _child(folder: Path, order: dict) -> None:
@@ -138,6 +167,7 @@ def _child(folder: Path, order: dict) -> None:
     accepted = 0
     with open(folder / "progress", "r+b") as file, mmap.mmap(file.fileno(), 9) as progress:
         trial_of(format_, name, seed, case)  # what is made once is made before memory is counted
+        gc.freeze()  # and is not looked through for what can be let go
         _limit_memory()
         progress[8] = 1
         while (order["cases"] is None or case < order["cases"]) and (deadline is None or time.monotonic() < deadline):
@@ -145,7 +175,7 @@ def _child(folder: Path, order: dict) -> None:
             accepted += was_accepted
             if wrong:
                 print(json.dumps({"case": case, "what": wrong}), flush=True)
-            case += 1
+            case += order["step"]
             progress[:8] = case.to_bytes(8, "little")
     print(json.dumps({"accepted": accepted}), flush=True)
 

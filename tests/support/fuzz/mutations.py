@@ -115,7 +115,7 @@ class Mutator:
         """JSON with values of other types, keys missing, items doubled, or broken as a text."""
         document = copy.deepcopy(document)
         for _ in self.a_few():
-            holders = list(_holders(document))
+            holders = list(holders_in(document))
             if not holders:
                 break
             holder = self.one_of(holders)
@@ -144,7 +144,7 @@ class Mutator:
         return result
 
 
-def _holders(value: Any):
+def holders_in(value: Any):
     """Every list and every dictionary that is not empty."""
     open_ends = [value]
     while open_ends:

@@ -155,6 +155,7 @@ def _broken_events(mutator: Mutator) -> bytes:
     return mutator.bytes(content) if mutator.is_chosen(0.1) else content
 
 
+@functools.cache
 def _lines(told) -> bytes:
     return "".join(encode_event(event) + "\n" for event in told).encode()
 

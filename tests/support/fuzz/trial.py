@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from splat_addon.errors import SplatError
+from splat_addon.files import remove_folder
 
 from .mutations import Mutator
 
@@ -41,58 +42,83 @@ def trial_of(format_: Format, name: str, seed: int, case: int) -> Trial:
 
 
 class Workplace:
-    """A folder in which one trial after the other is laid out and read."""
+    """Where one trial after the other is laid out and read: in a folder for each set of names, so that only what
+    differs from the trial before is written."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._written: dict[str, bytes] = {}
+        self._rooms: dict[frozenset[str], _Room] = {}
 
     def try_out(self, trial: Trial) -> tuple[bool, str]:
         """Whether the files were accepted, and what went wrong, which is "" when nothing did."""
-        self._lay_out(trial.files)
-        before = self._look()
+        names = frozenset(trial.files)
+        room = self._rooms.get(names)
+        if room is None:
+            room = self._rooms[names] = _Room(self.folder / str(len(self._rooms)))
+        room.lay_out(trial.files)
         accepted, wrong = False, ""
         try:
-            with watched(self.folder, trial.takes):
-                trial.read(self.folder)
+            with watched(room.folder, trial.takes):
+                trial.read(room.folder)
             accepted = True
         except SplatError as error:
             if not (error.message and error.remedy):
                 wrong = f"{type(error).__name__} without a sentence or a remedy"
         except (Exception, RecursionError) as error:
             wrong = described(error)
-        after = self._look()
-        if trial.takes:
-            self._written = {name: self._written[name] for name in after if name in self._written}
-            before = {name: stamp for name, stamp in before.items() if name in after}
-        if after != before:
-            wrong = wrong or f"Broken: the folder changed: {sorted(set(after.items()) ^ set(before.items()))[:3]}"
-            self._written = {}
-        return accepted, wrong
+        changed = room.what_changed(trial.takes)
+        return accepted, wrong or (f"Broken: the folder changed: {changed[:3]}" if changed else "")
 
-    def _lay_out(self, files: dict[str, bytes]) -> None:
-        for name in self._written.keys() - files.keys():
-            os.unlink(self.folder / name)
+
+class _Room:
+    """A folder of files that are always called the same."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._written: dict[str, bytes] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
+
+    def lay_out(self, files: dict[str, bytes]) -> None:
         for name, content in files.items():
             if self._written.get(name) != content:
-                path = self.folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        self._written = dict(files)
+                path = os.path.join(self.folder, name)
+                if name not in self._written:
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb", buffering=0) as file:
+                    file.write(content)
+                    self._stamps[name] = _stamp(os.fstat(file.fileno()))
+                self._written[name] = content
+
+    def what_changed(self, takes: bool) -> list:
+        """The files that are not as they were laid out; those that are gone count only where nobody may take them."""
+        now = self._look()
+        if takes:
+            gone = self._written.keys() - now.keys()
+            for name in gone:
+                del self._written[name], self._stamps[name]
+        if now == self._stamps:
+            return []
+        changed = sorted(set(now.items()) ^ set(self._stamps.items()))
+        remove_folder(self.folder)
+        self._written, self._stamps = {}, {}
+        return changed
 
     def _look(self) -> dict[str, tuple[int, int]]:
         """Size and time of each file."""
         found, folders = {}, [""]
         while folders:
             below = folders.pop()
-            with os.scandir(self.folder / below) as entries:
+            with os.scandir(os.path.join(self.folder, below)) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(f"{below}{entry.name}/")
                     else:
-                        status = entry.stat(follow_symlinks=False)
-                        found[below + entry.name] = (status.st_size, status.st_mtime_ns)
+                        found[below + entry.name] = _stamp(entry.stat(follow_symlinks=False))
         return found
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 _CREATING = os.O_CREAT | os.O_TRUNC | os.O_APPEND
