@@ -71,7 +71,8 @@ class Camera:
     def is_before_fold(self, slopes: np.ndarray) -> np.ndarray:
         """(P,) whether the lens polynomial still holds at undistorted slopes (P, 2). Farther out it turns back into the
         picture, which no lens does: nothing is seen there."""
-        return (slopes * slopes).sum(axis=-1) < _fold(self.distortion) ** 2
+        x, y = slopes[:, 0], slopes[:, 1]
+        return x * x + y * y < _fold(self.distortion) ** 2
 
     def seen(self, points_world: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Indices of the world points (P, 3) within the image, their pixels (Q, 2) and depths (Q,) along +z."""

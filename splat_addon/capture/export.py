@@ -73,6 +73,7 @@ def export_capture(
     if is_moving:
         views, left_out = _to_be_copied(views, capture.folder)
         notes += left_out
+    notes += _not_as_they_lie(views, options, is_moving)
     _require_free(capture, folder, options, is_moving)
     aside = folder / _ASIDE
     try:
@@ -96,6 +97,26 @@ def export_capture(
     finally:
         with contextlib.suppress(OSError):
             remove_folder(aside)
+    return notes
+
+
+def _not_as_they_lie(views: tuple[View, ...], options: ExportOptions, is_moving: bool) -> list[str]:
+    """Sentences about files that stay as they are, though they do not show what their cameras measured."""
+    if is_moving and options.write_photo is not None:
+        return []
+    notes = []
+    lying = [view.name for view in views if view.orientation != AS_STORED]
+    if lying:
+        notes.append(
+            f"Photos that other programs must turn as their Exif records say: {len(lying)} ({some_of(lying)})."
+            " Copy Photos writes them turned."
+        )
+    swapped = [view.name for view in views if view.mask_path is not None and view.mask_is_inverted]
+    if swapped:
+        notes.append(
+            f"Masks in which black keeps, which other programs must know: {len(swapped)} ({some_of(swapped)})."
+            " Copy Photos writes them with white for what is kept."
+        )
     return notes
 
 

@@ -305,3 +305,25 @@ def test_a_model_that_names_files_elsewhere_has_no_photo_there(tmp_path):
     capture = open_capture(tmp_path / "c")
     assert [view.image_path.name for view in capture.views] == ["0.png", "1.png", "2.png"]
     assert len(capture.missing) == 2
+
+
+def test_photos_and_masks_that_do_not_lie_as_their_cameras_measured_are_written_or_named(tmp_path):
+    capture = photo_capture(tmp_path / "capture")
+    mask = tmp_path / "capture/masks/m.png"
+    mask.parent.mkdir()
+    mask.write_bytes(b"a mask")
+    views = list(capture.views)
+    views[0] = replace(views[0], orientation=6)
+    views[1] = replace(views[1], mask_path=mask, mask_is_inverted=True)
+    capture = replace(capture, views=tuple(views))
+    written = []
+
+    def write(view, camera, photo, mask):
+        written.append((view.name, mask is not None))
+        photo.write_bytes(b"written")
+
+    export_capture(capture, tmp_path / "out", ExportOptions(write_photo=write))
+    assert written == [(views[0].name, False), (views[1].name, True)]
+    notes = " ".join(export_capture(capture, tmp_path / "where_they_are", ExportOptions(copy_photos=False)))
+    assert f"must turn as their Exif records say: 1 ({views[0].name})" in notes
+    assert f"Masks in which black keeps, which other programs must know: 1 ({views[1].name})" in notes

@@ -97,7 +97,10 @@ def decoded_file(path: Path, what: str, decode: Decode) -> Decoded:
     except MemoryError as error:
         raise CaptureError(f"There is not enough memory for the {what} {path}.", "Make it smaller.") from error
     except CaptureError as error:
-        raise CaptureError(f"The {what} {path} cannot be read.", "Replace the file, or remove it.") from error
+        raise CaptureError(
+            f"The {what} {path} cannot be read.",
+            "Replace the file, save it as JPEG or PNG with 8 or 16 bits per channel, or remove it.",
+        ) from error
 
 
 def _bytes_of(decoded: Decoded, path: Path) -> tuple[np.ndarray, list[str]]:

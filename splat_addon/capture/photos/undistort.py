@@ -41,22 +41,46 @@ def undistorted_photo(pixels: np.ndarray, camera: Camera, pinhole: Camera) -> tu
     """
     height, width, channels = pixels.shape
     result, is_seen = np.empty_like(pixels), np.empty((height, width), dtype=bool)
-    flat = pixels.reshape(-1, channels)
+    flat = _gatherable(pixels)
+    beside, under = int(width > 1), width * int(height > 1)
     for top in range(0, height, _ROWS_AT_ONCE):
-        rows = np.arange(top, min(top + _ROWS_AT_ONCE, height))
-        across, down = np.meshgrid(np.arange(width) + 0.5, rows + 0.5)
+        rows = slice(top, min(top + _ROWS_AT_ONCE, height))
+        across, down = np.meshgrid(np.arange(width) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
         source, is_shown = _source(camera, pinhole, np.stack([across.ravel(), down.ravel()], axis=1))
-        is_shown &= (source >= 0).all(axis=1) & (source <= (width, height)).all(axis=1)
-        is_seen[rows] = is_shown.reshape(len(rows), width)
-        source = np.clip(source - 0.5, 0, (width - 1, height - 1))
-        first = np.minimum(source.astype(np.int32), (max(width - 2, 0), max(height - 2, 0)))
-        right, below = (source - first).astype(np.float32).T[:, :, None]
-        corner = first[:, 1].astype(np.int64) * width + first[:, 0]
-        beside, under = int(width > 1), width * int(height > 1)
-        four = [flat[corner + step] for step in (0, beside, under, under + beside)]
+        x, y = np.ascontiguousarray(source.T)
+        is_shown &= (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+        is_seen[rows] = is_shown.reshape(-1, width)
+        left, right = _neighbors(x, width)
+        upper, below = _neighbors(y, height)
+        corner = upper * width + left
+        four = [_gathered(flat, corner + step, channels) for step in (0, beside, under, under + beside)]
         shares = [(1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below]
-        result[rows] = _blended(four, shares, pixels.dtype).reshape(len(rows), width, channels)
+        blended = _blended(four, [share[:, None] for share in shares], pixels.dtype)
+        result[rows] = blended.reshape(-1, width, channels)
     return result, is_seen
+
+
+def _neighbors(places: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the two pixels of a row of `count` that each place lies between, and how near the second it is."""
+    places = np.clip(places - 0.5, 0, count - 1)
+    first = np.minimum(places.astype(np.int64), max(count - 2, 0))
+    return first, (places - first).astype(np.float32)
+
+
+def _gatherable(pixels: np.ndarray) -> np.ndarray:
+    """Pixels in a row. Four bytes are one number, which is looked up many times as fast as its parts."""
+    flat = pixels.reshape(-1, pixels.shape[2])
+    if pixels.dtype != np.uint8 or pixels.shape[2] > 4:
+        return flat
+    packed = np.zeros((len(flat), 4), np.uint8)
+    packed[:, : pixels.shape[2]] = flat
+    return packed.view(np.uint32)[:, 0]
+
+
+def _gathered(flat: np.ndarray, places: np.ndarray, channels: int) -> np.ndarray:
+    if flat.ndim == 2:
+        return flat[places]
+    return flat.take(places).view(np.uint8).reshape(-1, 4)[:, :channels]
 
 
 def _blended(four: list[np.ndarray], shares: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
@@ -69,9 +93,9 @@ def _blended(four: list[np.ndarray], shares: list[np.ndarray], dtype: np.dtype) 
         shares = [np.where(is_clear, share, part) for share, part in zip(shares, shares_of_alpha, strict=True)]
     mean = sum(share * corner for share, corner in zip(shares, four, strict=True))
     if alpha is not None:
-        mean[:, :3] /= np.where(alpha <= 0, 1, alpha)
+        mean[:, :3] = np.minimum(mean[:, :3] / np.where(alpha <= 0, 1, alpha), 255)
         mean[:, 3:] = alpha
-    return np.rint(mean).clip(0, 255).astype(dtype) if np.issubdtype(dtype, np.integer) else mean
+    return np.rint(mean).astype(dtype) if np.issubdtype(dtype, np.integer) else mean
 
 
 def _source(camera: Camera, pinhole: Camera, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
