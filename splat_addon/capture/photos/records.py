@@ -160,7 +160,7 @@ def _tags(file: BinaryIO) -> dict[int, tuple[int, int, bytes]]:
     _, start = struct.unpack(order + "HI", file.read(6))
     file.seek(start)
     (count,) = struct.unpack(order + "H", file.read(2))
-    found = {}
+    found: dict[int, tuple[int, int, bytes]] = {}
     for _ in range(count):
         entry = file.read(12)
         if len(entry) < 12:
