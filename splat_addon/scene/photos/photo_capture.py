@@ -264,7 +264,8 @@ def _camera_in_capture(item: bpy.types.Object) -> Camera:
     """Pose alone, from the object below its root, as it was held."""
     pose = np.array(item.matrix_basis, dtype=np.float64)
     camera = Camera(1, 1, 1.0, 1.0, 0.5, 0.5, OPENCV_FROM_OPENGL @ np.linalg.inv(pose))
-    return held_upright(camera, item[_TURN_KEY] if _TURN_KEY in item else AS_STORED)
+    turn = item.get(_TURN_KEY)
+    return camera if turn is None else held_upright(camera, turn)
 
 
 def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
