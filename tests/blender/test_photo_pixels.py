@@ -21,6 +21,7 @@ def core(extension):
         orientation = extension.module("splat_addon.capture.photos.orientation")
         export = extension.module("splat_addon.capture.export")
         reading = extension.module("splat_addon.capture.photos.reading")
+        profiles = extension.module("splat_addon.capture.photos.profiles")
         values = extension.module("splat_addon.capture.photos.values")
         photos = extension.module("splat_addon.scene.photos.photo_capture")
         pixels = extension.module("splat_addon.scene.photos.pixels")
@@ -47,6 +48,22 @@ def test_blender_and_the_trainer_decode_every_kind_of_photo_to_the_same_values(c
             wrong.append((judge.stem, int(np.abs(np.where(shown, ours - theirs, 0)).max())))
     assert wrong == [] and len(list(tmp_path.glob("*.npy"))) > 35
     assert not bpy.data.images
+
+
+def test_color_profiles_are_taken_out_once_whatever_blender_makes_of_them(core, tmp_path):
+    import zlib
+
+    from support.photo_files import DISPLAY_P3, matrix_profile, png_chunk, write_png
+
+    profile = matrix_profile(DISPLAY_P3, 2.2)
+    colors = np.random.default_rng(0).integers(50, 206, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    for depth, scale in ((8, 1), (16, 257)):
+        chunk = png_chunk(b"iCCP", b"p\0\0" + zlib.compress(profile))
+        write_png(tmp_path / "a.png", colors.astype(np.uint16) * scale, depth, chunk)
+        camera = core.camera.Camera(*SIZE, 40, 40, 20, 15, np.eye(4))
+        view = core.capture.View("a", tmp_path / "a.png", camera, False)
+        found = core.reading.read_photo(view, core.pixels.decode).pixels
+        assert np.array_equal(found, core.profiles.read_profile(profile).to_srgb(colors)), depth
 
 
 def test_what_blender_cannot_decode_is_said(core, tmp_path):
