@@ -321,3 +321,10 @@ def test_lenses_without_a_fold_see_everything():
     far = np.array([[50.0, 80.0]])
     for distortion in ((), (0.1, 0.02, 0.0, 0.0), (0.3, 0.1, 0.0, 0.0, 0.0, 0.2, 0.05, 0.0)):
         assert camera(distortion=distortion).is_before_fold(far).all()
+
+
+def test_a_pole_of_a_lens_is_not_seen_either():
+    """1 / (1 - r²) grows without end toward r = 1, which lies on the middle of pixels here."""
+    lens = Camera(40, 30, 10, 10, 20.5, 15.5, np.eye(4), (0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0))
+    _, is_seen = undistorted_photo(np.full((30, 40, 3), 9, np.uint8), lens, lens.without_distortion())
+    assert not is_seen[15, 30] and not is_seen[15, 39] and is_seen[15, 20]

@@ -21,8 +21,8 @@ def pinhole_within(camera: Camera) -> Camera:
     places = edges * (camera.width, camera.height)
 
     def is_inside(zoom: float) -> bool:
-        source, is_shown = _source(camera, replace(ideal, fx=ideal.fx * zoom, fy=ideal.fy * zoom), places)
-        return bool(is_shown.all() and (source >= 0).all() and (source <= (camera.width, camera.height)).all())
+        zoomed = replace(ideal, fx=ideal.fx * zoom, fy=ideal.fy * zoom)
+        return bool(_source(camera, zoomed, places[:, 0], places[:, 1])[2].all())
 
     low, high = 1.0, 1.0
     while not is_inside(high) and high < 8:
@@ -46,23 +46,21 @@ def undistorted_photo(pixels: np.ndarray, camera: Camera, pinhole: Camera) -> tu
     for top in range(0, height, _ROWS_AT_ONCE):
         rows = slice(top, min(top + _ROWS_AT_ONCE, height))
         across, down = np.meshgrid(np.arange(width) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
-        source, is_shown = _source(camera, pinhole, np.stack([across.ravel(), down.ravel()], axis=1))
-        x, y = np.ascontiguousarray(source.T)
-        is_shown &= (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+        x, y, is_shown = _source(camera, pinhole, across.ravel(), down.ravel())
         is_seen[rows] = is_shown.reshape(-1, width)
         left, right = _neighbors(x, width)
         upper, below = _neighbors(y, height)
         corner = upper * width + left
         four = [_gathered(flat, corner + step, channels) for step in (0, beside, under, under + beside)]
         shares = [(1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below]
-        blended = _blended(four, [share[:, None] for share in shares], pixels.dtype)
+        blended = _blended(four, shares, pixels.dtype)
         result[rows] = blended.reshape(-1, width, channels)
     return result, is_seen
 
 
 def _neighbors(places: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first of the two pixels of a row of `count` that each place lies between, and how near the second it is."""
-    places = np.clip(places - 0.5, 0, count - 1)
+    places = np.clip(np.nan_to_num(places) - 0.5, 0, count - 1)
     first = np.minimum(places.astype(np.int64), max(count - 2, 0))
     return first, (places - first).astype(np.float32)
 
@@ -84,22 +82,30 @@ def _gathered(flat: np.ndarray, places: np.ndarray, channels: int) -> np.ndarray
 
 
 def _blended(four: list[np.ndarray], shares: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
-    """(P, C) the mean of four pixels by their shares (P, 1), colors by their alpha as well where there is one."""
-    alpha = None
-    if four[0].shape[1] == 4:
-        shares_of_alpha = [share * corner[:, 3:] for share, corner in zip(shares, four, strict=True)]
-        alpha = sum(shares_of_alpha)
+    """(P, C) the mean of four pixels by their shares (P,), colors by their alpha as well where there is one."""
+
+    def mean(channel: int, weights: list[np.ndarray]) -> np.ndarray:
+        return sum(weight * corner[:, channel] for weight, corner in zip(weights, four, strict=True))
+
+    channels, whole, alpha = four[0].shape[1], 1, None
+    if channels == 4:
+        alpha = mean(3, shares)
         is_clear = alpha <= 0
-        shares = [np.where(is_clear, share, part) for share, part in zip(shares, shares_of_alpha, strict=True)]
-    mean = sum(share * corner for share, corner in zip(shares, four, strict=True))
-    if alpha is not None:
-        mean[:, :3] = np.minimum(mean[:, :3] / np.where(alpha <= 0, 1, alpha), 255)
-        mean[:, 3:] = alpha
-    return np.rint(mean).astype(dtype) if np.issubdtype(dtype, np.integer) else mean
+        whole = np.where(is_clear, 1, alpha)
+        shares = [np.where(is_clear, share, share * corner[:, 3]) for share, corner in zip(shares, four, strict=True)]
+    planes = [mean(channel, shares) / whole for channel in range(min(channels, 3))]
+    result = np.stack([*planes, alpha] if alpha is not None else planes, axis=1)
+    return np.rint(result).clip(0, 255).astype(dtype) if np.issubdtype(dtype, np.integer) else result
 
 
-def _source(camera: Camera, pinhole: Camera, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(P, 2) where the distorted photo shows what `pinhole` sees at `pixels`, and whether (P,) its lens reaches it."""
-    slopes = (pixels - (pinhole.cx, pinhole.cy)) / (pinhole.fx, pinhole.fy)
-    source = camera.distort(slopes) * (camera.fx, camera.fy) + (camera.cx, camera.cy)
-    return source, camera.is_before_fold(slopes)
+def _source(
+    camera: Camera, pinhole: Camera, across: np.ndarray, down: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where, x and y (P,), the distorted photo shows what `pinhole` sees at pixels (P,) `across`, `down`, and whether
+    (P,) it shows it."""
+    slopes = np.stack([(across - pinhole.cx) / pinhole.fx, (down - pinhole.cy) / pinhole.fy]).T
+    with np.errstate(all="ignore"):  # beyond the fold, the polynomial may have a pole
+        bent = camera.distort(slopes)
+    x, y = bent[:, 0] * camera.fx + camera.cx, bent[:, 1] * camera.fy + camera.cy
+    is_shown = camera.is_before_fold(slopes) & (x >= 0) & (x <= camera.width) & (y >= 0) & (y <= camera.height)
+    return x, y, is_shown
