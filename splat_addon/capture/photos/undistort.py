@@ -87,14 +87,16 @@ def _blended(four: list[np.ndarray], shares: list[np.ndarray], dtype: np.dtype) 
     def mean(channel: int, weights: list[np.ndarray]) -> np.ndarray:
         return sum(weight * corner[:, channel] for weight, corner in zip(weights, four, strict=True))
 
-    channels, whole, alpha = four[0].shape[1], 1, None
-    if channels == 4:
+    channels = four[0].shape[1]
+    if channels < 4:
+        result = np.stack([mean(channel, shares) for channel in range(channels)], axis=1)
+    else:
         alpha = mean(3, shares)
         is_clear = alpha <= 0
+        opacities = [share * corner[:, 3] for share, corner in zip(shares, four, strict=True)]
+        weights = [np.where(is_clear, share, opacity) for share, opacity in zip(shares, opacities, strict=True)]
         whole = np.where(is_clear, 1, alpha)
-        shares = [np.where(is_clear, share, share * corner[:, 3]) for share, corner in zip(shares, four, strict=True)]
-    planes = [mean(channel, shares) / whole for channel in range(min(channels, 3))]
-    result = np.stack([*planes, alpha] if alpha is not None else planes, axis=1)
+        result = np.stack([*(mean(channel, weights) / whole for channel in range(3)), alpha], axis=1)
     return np.rint(result).clip(0, 255).astype(dtype) if np.issubdtype(dtype, np.integer) else result
 
 
