@@ -264,13 +264,11 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
         source = photo_capture.folder_of(root) if root else absolute(scene.splat.capture.folder)
         folder = self.folder()
         capture = open_capture(source, scene.splat.training.hold_out_every, needs_photos=False)
-        choices = {"formats": frozenset(self.formats), "copy_photos": self.copy_photos}
+        choices = {"formats": frozenset(self.formats), "copy_photos": self.copy_photos, "undistort": self.undistort}
         if root is not None and self.axes == "WORLD":
             context.view_layer.update()
             choices["world_from_capture"] = photo_capture.world_from_capture(root)
-        if self.undistort:
-            choices["undistort"] = pixels.write_undistorted
-        options = ExportOptions(replace_earlier=self.replace_earlier, **choices)
+        options = ExportOptions(replace_earlier=self.replace_earlier, write_photo=pixels.write_photo, **choices)
         manager = context.window_manager
         manager.progress_begin(0, max(1, len(capture.views)))
         try:

@@ -1,6 +1,7 @@
 """The camera of one view: OpenCV axes, pixels, optional lens distortion."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,6 +67,27 @@ class Camera:
             ],
             axis=1,
         )
+
+    def is_before_fold(self, slopes: np.ndarray) -> np.ndarray:
+        """(P,) whether the lens polynomial still holds at undistorted slopes (P, 2). Farther out it turns back into the
+        picture, which no lens does: nothing is seen there."""
+        x, y = slopes[:, 0], slopes[:, 1]
+        return x * x + y * y < _fold(self.distortion) ** 2
+
+    def seen(self, points_world: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Indices of the world points (P, 3) within the image, their pixels (Q, 2) and depths (Q,) along +z."""
+        straight, depths = self.without_distortion().project(points_world)
+        size = np.array([self.width, self.height])
+        # Nothing that lies far outside without its lens is bent in, whatever the polynomial says.
+        near = np.flatnonzero((depths > 0) & (np.abs(straight - size / 2) < size).all(axis=1))
+        pixels, depths = straight[near], depths[near]
+        if any(self.distortion):
+            slopes = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+            holds = self.is_before_fold(slopes)
+            near, depths = near[holds], depths[holds]
+            pixels = self.distort(slopes[holds]) * (self.fx, self.fy) + (self.cx, self.cy)
+        inside = ((pixels >= 0) & (pixels < size)).all(axis=1)
+        return near[inside], pixels[inside], depths[inside]
 
     def undistort(self, slopes: np.ndarray) -> np.ndarray:
         """The undistorted slopes (P, 2) that `distort` moves to `slopes`: Newton's method, to about 1e-12."""
@@ -163,3 +185,16 @@ class Camera:
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 """(4, 4) turns OpenGL (and Blender) camera axes (+y up, looking along -z) into OpenCV's; its own inverse."""
+
+
+@lru_cache(maxsize=1024)
+def _fold(distortion: tuple[float, ...]) -> float:
+    """The undistorted slope at which the radial part of a lens stops growing; infinite where it never does."""
+    k1, k2, _, _, k3, k4, k5, k6 = (*distortion, *[0.0] * (8 - len(distortion)))
+    upper, lower = np.polynomial.Polynomial([1, k1, k2, k3]), np.polynomial.Polynomial([1, k4, k5, k6])
+    twice = np.polynomial.Polynomial([0, 2])
+    # r upper(r2) / lower(r2) stops growing where its derivative has a root, and ends where lower has one.
+    slope = (upper + twice * upper.deriv()) * lower - twice * upper * lower.deriv()
+    roots = np.concatenate([slope.trim().roots(), lower.trim().roots()])
+    places = roots.real[(np.abs(roots.imag) < 1e-9 * np.maximum(1, np.abs(roots))) & (roots.real > 0)]
+    return float(np.sqrt(places.min())) if len(places) else float("inf")

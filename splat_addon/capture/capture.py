@@ -14,6 +14,7 @@ from .file_names import inner_path
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
+from .photos.orientation import AS_STORED, decide_orientations
 from .points import Points
 from .remarks import Remark
 
@@ -115,6 +116,8 @@ class Capture:
             turn, place = camera.camera_from_world[:3, :3], camera.camera_from_world[:3, 3]
             for values in (turn, place / max(float(np.abs(place).max()), 1e-300)):
                 digest.update(np.rint(values * 1e9).astype(np.int64).tobytes())
+            if view.orientation != AS_STORED or view.mask_is_inverted:
+                digest.update(bytes((view.orientation, view.mask_is_inverted)))
             for path in (view.image_path, view.mask_path):
                 digest.update(str(path.stat().st_size if path else None).encode())
         return FINGERPRINT_KIND + digest.hexdigest()[:16]
@@ -150,6 +153,9 @@ def open_capture(
     if held_out is None:  # counted before missing photos go, so that a lost photo does not move the split
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
     view_names = _view_names(names)
+    present = {name: path for name, path in listed.photos.items() if os.path.isfile(path)}
+    measures_stored = find_transforms(folder) is None  # COLMAP does
+    turns = decide_orientations(present, listed.cameras, choices.orientation, measures_stored)
     views = {
         name: View(
             view_names[name],
@@ -158,6 +164,7 @@ def open_capture(
             name in held_out,
             listed.masks.get(name),
             name,
+            turns.by_name.get(name, AS_STORED),
         )
         for name in names
         if name in listed.cameras
@@ -169,7 +176,7 @@ def open_capture(
         listed.points,
         missing,
         tuple(view for name, view in views.items() if name in lost),
-        listed.remarks,
+        (*listed.remarks, *turns.remarks),
     )
     if needs_photos and not capture.training_views:
         raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views, or capture more.")

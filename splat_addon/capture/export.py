@@ -21,6 +21,7 @@ from .formats.colmap.model import ColmapModel, Observations
 from .formats.json_values import read_json
 from .formats.transforms import FILE_NAME, IMAGE_SUFFIXES, find_transforms, relative_path, write_transforms
 from .photos.image_size import read_image_size
+from .photos.orientation import AS_STORED
 from .photos.undistort import pinhole_within
 from .points import Points
 
@@ -29,19 +30,22 @@ POINTS_FILE = "points3d.ply"
 _MODEL = "sparse/0"
 _ASIDE = ".export.partial"
 
-PhotoWriter = Callable[[Path, Camera, Camera, Path], None]
-"""(photo, its camera, the pinhole camera, where to write what that one sees): reading photos is not this room's."""
+PhotoWriter = Callable[[View, Camera, Path, Path | None], None]
+"""(view, the camera whose picture is wanted, where to write that, where to write its mask): writes both as the view's
+camera measured them. Reading and writing photos is not this room's."""
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is written. `world_from_capture` (4, 4) is a similarity that cameras and points are moved by."""
+    """What is written. `world_from_capture` (4, 4) is a similarity that cameras and points are moved by. `write_photo`
+    is needed for photos that cannot be copied as they are."""
 
     formats: frozenset[str] = frozenset({TRANSFORMS, COLMAP_BINARY})
     copy_photos: bool = True
     replace_earlier: bool = False
     world_from_capture: np.ndarray = field(default_factory=lambda: np.eye(4))
-    undistort: PhotoWriter | None = None
+    undistort: bool = False
+    write_photo: PhotoWriter | None = None
 
 
 def export_capture(
@@ -62,13 +66,14 @@ def export_capture(
         count, names = len(capture.views_without_photo), some_of(view.name for view in capture.views_without_photo)
         done = "were left out" if capture.views else "were written anyway"
         notes.append(f"Views without a photo: {count} ({names}). They {done}.")
-    if options.undistort is not None and not capture.views:
+    if options.undistort and not capture.views:
         notes.append("Nothing was undistorted, because no photo was found: the cameras keep their distortion.")
-    is_moving = bool(views) and bool(capture.views) and (options.copy_photos or options.undistort is not None)
-    is_moving = is_moving and not (options.undistort is None and _lie_in(views, folder / "images"))
+    is_moving = bool(views) and bool(capture.views) and (options.copy_photos or options.undistort)
+    is_moving = is_moving and not (not options.undistort and _lie_in(views, folder / "images"))
     if is_moving:
         views, left_out = _to_be_copied(views, capture.folder)
         notes += left_out
+    notes += _not_as_they_lie(views, options, is_moving)
     _require_free(capture, folder, options, is_moving)
     aside = folder / _ASIDE
     try:
@@ -92,6 +97,26 @@ def export_capture(
     finally:
         with contextlib.suppress(OSError):
             remove_folder(aside)
+    return notes
+
+
+def _not_as_they_lie(views: tuple[View, ...], options: ExportOptions, is_moving: bool) -> list[str]:
+    """Sentences about files that stay as they are, though they do not show what their cameras measured."""
+    if is_moving and options.write_photo is not None:
+        return []
+    notes = []
+    lying = [view.name for view in views if view.orientation != AS_STORED]
+    if lying:
+        notes.append(
+            f"Photos that other programs must turn as their Exif records say: {len(lying)} ({some_of(lying)})."
+            " Copy Photos writes them turned."
+        )
+    swapped = [view.name for view in views if view.mask_path is not None and view.mask_is_inverted]
+    if swapped:
+        notes.append(
+            f"Masks in which black keeps, which other programs must know: {len(swapped)} ({some_of(swapped)})."
+            " Copy Photos writes them with white for what is kept."
+        )
     return notes
 
 
@@ -164,21 +189,30 @@ def _write_photos(
     written = []
     for done, (view, name_of_file) in enumerate(zip(views, distinct_files(view.name for view in views), strict=True)):
         tell_progress(done)
-        camera = view.camera if options.undistort is None else pinhole_within(view.camera)
+        camera = pinhole_within(view.camera) if options.undistort else view.camera
         files = {"image_path": ("images", view.image_path)}
         if view.mask_path is not None:
             files["mask_path"] = ("masks", view.mask_path)
-        places: dict[str, Any] = {}
-        for field_name, (kind, source) in files.items():
-            name = f"{kind}/{name_of_file}{source.suffix}"
+        names = {key: f"{kind}/{name_of_file}{source.suffix}" for key, (kind, source) in files.items()}
+        for name in names.values():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            if options.undistort is not None and any(view.camera.distortion):
-                options.undistort(source, view.camera, camera, aside / name)
-            else:
-                shutil.copyfile(source, aside / name)
-            places[field_name] = folder / name
+        if options.write_photo is not None and _must_be_written(view, options.undistort):
+            mask = aside / names["mask_path"] if "mask_path" in names else None
+            options.write_photo(view, camera, aside / names["image_path"], mask)
+            view = replace(view, orientation=AS_STORED, mask_is_inverted=False)
+        else:
+            for key, (_, source) in files.items():
+                shutil.copyfile(source, aside / names[key])
+        places: dict[str, Any] = {key: folder / name for key, name in names.items()}
         written.append(replace(view, camera=camera, **places))
     return tuple(written)
+
+
+def _must_be_written(view: View, undistorts: bool) -> bool:
+    """Whether copies of a view's files would show something else than its camera measured to a reader that takes pixels
+    as stored, and white as what counts."""
+    is_bent = undistorts and any(view.camera.distortion)
+    return is_bent or view.orientation != AS_STORED or (view.mask_path is not None and view.mask_is_inverted)
 
 
 def _write_transforms(aside: Path, folder: Path, views: list[View], points: Points, source: Path) -> None:

@@ -32,7 +32,5 @@ class Points:
         sample = self.positions[:: max(1, len(self.positions) // 1000)]
         shares = [0.0]
         for camera in cameras[:: max(1, len(cameras) // 30)]:
-            pixels, depths = camera.without_distortion().project(sample)
-            inside = (depths > 0) & (pixels >= 0).all(axis=1) & (pixels <= (camera.width, camera.height)).all(axis=1)
-            shares.append(float(inside.mean()) if len(inside) else 0.0)
+            shares.append(len(camera.seen(sample)[0]) / max(len(sample), 1))
         return sum(shares) / len(shares)

@@ -1,8 +1,20 @@
 """Setting a capture upright: which way is up, where its middle is, and how large it is, told by its cameras."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .camera import Camera
+
+
+def held_upright(camera: Camera, orientation: int) -> Camera:
+    """The camera rolled so that its up is that of the picture as a viewer shows it, whose pixels an Exif `orientation`
+    turns from how the camera measured them. Pose alone: the lens stays."""
+    quarters = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}.get(orientation, 0)  # clockwise
+    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters]
+    turn = np.eye(4)
+    turn[:2, :2] = [[cosine, -sine], [sine, cosine]]  # x right, y down: what pointed up points right after one quarter
+    return replace(camera, camera_from_world=turn @ camera.camera_from_world)
 
 
 def up_direction(cameras: list[Camera]) -> np.ndarray:

@@ -8,25 +8,29 @@ import numpy as np
 from ..capture.blend_space import blend_space_of
 from ..capture.capture import Capture
 from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
-from ..errors import CaptureError
+from ..capture.seeds.photo_colors import Photo as SeedPhoto
+from ..capture.seeds.photo_colors import ReadPhoto, read_seed_photo, reduced_photo
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.formats.splat_ply import read_splats
 from ..gaussians.harmonics import coefficient_count
 from ..run.config import TrainConfig
 from ..run.events import Warned
-from .photos.photo import open_image
+from .photos.decoding import decode
+from .photos.photo import Photo
+from .photos.store import Photos
 from .training_frame import WORLD, TrainingFrame
 
 
 def first_cloud(
-    capture: Capture, config: TrainConfig, frame: TrainingFrame = WORLD
+    capture: Capture, config: TrainConfig, frame: TrainingFrame = WORLD, photos: Photos | None = None
 ) -> tuple[GaussianCloud, list[Warned]]:
     """What training starts from, in the `frame` and the blend space of the run, with what the user should know.
 
+    Colors come from `photos`, which are loaded in that frame; without them, photos are decoded for it.
     Raises SplatError.
     """
     if not config.init_splats:
-        cloud, notes = first_gaussians(capture, config, read_pixels, frame.training_from_world)
+        cloud, notes = first_gaussians(capture, config, _reader(photos), frame.training_from_world)
         return cloud, [Warned(*note) for note in notes]
     cloud = read_splats(Path(config.init_splats), frame.origin)
     cloud = cloud.select(cloud.finite())
@@ -47,9 +51,16 @@ def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:
     return "surface" if points.normals is not None else "points"
 
 
-def read_pixels(path: Path) -> np.ndarray | None:
-    """(H, W, 4) bytes of a photo with straight alpha; None when it cannot be read."""
-    try:
-        return np.array(open_image(path).convert("RGBA"))
-    except CaptureError:
-        return None
+def _of_loaded(photo: Photo) -> SeedPhoto:
+    pixels = photo.rgb.numpy()
+    if photo.alpha is not None:
+        pixels = np.concatenate([pixels, photo.alpha.numpy()[..., None]], axis=2)
+    return reduced_photo(photo.camera, pixels, None if photo.mask is None else photo.mask.numpy() != 0)
+
+
+def _reader(photos: Photos | None) -> ReadPhoto:
+    """Takes what is loaded already, so that no photo is decoded twice."""
+    if photos is None:
+        return lambda view: read_seed_photo(view, decode)
+    loaded = {photo.name: photo for photo in photos.training}
+    return lambda view: _of_loaded(loaded[view.name]) if view.name in loaded else None

@@ -241,7 +241,7 @@ def test_an_undistorted_photo_shows_things_where_the_pinhole_camera_projects_the
     across, down = np.meshgrid(np.arange(300) + 0.5, np.arange(200) + 0.5)
     photo = np.stack([across, down], axis=-1).astype(np.float32)
     pinhole = pinhole_within(camera)
-    result = undistorted_photo(photo, camera, pinhole)
+    result, _ = undistorted_photo(photo, camera, pinhole)
     slopes = np.stack([(across - 155) / pinhole.fx, (down - 95) / pinhole.fy], axis=-1).reshape(-1, 2)
     expected = (camera.distort(slopes) * (250, 255) + (155, 95)).reshape(200, 300, 2)
     inside = ((expected > 0.5) & (expected < (299.5, 199.5))).all(axis=-1)
@@ -252,11 +252,11 @@ def test_exported_observations_follow_undistorted_photos(tmp_path):
     capture = photo_capture(tmp_path / "capture")
     written = []
 
-    def undistort(photo, camera, pinhole, target):
-        written.append(photo.name)
-        target.write_bytes(photo.read_bytes())
+    def write(view, pinhole, target, mask):
+        written.append(view.name)
+        target.write_bytes(view.image_path.read_bytes())
 
-    options = ExportOptions(frozenset({COLMAP_BINARY}), copy_photos=False, undistort=undistort)
+    options = ExportOptions(frozenset({COLMAP_BINARY}), copy_photos=False, undistort=True, write_photo=write)
     export_capture(capture, tmp_path / "out", options)
     assert len(written) == 5
     model = colmap.read_model(tmp_path / "out/sparse/0", with_observations=True)
@@ -280,7 +280,7 @@ def test_files_that_are_not_images_in_the_capture_are_not_copied_and_named(tmp_p
     listed = {**cameras, **dict.fromkeys(strange, camera)}
     masks = {name: "../home/private.png" for name in listed}
     write_transforms(tmp_path / "c/transforms.json", listed, set(), None, {}, masks)
-    options = ExportOptions(undistort=(lambda *_: pytest.fail("reads it")) if undistorts else None)
+    options = ExportOptions(undistort=undistorts, write_photo=lambda *_: pytest.fail("reads it"))
     notes = export_capture(open_capture(tmp_path / "c"), tmp_path / "out", options)
     copied = {file.read_bytes() for file in tmp_path.joinpath("out").rglob("*.*") if file.parent.name == "images"}
     assert copied == {b"a photo"} and not (tmp_path / "out/masks").exists()
@@ -305,3 +305,25 @@ def test_a_model_that_names_files_elsewhere_has_no_photo_there(tmp_path):
     capture = open_capture(tmp_path / "c")
     assert [view.image_path.name for view in capture.views] == ["0.png", "1.png", "2.png"]
     assert len(capture.missing) == 2
+
+
+def test_photos_and_masks_that_do_not_lie_as_their_cameras_measured_are_written_or_named(tmp_path):
+    capture = photo_capture(tmp_path / "capture")
+    mask = tmp_path / "capture/masks/m.png"
+    mask.parent.mkdir()
+    mask.write_bytes(b"a mask")
+    views = list(capture.views)
+    views[0] = replace(views[0], orientation=6)
+    views[1] = replace(views[1], mask_path=mask, mask_is_inverted=True)
+    capture = replace(capture, views=tuple(views))
+    written = []
+
+    def write(view, camera, photo, mask):
+        written.append((view.name, mask is not None))
+        photo.write_bytes(b"written")
+
+    export_capture(capture, tmp_path / "out", ExportOptions(write_photo=write))
+    assert written == [(views[0].name, False), (views[1].name, True)]
+    notes = " ".join(export_capture(capture, tmp_path / "where_they_are", ExportOptions(copy_photos=False)))
+    assert f"must turn as their Exif records say: 1 ({views[0].name})" in notes
+    assert f"Masks in which black keeps, which other programs must know: 1 ({views[1].name})" in notes

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from splat_addon.capture.blend_space import blend_space_of
 from splat_addon.capture.capture import Capture, Points, View
 from splat_addon.capture.formats.transforms import SCENE_SOURCE
+from splat_addon.capture.photos.values import Decoded
 from splat_addon.capture.seeds.first_gaussians import (
     SEEDS_FILE,
     THICKNESS,
@@ -16,7 +18,7 @@ from splat_addon.capture.seeds.first_gaussians import (
     gaussians_from_points,
     quaternions_to_normals,
 )
-from splat_addon.capture.seeds.photo_colors import Photo, color_points, is_seen, read_photos
+from splat_addon.capture.seeds.photo_colors import Photo, color_points, is_seen, read_photos, read_seed_photo
 from splat_addon.capture.seeds.random_points import SKY_DISTANCE, depth_ranges, meeting_point, random_points, sky_points
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.blue_noise import candidate_count, spread_evenly
@@ -211,7 +213,7 @@ def ball_capture(points=None, count: int = 12, held_out: int = 0) -> Capture:
 
 def pixels_of_ball(count: int = 12):
     photos = ball_photos(count)
-    return lambda index: photos[index].pixels
+    return lambda view: photos[view.image_path]
 
 
 def ball_points(count: int = 4000) -> np.ndarray:
@@ -243,8 +245,8 @@ def test_photos_are_reduced_by_leaving_out_pixels_without_moving_the_picture():
     camera = looking_at((3, 0, 0.5), width=2001, height=1500, focal_px=2000)
     across, down = np.meshgrid(np.arange(2001), np.arange(1500))
     pixels = np.stack([across * 255 / 2000, down * 255 / 1499, 0 * across, 0 * across + 255], axis=-1).astype(np.uint8)
-    view = View("v", None, camera, False)
-    (photo,) = read_photos((view,), lambda path: pixels)
+    view = View("v", Path("v.png"), camera, False)
+    (photo,) = read_photos((view,), lambda view: read_seed_photo(view, lambda path: Decoded(pixels)))
     assert max(photo.pixels.shape) <= 800
     places = np.random.default_rng(0).normal(size=(200, 3)) * 0.4
     full, small = (one.project(places)[0] for one in (camera, photo.camera))
@@ -255,9 +257,9 @@ def test_photos_are_reduced_by_leaving_out_pixels_without_moving_the_picture():
 
 
 def test_a_photo_that_does_not_fit_its_camera_colours_nothing():
-    view = View("v", None, looking_at((3, 0, 0.5), width=40, height=30), False)
-    assert read_photos((view,), lambda path: np.zeros((40, 30, 4), np.uint8)) == []
-    assert read_photos((view,), lambda path: None) == []
+    view = View("v", Path("v.png"), looking_at((3, 0, 0.5), width=40, height=30), False)
+    assert read_seed_photo(view, lambda path: Decoded(np.zeros((40, 30, 4), np.uint8))) is None
+    assert read_photos((view,), lambda view: None) == []
 
 
 def test_the_axes_of_cameras_around_an_object_meet_at_it():
@@ -356,7 +358,11 @@ def test_a_sky_is_added_to_the_points_or_its_absence_is_said(tmp_path):
     normals = ball_points(3000)
     capture = capture_in(tmp_path, Points(0.8 * normals, ball_color(normals), normals))
     read = pixels_of_ball()
-    cloud, notes = first_gaussians(capture, as_config(sky_seeds=True), lambda index: over_sky(read(index)))
+
+    def read_over_sky(view):
+        return replace(read(view), pixels=over_sky(read(view).pixels))
+
+    cloud, notes = first_gaussians(capture, as_config(sky_seeds=True), read_over_sky)
     far = np.linalg.norm(cloud.means, axis=1) > 10
     assert notes == [] and (~far).sum() >= 2995 and far.sum() > 1000
     assert np.allclose(cloud.scales[far, 2], cloud.scales[far, 0]) and cloud.scales[far, 0].min() > 0.3

@@ -13,7 +13,7 @@ from ...gaussians.harmonics import coefficient_count, color_to_sh
 from ...gaussians.neighbors import distinct_points
 from ..blend_space import blend_space_of
 from ..capture import Capture, Points
-from .photo_colors import ReadPixels, color_points, read_photos
+from .photo_colors import ReadPhoto, color_points, read_photos
 from .random_points import random_points, sky_points
 
 SEEDS_FILE = "seeds.ply"  # in a capture's folder: chosen instead of the points that it came with
@@ -47,11 +47,11 @@ class SeedSettings(Protocol):
 
 
 def first_gaussians(
-    capture: Capture, settings: SeedSettings, read_pixels: ReadPixels, moved_by: np.ndarray | None = None
+    capture: Capture, settings: SeedSettings, read_photo: ReadPhoto, moved_by: np.ndarray | None = None
 ) -> tuple[GaussianCloud, list[tuple[str, str]]]:
     """The gaussians that training on `capture` starts from, and what the user should know (sentence, remedy).
 
-    Photos are decoded by `read_pixels` only when colors are wanted from them. With `moved_by`, a (4, 4) similarity, the
+    Photos are decoded by `read_photo` only when colors are wanted from them. With `moved_by`, a (4, 4) similarity, the
     gaussians are those of the capture in a world that it has scaled and shifted.
     """
     notes = []
@@ -69,7 +69,7 @@ def first_gaussians(
             )
         )
     wants_photos = points is None or settings.sky_seeds or bool(np.isnan(points.colors).any())
-    photos = read_photos(capture.training_views, read_pixels) if wants_photos else []
+    photos = read_photos(capture.training_views, read_photo) if wants_photos else []
     if points is None:
         count = min(settings.max_gaussians, settings.seed_count or RANDOM_COUNT)
         points = random_points(capture, photos, count, settings.seed)

@@ -1,16 +1,14 @@
 """Colors for points from the photos that see them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...errors import CaptureError
 from ..camera import Camera
 from ..capture import Points, View
-
-ReadPixels = Callable[[Path], np.ndarray | None]
-"""Decodes a photo: (H, W, 4) bytes, display-encoded, straight alpha, first row on top; None when it cannot."""
+from ..photos.reading import Decode, read_mask, read_photo
 
 MOST_VIEWS = 64  # spread over all training views
 LONGEST_SIDE_PX = 800
@@ -24,27 +22,65 @@ class Photo:
     """A reduced photo with its camera."""
 
     camera: Camera
-    pixels: np.ndarray  # (H, W, 4) uint8
+    pixels: np.ndarray  # (H, W, 4) uint8, straight alpha
+    counts: np.ndarray | None = None  # (H, W) bool, False where a mask or the lens leaves nothing to be seen
+
+    def look_up(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Colors (Q, 4) at places (Q, 2) within the image, and whether (Q,) these count."""
+        columns, rows = pixels.astype(np.int64).T
+        counts = np.ones(len(pixels), dtype=bool) if self.counts is None else self.counts[rows, columns]
+        return self.pixels[rows, columns], counts
 
 
-def read_photos(views: tuple[View, ...], read_pixels: ReadPixels) -> list[Photo]:
-    """At most `MOST_VIEWS` of the views, each n-th pixel of each. Photos that cannot be read, or do not fit their
-    camera, are left out."""
-    photos = []
-    for view in views[:: -(-len(views) // MOST_VIEWS) or 1]:
-        pixels = read_pixels(view.image_path)
-        if pixels is None:
-            continue
-        height, width = pixels.shape[:2]
-        camera = view.camera
-        if abs((width / height) / (camera.width / camera.height) - 1) > 0.02:
-            continue
-        step = -(-max(width, height) // LONGEST_SIDE_PX)
-        rows, columns = height // step, width // step
-        pixels = pixels[step // 2 :: step, step // 2 :: step][:rows, :columns]
-        reduced = camera.resized(width, height).resized(columns * step, rows * step).resized(columns, rows)
-        photos.append(Photo(reduced, np.ascontiguousarray(pixels)))
-    return photos
+ReadPhoto = Callable[[View], Photo | None]
+"""Reads a view's photo as its camera measured it (see `capture/photos/reading.py`); None where it cannot be used."""
+
+
+def read_photos(views: tuple[View, ...], read_photo: ReadPhoto) -> list[Photo]:
+    """At most `MOST_VIEWS` of the views. Photos that cannot be used are left out."""
+    photos = (read_photo(view) for view in views[:: -(-len(views) // MOST_VIEWS) or 1])
+    return [photo for photo in photos if photo is not None]
+
+
+def read_seed_photo(view: View, decode: Decode) -> Photo | None:
+    """A view's photo, reduced, as `decode` gives it; None when it cannot be used."""
+    try:
+        read = read_photo(view, decode, _reduced)
+        weights = read_mask(view, read.full_size, decode)
+    except CaptureError:
+        return None
+    counts = None
+    if weights is not None:  # of each pixel, the mask's nearest
+        sides = zip(read.full_size[::-1], weights.shape, strict=True)
+        rows, columns = ((2 * np.arange(photo) + 1) * mask // (2 * photo) for photo, mask in sides)
+        counts = _reduced(weights[np.ix_(rows, columns)] != 0)
+    return _photo(view.camera.resized(*read.full_size), read.pixels, counts)
+
+
+def reduced_photo(camera: Camera, pixels: np.ndarray, counts: np.ndarray | None = None) -> Photo:
+    """A photo (H, W, 3 or 4) of `camera`, of the same size, reduced; `counts` (H, W) as in Photo."""
+    return _photo(camera, _reduced(pixels), None if counts is None else _reduced(counts))
+
+
+def _reduced(plane: np.ndarray) -> np.ndarray:
+    """Each n-th pixel, so that the longer side has at most `LONGEST_SIDE_PX`."""
+    step = _step(plane.shape[1], plane.shape[0])
+    rows, columns = plane.shape[0] // step, plane.shape[1] // step
+    return np.ascontiguousarray(plane[step // 2 :: step, step // 2 :: step][:rows, :columns])
+
+
+def _step(width: int, height: int) -> int:
+    return -(-max(width, height) // LONGEST_SIDE_PX)
+
+
+def _photo(camera: Camera, pixels: np.ndarray, counts: np.ndarray | None) -> Photo:
+    """Pixels that `_reduced` has left of a photo of `camera`."""
+    rows, columns = pixels.shape[:2]
+    if pixels.shape[2] == 3:
+        pixels = np.concatenate([pixels, np.full((rows, columns, 1), 255, np.uint8)], axis=2)
+    step = _step(camera.width, camera.height)
+    cut = replace(camera, width=columns * step, height=rows * step)  # a rest at the right and below is left out
+    return Photo(cut.resized(columns, rows), pixels, counts)
 
 
 def color_points(points: Points, photos: list[Photo]) -> np.ndarray:
@@ -59,10 +95,10 @@ def color_points(points: Points, photos: list[Photo]) -> np.ndarray:
     slot = np.full(len(colors), -1)
     slot[asking] = np.arange(len(asking))
     for photo in photos if len(asking) else ():
-        seen, pixels, depths = _inside(photo.camera, points.positions)
+        seen, pixels, depths = photo.camera.seen(points.positions)
         is_visible = _in_front(photo.camera, pixels, depths) & (slot[seen] >= 0)
-        seen, samples = seen[is_visible], _look_up(photo, pixels[is_visible])
-        weight = (samples[:, 3] >= OPAQUE).astype(np.float64)
+        seen, (samples, counts) = seen[is_visible], photo.look_up(pixels[is_visible])
+        weight = (counts & (samples[:, 3] >= OPAQUE)).astype(np.float64)
         if points.normals is not None:
             weight *= _facing(photo.camera, points.positions[seen], points.normals[seen])
         sums[slot[seen]] += samples[:, :3] / 255.0 * weight[:, None]
@@ -78,8 +114,9 @@ def look_through(positions: np.ndarray, photos: list[Photo]) -> tuple[np.ndarray
     left, places = np.arange(len(positions)), positions
     seen_by, sums = np.zeros(len(left)), np.zeros((len(left), 3))
     for photo in photos:
-        seen, pixels, _ = _inside(photo.camera, places)
-        samples = _look_up(photo, pixels)
+        seen, pixels, _ = photo.camera.seen(places)
+        samples, counts = photo.look_up(pixels)
+        seen, samples = seen[counts], samples[counts]
         seen_by[seen] += 1
         sums[seen] += samples[:, :3] / 255.0
         is_left = np.ones(len(left), dtype=bool)
@@ -90,29 +127,11 @@ def look_through(positions: np.ndarray, photos: list[Photo]) -> tuple[np.ndarray
     return left, seen_by, colors
 
 
-def _inside(camera: Camera, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of the points (P, 3) within the image, their pixels (Q, 2) and depths (Q,).
-
-    Far outside, a lens polynomial may fold back into the image: there the pinhole decides.
-    """
-    straight, depths = camera.without_distortion().project(positions)
-    size = np.array([camera.width, camera.height])
-    near = np.flatnonzero((depths > 0) & (np.abs(straight - size / 2) < size).all(axis=1))
-    pixels, depths = camera.project(positions[near]) if any(camera.distortion) else (straight[near], depths[near])
-    inside = ((pixels >= 0) & (pixels < size)).all(axis=1)
-    return near[inside], pixels[inside], depths[inside]
-
-
 def is_seen(camera: Camera, positions: np.ndarray) -> np.ndarray:
     """(P,) whether points (P, 3) lie within the camera's image."""
     result = np.zeros(len(positions), dtype=bool)
-    result[_inside(camera, positions)[0]] = True
+    result[camera.seen(positions)[0]] = True
     return result
-
-
-def _look_up(photo: Photo, pixels: np.ndarray) -> np.ndarray:
-    places = pixels.astype(np.int64)
-    return photo.pixels[places[:, 1], places[:, 0]]
 
 
 def _in_front(camera: Camera, pixels: np.ndarray, depths: np.ndarray) -> np.ndarray:

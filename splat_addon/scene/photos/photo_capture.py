@@ -14,7 +14,9 @@ from mathutils import Matrix
 
 from ...capture.camera import OPENCV_FROM_OPENGL, Camera
 from ...capture.capture import Capture, View
-from ...capture.upright import middle, upright_from_world
+from ...capture.photos.orientation import AS_STORED, swaps_sides
+from ...capture.photos.records import read_orientation
+from ...capture.upright import held_upright, middle, upright_from_world
 from ...errors import CaptureError, RunError, some_of
 from ..cameras import looking
 from ..cameras.conversion import pose_matrix, set_lens, set_picture
@@ -25,7 +27,9 @@ ROOT_KEY = "splat_capture"  # on the root: the capture's folder
 POINTS_KEY = "splat_points"  # on the points
 PHOTO_KEY = "splat_photo"  # on a camera: what the capture's files call its photo
 _PICTURE_KEY = "splat_picture"  # on a camera: width, height in pixels, and a pixel's height over its width
+_TURN_KEY = "splat_turn"  # on a camera: the Exif orientation that turns its picture upright; absent where it is
 _DISTANCE_KEY = "splat_distance"  # on the root: from the cameras to what they look at, in capture units
+_CLOCKWISE_RAD = {3: np.pi, 5: -np.pi / 2, 6: np.pi / 2, 7: np.pi / 2, 8: -np.pi / 2}  # by orientation, once mirrored
 _SQUARE_PX = 0.5  # pixels that fx != fy may move at the border before it is worth a word
 _VISIBLE_DISTORTION_PX = 1.0
 
@@ -215,12 +219,16 @@ def _camera_object(view: View, root: bpy.types.Object, collection: bpy.types.Col
     item.lock_location = item.lock_rotation = item.lock_scale = (True, True, True)  # it was measured
     item[PHOTO_KEY] = view.listed_as
     item[_PICTURE_KEY] = (float(view.camera.width), float(view.camera.height), view.camera.fx / view.camera.fy)
+    turn = read_orientation(view.image_path) if view.orientation == AS_STORED else AS_STORED
+    if turn != AS_STORED:
+        item[_TURN_KEY] = turn
     collection.objects.link(item)
     return item
 
 
 def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None:
-    """The photo behind everything, as wide as the camera's frame: that is the side its lens is measured by.
+    """The photo behind everything, turned as the camera measured it, and as wide as the camera's frame: that is the
+    side its lens is measured by.
 
     So it fits the scene in a render of any height as well. Raises RuntimeError when Blender cannot open the file.
     """
@@ -230,12 +238,20 @@ def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None
     if bpy.data.filepath:
         image.filepath = path_text(view.image_path)
     pixel_aspect = view.camera.fx / view.camera.fy
-    image.display_aspect = (1.0, pixel_aspect) if pixel_aspect >= 1 else (1 / pixel_aspect, 1.0)
+    across, down = 1.0, pixel_aspect
+    if swaps_sides(view.orientation):
+        across, down = down, across
+    image.display_aspect = (across / min(across, down), down / min(across, down))
     entry = lens.background_images.new()
     entry.image = image
     entry.alpha = 1.0
     entry.display_depth = "BACK"
     photo_aspect = view.camera.width / (view.camera.height * pixel_aspect)
+    if swaps_sides(view.orientation):  # it is fitted before it is turned, and then is as high as it was wide
+        photo_aspect = 1 / photo_aspect
+        entry.scale = photo_aspect
+    entry.use_flip_x, entry.use_flip_y = view.orientation in (2, 5, 7), view.orientation == 4
+    entry.rotation = _CLOCKWISE_RAD.get(view.orientation, 0.0)
     entry.frame_method = "CROP" if photo_aspect <= frame_aspect else "FIT"
     lens.show_background_images = True
 
@@ -245,9 +261,11 @@ def _frame_aspect(render: bpy.types.RenderSettings) -> float:
 
 
 def _camera_in_capture(item: bpy.types.Object) -> Camera:
-    """Pose alone, from the object below its root."""
+    """Pose alone, from the object below its root, as it was held."""
     pose = np.array(item.matrix_basis, dtype=np.float64)
-    return Camera(1, 1, 1.0, 1.0, 0.5, 0.5, OPENCV_FROM_OPENGL @ np.linalg.inv(pose))
+    camera = Camera(1, 1, 1.0, 1.0, 0.5, 0.5, OPENCV_FROM_OPENGL @ np.linalg.inv(pose))
+    turn = item.get(_TURN_KEY)
+    return camera if turn is None else held_upright(camera, turn)
 
 
 def _notes(capture: Capture, unreadable: list[str]) -> list[str]:

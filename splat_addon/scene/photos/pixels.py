@@ -1,4 +1,4 @@
-"""Photos read and written through Blender, which brings the decoders."""
+"""Photos decoded and written through Blender. What the values mean is decided in `capture/photos/`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,12 @@ import bpy
 import numpy as np
 
 from ...capture.camera import Camera
+from ...capture.capture import View
+from ...capture.photos.reading import read_mask, read_photo
 from ...capture.photos.undistort import undistorted_photo
+from ...capture.photos.values import Decoded
+from ...capture.seeds.photo_colors import Photo, read_seed_photo
 from ...errors import CaptureError
-from ...gaussians.srgb import encode_srgb
 
 _FORMATS = {
     ".jpg": "JPEG",
@@ -23,51 +26,64 @@ _FORMATS = {
 _QUALITY = 97
 
 
-def write_undistorted(photo: Path, camera: Camera, pinhole: Camera, target: Path) -> None:
-    """Write what `pinhole` sees of `photo`, which `camera` took, in the same format. Raises CaptureError."""
-    image: Any = None
+def decode(path: Path) -> Decoded:
+    """The picture in a file as it is stored. Raises CaptureError when it cannot be decoded."""
     try:
-        image = bpy.data.images.load(str(photo), check_existing=False)
+        image: Any = bpy.data.images.load(str(path), check_existing=False)
     except RuntimeError as error:
-        raise CaptureError(f"The photo {photo} cannot be read.", "Replace the file, or remove it.") from error
+        raise CaptureError(f"{path} cannot be decoded.", "Replace the file.") from error
     try:
+        image.colorspace_settings.name = "Non-Color"  # else what has more than 8 bits is made linear
+        image.alpha_mode = "CHANNEL_PACKED"
         width, height = image.size
         if not width or not height:
-            raise CaptureError(f"The photo {photo} cannot be read.", "Replace the file, or remove it.")
-        pixels = np.empty(width * height * image.channels, np.float32)
-        image.pixels.foreach_get(pixels)
-        pixels = pixels.reshape(height, width, -1)[::-1]
-        result = undistorted_photo(pixels, camera.resized(width, height), pinhole.resized(width, height))
-        image.pixels.foreach_set(np.ascontiguousarray(result[::-1]).ravel())
+            raise CaptureError(f"{path} cannot be decoded.", "Replace the file.")
+        values = np.empty(width * height * image.channels, dtype=np.float32)
+        image.pixels.foreach_get(values)
+        values = values.reshape(height, width, image.channels)[::-1]
+        if not image.is_float:
+            values = np.rint(values * 255).astype(np.uint8)
+        return Decoded(values, image.file_format == "JPEG")
+    finally:
+        bpy.data.images.remove(image)
+
+
+def seed_photo(view: View) -> Photo | None:
+    """A view's photo, for the colors of seeds; None when it cannot be used."""
+    return read_seed_photo(view, decode)
+
+
+def write_photo(view: View, pinhole: Camera, photo: Path, mask: Path | None) -> None:
+    """Write what `pinhole` sees of a view's photo, and of its mask, as its camera measured them: turned and without the
+    lens's distortion. Raises CaptureError, naming the file."""
+    read = read_photo(view, decode)
+    _save(_seen_by(read.pixels, view.camera, pinhole), photo)
+    if mask is not None:
+        weights = read_mask(view, read.full_size, decode)
+        assert weights is not None
+        _save(np.repeat(_seen_by(weights[..., None], view.camera, pinhole), 3, axis=2), mask)
+
+
+def _seen_by(pixels: np.ndarray, camera: Camera, pinhole: Camera) -> np.ndarray:
+    if not any(camera.distortion):
+        return pixels
+    height, width = pixels.shape[:2]
+    result, is_seen = undistorted_photo(pixels, camera.resized(width, height), pinhole.resized(width, height))
+    return np.where(is_seen[..., None], result, 0).astype(np.uint8)
+
+
+def _save(pixels: np.ndarray, target: Path) -> None:
+    height, width, channels = pixels.shape
+    image: Any = bpy.data.images.new(target.stem, width, height, alpha=channels == 4)
+    try:
+        image.alpha_mode = "STRAIGHT"
+        whole = np.ones((height, width, 4), np.float32)
+        whole[..., :channels] = pixels[::-1] / np.float32(255)
+        image.pixels.foreach_set(whole.ravel())
         image.file_format = _FORMATS.get(target.suffix.lower(), "PNG")
         try:
             image.save(filepath=str(target), quality=_QUALITY)
         except RuntimeError as error:
             raise CaptureError(f"{target} cannot be written.", "Choose a folder with space.") from error
-    finally:
-        bpy.data.images.remove(image)
-
-
-def read_pixels(path: Path) -> np.ndarray | None:
-    """(H, W, 4) bytes of a photo with straight alpha, first row on top; None when it cannot be read."""
-    try:
-        image = bpy.data.images.load(str(path), check_existing=False)
-    except RuntimeError:
-        return None
-    try:
-        width, height = image.size
-        if not width or not height:
-            return None
-        image.alpha_mode = "STRAIGHT"
-        values = np.empty(width * height * image.channels, dtype=np.float32)
-        image.pixels.foreach_get(values)
-        values = values.reshape(height, width, image.channels)[::-1]
-        if image.is_float:  # 16 bits: Blender has decoded it
-            values = np.concatenate([encode_srgb(values[..., :3]), values[..., 3:]], axis=2)
-        if values.shape[2] < 3:
-            values = np.repeat(values[..., :1], 3, axis=2)
-        if values.shape[2] == 3:
-            values = np.concatenate([values, np.ones((height, width, 1), dtype=np.float32)], axis=2)
-        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     finally:
         bpy.data.images.remove(image)

@@ -16,7 +16,7 @@ from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import write_points
 from ...run.config import TrainConfig
 from ..photos.photo_capture import find_root
-from ..photos.pixels import read_pixels
+from ..photos.pixels import seed_photo
 from ..splats.appearance import show_splats
 from ..splats.box_modifier import hand_over
 from ..splats.data import is_splats, replace_splats, splat_collection, splats_to_object
@@ -59,7 +59,7 @@ def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
     if config.init_splats:
         raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
     capture = open_capture(Path(config.capture), config.hold_out_every)
-    cloud, notes = first_gaussians(capture, config, read_pixels)
+    cloud, notes = first_gaussians(capture, config, seed_photo)
     return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]
 
 

@@ -14,6 +14,7 @@ import bpy
 
 from ...capture.capture import Capture, open_capture
 from ...capture.photos.image_size import read_image_size
+from ...capture.photos.orientation import turned_size
 from ...errors import CaptureError, RunError, SplatError
 from ...run.config import TrainConfig
 from ...run.forecast import Forecast, PhotoSizes, forecast
@@ -190,7 +191,7 @@ def _listed(capture: Capture, config: TrainConfig, stamp: tuple) -> Listing:
     for view in capture.views:
         size = view.camera.width, view.camera.height
         with contextlib.suppress(CaptureError):  # the trainer leaves it out, and says so
-            size = read_image_size(view.image_path)
+            size = turned_size(read_image_size(view.image_path), view.orientation)
         reduction = max(1.0, max(size) / config.max_resolution)
         trained = round(size[0] / reduction), round(size[1] / reduction)
         pixels[view.is_held_out] += trained[0] * trained[1]

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ...capture.capture import Capture, View
-from ...errors import CaptureError
+from ...errors import CaptureError, some_of
 from ...files import open_own
 from ...run.config import TrainConfig
 from ...run.events import Warned
-from .photo import Photo, load_photo
+from .photo import NothingLeft, Photo, load_photo
 
 AT_ONCE = 16  # photos that are decoded side by side
 
@@ -35,16 +35,21 @@ def load_photos(capture: Capture, config: TrainConfig, overflow: Path) -> Photos
     """Decode every photo of `capture`. Those that cannot be read are left out with a warning.
 
     Beyond `config.photo_memory_mb` they are kept in the file `overflow`, which is the caller's to delete.
-    Raises CaptureError when more than half of the photos cannot be used; OSError when the disk is full.
+    Raises CaptureError when more than half of the photos cannot be used, or masks leave none to train on; OSError when
+    the disk is full.
     """
     store = _Store(overflow, config.photo_memory_mb * 2**20)
     photos = Photos(
         [], [], [], [Warned(f"The photo of {name} is missing; the view is left out.") for name in capture.missing]
     )
     failures: list[CaptureError] = []
+    empty: list[CaptureError] = []
+    notes: dict[str, list[str]] = {}
     for view, loaded in _decoded(capture.views, config.max_resolution):
+        for note in loaded.notes if isinstance(loaded, Photo) else ():
+            notes.setdefault(note, []).append(view.name)
         if isinstance(loaded, CaptureError):
-            failures.append(loaded)
+            (empty if isinstance(loaded, NothingLeft) else failures).append(loaded)
             photos.warnings.append(Warned(f"{loaded.message} The view is left out.", loaded.remedy))
         elif view.is_held_out:
             photos.held_out.append(store.keep(loaded))
@@ -53,6 +58,14 @@ def load_photos(capture: Capture, config: TrainConfig, overflow: Path) -> Photos
             if config.coarse_until > 0:
                 photos.coarse.append(store.keep(loaded.halved()))
     store.close()
+    for note, names in notes.items():
+        photos.warnings.append(Warned(f"Photos that {note}: {len(names)} ({some_of(names)})."))
+    if not photos.training and empty:
+        raise CaptureError(
+            f"Masks leave nothing of {len(empty)} of {len(capture.views)} photos, and no view to train on:"
+            f" {empty[0].message}",
+            empty[0].remedy,
+        )
     if not photos.training or len(failures) * 2 > len(capture.views):
         raise CaptureError(
             f"{len(failures)} of {len(capture.views)} photos cannot be used: {failures[0].message}"
