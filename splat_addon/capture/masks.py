@@ -1,0 +1,101 @@
+"""Which file masks a photo: the names that programs give masks, and which of them mean the reverse."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .finding import Files, shown, spelling
+from .remarks import Remark
+
+_BESIDE = ("{name}.mask", "{stem}.mask", "{stem}_mask", "{stem}-mask", "mask_{stem}")  # without suffix
+_IN_FOLDER = ("{name}", *_BESIDE, "{stem}")
+_REVERSED = "dynamic_mask_{stem}"  # instant-ngp: white is what moves, and does not count
+
+
+@dataclass(frozen=True)
+class FoundMasks:
+    """Masks by photo name. Those in `inverted` mean by white what does not count."""
+
+    masks: dict[str, Path] = field(default_factory=dict)
+    inverted: set[str] = field(default_factory=set)
+
+
+def find_masks(files: Files, root: Path, photos: dict[str, Path]) -> tuple[FoundMasks, list[Remark]]:
+    """The masks of `photos` (by name) in the capture `root`: beside a photo, or in a folder of masks next to the folder
+    of photos, with the same folders below it or without any."""
+    masks: dict[str, Path] = {}
+    taken = set(photos.values())
+    inverted: set[str] = set()
+    looked_in: dict[Path, Path] = {}  # a folder of masks, and the first photo that might have one there
+    stems = Counter(spelling(photo.stem) for photo in photos.values())
+    folders: dict[Path, list[tuple[Path, Path]]] = {}
+    for name, photo in photos.items():
+        if photo.parent not in folders:
+            folders[photo.parent] = _mask_folders(files, photo.parent, root)
+        for base, inner in folders[photo.parent]:
+            looked_in.setdefault(base, photo)
+            found = _fitting(files, base / inner, photo, _IN_FOLDER)
+            if found is None and inner != Path() and stems[spelling(photo.stem)] == 1:
+                found = _fitting(files, base, photo, _IN_FOLDER)
+            if found is not None:
+                masks[name] = found
+                break
+        else:
+            beside = _fitting(files, photo.parent, photo, _BESIDE)
+            if beside is not None and beside not in taken:
+                masks[name] = beside
+        if name not in masks:
+            places = [photo.parent, *(base / inner for base, inner in folders[photo.parent])]
+            reverse = next((hit for place in places if (hit := _fitting(files, place, photo, (_REVERSED,)))), None)
+            if reverse is not None:
+                masks[name] = reverse
+                inverted.add(name)
+    return FoundMasks(masks, inverted), _remarks(files, root, masks, looked_in)
+
+
+def _mask_folders(files: Files, place: Path, root: Path) -> list[tuple[Path, Path]]:
+    """Folders of masks for the photos in `place`, nearest first, and where in them these photos' would lie."""
+    inside = place == root or place.is_relative_to(root)
+    found = []
+    for home in (place, *place.parents)[: None if inside else 2]:
+        for name in sorted(files.folder(home).folders, key=_plain_first):
+            if "mask" in name.lower() and name[0] not in ".@":
+                inner = Path(*place.relative_to(home).parts[1:])
+                found.append((home / name, inner))
+        if home == root:
+            break
+    return [(base, inner) for base, inner in found if base != place and not place.is_relative_to(base)]
+
+
+def _plain_first(name: str) -> tuple[bool, bool, str]:
+    return name.lower() != "masks", name.lower() != "mask", name
+
+
+def _fitting(files: Files, place: Path, photo: Path, schemes: tuple[str, ...]) -> Path | None:
+    by_stem = files.folder(place).by_stem
+    if not by_stem:
+        return None
+    for scheme in schemes:
+        for name in by_stem.get(spelling(scheme.format(name=photo.name, stem=photo.stem)), ()):
+            return place / name
+    return None
+
+
+def _remarks(files: Files, root: Path, masks: dict[str, Path], looked_in: dict[Path, Path]) -> list[Remark]:
+    remarks = []
+    used = list(masks.values())
+    for base, photo in looked_in.items():
+        if any(mask.is_relative_to(base) for mask in used):
+            continue
+        pictures = [place / image for place in files.below(base) for image in files.folder(place).images]
+        if pictures:
+            wanted = base / f"{photo.stem}.png"
+            remarks.append(
+                Remark(
+                    f"{shown(base, root)} holds {len(pictures)} pictures, none of them named like a photo:"
+                    f" {shown(pictures[0], root)} is there, {shown(wanted, root)} would be the mask of {photo.name}.",
+                    f"Name each mask like its photo, for example {wanted.name} or {photo.name}.png.",
+                    is_warning=True,
+                )
+            )
+    return remarks
