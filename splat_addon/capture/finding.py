@@ -95,6 +95,11 @@ class Files:
             self._folders[key] = Folder(key)
         return self._folders[key]
 
+    @property
+    def read(self) -> list[str]:
+        """Which folders were read so far."""
+        return list(self._folders)
+
     def has(self, path: Path) -> bool:
         """Whether there is a file of exactly this name."""
         return path.name in self.folder(path.parent).files
@@ -231,21 +236,26 @@ def find_photos(files: Files, levels: list[list[Path]], names: list[str], sizes:
     """The photos of `names`, which begin in one of the folders, of which those of the first level go first, and among
     these those whose photos have exactly the cameras' sizes. Where no folder holds them, the names' ends are looked
     for, and at last photos of those names anywhere."""
+    best = None
     for way in (files.find, lambda folder, name: _by_its_end(files, folder, name)):
         folder, rivals = _best_folder(levels, names, sizes, way)
         if folder is not None:
             hits = {name: way(folder, name if stays_inside(name) else inner_path(name)) for name in names}
-            return _found(hits, folder, _expected_in(folder), sizes, rivals)
-    expected = next((place for level in levels for place in level), Path())
+            best = _found(hits, folder, _expected_in(folder), sizes, rivals)
+            if len(best.missing) <= (1 - _NEARLY_ALL) * len(names):
+                return best
+            break
+    expected = best.folder if best else next((place for level in levels for place in level), Path())
     everywhere = defaultdict(list)
-    for place in (place for level in levels for place in level):
+    for place in dict.fromkeys(place for level in levels for place in level):
         for image in files.folder(place).images:
             everywhere[spelling(image)].append(place / image)
     hits = {}
     for name in names:
         ends = tuple(everywhere.get(spelling(re.split(r"[/\\]", name)[-1]), ()))
         hits[name] = Hit(ends, RESPELLED) if ends else None
-    return _found(hits, expected, _expected_in(expected), sizes)
+    scattered = _found(hits, expected, _expected_in(expected), sizes)
+    return best if best is not None and len(best.missing) <= len(scattered.missing) else scattered
 
 
 def _expected_in(folder: Path) -> Callable[[str], Path]:

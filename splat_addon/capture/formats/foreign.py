@@ -84,10 +84,7 @@ def _by_content(place: Path, names: set[str]) -> Remark | None:
             continue
         head = _head(place / name)
         if suffix == ".xml" and b"<document" in head and b"<chunk" in head:
-            kind, remedy = _EXPORTS[".psx"]
-            return Remark(
-                f"{place / name} holds cameras of {kind.removeprefix('a ')}, of a kind that is not read.", remedy
-            )
+            return Remark(f"{place / name} holds cameras as Metashape's XML, which is not read.", _EXPORTS[".psx"][1])
         if suffix == ".csv" and head.lstrip(b"\xef\xbb\xbf").startswith(b"#name"):
             remedy = _EXPORTS[".rcproj"][1]
             return Remark(f"{place / name} is RealityScan's list of cameras, which is not read.", remedy)

@@ -1,5 +1,6 @@
 """What a capture's files list: cameras, and where photos, masks and points lie."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ from .transforms import Transforms, find_transforms, read_transforms
 
 _POINT_FILES = (POINTS_FILE, "sparse_pc.ply", "point_cloud.ply", "pointcloud.ply", "points3D.ply", "points.ply")
 _DECIDED = 0.7  # of the other's score, at most: closer ones are not told apart by cameras alone
+_CLEAR = 0.5  # of the other's score: beyond, it is worth a warning
 
 
 @dataclass(frozen=True)
@@ -77,31 +79,29 @@ def _of_transforms(folder: Path, path: Path, files: Files, choices: CaptureChoic
 
 
 def _of_model(folder: Path, files: Files, choices: CaptureChoices) -> Listing:
-    model_folder = _chosen(folder, choices.model_folder, "COLMAP model")
-    remarks: list[Remark] = []
-    if model_folder is None:
-        models = colmap.find_models(folder, files)
-        if not models:
-            what = what_it_is(folder, files)
-            if what is not None:
-                raise CaptureError(what.text, what.remedy)
-            raise CaptureError(
-                f"{folder} holds neither transforms.json nor a COLMAP model.",
-                "Choose the folder of a capture, for example one that holds images/ and sparse/0/.",
-            )
-        model_folder = models[0].folder
-        remarks += _about_models(folder, models)
+    chosen = _chosen(folder, choices.model_folder, "COLMAP model")
+    photos_folder = _chosen(folder, choices.photos_folder, "photos")
+    models = [colmap.FoundModel(chosen, 0)] if chosen is not None else colmap.find_models(folder, files)
+    if not models:
+        what = what_it_is(folder, files)
+        if what is not None:
+            raise CaptureError(what.text, what.remedy)
+        raise CaptureError(
+            f"{folder} holds neither transforms.json nor a COLMAP model.",
+            "Choose the folder of a capture, for example one that holds images/ and sparse/0/.",
+        )
+    model_folder = models[0].folder
+    model, found = _with_photos(files, folder, model_folder, photos_folder)
+    owner = _owner_of(found.folder, models) if photos_folder is None and len(found.missing) < len(found.paths) else None
+    if owner is not None:  # the photos at hand were made for another model: undistorted ones for that in dense/
+        model_folder = owner.folder
+        models = [owner, *(other for other in models if other != owner)]
+        model, found = _with_photos(files, folder, model_folder, photos_folder)
+    remarks = _about_models(folder, models)
     difference = colmap.difference_of_forms(model_folder, files)
     if difference:
         text = f"The binary and the text form of {_place(model_folder, folder)} differ ({difference}): binary is used."
         remarks.append(Remark(text, "Remove the form that is not meant.", is_warning=True))
-    model = colmap.read_model(model_folder)
-    _check(model.cameras)
-    names = list(model.cameras)
-    sizes = {name: (camera.width, camera.height) for name, camera in model.cameras.items()}
-    chosen = _chosen(folder, choices.photos_folder, "photos")
-    places = [[chosen]] if chosen is not None else photo_places(files, model_folder, folder)
-    found = find_photos(files, places, names, sizes)
     remarks += _about_photos(files, folder, found.paths, found)
     points = Points(model.positions, model.colors) if len(model.positions) else None
     held_out, more = _split(files, folder, model_folder, found.paths)
@@ -120,11 +120,27 @@ def _of_model(folder: Path, files: Files, choices: CaptureChoices) -> Listing:
     )
 
 
+def _with_photos(
+    files: Files, folder: Path, model_folder: Path, photos_folder: Path | None
+) -> tuple[colmap.ColmapModel, FoundPhotos]:
+    model = colmap.read_model(model_folder)
+    _check(model.cameras)
+    sizes = {name: (camera.width, camera.height) for name, camera in model.cameras.items()}
+    places = [[photos_folder]] if photos_folder is not None else photo_places(files, model_folder, folder)
+    return model, find_photos(files, places, list(model.cameras), sizes)
+
+
+def _owner_of(photos: Path, models: list[colmap.FoundModel]) -> colmap.FoundModel | None:
+    """The model beside a folder of photos, if that is not the first of the models, but another."""
+    beside = [model for model in models if model.folder.is_relative_to(photos.parent)]
+    return beside[0] if beside and models[0] not in beside and photos not in models[0].folder.parents else None
+
+
 def _chosen(folder: Path, choice: str, kind: str) -> Path | None:
     """A folder that was chosen by hand, relative to the capture or whole. Raises CaptureError when it is not there."""
     if not choice:
         return None
-    chosen = folder / choice
+    chosen = Path(os.path.normpath(folder / choice))
     if not chosen.is_dir():
         raise CaptureError(
             f"The chosen folder of the {kind}, {chosen}, does not exist.",
@@ -299,8 +315,8 @@ def _in_cameras_frame(
     is_original = as_moved < _DECIDED * as_written if same is None else same
     remedy = "Choose the frame of the points if they do not fit the photos."
     if is_original:
-        text = f"The points of {name} were moved by applied_transform to where the cameras are: they stood before it."
-        return moved, [Remark(text, remedy)]
+        text = f"The points of {name} were moved by applied_transform to where the cameras are: they stood elsewhere."
+        return moved, [Remark(text, remedy, is_warning=same is None and as_moved > _CLEAR * as_written)]
     if same is None and as_written >= _DECIDED * as_moved:
         text = f"Whether applied_transform still has to move the points of {name} cannot be told from the cameras; they"
         return points, [Remark(f"{text} were left where they are.", remedy, is_warning=True)]
