@@ -137,9 +137,11 @@ def open_capture(
     missing = tuple(name for name in names if name in listed.missing)
     if (needs_photos and len(missing) * 2 > len(names)) or not listed.cameras:
         example = listed.photos[missing[0]]
+        others = Files().folder(example.parent).images
+        there = f"that folder holds {others[0]}" if others else "that folder holds no photo"
         raise CaptureError(
             f"No photo found for {len(missing)} of {len(names)} cameras in {example.parent}.",
-            f"Choose the folder that holds them: the capture lists {missing[0]}, for example.",
+            f"Choose the folder that holds them: the capture lists {missing[0]}, and {there}.",
         )
     held_out = listed.held_out
     if held_out is None:  # counted before missing photos go, so that a lost photo does not move the split

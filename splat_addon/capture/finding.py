@@ -26,6 +26,7 @@ EXACT, RESPELLED, OTHER_SUFFIX = range(3)  # how well a file fits a name
 _MOST_BELOW = 64  # folders in one folder that are looked into
 _MOST_FOLDERS = 500  # in a whole capture
 _DEEPEST = 4
+_MOST_PARTS = 16  # of a path, from which its end is looked for
 _SAMPLE = 200  # names by which folders are compared
 _SIZE_SAMPLE = 3  # photos of a folder whose sizes are read
 _NEARLY_ALL = 0.8  # of the most photos: a folder with so many is one of those to choose from
@@ -88,6 +89,7 @@ class Files:
 
     def __init__(self) -> None:
         self._folders: dict[str, Folder] = {}
+        self._subfolders: dict[Path, list[Path]] = {}
 
     def folder(self, path: Path) -> Folder:
         key = str(path)
@@ -106,8 +108,10 @@ class Files:
 
     def subfolders(self, path: Path) -> list[Path]:
         """Those that may hold photos, the usual ones first; not those of masks, depths or a system."""
-        names = [name for name in self.folder(path).folders if name[0] not in ".@" and not is_auxiliary(name)]
-        return [path / name for name in sorted(names, key=_usual_first)[:_MOST_BELOW]]
+        if path not in self._subfolders:
+            names = [name for name in self.folder(path).folders if name[0] not in ".@" and not is_auxiliary(name)]
+            self._subfolders[path] = [path / name for name in sorted(names, key=_usual_first)[:_MOST_BELOW]]
+        return self._subfolders[path]
 
     def below(self, path: Path) -> Iterator[Path]:
         """`path` and what lies below it, nearest first, as far as a capture reaches."""
@@ -142,6 +146,15 @@ class Files:
             folder, rest = folder / "..", rest[3:]
         return self.find(folder, rest) if stays_inside(rest) and rest != name else None
 
+    def find_end(self, folder: Path, name: str) -> Hit | None:
+        """The image that is called like the end of `name`, the longest that there is."""
+        parts = inner_path(name.replace("\\", "/")).split("/")
+        for start in range(1, min(len(parts), _MOST_PARTS)):
+            hit = self.find(folder, "/".join(parts[start:]))
+            if hit is not None:
+                return Hit(hit.files, max(hit.fit, RESPELLED))
+        return None
+
     def _find(self, folder: Path, parts: list[str]) -> Hit | None:
         if not parts:
             return None
@@ -151,6 +164,8 @@ class Files:
             if not deeper:
                 fit = RESPELLED
                 deeper = [place / name for place in places for name in self._respelled(place, part, "folders")]
+            if not deeper:
+                return None
             places = deeper
         last = parts[-1]
         exact = [place / last for place in places if last in self.folder(place).files]
@@ -161,7 +176,8 @@ class Files:
             return Hit(tuple(respelled), RESPELLED)
         if _suffix(last) not in IMAGE_SUFFIXES:  # some programs leave it out
             whole = [place / name for place in places for name in self.folder(place).by_stem.get(spelling(last), ())]
-            return Hit(tuple(whole), fit) if whole else None
+            if whole or not _suffix(last)[1:].isalpha():
+                return Hit(tuple(whole), fit) if whole else None
         stem = spelling(os.path.splitext(last)[0])
         others = [place / name for place in places for name in self.folder(place).by_stem.get(stem, ())]
         return Hit(tuple(others), OTHER_SUFFIX) if others else None
@@ -210,8 +226,7 @@ def find_named_photos(files: Files, root: Path, names: list[str], sizes: Sizes) 
         hits[name] = hit or files.find(root / "images", name)
     if any(hits.values()):
         return _found(hits, root, lambda name: root / (inner_path(name) if is_on_network(name) else name), sizes)
-    levels = [[*files.subfolders(root), root], [place for place in files.below(root) if place != root]]
-    found = find_photos(files, levels, names, sizes)
+    found = find_photos(files, [[*files.subfolders(root), root]], names, sizes, root)
     if len(found.missing) == len(names):
         return _found(hits, root, lambda name: root / (inner_path(name) if is_on_network(name) else name), sizes)
     return found
@@ -224,7 +239,6 @@ def photo_places(files: Files, model_folder: Path, root: Path) -> list[list[Path
     for place in parents:
         levels.append([place_ for place_ in (*files.subfolders(place), place) if place_ not in seen])
         seen.update(levels[-1])
-    levels.append([place for place in files.below(root) if place not in seen])
     if model_folder == root:  # a model that was chosen by itself
         for place in root.parents[:3]:
             usual = [below for below in files.subfolders(place) if below.name.lower().startswith(_USUAL)]
@@ -232,20 +246,49 @@ def photo_places(files: Files, model_folder: Path, root: Path) -> list[list[Path
     return levels
 
 
-def find_photos(files: Files, levels: list[list[Path]], names: list[str], sizes: Sizes) -> FoundPhotos:
+def find_photos(files: Files, levels: list[list[Path]], names: list[str], sizes: Sizes, root: Path) -> FoundPhotos:
     """The photos of `names`, which begin in one of the folders, of which those of the first level go first, and among
-    these those whose photos have exactly the cameras' sizes. Where no folder holds them, the names' ends are looked
-    for, and at last photos of those names anywhere."""
+    these those whose photos have exactly the cameras' sizes. Where none holds nearly all, all folders below `root` are
+    looked into, then the names' ends are looked for, and at last photos of those names anywhere."""
+    tries = (
+        lambda: _below_one_folder(files, levels, names, sizes, files.find),
+        lambda: _below_one_folder(files, [*levels, _far(files, levels, root)], names, sizes, files.find),
+        lambda: _below_one_folder(files, levels, names, sizes, files.find_end),
+        lambda: _below_one_folder(files, [*levels, _far(files, levels, root)], names, sizes, files.find_end),
+        lambda: _anywhere(files, [*levels, _far(files, levels, root)], names, sizes, _usual_place(levels, root)),
+    )
     best = None
-    for way in (files.find, lambda folder, name: _by_its_end(files, folder, name)):
-        folder, rivals = _best_folder(levels, names, sizes, way)
-        if folder is not None:
-            hits = {name: way(folder, name if stays_inside(name) else inner_path(name)) for name in names}
-            best = _found(hits, folder, _expected_in(folder), sizes, rivals)
-            if len(best.missing) <= (1 - _NEARLY_ALL) * len(names):
-                return best
-            break
-    expected = best.folder if best else next((place for level in levels for place in level), Path())
+    for attempt in tries:
+        found = attempt()
+        if found is not None and (best is None or len(found.missing) < len(best.missing)):
+            best = found
+        if best is not None and len(best.missing) <= (1 - _NEARLY_ALL) * len(names):
+            return best
+    expected = _usual_place(levels, root)
+    return best or _found(dict.fromkeys(names), expected, _expected_in(expected), sizes)
+
+
+def _usual_place(levels: list[list[Path]], root: Path) -> Path:
+    """Where photos are expected that are nowhere."""
+    return root if [[root]] == levels else root / _USUAL[0]
+
+
+def _far(files: Files, levels: list[list[Path]], root: Path) -> list[Path]:
+    near = {place for level in levels for place in level}
+    return [place for place in files.below(root) if place not in near]
+
+
+def _below_one_folder(
+    files: Files, levels: list[list[Path]], names: list[str], sizes: Sizes, way: Callable[[Path, str], Hit | None]
+) -> FoundPhotos | None:
+    folder, rivals = _best_folder(files, levels, names, sizes, way)
+    if folder is None:
+        return None
+    hits = {name: way(folder, name if stays_inside(name) else inner_path(name)) for name in names}
+    return _found(hits, folder, _expected_in(folder), sizes, rivals)
+
+
+def _anywhere(files: Files, levels: list[list[Path]], names: list[str], sizes: Sizes, expected: Path) -> FoundPhotos:
     everywhere = defaultdict(list)
     for place in dict.fromkeys(place for level in levels for place in level):
         for image in files.folder(place).images:
@@ -254,25 +297,15 @@ def find_photos(files: Files, levels: list[list[Path]], names: list[str], sizes:
     for name in names:
         ends = tuple(everywhere.get(spelling(re.split(r"[/\\]", name)[-1]), ()))
         hits[name] = Hit(ends, RESPELLED) if ends else None
-    scattered = _found(hits, expected, _expected_in(expected), sizes)
-    return best if best is not None and len(best.missing) <= len(scattered.missing) else scattered
+    return _found(hits, expected, _expected_in(expected), sizes)
 
 
 def _expected_in(folder: Path) -> Callable[[str], Path]:
     return lambda name: folder / inner_path(name)
 
 
-def _by_its_end(files: Files, folder: Path, name: str) -> Hit | None:
-    parts = inner_path(name.replace("\\", "/")).split("/")
-    for start in range(1, min(len(parts), 16)):
-        hit = files.find(folder, "/".join(parts[start:]))
-        if hit is not None:
-            return Hit(hit.files, max(hit.fit, RESPELLED))
-    return None
-
-
 def _best_folder(
-    levels: list[list[Path]], names: list[str], sizes: Sizes, way: Callable[[Path, str], Hit | None]
+    files: Files, levels: list[list[Path]], names: list[str], sizes: Sizes, way: Callable[[Path, str], Hit | None]
 ) -> tuple[Path | None, tuple[Path, ...]]:
     sample = names[:: max(1, len(names) // _SAMPLE)]
     counts: dict[Path, int] = {}
@@ -280,6 +313,8 @@ def _best_folder(
     level_of = {}
     for number, level in enumerate(levels):
         for place in level:
+            if not files.folder(place).images and not files.folder(place).folders:
+                continue
             found = {name: way(place, name if stays_inside(name) else inner_path(name)) for name in sample}
             hits[place] = {name: hit for name, hit in found.items() if hit is not None}
             counts[place] = 2 * len(hits[place]) - sum(hit.fit == OTHER_SUFFIX for hit in hits[place].values())

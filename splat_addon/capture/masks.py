@@ -1,5 +1,6 @@
 """Which file masks a photo: the names that programs give masks, and which of them mean the reverse."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from .remarks import Remark
 
 _BESIDE = ("{name}.mask", "{stem}.mask", "{stem}_mask", "{stem}-mask", "mask_{stem}")  # without suffix
 _IN_FOLDER = ("{name}", *_BESIDE, "{stem}")
+_IS_OF_MASKS = re.compile(r"(^|[^a-z])masks?($|[^a-z])")  # not images_masked, in which the photos are
 _REVERSED = "dynamic_mask_{stem}"  # instant-ngp: white is what moves, and does not count
 
 
@@ -59,7 +61,7 @@ def _mask_folders(files: Files, place: Path, root: Path) -> list[tuple[Path, Pat
     found = []
     for home in (place, *place.parents)[: None if inside else 2]:
         for name in sorted(files.folder(home).folders, key=_plain_first):
-            if "mask" in name.lower() and name[0] not in ".@":
+            if _IS_OF_MASKS.search(name.lower()) and name[0] not in ".@":
                 inner = Path(*place.relative_to(home).parts[1:])
                 found.append((home / name, inner))
         if home == root:

@@ -12,7 +12,7 @@ import pytest
 from splat_addon.capture.capture import Capture, capture_folder, open_capture
 from splat_addon.capture.choices import CaptureChoices
 from splat_addon.capture.export import COLMAP_BINARY, ExportOptions, export_capture
-from splat_addon.capture.finding import Files, find_photos, is_auxiliary
+from splat_addon.capture.finding import Files, find_photos, is_auxiliary, photo_places
 from splat_addon.capture.formats import colmap
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.formats.splat_ply import write_points
@@ -131,6 +131,7 @@ SPELLINGS = {  # (as listed, as on disk below images/, whether that is another s
     "backslash": ("cam1\\{}.jpg", "cam1/{}.jpg", False),
     "suffix": ("{}.jpg", "{}.png", True),
     "suffix and case": ("{}.JPG", "{}.Png", True),
+    "raw": ("{}.NEF", "{}.jpg", True),
     "long suffix": ("{}.jpeg", "{}.JPG", True),
     "no suffix": ("{}", "{}.jpg", False),
     "decomposed": (unicodedata.normalize("NFD", ACCENT) + ".jpg", unicodedata.normalize("NFC", ACCENT) + ".jpg", True),
@@ -236,11 +237,24 @@ def test_missing_photos_are_not_replaced_by_those_of_another_folder(tmp_path):
         assert "there is no images/DSC_0003.jpg" in said(capture, "1 of 6 photos are missing")
 
 
-def test_no_photo_at_all_is_told_with_an_example(tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_photo_at_all_is_told_with_what_was_expected_and_found(tmp_path, kind):
     source = original(3)
-    lay_out(tmp_path, source, "colmap", "shoot/{}.jpg")
-    with pytest.raises(CaptureError, match=r"No photo found for 3 of 3 cameras.*lists shoot/DSC_0000\.jpg, for"):
+    lay_out(tmp_path, source, kind, "shoot/{}.jpg")
+    put(tmp_path / ("images/a.png" if kind == "colmap" else "images/shoot/a.png"), png(1))
+    told = r"No photo found for 3 of 3 cameras.*lists (images/)?shoot/DSC_0000\.jpg, and that folder holds "
+    with pytest.raises(CaptureError, match=told + ("no photo" if kind == "colmap" else r"a\.png")):
         open_capture(tmp_path)
+
+
+def test_renders_of_masked_photos_are_not_masks(tmp_path):
+    source = original(3)
+    lay_out(tmp_path, source, "colmap")
+    put_photos(tmp_path / "images", source)
+    put_photos(tmp_path / "images_masked", source, "{}.png")
+    capture = open_capture(tmp_path)
+    assert_photos(capture, source)
+    assert {view.mask_path for view in capture.views} == {None}
 
 
 @pytest.mark.parametrize("name", ["/etc/hostname.jpg", "../../secret.jpg", "\\\\server\\share\\a.jpg", "C:secret.jpg"])
@@ -326,16 +340,17 @@ def test_other_folders_are_not(name):
     assert not is_auxiliary(name)
 
 
-def test_a_folder_is_read_once_and_few_of_many(tmp_path):
+@pytest.mark.parametrize("place", ["images", "deep/er/images"])
+def test_few_of_many_folders_are_read(tmp_path, place):
     source = original(4)
-    put_model(tmp_path / "sparse/0", source)
-    put_photos(tmp_path / "images", source)
-    for number in range(700):
-        (tmp_path / f"cache/{number:04d}/x").mkdir(parents=True)
+    put_photos(tmp_path / place, source)
+    for number in range(300):
+        (tmp_path / f"cache/{number:04d}").mkdir(parents=True)
     files = Files()
     names = [f"{stem}.jpg" for stem in source.pictures]
-    found = find_photos(files, [[*files.below(tmp_path)]], names, {})
-    assert found.folder == tmp_path / "images" and len(files.read) < 200
+    found = find_photos(files, photo_places(files, tmp_path / "sparse/0", tmp_path), names, {}, tmp_path)
+    assert found.folder == tmp_path / place and not found.missing
+    assert len(files.read) < 100
 
 
 # --- Masks ----------------------------------------------------------------------------------------------------------

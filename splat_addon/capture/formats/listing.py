@@ -127,7 +127,7 @@ def _with_photos(
     _check(model.cameras)
     sizes = {name: (camera.width, camera.height) for name, camera in model.cameras.items()}
     places = [[photos_folder]] if photos_folder is not None else photo_places(files, model_folder, folder)
-    return model, find_photos(files, places, list(model.cameras), sizes)
+    return model, find_photos(files, places, list(model.cameras), sizes, photos_folder or folder)
 
 
 def _owner_of(photos: Path, models: list[colmap.FoundModel]) -> colmap.FoundModel | None:

@@ -88,7 +88,7 @@ def read_transforms(path: Path, files: Files | None = None, photos_folder: Path 
     if photos_folder is None:
         found = find_named_photos(files, path.parent, names, sizes)
     else:
-        found = find_photos(files, [[photos_folder]], names, sizes)
+        found = find_photos(files, [[photos_folder]], names, sizes, photos_folder)
     if found.shared:
         name = next(iter(found.shared))
         raise CaptureError(f"{path} lists the photo {name} twice.", "Remove one of the two frames.")
