@@ -385,8 +385,10 @@ def _found(
 
 
 def shown(path: Path, root: Path) -> str:
-    """A path for a sentence: from the capture's folder, if it lies there, with forward slashes."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    """A path for a sentence: from the capture's folder, if it lies there, with forward slashes. Bytes that are not
+    text on this disk become question marks."""
+    text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def images_without_name(files: Files, taken: Iterable[Path]) -> list[Path]:

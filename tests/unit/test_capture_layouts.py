@@ -108,6 +108,7 @@ PROJECTS = {
     "scan.r3d": ("x", r"scan\.r3d is a Record3D recording.*ns-process-data record3d"),
     "walk.MOV": ("x", r"walk\.MOV is a video, which has no cameras.*Take photos from it"),
     "banana/a.jpg": ("x", r"holds 1 photos, such as a\.jpg, but no cameras.*COLMAP"),
+    "scene/transforms.json": ("{}", r"holds no cameras itself, but scene/ does\. Choose that folder"),
     "all.zip": ("x", r"all\.zip is an archive.*Unpack it"),
 }
 
@@ -582,6 +583,35 @@ def test_test_frames_that_were_never_rendered_are_left_out(tmp_path):
     assert [view.image_path.stem for view in capture.views] == TRAINED and not capture.missing
     assert "test/DSC_0001.png, test/DSC_0004.png" in said(capture, "2 frames of transforms_test.json")
     assert said(capture, "No view is held out")
+
+
+@pytest.mark.parametrize("written", ["./train/{}", "train/{}.png", "train\\{}.PNG"])
+def test_photos_in_both_files_of_a_scene_are_held_out_as_files(tmp_path, written):
+    """Some list every frame in the training file, and those for tests once more."""
+    source = original(6)
+    put_photos(tmp_path / "train", source, "{}.png")
+    frames = {stem: frame(camera, f"train/{stem}.png") for stem, camera in source.cameras.items()}
+    put_json(tmp_path / "transforms_train.json", {**lens(source), "frames": list(frames.values())})
+    tests = [{**frames[stem], "file_path": written.format(stem)} for stem in HELD_OUT]
+    put_json(tmp_path / "transforms_test.json", {**lens(source), "frames": tests})
+    capture = open_capture(tmp_path)
+    assert [view.image_path.stem for view in capture.held_out_views] == HELD_OUT and len(capture.views) == 6
+    assert said(capture, "transforms_train.json and transforms_test.json both list train/DSC_0001.png")
+    (tmp_path / "transforms_train.json").rename(tmp_path / "transforms.json")
+    capture = open_capture(tmp_path)
+    assert [view.image_path.stem for view in capture.held_out_views] == HELD_OUT
+    assert said(capture, "2 of 6 photos are held out, as transforms_test.json says")
+
+
+def test_a_test_file_that_lists_all_photos_holds_nothing_out(tmp_path):
+    source = original(4)
+    put_photos(tmp_path / "train", source, "{}.png")
+    frames = [frame(camera, f"train/{stem}.png") for stem, camera in source.cameras.items()]
+    for part in ("train", "test"):
+        put_json(tmp_path / f"transforms_{part}.json", {**lens(source), "frames": frames})
+    capture = open_capture(tmp_path)
+    assert len(capture.training_views) == 4 and said(capture, "No view is held out")
+    assert said(capture, "transforms_test.json lists all photos of transforms_train.json")
 
 
 def test_a_training_file_alone_holds_nothing_out_and_says_so(tmp_path):

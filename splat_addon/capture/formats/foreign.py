@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ...files import open_regular
-from ..finding import Files
+from ..finding import Files, shown
 from ..remarks import Remark
 
 _VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".insv", ".360")
@@ -45,13 +45,15 @@ def what_it_is(folder: Path, files: Files) -> Remark | None:
     places = [place for _, place in zip(range(64), files.below(folder), strict=False)]
     for place in places:
         names = files.folder(place).files
+        if names & {"transforms.json", "transforms_train.json"}:
+            return Remark(f"{folder} holds no cameras itself, but {shown(place, folder)}/ does.", "Choose that folder.")
         special = _polycam(files, place) or _by_content(place, names)
         if special is not None:
             return special
     for place in places:
         for name in sorted(files.folder(place).files):
             suffix = os.path.splitext(name)[1].lower()
-            if suffix in _EXPORTS and name[0] != "." and name.lower() != "thumbs.db":
+            if suffix in _EXPORTS and name[0] != "." and not name.lower().endswith("thumbs.db"):
                 kind, remedy = _EXPORTS[suffix]
                 return Remark(f"{place / name} is {kind}, of which the cameras cannot be read.", remedy)
     videos = [place / n for place in places for n in sorted(files.folder(place).files) if _suffix(n) in _VIDEOS]

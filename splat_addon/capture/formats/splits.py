@@ -62,6 +62,11 @@ class PhotoNames:
         return found, [Remark(text, "Name them as the capture does, or remove them there.", is_warning=True)]
 
 
+def file_key(written: str) -> str:
+    """The same for two names of one file in one folder, with and without its suffix."""
+    return _without_suffix("/".join(_parts(written)))
+
+
 def read_split(
     files: Files, root: Path, places: list[Path], photos: dict[str, Path]
 ) -> tuple[set[str] | None, list[Remark]]:

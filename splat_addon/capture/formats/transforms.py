@@ -22,7 +22,7 @@ from ..photos.image_size import read_image_size
 from ..remarks import Remark
 from ..rotation import is_rotation, nearest_rotation
 from .json_values import is_said, matrix, number, read_json, text, texts
-from .splits import PhotoNames
+from .splits import PhotoNames, file_key
 
 FILE_NAME = "transforms.json"
 SPLIT_NAMES = ("transforms_train.json", "transforms_test.json", "transforms_val.json")  # the NeRF scenes' way
@@ -107,7 +107,7 @@ def read_transforms(path: Path, files: Files | None = None, photos_folder: Path 
         document = {**document, "frames": list(frames.values())}
     photos = {name: found.paths[name] for name in frames}
     if held_out is None and has_split:
-        held_out, more = _listed_split(path, document, photos)
+        held_out, more = _listed_split(path, document, photos, files)
         remarks += more
     cameras: dict[str, Camera] = {}
     masks: dict[str, Path] = {}
@@ -161,8 +161,10 @@ def _without_photos(frames: dict[str, dict], held_out: set[str] | None, found: F
     return [name for name in frames if name in held_out and name in found.missing]
 
 
-def _listed_split(path: Path, document: dict, photos: dict[str, Path]) -> tuple[set[str] | None, list[Remark]]:
-    """What `val_filenames`, `test_filenames` and, where there are only these, `train_filenames` say."""
+def _listed_split(
+    path: Path, document: dict, photos: dict[str, Path], files: Files
+) -> tuple[set[str] | None, list[Remark]]:
+    """What `val_filenames` and `test_filenames` say; else `train_filenames`; else a file of test frames beside."""
     try:
         tests = [*texts(document, "val_filenames"), *texts(document, "test_filenames")]
         trainings = texts(document, "train_filenames")
@@ -174,10 +176,19 @@ def _listed_split(path: Path, document: dict, photos: dict[str, Path]) -> tuple[
     if "val_filenames" in document or "test_filenames" in document:
         chosen, remarks = known.recognize_all(tests, path.name)
         return (None if tests and not chosen else chosen), remarks
-    if not trainings:
-        return None, []
-    chosen, remarks = known.recognize_all(trainings, path.name)
-    return (set(photos) - chosen if chosen else None), remarks
+    if trainings:
+        chosen, remarks = known.recognize_all(trainings, path.name)
+        return (set(photos) - chosen if chosen else None), remarks
+    for name in SPLIT_NAMES[1:] if path.name == FILE_NAME else ():
+        if files.has(path.parent / name):
+            listed = [_name_of(frame) for frame in _read_document(path.parent / name)["frames"]]
+            chosen, remarks = known.recognize_all(listed, name)
+            if 0 < len(chosen) < len(photos):
+                said = Remark(f"{len(chosen)} of {len(photos)} photos are held out, as {name} says.")
+                return chosen, [*remarks, said]
+            text = f"{name} is not used: it lists {'all' if chosen else 'none'} of the photos of {path.name}."
+            return None, [Remark(text, "List there what is not to be trained on.", is_warning=True)]
+    return None, []
 
 
 def write_transforms(
@@ -240,15 +251,25 @@ def _with_held_out_split(path: Path, training: dict, files: Files) -> tuple[dict
     """The frames of `transforms_train.json` with those of the test (else validation) file, which are held out."""
     frames = [{**_shared(training), **frame} for frame in training["frames"] if isinstance(frame, dict)]
     held_out: set[str] = set()
+    remarks: list[Remark] = []
     others = [name for name in SPLIT_NAMES if name != path.name and files.has(path.parent / name)]
     used = [name for name in others if path.name == SPLIT_NAMES[0]][:1]
     for name in used:
         other = _read_document(path.parent / name)
-        known = {_name_of(frame) for frame in frames}
-        new = [frame for frame in other["frames"] if isinstance(frame, dict) and _name_of(frame) not in known]
-        frames += [{**_shared(other), **frame} for frame in new]
+        known = {file_key(_name_of(frame)): _name_of(frame) for frame in frames}
+        tests = [frame for frame in other["frames"] if isinstance(frame, dict)]
+        both = {known[key] for frame in tests if (key := file_key(_name_of(frame))) in known}
+        new = [frame for frame in tests if file_key(_name_of(frame)) not in known]
         held_out = {_name_of(frame) for frame in new}
-    remarks = [Remark(f"{name} is not used.") for name in others if name not in used]
+        if both and len(both) < len(frames):
+            held_out |= both
+            text = f"{path.name} and {name} both list {some_of(sorted(both))}: held out, and not trained on."
+            remarks.append(Remark(text))
+        elif both:
+            text = f"{name} lists all photos of {path.name}, for example {min(both)}: these are trained on."
+            remarks.append(Remark(text, "Remove from one of the two what the other is for.", is_warning=True))
+        frames += [{**_shared(other), **frame} for frame in new]
+    remarks += [Remark(f"{name} is not used.") for name in others if name not in used]
     return {**training, "frames": frames}, held_out, remarks
 
 
