@@ -11,7 +11,7 @@ from ..errors import CaptureError
 from .camera import Camera
 from .choices import AUTOMATIC, CaptureChoices
 from .file_names import inner_path
-from .finding import Files
+from .finding import Files, shown
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
@@ -111,6 +111,8 @@ class Capture:
             digest.update(np.array(numbers).tobytes() + camera.camera_from_world.tobytes())
             for path in (view.image_path, view.mask_path):
                 digest.update(str(path.stat().st_size if path else None).encode())
+            if view.mask_is_inverted:
+                digest.update(b"inverted")
         return digest.hexdigest()[:16]
 
 
@@ -137,11 +139,13 @@ def open_capture(
     missing = tuple(name for name in names if name in listed.missing)
     if (needs_photos and len(missing) * 2 > len(names)) or not listed.cameras:
         example = listed.photos[missing[0]]
-        others = Files().folder(example.parent).images
-        there = f"that folder holds {others[0]}" if others else "that folder holds no photo"
+        there = Files().folder(example.parent)
+        holds = f"holds {shown(Path(there.images[0]), folder)}" if there.images else "holds no photo"
+        if there.problem:
+            holds = f"cannot be read ({there.problem})" if example.parent.is_dir() else "is not there"
         raise CaptureError(
             f"No photo found for {len(missing)} of {len(names)} cameras in {example.parent}.",
-            f"Choose the folder that holds them: the capture lists {missing[0]}, and {there}.",
+            f"Choose the folder that holds them: the capture lists {missing[0]}, and that folder {holds}.",
         )
     held_out = listed.held_out
     if held_out is None:  # counted before missing photos go, so that a lost photo does not move the split

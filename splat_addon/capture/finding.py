@@ -6,6 +6,7 @@ no more of them than a capture has. What fits several files equally is not guess
 """
 
 import contextlib
+import heapq
 import os
 import re
 import unicodedata
@@ -23,7 +24,7 @@ from .photos.image_size import read_image_size
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 EXACT, RESPELLED, OTHER_SUFFIX = range(3)  # how well a file fits a name
 
-_MOST_BELOW = 64  # folders in one folder that are looked into
+_MOST_BELOW = 256  # folders in one folder that are looked into
 _MOST_FOLDERS = 500  # in a whole capture
 _DEEPEST = 4
 _MOST_PARTS = 16  # of a path, from which its end is looked for
@@ -49,18 +50,22 @@ class Hit:
 
 
 class Folder:
-    """What lies in one folder. A folder that cannot be read is empty."""
+    """What lies in one folder. One that cannot be read is empty, and `problem` says why."""
 
     def __init__(self, path: str):
         self.files: set[str] = set()
         self.folders: set[str] = set()
-        with contextlib.suppress(OSError, ValueError), os.scandir(path) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):  # links that lead in a circle
-                    if entry.is_dir():
-                        self.folders.add(entry.name)
-                    elif entry.is_file():
-                        self.files.add(entry.name)
+        self.problem = ""
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    with contextlib.suppress(OSError):  # links that lead in a circle
+                        if entry.is_dir():
+                            self.folders.add(entry.name)
+                        elif entry.is_file():
+                            self.files.add(entry.name)
+        except (OSError, ValueError) as error:
+            self.problem = getattr(error, "strerror", None) or "no folder can have that name"
 
     @cached_property
     def images(self) -> list[str]:
@@ -68,12 +73,13 @@ class Folder:
         return sorted(name for name in self.files if name[0] != "." and _suffix(name) in IMAGE_SUFFIXES)
 
     @cached_property
-    def by_spelling(self) -> dict[str, list[str]]:
-        """Files and folders by what is left of their names without case and Unicode form."""
-        found = defaultdict(list)
-        for name in sorted(self.files | self.folders):
-            found[spelling(name)].append(name)
-        return found
+    def files_by_spelling(self) -> dict[str, list[str]]:
+        """Files by what is left of their names without case and Unicode form."""
+        return _by_spelling(self.files)
+
+    @cached_property
+    def folders_by_spelling(self) -> dict[str, list[str]]:
+        return _by_spelling(self.folders)
 
     @cached_property
     def by_stem(self) -> dict[str, list[str]]:
@@ -109,14 +115,18 @@ class Files:
     def subfolders(self, path: Path) -> list[Path]:
         """Those that may hold photos, the usual ones first; not those of masks, depths or a system."""
         if path not in self._subfolders:
-            names = [name for name in self.folder(path).folders if name[0] not in ".@" and not is_auxiliary(name)]
+            names = self.folder(path).folders
+            if len(names) > _MOST_BELOW:
+                usual = {name for name in names if name.lower().startswith(_USUAL)}
+                names = usual | set(heapq.nsmallest(_MOST_BELOW, names))
+            names = {name for name in names if name[0] not in ".@" and not is_auxiliary(name)}
             self._subfolders[path] = [path / name for name in sorted(names, key=_usual_first)[:_MOST_BELOW]]
         return self._subfolders[path]
 
-    def below(self, path: Path) -> Iterator[Path]:
+    def below(self, path: Path, deepest: int = _DEEPEST) -> Iterator[Path]:
         """`path` and what lies below it, nearest first, as far as a capture reaches."""
         level, count = [path], 0
-        for _ in range(_DEEPEST + 1):
+        for _ in range(deepest + 1):
             for place in level:
                 yield place
                 count += 1
@@ -163,7 +173,11 @@ class Files:
             deeper = [place / part for place in places if part in self.folder(place).folders]
             if not deeper:
                 fit = RESPELLED
-                deeper = [place / name for place in places for name in self._respelled(place, part, "folders")]
+                deeper = [
+                    place / name
+                    for place in places
+                    for name in self.folder(place).folders_by_spelling.get(spelling(part), ())
+                ]
             if not deeper:
                 return None
             places = deeper
@@ -171,7 +185,9 @@ class Files:
         exact = [place / last for place in places if last in self.folder(place).files]
         if exact:
             return Hit(tuple(exact), fit)
-        respelled = [place / name for place in places for name in self._respelled(place, last, "files")]
+        respelled = [
+            place / name for place in places for name in self.folder(place).files_by_spelling.get(spelling(last), ())
+        ]
         if respelled:
             return Hit(tuple(respelled), RESPELLED)
         if _suffix(last) not in IMAGE_SUFFIXES:  # some programs leave it out
@@ -181,10 +197,6 @@ class Files:
         stem = spelling(os.path.splitext(last)[0])
         others = [place / name for place in places for name in self.folder(place).by_stem.get(stem, ())]
         return Hit(tuple(others), OTHER_SUFFIX) if others else None
-
-    def _respelled(self, place: Path, name: str, kind: str) -> list[str]:
-        folder = self.folder(place)
-        return [found for found in folder.by_spelling.get(spelling(name), ()) if found in getattr(folder, kind)]
 
 
 @dataclass(frozen=True)
@@ -207,6 +219,13 @@ class FoundPhotos:
 def spelling(name: str) -> str:
     """What two spellings of one name have in common: neither case nor Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for name in sorted(names):
+        found[spelling(name)].append(name)
+    return found
 
 
 def is_auxiliary(folder_name: str) -> bool:
@@ -237,12 +256,12 @@ def photo_places(files: Files, model_folder: Path, root: Path) -> list[list[Path
     levels, seen = [], set()
     parents = [place for place in (model_folder, *model_folder.parents) if place.is_relative_to(root)] or [root]
     for place in parents:
-        levels.append([place_ for place_ in (*files.subfolders(place), place) if place_ not in seen])
+        levels.append([other for other in (*files.subfolders(place), place) if other not in seen])
         seen.update(levels[-1])
     if model_folder == root:  # a model that was chosen by itself
         for place in root.parents[:3]:
             usual = [below for below in files.subfolders(place) if below.name.lower().startswith(_USUAL)]
-            levels.append([place_ for place_ in usual if place_ not in seen])
+            levels.append([other for other in usual if other not in seen])
     return levels
 
 
@@ -310,7 +329,7 @@ def _best_folder(
     sample = names[:: max(1, len(names) // _SAMPLE)]
     counts: dict[Path, int] = {}
     hits: dict[Path, dict[str, Hit]] = {}
-    level_of = {}
+    level_of: dict[Path, int] = {}
     for number, level in enumerate(levels):
         for place in level:
             if not files.folder(place).images and not files.folder(place).folders:
@@ -332,7 +351,11 @@ def _best_folder(
 
 def _size_matches(hits: dict[str, Hit], sizes: Sizes) -> int:
     known = [name for name in hits if name in sizes]
-    return sum(_size_of(hits[name].files[0]) == sizes[name] for name in known[:: max(1, len(known) // _SIZE_SAMPLE)])
+    return sum(_has_size(hits[name].files[0], sizes[name]) for name in known[:: max(1, len(known) // _SIZE_SAMPLE)])
+
+
+def _has_size(photo: Path, size: tuple[int, int]) -> bool:
+    return _size_of(photo) in (size, size[::-1])  # turned by its Exif record
 
 
 def _size_of(photo: Path) -> tuple[int, int] | None:
@@ -357,7 +380,7 @@ def _found(
             continue
         fitting = hit.files
         if len(fitting) > 1 and name in sizes:
-            fitting = tuple(file for file in fitting if _size_of(file) == sizes[name]) or fitting
+            fitting = tuple(file for file in fitting if _has_size(file, sizes[name])) or fitting
         if len(fitting) > 1:
             ambiguous[name] = fitting
             if hit.fit != EXACT:

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import some_of
 from .finding import Files, shown, spelling
 from .remarks import Remark
 
@@ -28,6 +29,7 @@ def find_masks(files: Files, root: Path, photos: dict[str, Path]) -> tuple[Found
     masks: dict[str, Path] = {}
     taken = set(photos.values())
     inverted: set[str] = set()
+    several: dict[str, list[Path]] = {}
     looked_in: dict[Path, Path] = {}  # a folder of masks, and the first photo that might have one there
     stems = Counter(spelling(photo.stem) for photo in photos.values())
     folders: dict[Path, list[tuple[Path, Path]]] = {}
@@ -37,22 +39,30 @@ def find_masks(files: Files, root: Path, photos: dict[str, Path]) -> tuple[Found
         for base, inner in folders[photo.parent]:
             looked_in.setdefault(base, photo)
             found = _fitting(files, base / inner, photo, _IN_FOLDER)
-            if found is None and inner != Path() and stems[spelling(photo.stem)] == 1:
+            if not found and inner != Path() and stems[spelling(photo.stem)] == 1:
                 found = _fitting(files, base, photo, _IN_FOLDER)
-            if found is not None:
-                masks[name] = found
+            if found:
                 break
         else:
-            beside = _fitting(files, photo.parent, photo, _BESIDE)
-            if beside is not None and beside not in taken:
-                masks[name] = beside
-        if name not in masks:
+            found = [mask for mask in _fitting(files, photo.parent, photo, _BESIDE) if mask not in taken]
+        if not found:
             places = [photo.parent, *(base / inner for base, inner in folders[photo.parent])]
-            reverse = next((hit for place in places if (hit := _fitting(files, place, photo, (_REVERSED,)))), None)
-            if reverse is not None:
-                masks[name] = reverse
+            found = next((hits for place in places if (hits := _fitting(files, place, photo, (_REVERSED,)))), [])
+            if found:
                 inverted.add(name)
-    return FoundMasks(masks, inverted), _remarks(files, root, masks, looked_in)
+        if found:
+            masks[name] = found[0]
+        if len(found) > 1:
+            several[name] = found
+    remarks = _remarks(files, root, masks, looked_in)
+    if several:
+        name, found = next(iter(several.items()))
+        text = (
+            f"Photos with several masks: {len(several)}, for example {name}: {shown(found[0], root)} is used, and not"
+        )
+        text = f"{text} {some_of(shown(mask, root) for mask in found[1:])}."
+        remarks.append(Remark(text, "Remove those that are not meant.", is_warning=True))
+    return FoundMasks(masks, inverted), remarks
 
 
 def _mask_folders(files: Files, place: Path, root: Path) -> list[tuple[Path, Path]]:
@@ -73,14 +83,13 @@ def _plain_first(name: str) -> tuple[bool, bool, str]:
     return name.lower() != "masks", name.lower() != "mask", name
 
 
-def _fitting(files: Files, place: Path, photo: Path, schemes: tuple[str, ...]) -> Path | None:
+def _fitting(files: Files, place: Path, photo: Path, schemes: tuple[str, ...]) -> list[Path]:
+    """The masks of a photo in a folder, those of the first scheme first."""
     by_stem = files.folder(place).by_stem
     if not by_stem:
-        return None
-    for scheme in schemes:
-        for name in by_stem.get(spelling(scheme.format(name=photo.name, stem=photo.stem)), ()):
-            return place / name
-    return None
+        return []
+    stems = (spelling(scheme.format(name=photo.name, stem=photo.stem)) for scheme in schemes)
+    return [place / name for stem in dict.fromkeys(stems) for name in by_stem.get(stem, ())]
 
 
 def _remarks(files: Files, root: Path, masks: dict[str, Path], looked_in: dict[Path, Path]) -> list[Remark]:

@@ -3,6 +3,7 @@ found, and what is not is said."""
 
 import json
 import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -238,13 +239,42 @@ def test_missing_photos_are_not_replaced_by_those_of_another_folder(tmp_path):
         assert "there is no images/DSC_0003.jpg" in said(capture, "1 of 6 photos are missing")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is a name any bytes")
+def test_names_that_are_not_text_can_be_told(tmp_path):
+    source = original(3)
+    lay_out(tmp_path, source, "colmap")
+    put_photos(tmp_path / "images", source)
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/images/\xff.jpg")), png(1))
+    assert "images/?.jpg" in said(open_capture(tmp_path), "Photos without a camera").encode().decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32" or getattr(os, "geteuid", int)() == 0, reason="permissions are asked for")
+def test_a_folder_that_cannot_be_read_is_told(tmp_path):
+    source = original(3)
+    lay_out(tmp_path, source, "transforms")
+    put_photos(tmp_path / "images", source)
+    (tmp_path / "images").chmod(0)
+    with pytest.raises(CaptureError, match=r"that folder cannot be read \(Permission denied\)"):
+        open_capture(tmp_path)
+    (tmp_path / "images").chmod(0o700)
+
+
+def test_photos_that_lie_turned_count_as_of_the_cameras_size(tmp_path):
+    source = original(4)
+    put_model(tmp_path / "sparse/0", source)
+    for number, stem in enumerate(source.pictures):
+        put(tmp_path / f"images/{stem}.jpg", png(number, (20, 15)))
+        put(tmp_path / f"images_upright/{stem}.jpg", png(number, SIZE[::-1]))
+    assert {view.image_path.parent.name for view in open_capture(tmp_path).views} == {"images_upright"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_photo_at_all_is_told_with_what_was_expected_and_found(tmp_path, kind):
     source = original(3)
     lay_out(tmp_path, source, kind, "shoot/{}.jpg")
     put(tmp_path / ("images/a.png" if kind == "colmap" else "images/shoot/a.png"), png(1))
-    told = r"No photo found for 3 of 3 cameras.*lists (images/)?shoot/DSC_0000\.jpg, and that folder holds "
-    with pytest.raises(CaptureError, match=told + ("no photo" if kind == "colmap" else r"a\.png")):
+    told = r"No photo found for 3 of 3 cameras.*lists (images/)?shoot/DSC_0000\.jpg, and that folder "
+    with pytest.raises(CaptureError, match=told + ("is not there" if kind == "colmap" else r"holds a\.png")):
         open_capture(tmp_path)
 
 
@@ -301,7 +331,7 @@ def test_of_equal_folders_the_one_with_the_cameras_sizes_is_read(tmp_path, kind)
         put(tmp_path / f"images/{stem}.jpg", png(40 + number, (80, 60)))
     capture = open_capture(tmp_path)
     assert_photos(capture, source)
-    assert "images/ hold photos of these names" in said(capture, f"Photos are read from {kind}/")
+    assert "others of these names lie in images/" in said(capture, f"Photos are read from {kind}/")
 
 
 def test_the_undistorted_photos_go_with_their_own_model(tmp_path):
@@ -345,13 +375,13 @@ def test_other_folders_are_not(name):
 def test_few_of_many_folders_are_read(tmp_path, place):
     source = original(4)
     put_photos(tmp_path / place, source)
-    for number in range(300):
+    for number in range(600):
         (tmp_path / f"cache/{number:04d}").mkdir(parents=True)
     files = Files()
     names = [f"{stem}.jpg" for stem in source.pictures]
     found = find_photos(files, photo_places(files, tmp_path / "sparse/0", tmp_path), names, {}, tmp_path)
     assert found.folder == tmp_path / place and not found.missing
-    assert len(files.read) < 100
+    assert len(files.read) < 300
 
 
 # --- Masks ----------------------------------------------------------------------------------------------------------
@@ -416,6 +446,17 @@ def test_masks_of_which_no_name_fits_are_a_warning_with_both_names(tmp_path):
     assert {view.mask_path for view in capture.views} == {None}
     text = said(capture, "masks holds 4 pictures, none of them named like a photo")
     assert "masks/DSC_0000-keyed.png" in text and "masks/DSC_0000.png" in text and text in texts(capture, True)
+
+
+def test_of_several_masks_of_a_photo_the_one_that_is_used_is_told(tmp_path):
+    source = original(3)
+    lay_out(tmp_path, source, "colmap")
+    put_photos(tmp_path / "images", source)
+    put_masks(tmp_path / "masks", source, "{}.jpg.png")
+    put(tmp_path / "masks/DSC_0001.png", png(1))
+    capture = open_capture(tmp_path)
+    assert [view.mask_path.name for view in capture.views] == [f"DSC_000{number}.jpg.png" for number in range(3)]
+    assert "masks/DSC_0001.jpg.png is used, and not masks/DSC_0001.png" in said(capture, "several masks: 1")
 
 
 def test_photos_without_a_mask_among_others_are_named(tmp_path):

@@ -188,7 +188,7 @@ def _about_photos(files: Files, folder: Path, photos: dict[str, Path], found: Fo
         remarks.append(Remark(f"{text} found as {shown(photo, folder)}."))
     if found.rivals and there:
         others = some_of(f"{_place(place, folder)}/" for place in found.rivals)
-        text = f"Photos are read from {_place(found.folder, folder)}/; {others} hold photos of these names, too."
+        text = f"Photos are read from {_place(found.folder, folder)}/; others of these names lie in {others}."
         remarks.append(Remark(text, "Choose another folder of photos if these are not the ones that were measured."))
     without = images_without_name(files, there.values())
     if without:
@@ -210,20 +210,21 @@ def _masks(
     found, remarks = find_masks(files, folder, photos)
     masks, inverted = {**found.masks, **(named or {})}, found.inverted - (named or {}).keys()
     if choices.masks == "ignored":
-        text = [Remark(f"The masks of {len(masks)} photos are not used, as was chosen.")] if masks else []
-        return FoundMasks(), text
+        text = f"The masks of {len(masks)} photos are not used, as was chosen."
+        return FoundMasks(), [Remark(text)] if masks else []
     unmasked = {name: mask for name, mask in (lost or {}).items() if name not in masks}
     if unmasked:
         name, mask = next(iter(unmasked.items()))
         text = f"{len(unmasked)} masks are missing, for example {mask} of {name}."
         remarks.append(Remark(text, "Put them there: without, these photos are trained whole.", is_warning=True))
     if masks:
-        bare = [name for name in photos if name not in masks and name not in set(missing)]
+        there = photos.keys() - set(missing)
+        bare = [name for name in photos if name in there and name not in masks]
         if bare and not unmasked:
             text = f"{len(bare)} of {len(photos)} photos have no mask, though others do, for example {bare[0]}."
             remarks.append(Remark(text, "Add their masks: without, these photos are trained whole.", is_warning=True))
-        name, mask = next(iter(masks.items()))
-        remarks.append(Remark(f"{len(masks)} of {len(photos)} photos have a mask, for example {shown(mask, folder)}."))
+        example = shown(next(iter(masks.values())), folder)
+        remarks.append(Remark(f"{len(masks)} of {len(photos)} photos have a mask, for example {example}."))
     if inverted:
         example = shown(masks[next(name for name in masks if name in inverted)], folder)
         text = f"White leaves out in {len(inverted)} masks, as instant-ngp means those called like {example}."

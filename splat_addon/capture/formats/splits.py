@@ -80,12 +80,13 @@ def read_split(
                     continue
                 held_out, training = _read(path, kinds)
                 source = shown(path, root)
-                if held_out is None and training is None:
+                listed = training if held_out is None else held_out
+                if listed is None:
                     remarks.append(Remark(f"{source} is not read: it is not a list of photos."))
                     continue
-                chosen, unknown = known.recognize_all(training if held_out is None else held_out, source)
+                chosen, unknown = known.recognize_all(listed, source)
                 if not chosen:
-                    example = f" ({some_of(held_out or training or [], 1)})" if held_out or training else ""
+                    example = f" ({some_of(listed, 1)})" if listed else ""
                     text = f"{source} is not used: it names no photo of the capture{example}."
                     remarks.append(Remark(text, "Name photos there as the capture does.", is_warning=bool(example)))
                     continue

@@ -32,7 +32,7 @@ def find_model(folder: Path, files: Files | None = None) -> Path | None:
 def find_models(folder: Path, files: Files | None = None) -> list[FoundModel]:
     """All COLMAP models at and below `folder`, the one to be used first."""
     folder, files = Path(folder), files or Files()
-    places = [folder / place for place in _USUAL_PLACES] + _folders_below(folder, files)
+    places = [*(folder / place for place in _USUAL_PLACES), *files.below(folder, _DEEPEST)]
     places = [place for place in dict.fromkeys(places) if any(files.has(place / name) for name in _FORMATS)]
     if len(places) < 2:
         return [FoundModel(place, 0) for place in places]
@@ -78,14 +78,6 @@ def difference_of_forms(folder: Path, files: Files) -> str:
         first, second = (" ".join(map(str, lens[0])) if lens else "no camera" for lens in lenses)
         return f"the first camera is {first} and {second}"
     return ""
-
-
-def _folders_below(folder: Path, files: Files) -> list[Path]:
-    level, found = [folder], []
-    for _ in range(_DEEPEST):
-        level = [below for place in level for below in files.subfolders(place)]
-        found += sorted(level)
-    return found
 
 
 def _image_count(folder: Path, files: Files) -> int:
