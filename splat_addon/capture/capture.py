@@ -11,7 +11,7 @@ from ..errors import CaptureError
 from .camera import Camera
 from .choices import AUTOMATIC, CaptureChoices
 from .file_names import inner_path
-from .finding import Files, shown
+from .finding.files import Files, shown
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms

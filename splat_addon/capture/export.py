@@ -16,7 +16,7 @@ from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
 from .file_names import distinct_files
-from .finding import IMAGE_SUFFIXES
+from .finding.files import IMAGE_SUFFIXES
 from .formats import colmap
 from .formats.colmap.model import ColmapModel, Observations
 from .formats.json_values import read_json

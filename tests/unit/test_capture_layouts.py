@@ -13,7 +13,8 @@ import pytest
 from splat_addon.capture.capture import Capture, capture_folder, open_capture
 from splat_addon.capture.choices import CaptureChoices
 from splat_addon.capture.export import COLMAP_BINARY, ExportOptions, export_capture
-from splat_addon.capture.finding import Files, find_photos, is_auxiliary, photo_places
+from splat_addon.capture.finding.files import Files, is_auxiliary
+from splat_addon.capture.finding.photos import find_photos, photo_places
 from splat_addon.capture.formats import colmap
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.formats.splat_ply import write_points

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ...files import open_regular
-from ..finding import Files, shown
+from ..finding.files import Files, shown
 from ..remarks import Remark
 
 _VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".insv", ".360")

@@ -12,8 +12,9 @@ from ...gaussians.formats.splat_ply import read_points
 from ..camera import Camera
 from ..choices import AUTOMATIC, CaptureChoices
 from ..file_names import is_on_network
-from ..finding import Files, FoundPhotos, find_photos, images_without_name, photo_places, shown
-from ..masks import FoundMasks, find_masks
+from ..finding.files import Files, shown
+from ..finding.masks import FoundMasks, find_masks
+from ..finding.photos import FoundPhotos, find_photos, images_without_name, photo_places
 from ..points import POINTS_FILE, Points
 from ..remarks import Remark
 from . import colmap

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...errors import some_of
 from ...files import open_regular
-from ..finding import IMAGE_SUFFIXES, Files, shown, spelling
+from ..finding.files import IMAGE_SUFFIXES, Files, shown, spelling
 from ..remarks import Remark
 from .json_values import read_json, texts
 
@@ -65,6 +65,32 @@ class PhotoNames:
 def file_key(written: str) -> str:
     """The same for two names of one file in one folder, with and without its suffix."""
     return _without_suffix("/".join(_parts(written)))
+
+
+def split_of_lists(document: dict, photos: dict[str, Path], source: str) -> tuple[set[str] | None, list[Remark]] | None:
+    """What `val_filenames` and `test_filenames` in a transforms.json hold out; else what `train_filenames` leaves. None
+    where there are no such lists. Raises ValueError, naming the key."""
+    tests = [*texts(document, "val_filenames"), *texts(document, "test_filenames")]
+    trainings = texts(document, "train_filenames")
+    known = PhotoNames(photos)
+    if "val_filenames" in document or "test_filenames" in document:
+        chosen, remarks = known.recognize_all(tests, source)
+        return (None if tests and not chosen else chosen), remarks
+    if not trainings:
+        return None
+    chosen, remarks = known.recognize_all(trainings, source)
+    return (set(photos) - chosen if chosen else None), remarks
+
+
+def split_of_test_frames(
+    tests: list[str], photos: dict[str, Path], source: str
+) -> tuple[set[str] | None, list[Remark]]:
+    """What a file of test frames holds out of photos that another file lists."""
+    chosen, remarks = PhotoNames(photos).recognize_all(tests, source)
+    if 0 < len(chosen) < len(photos):
+        return chosen, [*remarks, Remark(f"{len(chosen)} of {len(photos)} photos are held out, as {source} says.")]
+    text = f"{source} is not used: it lists {'all' if chosen else 'none'} of the photos."
+    return None, [Remark(text, "List there what is not to be trained on.", is_warning=True)]
 
 
 def read_split(

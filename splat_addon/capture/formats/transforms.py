@@ -17,12 +17,13 @@ import numpy as np
 
 from ...errors import CaptureError, some_of
 from ..camera import LARGEST_NUMBER, OPENCV_FROM_OPENGL, Camera
-from ..finding import Files, FoundPhotos, find_named_photos, find_photos
+from ..finding.files import Files
+from ..finding.photos import FoundPhotos, find_named_photos, find_photos
 from ..photos.image_size import read_image_size
 from ..remarks import Remark
 from ..rotation import is_rotation, nearest_rotation
-from .json_values import is_said, matrix, number, read_json, text, texts
-from .splits import PhotoNames, file_key
+from .json_values import is_said, matrix, number, read_json, text
+from .splits import file_key, split_of_lists, split_of_test_frames
 
 FILE_NAME = "transforms.json"
 SPLIT_NAMES = ("transforms_train.json", "transforms_test.json", "transforms_val.json")  # the NeRF scenes' way
@@ -164,31 +165,18 @@ def _without_photos(frames: dict[str, dict], held_out: set[str] | None, found: F
 def _listed_split(
     path: Path, document: dict, photos: dict[str, Path], files: Files
 ) -> tuple[set[str] | None, list[Remark]]:
-    """What `val_filenames` and `test_filenames` say; else `train_filenames`; else a file of test frames beside."""
+    """What the lists in the document say; else a file of test frames beside."""
     try:
-        tests = [*texts(document, "val_filenames"), *texts(document, "test_filenames")]
-        trainings = texts(document, "train_filenames")
+        listed = split_of_lists(document, photos, path.name)
     except ValueError as error:
         raise CaptureError(
             f"The split in {path} cannot be read ({error}).", "Make it a list of file_paths, or remove it."
         ) from error
-    known = PhotoNames(photos)
-    if "val_filenames" in document or "test_filenames" in document:
-        chosen, remarks = known.recognize_all(tests, path.name)
-        return (None if tests and not chosen else chosen), remarks
-    if trainings:
-        chosen, remarks = known.recognize_all(trainings, path.name)
-        return (set(photos) - chosen if chosen else None), remarks
-    for name in SPLIT_NAMES[1:] if path.name == FILE_NAME else ():
-        if files.has(path.parent / name):
-            listed = [_name_of(frame) for frame in _read_document(path.parent / name)["frames"]]
-            chosen, remarks = known.recognize_all(listed, name)
-            if 0 < len(chosen) < len(photos):
-                said = Remark(f"{len(chosen)} of {len(photos)} photos are held out, as {name} says.")
-                return chosen, [*remarks, said]
-            text = f"{name} is not used: it lists {'all' if chosen else 'none'} of the photos of {path.name}."
-            return None, [Remark(text, "List there what is not to be trained on.", is_warning=True)]
-    return None, []
+    beside = [name for name in SPLIT_NAMES[1:] if path.name == FILE_NAME and files.has(path.parent / name)]
+    if listed is not None or not beside:
+        return listed or (None, [])
+    tests = [_name_of(frame) for frame in _read_document(path.parent / beside[0])["frames"]]
+    return split_of_test_frames(tests, photos, beside[0])
 
 
 def write_transforms(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import CaptureError
-from ...finding import Files
+from ...finding.files import Files
 from . import binary, text
 from .model import ColmapModel, model_from_tables, tables_from_model
 

@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import some_of
-from .finding import Files, shown, spelling
-from .remarks import Remark
+from ...errors import some_of
+from ..remarks import Remark
+from .files import Files, shown, spelling
 
 _BESIDE = ("{name}.mask", "{stem}.mask", "{stem}_mask", "{stem}-mask", "mask_{stem}")  # without suffix
 _IN_FOLDER = ("{name}", *_BESIDE, "{stem}")
