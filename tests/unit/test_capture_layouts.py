@@ -269,6 +269,32 @@ def test_photos_that_lie_turned_count_as_of_the_cameras_size(tmp_path):
     assert {view.image_path.parent.name for view in open_capture(tmp_path).views} == {"images_upright"}
 
 
+def test_whole_paths_of_another_machine_among_others_are_found_by_their_ends(tmp_path):
+    source = original(6)
+    names = ["C:\\Users\\me\\x\\train\\{}.jpg", "train/{}.jpg", "/home/me/train/{}.jpg"] * 2
+    frames = [
+        frame(camera, name.format(stem)) for name, (stem, camera) in zip(names, source.cameras.items(), strict=True)
+    ]
+    put_json(tmp_path / "transforms.json", {**lens(source), "frames": frames})
+    put_photos(tmp_path / "train", source)
+    put_photos(tmp_path / "images_2", original(6), "{}.png")
+    capture = open_capture(tmp_path)
+    assert_photos(capture, source)
+    assert {view.image_path.parent.name for view in capture.views} == {"train"}
+
+
+def test_small_copies_do_not_stand_in_for_photos_that_are_lost(tmp_path):
+    source = original(6)
+    put_model(tmp_path / "sparse/0", source)
+    put_photos(tmp_path / "images", source)
+    for number, stem in enumerate(source.pictures):
+        put(tmp_path / f"images_4/{stem}.jpg", png(60 + number, (10, 7)))
+    for stem in list(source.pictures)[:3]:
+        (tmp_path / f"images/{stem}.jpg").rename(tmp_path / f"{stem}.lost")
+    capture = open_capture(tmp_path)
+    assert {view.image_path.parent.name for view in capture.views} == {"images"} and len(capture.missing) == 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_photo_at_all_is_told_with_what_was_expected_and_found(tmp_path, kind):
     source = original(3)
@@ -449,15 +475,36 @@ def test_masks_of_which_no_name_fits_are_a_warning_with_both_names(tmp_path):
     assert "masks/DSC_0000-keyed.png" in text and "masks/DSC_0000.png" in text and text in texts(capture, True)
 
 
+def test_flat_masks_of_photos_with_equal_names_are_not_guessed_at(tmp_path):
+    """masks/a.png could mask cam0/a.jpg or cam1/a.jpg."""
+    source = original(3)
+    cameras = list(source.cameras.values())
+    (tmp_path / "sparse/0").mkdir(parents=True)
+    names = ["cam0/a.jpg", "cam1/a.jpg", "cam1/b.jpg"]
+    model = colmap.ColmapModel(dict(zip(names, cameras, strict=True)), source.positions, source.colors)
+    colmap.write_model(tmp_path / "sparse/0", model)
+    for number, name in enumerate(names):
+        put(tmp_path / "images" / name, png(number))
+    put(tmp_path / "masks/a.png", png(7))
+    capture = open_capture(tmp_path)
+    assert {view.mask_path for view in capture.views} == {None}
+    assert "masks/a.png is there, masks/cam0/a.png would be the mask of a.jpg" in said(capture, "none of them named")
+    put(tmp_path / "masks/b.png", png(8))
+    assert [view.mask_path and view.mask_path.name for view in open_capture(tmp_path).views] == [None, None, "b.png"]
+
+
 def test_of_several_masks_of_a_photo_the_one_that_is_used_is_told(tmp_path):
     source = original(3)
     lay_out(tmp_path, source, "colmap")
     put_photos(tmp_path / "images", source)
     put_masks(tmp_path / "masks", source, "{}.jpg.png")
     put(tmp_path / "masks/DSC_0001.png", png(1))
+    put(tmp_path / "images/dynamic_mask_DSC_0001.png", png(1))
     capture = open_capture(tmp_path)
+    assert not any(view.mask_is_inverted for view in capture.views)
     assert [view.mask_path.name for view in capture.views] == [f"DSC_000{number}.jpg.png" for number in range(3)]
-    assert "masks/DSC_0001.jpg.png is used, and not masks/DSC_0001.png" in said(capture, "several masks: 1")
+    text = said(capture, "several masks: 1")
+    assert "masks/DSC_0001.jpg.png is used, and not masks/DSC_0001.png, images/dynamic_mask_DSC_0001.png" in text
 
 
 def test_photos_without_a_mask_among_others_are_named(tmp_path):

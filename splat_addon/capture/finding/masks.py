@@ -30,14 +30,14 @@ def find_masks(files: Files, root: Path, photos: dict[str, Path]) -> tuple[Found
     taken = set(photos.values())
     inverted: set[str] = set()
     several: dict[str, list[Path]] = {}
-    looked_in: dict[Path, Path] = {}  # a folder of masks, and the first photo that might have one there
+    looked_in: dict[Path, Path] = {}  # a folder of masks, and where the first photo would have one
     stems = Counter(spelling(photo.stem) for photo in photos.values())
     folders: dict[Path, list[tuple[Path, Path]]] = {}
     for name, photo in photos.items():
         if photo.parent not in folders:
             folders[photo.parent] = _mask_folders(files, photo.parent, root)
         for base, inner in folders[photo.parent]:
-            looked_in.setdefault(base, photo)
+            looked_in.setdefault(base, base / inner / photo.name)
             found = _fitting(files, base / inner, photo, _IN_FOLDER)
             if not found and inner != Path() and stems[spelling(photo.stem)] == 1:
                 found = _fitting(files, base, photo, _IN_FOLDER)
@@ -45,11 +45,11 @@ def find_masks(files: Files, root: Path, photos: dict[str, Path]) -> tuple[Found
                 break
         else:
             found = [mask for mask in _fitting(files, photo.parent, photo, _BESIDE) if mask not in taken]
-        if not found:
-            places = [photo.parent, *(base / inner for base, inner in folders[photo.parent])]
-            found = next((hits for place in places if (hits := _fitting(files, place, photo, (_REVERSED,)))), [])
-            if found:
-                inverted.add(name)
+        places = [photo.parent, *(base / inner for base, inner in folders[photo.parent])]
+        reversed_masks = [mask for place in places for mask in _fitting(files, place, photo, (_REVERSED,))]
+        if not found and reversed_masks:
+            inverted.add(name)
+        found = [*found, *reversed_masks]
         if found:
             masks[name] = found[0]
         if len(found) > 1:
@@ -95,17 +95,17 @@ def _fitting(files: Files, place: Path, photo: Path, schemes: tuple[str, ...]) -
 def _remarks(files: Files, root: Path, masks: dict[str, Path], looked_in: dict[Path, Path]) -> list[Remark]:
     remarks = []
     used = list(masks.values())
-    for base, photo in looked_in.items():
+    for base, place in looked_in.items():
         if any(mask.is_relative_to(base) for mask in used):
             continue
         pictures = [place / image for place in files.below(base) for image in files.folder(place).images]
         if pictures:
-            wanted = base / f"{photo.stem}.png"
+            wanted = place.with_suffix(".png")
             remarks.append(
                 Remark(
                     f"{shown(base, root)} holds {len(pictures)} pictures, none of them named like a photo:"
-                    f" {shown(pictures[0], root)} is there, {shown(wanted, root)} would be the mask of {photo.name}.",
-                    f"Name each mask like its photo, for example {wanted.name} or {photo.name}.png.",
+                    f" {shown(pictures[0], root)} is there, {shown(wanted, root)} would be the mask of {place.name}.",
+                    f"Name each mask like its photo, for example {wanted.name} or {place.name}.png.",
                     is_warning=True,
                 )
             )

@@ -41,6 +41,8 @@ def find_named_photos(files: Files, root: Path, names: list[str], sizes: Sizes) 
     hits = {name: files.find_named(root, name) for name in names}
     for name, hit in hits.items():
         hits[name] = hit or files.find(root / "images", name)
+        if hits[name] is None and not stays_inside(name):  # the whole path of another machine
+            hits[name] = files.find_end(root, name)
     if any(hits.values()):
         return _found(hits, root, lambda name: root / (inner_path(name) if is_on_network(name) else name), sizes)
     found = find_photos(files, [[*files.subfolders(root), root]], names, sizes, root)
@@ -67,22 +69,19 @@ def find_photos(files: Files, levels: list[list[Path]], names: list[str], sizes:
     """The photos of `names`, which begin in one of the folders, of which those of the first level go first, and among
     these those whose photos have exactly the cameras' sizes. Where none holds nearly all, all folders below `root` are
     looked into, then the names' ends are looked for, and at last photos of those names anywhere."""
-    tries = (
-        lambda: _below_one_folder(files, levels, names, sizes, files.find),
-        lambda: _below_one_folder(files, [*levels, _far(files, levels, root)], names, sizes, files.find),
-        lambda: _below_one_folder(files, levels, names, sizes, files.find_end),
-        lambda: _below_one_folder(files, [*levels, _far(files, levels, root)], names, sizes, files.find_end),
-        lambda: _anywhere(files, [*levels, _far(files, levels, root)], names, sizes, _usual_place(levels, root)),
-    )
-    best = None
-    for attempt in tries:
-        found = attempt()
-        if found is not None and (best is None or len(found.missing) < len(best.missing)):
-            best = found
-        if best is not None and len(best.missing) <= (1 - _NEARLY_ALL) * len(names):
-            return best
     expected = _usual_place(levels, root)
-    return best or _found(dict.fromkeys(names), expected, _expected_in(expected), sizes)
+    best = None
+    for way in (files.find, files.find_end):
+        for far in (False, True):
+            places = [*levels, _far(files, levels, root)] if far else levels
+            found = _below_one_folder(files, places, names, sizes, way)
+            if found is not None and (best is None or len(found.missing) < len(best.missing)):
+                best = found
+            if best is not None and len(best.missing) <= (1 - _NEARLY_ALL) * len(names):
+                return best
+    places = [*levels, _far(files, levels, root)]
+    scattered = _anywhere(files, places, names, sizes if best else {}, expected)
+    return best if best is not None and len(best.missing) <= len(scattered.missing) else scattered
 
 
 def _usual_place(levels: list[list[Path]], root: Path) -> Path:
@@ -112,8 +111,10 @@ def _anywhere(files: Files, levels: list[list[Path]], names: list[str], sizes: S
             everywhere[spelling(image)].append(place / image)
     hits = {}
     for name in names:
-        ends = tuple(everywhere.get(spelling(re.split(r"[/\\]", name)[-1]), ()))
-        hits[name] = Hit(ends, RESPELLED) if ends else None
+        ends = everywhere.get(spelling(re.split(r"[/\\]", name)[-1]), [])
+        if name in sizes:  # small copies must not stand in for what is lost
+            ends = [photo for photo in ends if _size_of(photo) is None or _has_size(photo, sizes[name])]
+        hits[name] = Hit(tuple(ends), RESPELLED) if ends else None
     return _found(hits, expected, _expected_in(expected), sizes)
 
 
@@ -144,6 +145,9 @@ def _best_folder(
     equals = [place for place in able if level_of[place] == nearest]
     if len(equals) > 1:
         equals.sort(key=lambda place: (-_size_matches(hits[place], sizes), -counts[place]))
+    if sizes and not _size_matches(hits[equals[0]], sizes):  # all of the small copies, where some originals are lost
+        near = [place for place in counts if level_of[place] == nearest and _size_matches(hits[place], sizes)]
+        equals = sorted(near, key=lambda place: -counts[place]) or equals
     return equals[0], tuple(place for place in able if place != equals[0])
 
 

@@ -241,13 +241,14 @@ def _about_models(folder: Path, models: list[colmap.FoundModel]) -> list[Remark]
         return []
     used, *others = models
     counts = some_of((f"{_place(model.folder, folder)} holds {model.image_count} images" for model in models), 4)
-    why = "the usual place" if max(model.image_count for model in others) > used.image_count else "with most images"
+    most = max(model.image_count for model in others)
+    why = "with most images" if used.image_count > most else "at the usual place"
     is_apart = used.folder.name.isdigit() and any(model.folder.parent == used.folder.parent for model in others)
     return [
         Remark(
             f"Of {len(models)} COLMAP models, {_place(used.folder, folder)} is used, {why}: {counts}.",
             "Choose another model folder if it is meant, or reconstruct again to join them.",
-            is_warning=is_apart or why == "the usual place",
+            is_warning=is_apart or used.image_count < most,
         )
     ]
 
