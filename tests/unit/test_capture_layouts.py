@@ -805,6 +805,17 @@ def test_an_orbit_of_early_nerfstudio_has_its_points_where_it_looks(tmp_path):
     assert np.allclose(capture.points.positions.mean(axis=0), (0, 0.8, 0), atol=0.05)
 
 
+def test_points_of_a_broken_model_are_told(tmp_path):
+    source = original(4)
+    lay_out(tmp_path, source, "transforms")
+    put_photos(tmp_path / "images", source)
+    put_model(tmp_path / "sparse/0", source)
+    (tmp_path / "sparse/0/images.bin").write_bytes(b"cut")
+    capture = open_capture(tmp_path)
+    assert capture.points is None
+    assert "images.bin ends too early" in said(capture, "The points of sparse/0 are not used")
+
+
 def test_points_that_are_named_and_gone_are_told(tmp_path):
     source = original(4)
     lay_out(tmp_path, source, "transforms")
@@ -813,6 +824,8 @@ def test_points_that_are_named_and_gone_are_told(tmp_path):
     put_photos(tmp_path / "images", source)
     capture = open_capture(tmp_path)
     assert capture.points is None and said(capture, "The points dense.ply, which the capture names, are missing.")
+    write_points(tmp_path / "points3d.ply", source.positions + 1, source.colors)
+    assert said(open_capture(tmp_path), "The points dense.ply, which the capture names, are missing; others are used.")
     write_points(tmp_path / "Dense.PLY", source.positions, source.colors)
     assert np.allclose(open_capture(tmp_path).points.positions, source.positions, atol=1e-6)
 

@@ -12,7 +12,7 @@ from ...gaussians.formats.splat_ply import read_points
 from ..camera import Camera
 from ..choices import AUTOMATIC, CaptureChoices
 from ..file_names import is_on_network
-from ..finding.files import Files, shown
+from ..finding.files import IMAGE_SUFFIXES, Files, shown
 from ..finding.masks import FoundMasks, find_masks
 from ..finding.photos import FoundPhotos, find_photos, images_without_name, photo_places
 from ..points import POINTS_FILE, Points
@@ -267,8 +267,9 @@ def _points_of_transforms(
     """The points of a PLY next to the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
     remarks = []
     model_folder = colmap.find_model(folder, files)
-    path = _points_file(folder, listed, files)
-    if listed.points_file and (path is None or is_on_network(listed.points_file)):
+    named = _named_points_file(folder, listed, files)
+    path = named or next((folder / name for name in _POINT_FILES if files.has(folder / name)), None)
+    if listed.points_file and named is None:
         text = f"The points {listed.points_file}, which the capture names, are missing"
         instead = "." if path is None and model_folder is None else "; others are used."
         remarks.append(Remark(text + instead, "Put the file there, or export the capture again.", is_warning=True))
@@ -280,8 +281,9 @@ def _points_of_transforms(
     try:
         model = colmap.read_model(model_folder)
         _check(model.cameras)
-    except (CaptureError, CameraError):
-        return None, remarks  # not what was asked for, and training starts without points too
+    except (CaptureError, CameraError) as error:  # training starts without points too
+        text = f"The points of {_place(model_folder, folder)} are not used: {error.message}"
+        return None, [*remarks, Remark(text, error.remedy, is_warning=True)]
     points = Points(model.positions, model.colors).moved(listed.world_from_original)
     if not len(points.positions):
         return None, remarks
@@ -291,12 +293,11 @@ def _points_of_transforms(
     return points, remarks
 
 
-def _points_file(folder: Path, listed: Transforms, files: Files) -> Path | None:
-    if listed.points_file and not is_on_network(listed.points_file):
-        hit = files.find_named(folder, listed.points_file)
-        if hit is not None and hit.files[0].suffix.lower() == ".ply":
-            return hit.files[0]
-    return next((folder / name for name in _POINT_FILES if files.has(folder / name)), None)
+def _named_points_file(folder: Path, listed: Transforms, files: Files) -> Path | None:
+    if not listed.points_file or is_on_network(listed.points_file):
+        return None
+    hit = files.find_named(folder, listed.points_file)
+    return None if hit is None or hit.files[0].suffix.lower() in IMAGE_SUFFIXES else hit.files[0]
 
 
 def _in_cameras_frame(
