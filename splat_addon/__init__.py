@@ -8,6 +8,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         formats/            splat files: INRIA's PLY and SuperSplat's compressed one
     capture/                what was photographed or rendered: cameras, points, export   numpy
         formats/            colmap/ and transforms.json, behind one listing
+        finding/            one finder of files: photos and masks under the names they have here
         photos/             how a file becomes the pixels that a camera measured
         seeds/              from points to the first gaussians
     run/                    the contract between Blender and its child processes         stdlib

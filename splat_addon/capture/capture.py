@@ -11,6 +11,7 @@ from ..errors import CaptureError
 from .camera import Camera
 from .choices import AUTOMATIC, CaptureChoices
 from .file_names import inner_path
+from .finding.files import Files, shown
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
@@ -45,7 +46,8 @@ class View:
 @dataclass(frozen=True)
 class Capture:
     """What training sees. `missing` names the photos that the capture lists and the folder lacks; the cameras of those
-    are in `views_without_photo`, as far as their size is known. `remarks` are what was decided, and warnings."""
+    are in `views_without_photo`, as far as their size is known. `remarks` are what was decided, and warnings.
+    `model_folder` is the COLMAP model that was read, if it was one."""
 
     folder: Path
     views: tuple[View, ...]
@@ -53,6 +55,7 @@ class Capture:
     missing: tuple[str, ...] = ()
     views_without_photo: tuple[View, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    model_folder: Path | None = None
 
     @property
     def all_views(self) -> tuple[View, ...]:
@@ -143,17 +146,22 @@ def open_capture(
         raise CaptureError(f"The capture folder {folder} does not exist.", "Choose the folder of a capture.")
     listed = read_listing(folder, choices)
     names = sorted(listed.photos)
-    missing = tuple(name for name in names if not os.path.isfile(listed.photos[name]))
+    missing = tuple(name for name in names if name in listed.missing)
     if (needs_photos and len(missing) * 2 > len(names)) or not listed.cameras:
+        example = listed.photos[missing[0]]
+        there = Files().folder(example.parent)
+        holds = f"holds {shown(Path(there.images[0]), folder)}" if there.images else "holds no photo"
+        if there.problem:
+            holds = f"cannot be read ({there.problem})" if example.parent.is_dir() else "is not there"
         raise CaptureError(
-            f"No photo found for {len(missing)} of {len(names)} cameras in {listed.photos[missing[0]].parent}.",
-            "Choose the folder that holds them.",
+            f"No photo found for {len(missing)} of {len(names)} cameras in {example.parent}.",
+            f"Choose the folder that holds them: the capture lists {missing[0]}, and that folder {holds}.",
         )
     held_out = listed.held_out
     if held_out is None:  # counted before missing photos go, so that a lost photo does not move the split
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
     view_names = _view_names(names)
-    present = {name: path for name, path in listed.photos.items() if os.path.isfile(path)}
+    present = {name: path for name, path in listed.photos.items() if name not in listed.missing}
     measures_stored = find_transforms(folder) is None  # COLMAP does
     turns = decide_orientations(present, listed.cameras, choices.orientation, measures_stored)
     views = {
@@ -165,6 +173,7 @@ def open_capture(
             listed.masks.get(name),
             name,
             turns.by_name.get(name, AS_STORED),
+            mask_is_inverted=name in listed.inverted_masks,
         )
         for name in names
         if name in listed.cameras
@@ -177,21 +186,38 @@ def open_capture(
         missing,
         tuple(view for name, view in views.items() if name in lost),
         (*listed.remarks, *turns.remarks),
+        listed.model_folder,
     )
     if needs_photos and not capture.training_views:
         raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views, or capture more.")
+    if capture.views and not capture.held_out_views:
+        nothing = Remark(
+            "No view is held out: the quality cannot be measured.",
+            "Let every few views be held out, or list some in test.txt.",
+            is_warning=True,
+        )
+        capture = replace(capture, remarks=(*capture.remarks, nothing))
     return capture
 
 
 def capture_folder(path: Path) -> Path:
-    """The folder of the capture that `path` belongs to, when its `transforms.json` or its model folder was chosen."""
+    """The folder of the capture that `path` belongs to, when its `transforms.json`, its model folder or its folder of
+    photos was chosen."""
     path = Path(path)
     if path.is_file():
         path = path.parent
-    if find_transforms(path) is None and colmap.find_model(path) == path:
-        for parent in list(path.parents)[:3]:
-            if any(parent.glob("images*")) and find_transforms(parent) is None and colmap.find_model(parent) == path:
-                return parent
+    files = Files()
+    if find_transforms(path) is not None:
+        return path
+    model_folder = colmap.find_model(path, files)
+    if model_folder is None:
+        parent = path.parent
+        is_capture = find_transforms(parent) is not None or colmap.find_model(parent, files) is not None
+        return parent if is_capture and files.folder(path).images else path
+    for parent in list(path.parents)[:3]:
+        has_photos = any(name.startswith("images") for name in files.folder(parent).folders)
+        if has_photos and find_transforms(parent) is None and colmap.find_model(parent, files) == model_folder:
+            return parent
     return path
 
 

@@ -16,10 +16,11 @@ from ..gaussians.formats.splat_ply import write_points
 from .camera import Camera
 from .capture import Capture, View
 from .file_names import distinct_files
+from .finding.files import IMAGE_SUFFIXES
 from .formats import colmap
 from .formats.colmap.model import ColmapModel, Observations
 from .formats.json_values import read_json
-from .formats.transforms import FILE_NAME, IMAGE_SUFFIXES, find_transforms, relative_path, write_transforms
+from .formats.transforms import FILE_NAME, find_transforms, relative_path, write_transforms
 from .photos.image_size import read_image_size
 from .photos.orientation import AS_STORED
 from .photos.undistort import pinhole_within
@@ -281,10 +282,9 @@ def _observations(
     capture: Capture, views: list[View], names: dict[str, str]
 ) -> tuple[dict[str, Observations], np.ndarray]:
     """What a COLMAP capture's photos show of its points, by exported name, and the points' errors; else nothing."""
-    model_folder = colmap.find_model(capture.folder)
-    if find_transforms(capture.folder) is not None or model_folder is None:
+    if capture.model_folder is None:
         return {}, np.empty(0)
-    model = colmap.read_model(model_folder, with_observations=True)
+    model = colmap.read_model(capture.model_folder, with_observations=True)
     observations = {}
     for view in views:
         seen, camera = model.observations.get(view.listed_as), model.cameras.get(view.listed_as)

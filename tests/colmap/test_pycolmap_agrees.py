@@ -1,6 +1,7 @@
 """COLMAP itself reads the models we write and sees in them what we see; and we read what it writes."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from splat_addon.capture.capture import open_capture
 from splat_addon.capture.export import COLMAP_BINARY, COLMAP_TEXT, ExportOptions, export_capture
 from splat_addon.capture.formats import colmap
 from splat_addon.capture.formats.transforms import write_transforms
+from splat_addon.capture.photos.image_size import read_image_size
 from splat_addon.gaussians.formats.splat_ply import write_points
+from support.capture_layouts import LAYOUTS, original
 from support.scenes import ring_of_cameras
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -98,6 +101,41 @@ def test_models_as_colmap_4_writes_them_are_read(tmp_path, as_text):
     assert abs(theirs.reprojection_errors().mean() - ours.reprojection_errors().mean()) < 1e-9
     for photo, camera in ours.cameras.items():
         assert np.abs(theirs.cameras[photo].camera_from_world - camera.camera_from_world).max() < 1e-12
+
+
+@needs_data
+@pytest.mark.parametrize("place", ["dense", "dense/0"])
+def test_photos_that_colmap_has_undistorted_go_with_the_model_that_it_wrote_for_them(tmp_path, place):
+    """Opened by the workspace, in which the photos as taken lie beside a distorted model, too, and by itself."""
+    images = tmp_path / "images"
+    shutil.copytree(DATA / "banana/images_400", images)
+    (tmp_path / place).mkdir(parents=True)
+    pycolmap.undistort_images(tmp_path / place, DATA / "banana/sparse_400/0", images)
+    capture = open_capture(tmp_path)
+    assert capture.model_folder == tmp_path / place / "sparse" and len(capture.views) == 15
+    for view in capture.views:
+        assert view.image_path.parent == tmp_path / place / "images"
+        assert (
+            read_image_size(view.image_path) == (view.camera.width, view.camera.height) and not view.camera.distortion
+        )
+    assert [view.image_path for view in open_capture(tmp_path / place).views] == [v.image_path for v in capture.views]
+    assert not [remark for remark in capture.remarks if remark.is_warning]
+    shutil.copytree(DATA / "banana/sparse_400/0", tmp_path / "sparse/0")
+    as_taken = open_capture(tmp_path)
+    assert as_taken.model_folder == tmp_path / "sparse/0"
+    assert {view.image_path.parent for view in as_taken.views} == {images}
+
+
+@pytest.mark.parametrize("program", ["COLMAP", "Metashape", "RealityScan", "Meshroom", "LichtFeld", "Postshot"])
+def test_layouts_of_other_programs_hold_models_that_colmap_reads(tmp_path, program):
+    source = original()
+    LAYOUTS[program](tmp_path, source)
+    capture = open_capture(tmp_path)
+    theirs = {image.name: image for image in pycolmap.Reconstruction(capture.model_folder).images.values()}
+    assert theirs.keys() == {view.listed_as for view in capture.views} and len(theirs) == len(source.cameras)
+    for view in capture.views:
+        pose = theirs[view.listed_as].cam_from_world().matrix()
+        assert np.abs(pose - view.camera.camera_from_world[:3]).max() < 1e-9
 
 
 def test_numbers_of_camera_models_are_colmaps():

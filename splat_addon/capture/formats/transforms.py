@@ -10,33 +10,36 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import CaptureError
+from ...errors import CaptureError, some_of
 from ..camera import LARGEST_NUMBER, OPENCV_FROM_OPENGL, Camera
-from ..file_names import inner_path, is_on_network
+from ..finding.files import Files
+from ..finding.photos import FoundPhotos, find_named_photos, find_photos
 from ..photos.image_size import read_image_size
+from ..remarks import Remark
 from ..rotation import is_rotation, nearest_rotation
-from .json_values import is_said, matrix, number, read_json, text, texts
+from .json_values import is_said, matrix, number, read_json, text
+from .splits import file_key, split_of_lists, split_of_test_frames
 
 FILE_NAME = "transforms.json"
 SPLIT_NAMES = ("transforms_train.json", "transforms_test.json", "transforms_val.json")  # the NeRF scenes' way
 SCENE_SOURCE = "blender-scene"  # who wrote a capture that was rendered from a scene
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 _MODELS = {"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV"}
 _INTRINSICS = {"w": "width", "h": "height", "fl_x": "fx", "fl_y": "fy", "cx": "cx", "cy": "cy"}
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+_LAST_ROW = 1e-4  # how far a rounded one may be from 0 0 0 1
 _FOCAL = ("fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
 
 
 @dataclass(frozen=True)
 class Transforms:
-    """What the file lists. `photos` has a path for each frame, by the frame's `file_path`; cameras as well, but for
-    frames whose size is neither given nor, since the photo is missing, to be found; masks for frames with a `mask_path`
-    that is there. `held_out` is None when the file
+    """What the file lists. `photos` has a path for each frame, by the frame's `file_path`, and `found` how it was
+    found; cameras as well, but for frames whose size is neither given nor, since the photo is missing, to be found;
+    masks for frames with a `mask_path` that is there, and `lost_masks` for others. `held_out` is None when the file
     does not say. `world_from_original` (3, 4) is nerfstudio's `applied_transform`, with `applied_scale` in it."""
 
     photos: dict[str, Path]
@@ -45,6 +48,9 @@ class Transforms:
     points_file: str | None
     world_from_original: np.ndarray
     masks: dict[str, Path]
+    found: FoundPhotos
+    lost_masks: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
 
 
 def find_transforms(folder: Path) -> Path | None:
@@ -55,44 +61,68 @@ def find_transforms(folder: Path) -> Path | None:
     return None
 
 
-def read_transforms(path: Path) -> Transforms:
-    """Read the file; of a NeRF scene, its training frames together with its held-out ones.
+def read_transforms(path: Path, files: Files | None = None, photos_folder: Path | None = None) -> Transforms:
+    """Read the file; of a NeRF scene, its training frames together with its held-out ones. The photos are those that
+    it names, unless `photos_folder` was chosen to hold them.
 
     In captures of a scene the split is a choice of training, not of the capture, and so counts as not said, unless the
     artist has marked cameras.
     Raises CaptureError when the file is not a capture, lists a photo twice, or has a camera that cannot be expressed.
     """
-    path = Path(path)
+    path, files = Path(path), files or Files()
     document = _read_document(path)
+    remarks: list[Remark] = []
     held_out = None
     has_split = document.get("source") != SCENE_SOURCE or document.get("held_out_by") == "mark"
     if path.name in SPLIT_NAMES:
-        document, held_out = _with_held_out_split(path, document)
-    elif has_split and ("val_filenames" in document or "test_filenames" in document):
-        try:
-            held_out = {*texts(document, "val_filenames"), *texts(document, "test_filenames")}
-        except ValueError as error:
-            raise CaptureError(
-                f"The split in {path} cannot be read ({error}).", "Make it a list of file_paths, or remove it."
-            ) from error
-    photos: dict[str, Path] = {}
-    cameras: dict[str, Camera] = {}
-    masks: dict[str, Path] = {}
-    known: set[Path] = set()
+        document, held_out, remarks = _with_held_out_split(path, document, files)
+    frames: dict[str, dict] = {}
     for frame in document["frames"]:
         name = _name_of(frame)
         if not name:
             raise CaptureError(f"A frame in {path} has no file_path.", "Name its photo, or remove the frame.")
-        photo = find_photo(path.parent, name)
-        if name in photos or photo in known:
+        if name in frames:
             raise CaptureError(f"{path} lists the photo {name} twice.", "Remove one of the two frames.")
-        photos[name] = photo
-        known.add(photo)
+        frames[name] = frame
+    sizes = {name: size for name, frame in frames.items() if (size := _said_size({**document, **frame}))}
+    names = list(frames)
+    if photos_folder is None:
+        found = find_named_photos(files, path.parent, names, sizes)
+    else:
+        found = find_photos(files, [[photos_folder]], names, sizes, photos_folder)
+    if found.shared:
+        name = next(iter(found.shared))
+        raise CaptureError(f"{path} lists the photo {name} twice.", "Remove one of the two frames.")
+    left_out = _without_photos(frames, held_out, found) if path.name in SPLIT_NAMES else []
+    if left_out:
+        remarks.append(
+            Remark(
+                f"{len(left_out)} frames of {SPLIT_NAMES[1]} or {SPLIT_NAMES[2]} have no photo and are left out:"
+                f" {some_of(left_out)}.",
+                "Render them to measure the quality there, or hold out some of the other photos.",
+                is_warning=True,
+            )
+        )
+        frames = {name: frame for name, frame in frames.items() if name not in set(left_out)}
+        held_out = (held_out or set()) - set(left_out)
+        document = {**document, "frames": list(frames.values())}
+    photos = {name: found.paths[name] for name in frames}
+    if held_out is None and has_split:
+        held_out, more = _listed_split(path, document, photos, files)
+        remarks += more
+    cameras: dict[str, Camera] = {}
+    masks: dict[str, Path] = {}
+    lost_masks: dict[str, str] = {}
+    for name, frame in frames.items():
         mask = frame.get("mask_path")
-        if isinstance(mask, str) and not is_on_network(mask) and os.path.isfile(path.parent / mask):
-            masks[name] = path.parent / mask
+        if isinstance(mask, str) and mask:
+            hit = files.find_named(path.parent, mask)
+            if hit is None:
+                lost_masks[name] = mask
+            else:
+                masks[name] = hit.files[0]
         try:
-            camera = _camera(_values_of(document, frame), photo)
+            camera = _camera(_values_of(document, frame), photos[name])
         except ValueError as error:
             raise CaptureError(
                 f"{name} in {path} has no complete camera ({error}).",
@@ -109,22 +139,44 @@ def read_transforms(path: Path) -> Transforms:
         points_file if isinstance(points_file, str) else None,
         _applied(document),
         masks,
+        found,
+        lost_masks,
+        tuple(remarks),
     )
 
 
-def find_photo(folder: Path, name: str) -> Path:
-    """Where a frame's photo is: some writers leave out the suffix or `images/`, or use backslashes. A photo that
-    is nowhere is said to be where the file says. No other machine is asked for one."""
-    name = inner_path(name) if is_on_network(name) else name
-    named = folder / name
-    for place in dict.fromkeys((named, folder / name.replace("\\", "/"), folder / "images" / name)):
-        if os.path.isfile(place):
-            return place
-        if place.name and place.suffix.lower() not in IMAGE_SUFFIXES:
-            for suffix in (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES)):
-                if os.path.isfile(candidate := place.with_name(place.name + suffix)):
-                    return candidate
-    return named
+def _said_size(values: dict) -> tuple[int, int] | None:
+    try:
+        size = int(number(values, "w", 0.0)), int(number(values, "h", 0.0))
+    except ValueError:
+        return None
+    return size if min(size) > 0 else None
+
+
+def _without_photos(frames: dict[str, dict], held_out: set[str] | None, found: FoundPhotos) -> list[str]:
+    """Held-out frames that were never rendered, which BlenderNeRF lists; none where training photos are missing, too,
+    as then it is the folder that is missing."""
+    held_out = held_out or set()
+    if not any(name not in found.missing for name in frames if name not in held_out):
+        return []
+    return [name for name in frames if name in held_out and name in found.missing]
+
+
+def _listed_split(
+    path: Path, document: dict, photos: dict[str, Path], files: Files
+) -> tuple[set[str] | None, list[Remark]]:
+    """What the lists in the document say; else a file of test frames beside."""
+    try:
+        listed = split_of_lists(document, photos, path.name)
+    except ValueError as error:
+        raise CaptureError(
+            f"The split in {path} cannot be read ({error}).", "Make it a list of file_paths, or remove it."
+        ) from error
+    beside = [name for name in SPLIT_NAMES[1:] if path.name == FILE_NAME and files.has(path.parent / name)]
+    if listed is not None or not beside:
+        return listed or (None, [])
+    tests = [_name_of(frame) for frame in _read_document(path.parent / beside[0])["frames"]]
+    return split_of_test_frames(tests, photos, beside[0])
 
 
 def write_transforms(
@@ -183,21 +235,30 @@ def _read_document(path: Path) -> dict:
     return document
 
 
-def _with_held_out_split(path: Path, training: dict) -> tuple[dict, set[str]]:
+def _with_held_out_split(path: Path, training: dict, files: Files) -> tuple[dict, set[str], list[Remark]]:
     """The frames of `transforms_train.json` with those of the test (else validation) file, which are held out."""
-    frames, held_out = (
-        [{**_shared(training), **frame} for frame in training["frames"] if isinstance(frame, dict)],
-        set(),
-    )
-    for name in SPLIT_NAMES[1:] if path.name == SPLIT_NAMES[0] else ():
-        if os.path.isfile(path.parent / name):
-            other = _read_document(path.parent / name)
-            known = {_name_of(frame) for frame in frames}
-            new = [frame for frame in other["frames"] if isinstance(frame, dict) and _name_of(frame) not in known]
-            frames += [{**_shared(other), **frame} for frame in new]
-            held_out = {_name_of(frame) for frame in new}
-            break
-    return {**training, "frames": frames}, held_out
+    frames = [{**_shared(training), **frame} for frame in training["frames"] if isinstance(frame, dict)]
+    held_out: set[str] = set()
+    remarks: list[Remark] = []
+    others = [name for name in SPLIT_NAMES if name != path.name and files.has(path.parent / name)]
+    used = [name for name in others if path.name == SPLIT_NAMES[0]][:1]
+    for name in used:
+        other = _read_document(path.parent / name)
+        known = {file_key(_name_of(frame)): _name_of(frame) for frame in frames}
+        tests = [frame for frame in other["frames"] if isinstance(frame, dict)]
+        both = {known[key] for frame in tests if (key := file_key(_name_of(frame))) in known}
+        new = [frame for frame in tests if file_key(_name_of(frame)) not in known]
+        held_out = {_name_of(frame) for frame in new}
+        if both and len(both) < len(frames):
+            held_out |= both
+            text = f"{path.name} and {name} both list {some_of(sorted(both))}: held out, and not trained on."
+            remarks.append(Remark(text))
+        elif both:
+            text = f"{name} lists all photos of {path.name}, for example {min(both)}: these are trained on."
+            remarks.append(Remark(text, "Remove from one of the two what the other is for.", is_warning=True))
+        frames += [{**_shared(other), **frame} for frame in new]
+    remarks += [Remark(f"{name} is not used.") for name in others if name not in used]
+    return {**training, "frames": frames}, held_out, remarks
 
 
 def _name_of(frame: object) -> str:
@@ -309,6 +370,13 @@ def _pose(values: dict) -> np.ndarray:
         raise ValueError(f"transform_matrix contains a number beyond {LARGEST_NUMBER:g}")
     turn = world_from_camera[:3, :3]
     if is_rotation(turn):
+        last = world_from_camera[3]
+        if np.abs(last - (0, 0, 0, 1)).max() > _LAST_ROW:
+            is_turned = not np.abs(world_from_camera[:, 3] - (0, 0, 0, 1)).max() > _LAST_ROW
+            why = ": the matrix is transposed" if is_turned else ""
+            raise ValueError(
+                f"the last row of transform_matrix is {' '.join(f'{v:g}' for v in last)}, not 0 0 0 1{why}"
+            )
         turn = nearest_rotation(turn)
         inverse = np.eye(4)
         inverse[:3, :3], inverse[:3, 3] = turn.T, -turn.T @ world_from_camera[:3, 3]

@@ -16,10 +16,24 @@ _MODEL_NUMBERS = {name: number for number, (name, _) in LENS_MODELS.items()}
 
 def read_tables(folder: Path, with_observations: bool) -> Tables:
     """Read `cameras.bin`, `images.bin` and, where it is there, `points3D.bin`. Raises CaptureError."""
-    lenses = _read_lenses(_Reader(folder / "cameras.bin"))
+    lenses = read_lenses(folder)
     images = _read_images(_Reader(folder / "images.bin"), with_observations)
     points_file = folder / "points3D.bin"
     return Tables(lenses, images, _read_points(_Reader(points_file)) if points_file.is_file() else no_points())
+
+
+def read_lenses(folder: Path) -> dict[int, Lens]:
+    """Read `cameras.bin`. Raises CaptureError."""
+    return _read_lenses(_Reader(folder / "cameras.bin"))
+
+
+def count_images(folder: Path) -> int:
+    """How many images the head of `images.bin` promises; 0 where it cannot be read."""
+    try:
+        with open_regular(folder / "images.bin") as file:
+            return struct.unpack("<Q", file.read(8))[0]
+    except (OSError, struct.error):
+        return 0
 
 
 def write_tables(folder: Path, tables: Tables) -> None:

@@ -24,11 +24,24 @@ _NO_TRIPLES = "has {} numbers, which are not triples of x, y, point"
 
 def read_tables(folder: Path, with_observations: bool) -> Tables:
     """Read `cameras.txt`, `images.txt` and, where it is there, `points3D.txt`. Raises CaptureError."""
-    lenses = _read_lenses(_Lines(folder / "cameras.txt", "cameras"))
+    lenses = read_lenses(folder)
     images = _read_images(_Lines(folder / "images.txt", "images"), with_observations)
     points_file = folder / "points3D.txt"
     points = _read_points(_Lines(points_file, "points")) if points_file.is_file() else no_points()
     return Tables(lenses, images, points)
+
+
+def read_lenses(folder: Path) -> dict[int, Lens]:
+    """Read `cameras.txt`. Raises CaptureError."""
+    return _read_lenses(_Lines(folder / "cameras.txt", "cameras"))
+
+
+def count_images(folder: Path) -> int:
+    """How many images `images.txt` lists; 0 where it cannot be read."""
+    try:
+        return sum(1 for _ in _Lines(folder / "images.txt", "images").records_of_two())
+    except CaptureError:
+        return 0
 
 
 def write_tables(folder: Path, tables: Tables) -> None:
