@@ -4,6 +4,7 @@ import bpy
 
 from ...splat_addon.scene.splats import advice, appearance, render_setup
 from ...splat_addon.scene.splats.box_modifier import hand_over
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_set_up_render(bpy.types.Operator):
@@ -19,6 +20,7 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
         default=False,
     )
 
+    @reports_errors
     def execute(self, context):
         scene = context.scene
         for item in appearance.splat_objects(scene):
@@ -47,6 +49,7 @@ class SPLAT_OT_put_back_render(bpy.types.Operator):
             return False
         return True
 
+    @reports_errors
     def execute(self, context):
         changes = render_setup.put_back(context.scene)
         self.report({"INFO"}, f"Put back: {', '.join(changes)}")

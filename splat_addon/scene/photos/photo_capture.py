@@ -18,6 +18,7 @@ from ...capture.upright import middle, upright_from_world
 from ...errors import CaptureError, RunError, some_of
 from ..cameras import looking
 from ..cameras.conversion import pose_matrix, set_lens, set_picture
+from ..own_data import require_local
 from ..settings.paths import absolute, path_text
 from .points import points_to_object
 
@@ -52,6 +53,7 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
             f"This capture is already open, below '{open_root.name}'; nothing was changed.",
             "Use Close Photo Capture first to read its files again.",
         )
+    require_local(scene)
     views = capture.all_views
     cameras = [view.camera for view in views]
     positions = capture.points.positions if capture.points is not None else np.empty((0, 3))
