@@ -28,9 +28,9 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
             for sentence in advice.object_advice(item):
                 self.report({"WARNING"}, f"{item.name}: {sentence}")
         hand_over(scene)
+        changes = render_setup.set_up(scene, self.is_exact)
         for sentence in advice.scene_advice(scene, self.is_exact):
             self.report({"WARNING"}, sentence)
-        changes = render_setup.set_up(scene, self.is_exact)
         self.report({"INFO"}, f"Set: {', '.join(changes)}" if changes else "Everything is set already")
         return {"FINISHED"}
 
