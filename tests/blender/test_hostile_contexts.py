@@ -27,6 +27,7 @@ def furnished(extension, tmp_path):
     scene.camera = camera
     select(cube, splats)
     bpy.context.view_layer.objects.active = splats
+    assert bpy.ops.splat.export_ply(filepath=str(tmp_path / "in.ply")) == {"FINISHED"}
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     return tmp_path
 
@@ -114,8 +115,9 @@ def editing_splats(_):
 
 def folder_that_cannot_be_written(folder):
     """Whose place a file has taken; also what was a file is a folder."""
-    (folder / "out.ply").mkdir()
+    (folder / "in.ply").unlink()
     (folder / "in.ply").mkdir()
+    (folder / "out.ply").mkdir()
     scene = bpy.context.scene
     scene.splat.capture.folder = str(folder / "scene.blend" / "capture")
     scene.splat.run_folder = str(folder / "scene.blend" / "run")

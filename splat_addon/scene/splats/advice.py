@@ -45,7 +45,7 @@ class _Drawn:
         self.scene, self.is_exact = scene, is_exact
         self.items = [item for item in splat_objects(scene) if not item.hide_render]
         self.by_quads = [item for item in self.items if not is_drawn_by_blender(item)]
-        self.instances = [item.name for item in scene.objects if not item.hide_render and _instances_quads(item)]
+        self.instances = _instances_of_quads(scene)
         self.is_cycles = scene.render.engine == "CYCLES"
         self.is_eevee = scene.render.engine.startswith("BLENDER_EEVEE")
 
@@ -143,11 +143,20 @@ def _instances(drawn: _Drawn) -> str:
     )
 
 
-def _instances_quads(item: bpy.types.Object) -> bool:
-    """Whether an object stands for a collection that holds splats which renders draw by quads."""
-    if item.instance_type != "COLLECTION" or item.instance_collection is None:
-        return False
-    return any(is_splats(other) and not is_drawn_by_blender(other) for other in item.instance_collection.all_objects)
+def _instances_of_quads(scene: bpy.types.Scene) -> list[str]:
+    """The names of objects that stand for a collection with splats which renders draw by quads."""
+    answers: dict[int, bool] = {}  # by collection: many objects may stand for one, and one may be large
+    found = []
+    for item in scene.objects:
+        source = item.instance_collection if item.instance_type == "COLLECTION" else None
+        if source is None or item.hide_render:
+            continue
+        if source.session_uid not in answers:
+            splats = filter(is_splats, source.all_objects)
+            answers[source.session_uid] = not all(map(is_drawn_by_blender, splats))
+        if answers[source.session_uid]:
+            found.append(item.name)
+    return found
 
 
 def _override(drawn: _Drawn) -> str:
