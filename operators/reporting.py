@@ -3,14 +3,20 @@
 import functools
 
 from ..splat_addon.errors import SplatError
+from ..splat_addon.scene.own_data import require_local
 
 
 def reports_errors(execute):
-    """An operator's `execute` whose SplatError becomes a report with its remedy. Anything else is a bug and shows."""
+    """An operator's `execute` whose SplatError becomes a report with its remedy. Anything else is a bug and shows.
+
+    What makes an undo step changes the scene, which is refused where that is linked from another file.
+    """
 
     @functools.wraps(execute)
     def reporting(self, context):
         try:
+            if "UNDO" in self.bl_options:
+                require_local(context.scene)
             return execute(self, context)
         except SplatError as error:
             self.report({"ERROR"}, f"{error.message} {error.remedy}".strip())

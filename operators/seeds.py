@@ -4,6 +4,7 @@ import bpy
 
 from ..splat_addon.errors import CaptureError
 from ..splat_addon.run.wording import counted
+from ..splat_addon.scene.own_data import make_active
 from ..splat_addon.scene.seeds import showing
 from ..splat_addon.scene.seeds.capture_folder import chosen_capture
 from ..splat_addon.scene.seeds.choosing import seeds_to_capture, why_no_seeds
@@ -90,8 +91,7 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
         context.view_layer.update()
         for other in list(context.view_layer.objects.selected):
             other.select_set(False)  # outlines would hide the splats
-        if item.name in context.view_layer.objects:
-            context.view_layer.objects.active = item
+        make_active(context.view_layer, item)
         for note in notes:
             self.report({"WARNING"}, note)
         self.report({"INFO"}, f"These are the {counted(len(cloud))} splats that {origin}")

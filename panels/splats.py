@@ -10,7 +10,7 @@ from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.splats import adoption
-from ..splat_addon.scene.splats.advice import object_advice
+from ..splat_addon.scene.splats.advice import object_advice, scene_advice
 from ..splat_addon.scene.splats.appearance import is_native
 from ..splat_addon.scene.splats.contents import findings
 from ..splat_addon.scene.splats.data import is_splats, splat_count
@@ -114,6 +114,8 @@ class SPLAT_PT_render(SidebarPanel, bpy.types.Panel):
         column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
         if is_set_up(context.scene):
             column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
+        for sentence in scene_advice(context.scene):
+            draw_sentence(layout, sentence, "INFO", WRAP)
 
 
 CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport, SPLAT_PT_render)

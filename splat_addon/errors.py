@@ -26,6 +26,10 @@ class RunError(SplatError):
     """A training run that cannot start or continue."""
 
 
+class SceneError(SplatError):
+    """A scene or a data-block in which nothing may be changed."""
+
+
 class SetupError(SplatError):
     """Something that training needs is missing on this machine."""
 

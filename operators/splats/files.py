@@ -7,6 +7,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from mathutils import Matrix
 
 from ...splat_addon.run.wording import counted
+from ...splat_addon.scene.own_data import make_active
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
 from ...splat_addon.scene.splats.contents import attributes
@@ -51,7 +52,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
             for other in list(context.view_layer.objects.selected):
                 other.select_set(False)
             context.view_layer.update()
-            context.view_layer.objects.active = item
+            make_active(context.view_layer, item)
             for note in notes:
                 self.report({"WARNING"}, note)
             self.report({"INFO"}, f"Imported {counted(splat_data.splat_count(item))} splats from {path.name}")
@@ -80,7 +81,9 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
 
     @reports_errors
     def execute(self, context):
-        item, path = context.active_object, Path(self.filepath).with_suffix(".ply")
+        item, path = context.active_object, Path(self.filepath)
+        if path.suffix.lower() != ".ply":
+            path = path.with_name(path.name + ".ply")  # what follows a dot may be part of the name
         if item.matrix_world != Matrix.Identity(4):
             self.report({"WARNING"}, "The splats are written in the object's own frame, without its transform")
         for problem in [*attributes.problems(item.data), *transform_problems(item)]:

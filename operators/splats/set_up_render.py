@@ -4,6 +4,7 @@ import bpy
 
 from ...splat_addon.scene.splats import advice, appearance, render_setup
 from ...splat_addon.scene.splats.box_modifier import hand_over
+from ..reporting import reports_errors
 
 
 class SPLAT_OT_set_up_render(bpy.types.Operator):
@@ -19,6 +20,7 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
         default=False,
     )
 
+    @reports_errors
     def execute(self, context):
         scene = context.scene
         for item in appearance.splat_objects(scene):
@@ -26,9 +28,9 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
             for sentence in advice.object_advice(item):
                 self.report({"WARNING"}, f"{item.name}: {sentence}")
         hand_over(scene)
+        changes = render_setup.set_up(scene, self.is_exact)
         for sentence in advice.scene_advice(scene, self.is_exact):
             self.report({"WARNING"}, sentence)
-        changes = render_setup.set_up(scene, self.is_exact)
         self.report({"INFO"}, f"Set: {', '.join(changes)}" if changes else "Everything is set already")
         return {"FINISHED"}
 
@@ -47,6 +49,7 @@ class SPLAT_OT_put_back_render(bpy.types.Operator):
             return False
         return True
 
+    @reports_errors
     def execute(self, context):
         changes = render_setup.put_back(context.scene)
         self.report({"INFO"}, f"Put back: {', '.join(changes)}")

@@ -177,8 +177,12 @@ def decode_event(line: str | bytes) -> Event | None:
 
 
 def _has_its_types(event: "Event | ViewQuality") -> bool:
-    """Whether each value is of the type that its field says: a record may be broken, or written by anybody."""
-    return all(isinstance(getattr(event, name), types) for name, types in _TYPES[type(event)])
+    """Whether each value is of the type that its field says, and no whole number larger than what any is counted in: a
+    record may be broken, or written by anybody."""
+    values = [(getattr(event, name), types) for name, types in _TYPES[type(event)]]
+    return all(
+        isinstance(value, types) and not (isinstance(value, int) and abs(value) > _LARGEST) for value, types in values
+    )
 
 
 def _types_of(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
@@ -187,6 +191,7 @@ def _types_of(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
     return tuple((name, (int, float) if hint is float else (hint,)) for name, hint in plain.items())
 
 
+_LARGEST = 2**63 - 1
 _TYPES = {kind: _types_of(kind) for kind in (*get_args(Event), ViewQuality)}
 
 

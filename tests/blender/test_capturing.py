@@ -155,6 +155,16 @@ def test_photos_that_were_not_rendered_here_are_never_replaced(tmp_path):
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["images"]
 
 
+@pytest.mark.parametrize("depth", [False, True], ids=["images", "and depths"])
+def test_a_folder_with_braces_in_its_name_can_be_captured_into(tmp_path, depth):
+    """Newer Blenders fill in what stands between braces."""
+    folder = tmp_path / "{vase} {{2}"
+    prepare(folder, depth=depth, width=16, height=12)
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    assert len(list((folder / "images").glob("*.png"))) == 3
+    assert len(list(folder.glob("depths/*.exr"))) == (3 if depth else 0)
+
+
 def test_cameras_whose_names_differ_in_signs_alone_get_files_of_their_own(extension, tmp_path):
     scene = prepare(tmp_path / "c", source="SELECTED")
     cameras = []

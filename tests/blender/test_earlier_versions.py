@@ -61,10 +61,11 @@ def test_nodes_of_an_earlier_version_are_filled_again_for_all_that_use_them(exte
     item, group = bpy.data.objects["run_001"], bpy.data.node_groups[quads.GROUP_NAME]
     appearance = extension.module("splat_addon.scene.splats.appearance")
     before = len(group.nodes), len(group.animation_data.drivers)
-    assert group.get(quads.VERSION_KEY) is None
+    version_key = extension.module("splat_addon.scene.own_data").VERSION_KEY
+    assert group.get(version_key) is None
     assert bpy.ops.splat.set_up_render() == {"FINISHED"}
     modifier = appearance.look_modifier(item)
-    assert modifier.node_group == group and group[quads.VERSION_KEY] == quads.VERSION
+    assert modifier.node_group == group and group[version_key] == quads.VERSION
     new = quads._make_group(extension.module("splat_addon.gaussians.rules").DEFAULT_RULES)
     assert (len(group.nodes), len(group.animation_data.drivers)) == (len(new.nodes), len(new.animation_data.drivers))
     assert (len(group.nodes), len(group.animation_data.drivers)) != before

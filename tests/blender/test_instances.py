@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
+from support.cube_scene import add_cube
+
 
 @pytest.fixture
 def sample(extension):
@@ -94,6 +96,16 @@ def test_instances_that_are_stretched_keep_area_and_normals(sample):
     assert np.allclose(points.normals[stretched], expected / np.linalg.norm(expected), atol=1e-6)
     heights = points.positions[stretched]
     assert np.allclose(heights[:, 2], 3 * heights[:, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [(-1, 1, 1), (2, -3, 0.5), (-1, -1, -2), (-1, 2, -1)])
+def test_normals_of_mirrored_objects_point_out(sample, scale):
+    item = add_cube()
+    item.scale = scale
+    bpy.context.view_layer.update()
+    points = sample([item])
+    out = points.positions / (0.5 * np.abs(scale))  # the face of a cube is where this is 1
+    assert np.allclose((points.normals * out).sum(axis=1), 1, atol=1e-5)
 
 
 def test_text_and_metaballs_have_surfaces(sample):

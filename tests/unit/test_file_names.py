@@ -1,5 +1,6 @@
 """Names that become files: what Windows takes for a device, what it refuses, and what it cannot tell apart."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from splat_addon.capture.capture import _view_names, open_capture
 from splat_addon.capture.export import COLMAP_BINARY, TRANSFORMS, ExportOptions, export_capture
 from splat_addon.capture.file_names import distinct_files, file_name, inner_path, renders_of, stays_inside
-from splat_addon.capture.formats.transforms import find_photo, write_transforms
+from splat_addon.capture.finding.files import Files
+from splat_addon.capture.formats.transforms import write_transforms
 from support.scenes import ring_of_cameras
 
 
@@ -106,6 +108,7 @@ def test_the_name_of_a_view_never_leaves_its_folder(name):
 def test_no_other_machine_is_asked_for_a_photo(monkeypatch):
     asked = []
     monkeypatch.setattr("os.path.isfile", lambda path: asked.append(str(path)))
+    monkeypatch.setattr("os.scandir", lambda path: asked.append(str(path)) or contextlib.nullcontext([]))
     for name in ("\\\\server\\share\\x.png", "//server/share/x.png"):
-        find_photo(Path("capture"), name)
+        Files().find_named(Path("capture"), name)
     assert asked and all(place.startswith("capture") for place in asked)

@@ -183,11 +183,12 @@ def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     is_finite = np.isfinite(positions).all(axis=1)
     if not is_finite.all():
         vertices, positions = vertices[is_finite], positions[is_finite]
-    colors = np.full_like(positions, 0.5)
+    colors = np.full(positions.shape, 0.5, np.float32)
     if all(name in names for name in ("red", "green", "blue")):
-        colors = _table(vertices, ["red", "green", "blue"])
+        with np.errstate(over="ignore"):
+            colors = _table(vertices, ["red", "green", "blue"]).astype(np.float32)
         if vertices.dtype["red"].kind in "iu":
-            colors = colors / 255.0
+            colors = colors / np.float32(255.0)
     colors[~np.isfinite(colors).all(axis=1)] = np.nan
     if "has_color" in names:
         colors[vertices["has_color"] == 0] = np.nan
@@ -197,7 +198,7 @@ def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         normals[~np.isfinite(normals).all(axis=1)] = 0
         lengths = np.linalg.norm(normals, axis=1, keepdims=True)
         normals = normals / np.where(lengths > 0, lengths, 1) if (lengths > 0).any() else None
-    return positions, colors.astype(np.float32), normals
+    return positions, colors, normals
 
 
 def read_vertices(path: Path) -> np.ndarray:

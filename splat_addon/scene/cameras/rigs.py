@@ -9,6 +9,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ...errors import CaptureError
+from ..own_data import ensure_collection, require_local
 from .conversion import render_size
 
 DOME_COLLECTION = "Splat Cameras"
@@ -81,7 +82,7 @@ def make_dome(
 ) -> list[bpy.types.Object]:
     """A dome in the collection that belongs to Capture: cameras of an earlier one are replaced, marks are kept."""
     held_out = {item.name for item in _dome_cameras(scene) if item.splat.is_held_out}
-    collection = _fresh_collection(scene, DOME_COLLECTION)
+    collection = _fresh_collection(scene)
     rig = Rig("DOME", count, lens_mm, lowest_deg=lowest_deg)
     cameras = make_rig(scene, rig, targets, None, size=size, name="Splat", collection=collection)
     for item in cameras:
@@ -194,6 +195,7 @@ def _along_curve(curve: bpy.types.Object | None, count: int) -> tuple[np.ndarray
 
 def _place_cameras(scene, positions, looks, rig: Rig, name: str, reach: float, collection) -> list[bpy.types.Object]:
     if collection is None:
+        require_local(scene)
         collection = bpy.data.collections.new(name)
         scene.collection.children.link(collection)
     lens = bpy.data.cameras.new(collection.name)
@@ -232,15 +234,17 @@ def _view_slopes(render: bpy.types.RenderSettings, lens_mm: float, size: tuple[i
 
 
 def _dome_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    collection = scene.collection.children.get(DOME_COLLECTION)
-    return [item for item in collection.objects if item.type == "CAMERA"] if collection else []
+    return [item for item in dome_collection(scene).objects if item.type == "CAMERA"]
 
 
-def _fresh_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection:
-    collection = scene.collection.children.get(name)
-    if collection is None:
-        collection = bpy.data.collections.new(name)
-        scene.collection.children.link(collection)
+def dome_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    """The collection of the dome that belongs to Capture, made when it is missing. Raises SceneError when the scene is
+    linked."""
+    return ensure_collection(scene, DOME_COLLECTION)
+
+
+def _fresh_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    collection = dome_collection(scene)
     for item in list(collection.objects):
         data = item.data
         bpy.data.objects.remove(item)

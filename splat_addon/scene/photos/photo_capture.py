@@ -20,6 +20,7 @@ from ...capture.upright import held_upright, middle, upright_from_world
 from ...errors import CaptureError, RunError, some_of
 from ..cameras import looking
 from ..cameras.conversion import pose_matrix, set_lens, set_picture
+from ..own_data import require_local
 from ..settings.paths import absolute, path_text
 from .points import points_to_object
 
@@ -56,6 +57,7 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
             f"This capture is already open, below '{open_root.name}'; nothing was changed.",
             "Use Close Photo Capture first to read its files again.",
         )
+    require_local(scene)
     views = capture.all_views
     cameras = [view.camera for view in views]
     positions = capture.points.positions if capture.points is not None else np.empty((0, 3))

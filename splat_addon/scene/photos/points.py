@@ -10,6 +10,7 @@ import numpy as np
 
 from ...capture.capture import Points
 from ...gaussians.srgb import decode_srgb
+from ..own_data import emptied, ensure_local, ensure_socket
 from ..settings.capabilities import has_resizable_point_clouds
 
 COLOR = "Col"
@@ -39,26 +40,23 @@ def points_to_object(points: Points, name: str, radius: float, collection: bpy.t
     data.attributes["position"].data.foreach_set("vector", positions.ravel())
     data.attributes[COLOR].data.foreach_set("color", linear.astype(np.float32).ravel())
     data.attributes["radius"].data.foreach_set("value", np.full(count, radius, np.float32))
-    data.materials.append(_material())
+    data.materials.append(ensure_local("materials", _NAME, _make_material))
     data.update_tag()
     item = bpy.data.objects.new(name, data)
     item.hide_render = True
     collection.objects.link(item)
     if isinstance(data, bpy.types.Mesh):
-        item.modifiers.new(_NAME, "NODES").node_group = bpy.data.node_groups.get(_NAME) or _make_group()
+        item.modifiers.new(_NAME, "NODES").node_group = ensure_local("node_groups", _NAME, _make_group)
     return item
 
 
-def _material() -> bpy.types.Material:
+def _make_material(former: Any) -> bpy.types.Material:
     """Emits the points' color, so that it looks the same in any light."""
-    material = bpy.data.materials.get(_NAME)
-    if material is not None:
-        return material
-    material = bpy.data.materials.new(_NAME)
+    material = former or bpy.data.materials.new(_NAME)
     if material.node_tree is None:
         material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
+    emptied(material.node_tree)
     color, shine, end = (
         nodes.new(kind) for kind in ("ShaderNodeAttribute", "ShaderNodeEmission", "ShaderNodeOutputMaterial")
     )
@@ -69,11 +67,11 @@ def _material() -> bpy.types.Material:
     return material
 
 
-def _make_group() -> bpy.types.NodeTree:
+def _make_group(former: Any) -> bpy.types.NodeTree:
     """Mesh vertices as points of the radius and material they carry."""
-    group = bpy.data.node_groups.new(_NAME, "GeometryNodeTree")
-    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    group = emptied(former or bpy.data.node_groups.new(_NAME, "GeometryNodeTree"))
+    ensure_socket(group, "Geometry", "INPUT", "NodeSocketGeometry")
+    ensure_socket(group, "Geometry", "OUTPUT", "NodeSocketGeometry")
     start, radius, points, paint, end = (
         group.nodes.new(kind)
         for kind in (
@@ -85,7 +83,7 @@ def _make_group() -> bpy.types.NodeTree:
         )
     )
     radius.inputs["Name"].default_value = "radius"
-    paint.inputs["Material"].default_value = _material()
+    paint.inputs["Material"].default_value = ensure_local("materials", _NAME, _make_material)
     for index, node in enumerate((start, radius, points, paint, end)):
         node.location = (200 * index, -200 if node == radius else 0)
     group.links.new(start.outputs[0], points.inputs["Mesh"])

@@ -31,6 +31,7 @@ from ...run.render_folder import PARTIAL, RenderFolder, RenderPlan, Shot
 from ...run.wire import Wire, take_standard_output
 from ..cameras.shots import export_cameras, set_frame
 from ..seeds.surfaces import SURFACE_TYPES
+from ..settings.paths import without_templates
 from . import image_settings, passes
 from .fingerprint import scene_fingerprint
 
@@ -237,7 +238,7 @@ def render_still(scene: bpy.types.Scene, shot: Shot, work: Path, writer: "passes
     """Render the scene's camera into `work`, aside first. Raises CaptureError."""
     target = work / shot.photo
     aside = target.with_name(target.stem + PARTIAL)
-    scene.render.filepath = str(aside)
+    scene.render.filepath = without_templates(aside, scene.render, "filepath")
     remedy = "Render this camera with F12 to see what is wrong."
     try:
         if writer is not None:

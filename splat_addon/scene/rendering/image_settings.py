@@ -7,10 +7,13 @@ from typing import Any
 
 import bpy
 
+from ...errors import CaptureError
 from ...run.render_folder import RenderPlan
 from ..splats.data import is_splats
+from ..splats.render_setup import LINEAR, VIEWS, other_working_space
 
-VIEW_TRANSFORM = "Standard"
+VIEW_TRANSFORM = VIEWS["BLENDER"][0]
+DISPLAYS = ("sRGB", "sRGB - Display")  # the second: in studios' color configurations
 
 
 def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Object]) -> list[str]:
@@ -23,7 +26,7 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
         item.data.dof.use_dof = False
     for marker in scene.timeline_markers:
         marker.camera = None  # else the scene's camera changes with the frame
-    for item in scene.objects:
+    for item in bpy.data.objects:  # also those that only stand in collections which the scene instances
         if is_splats(item):
             item.hide_render = True
     _set_up_film(scene, plan)
@@ -38,10 +41,10 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
         compression=15,
         color_management="FOLLOW_SCENE",
     )
-    assign(scene.display_settings, display_device="sRGB")
+    _choose(scene.display_settings, "display_device", DISPLAYS)
+    _choose(scene.view_settings, "view_transform", VIEWS["BLENDER"])
     assign(
         scene.view_settings,
-        view_transform=VIEW_TRANSFORM,
         look="None",
         exposure=0.0,
         gamma=1.0,
@@ -49,6 +52,21 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
         use_white_balance=False,
     )
     return notes
+
+
+def _choose(owner: Any, name: str, values: tuple[str, ...]) -> None:
+    """Set the first of these that the color configuration has. Raises CaptureError when it has none."""
+    for value in values:
+        try:
+            setattr(owner, name, value)
+        except TypeError:
+            continue
+        return
+    kind = name.partition("_")[0]
+    raise CaptureError(
+        f"The color configuration has no {kind} '{values[0]}', so images cannot be made as training needs them.",
+        "Start Blender without the environment variable OCIO for captures, or add one to the configuration.",
+    )
 
 
 def has_denoiser() -> bool:
@@ -99,7 +117,14 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
         notes.append("The sequencer was switched off: its strips are not views of the scene.")
     if render.use_stamp:
         notes.append("Metadata is not burned into the images.")
-    view_is_plain = (view.view_transform, view.look, view.exposure, view.gamma) == (VIEW_TRANSFORM, "None", 0.0, 1.0)
+    if scene.render.engine == "CYCLES" and scene.cycles.film_exposure != 1:
+        notes.append("Film Exposure was switched off: splats come back in the scene's own brightness.")
+    if other_working_space():
+        notes.append(
+            f"The file's working space is {other_working_space()}, in which seeds get other colors than {LINEAR} ones."
+        )
+    view_is_plain = view.view_transform in VIEWS["BLENDER"]
+    view_is_plain &= (view.look, view.exposure, view.gamma) == ("None", 0.0, 1.0)
     if not view_is_plain or view.use_curve_mapping or getattr(view, "use_white_balance", False):
         notes.append(
             f"The view transform {view.view_transform} was replaced by {VIEW_TRANSFORM}: "
@@ -159,7 +184,7 @@ def _set_up_film(scene: bpy.types.Scene, plan: RenderPlan) -> None:
 def _set_up_samples(scene: bpy.types.Scene, plan: RenderPlan) -> None:
     engine = scene.render.engine
     if engine == "CYCLES":
-        scene.cycles.film_transparent_glass = False
+        assign(scene.cycles, film_transparent_glass=False, film_exposure=1.0)
         if plan.samples:
             assign(
                 scene.cycles, samples=plan.samples, use_denoising=plan.use_denoising, use_adaptive_sampling=True,

@@ -9,6 +9,7 @@ import bpy
 from ...errors import CaptureError
 from ...files import move_into_place, remove_file
 from ...run.render_folder import RenderPlan
+from ..settings.paths import without_templates
 
 
 def pass_name(photo: str) -> str:
@@ -87,7 +88,7 @@ def _file_output(tree: Any, folder: Path, name: str, is_gray: bool) -> Any:
     """A File Output node for one 32-bit EXR; returns its input."""
     node = tree.nodes.new("CompositorNodeOutputFile")
     if hasattr(node, "file_output_items"):  # Blender 5.0
-        node.directory, node.file_name = str(folder), name
+        node.directory, node.file_name = without_templates(folder, node, "directory"), name
         node.file_output_items.clear()
         node.file_output_items.new("FLOAT" if is_gray else "VECTOR", name)
     else:

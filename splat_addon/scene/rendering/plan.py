@@ -62,7 +62,7 @@ def _shots(context) -> list[Shot]:
     if chosen.source == "FRAMES":
         return shots.shots_of_frames(scene, chosen.first_frame, chosen.last_frame, chosen.frame_step)
     objects = {
-        "DOME": lambda: scene.collection.children[rigs.DOME_COLLECTION].objects,
+        "DOME": lambda: rigs.dome_collection(scene).objects,
         "SELECTED": lambda: context.selected_objects,
         "COLLECTION": lambda: chosen.collection.all_objects,
         "ALL": lambda: scene.objects,

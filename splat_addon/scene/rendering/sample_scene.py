@@ -12,11 +12,14 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ..own_data import require_local
+
 COLLECTION = "Splat Still Life"
 
 
 def build_still_life(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """Add the still life, its lights and a gray world to `scene`; return its mesh objects. About 1.6 m across."""
+    require_local(scene)
     collection = bpy.data.collections.new(COLLECTION)
     scene.collection.children.link(collection)
     objects = [

@@ -20,6 +20,7 @@ from ...run.events import Evaluated
 from ...run.folder import RunFolder
 from ..cameras import looking
 from ..cameras.conversion import apply_camera
+from ..own_data import ensure_local, is_local, is_own, require_local
 from ..runs.run_object import world_from_run
 from ..session import timer
 from ..settings.paths import absolute, run_path
@@ -33,12 +34,13 @@ LOOK_EVERY_S = 1.0
 
 def is_reviewing(scene: bpy.types.Scene) -> bool:
     """Whether a held-out view is shown."""
-    return looking.is_looking(scene) and CAMERA_NAME in bpy.data.objects
+    return looking.is_looking(scene) and _own_camera() is not None
 
 
 def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     """Look through the chosen held-out view. Raises RunError or CaptureError when run or capture are gone; then
     nothing was changed."""
+    require_local(scene)
     folder = RunFolder(require_run(scene))
     evaluated = folder.latest_evaluation()
     if evaluated is None or not evaluated.views:
@@ -82,9 +84,9 @@ def require_run(scene: bpy.types.Scene) -> Path:
 def leave(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
     """Give camera, resolution and viewports back to the artist."""
     looking.end(context, scene)
-    camera_object = bpy.data.objects.get(CAMERA_NAME)
+    camera_object = _own_camera()
     if camera_object is not None:
-        if camera_object.name in scene.collection.objects:
+        if _is_linked_to(camera_object, scene):
             scene.collection.objects.unlink(camera_object)
         if camera_object.users == 0:
             data = camera_object.data
@@ -185,15 +187,36 @@ def _load(scene: bpy.types.Scene, folder: RunFolder, evaluated: Evaluated, view:
 
 
 def _review_camera(scene: bpy.types.Scene) -> bpy.types.Object:
-    camera_object = bpy.data.objects.get(CAMERA_NAME)
-    if camera_object is None:
-        data = bpy.data.cameras.new(CAMERA_NAME)
-        data.passepartout_alpha = 0.9
-        camera_object = bpy.data.objects.new(CAMERA_NAME, data)
-        camera_object.hide_select = True
-    if camera_object.name not in scene.collection.objects:
+    camera_object = ensure_local("objects", CAMERA_NAME, _make_camera, is_former=_is_former)
+    if not _is_linked_to(camera_object, scene):
         scene.collection.objects.link(camera_object)
     return camera_object
+
+
+def _own_camera() -> bpy.types.Object | None:
+    """The review's camera, whatever it is called by now; None when there is none."""
+    candidates = (item for item in bpy.data.objects if item.type == "CAMERA")
+    is_ours = (item for item in candidates if is_own(item, CAMERA_NAME) or (is_local(item) and _is_former(item)))
+    return next(is_ours, None)
+
+
+def _is_former(item: bpy.types.Object) -> bool:
+    """Whether an earlier version has made it, which set no marks."""
+    return item.name == CAMERA_NAME and item.type == "CAMERA" and item.hide_select
+
+
+def _make_camera(former: bpy.types.Object | None) -> bpy.types.Object:
+    if former is not None:
+        return former
+    data = bpy.data.cameras.new(CAMERA_NAME)
+    data.passepartout_alpha = 0.9
+    camera_object = bpy.data.objects.new(CAMERA_NAME, data)
+    camera_object.hide_select = True
+    return camera_object
+
+
+def _is_linked_to(item: bpy.types.Object, scene: bpy.types.Scene) -> bool:
+    return any(item == other for other in scene.collection.objects)
 
 
 def _put_where_the_splats_are(camera_object: bpy.types.Object, world_from_capture: Matrix) -> float:

@@ -13,6 +13,7 @@ import gpu
 from gpu_extras.batch import batch_for_shader
 
 from ...capture.camera import Camera
+from ..own_data import is_own
 from ..session import part
 from .frame import Frame, frame_of
 from .pictures import Picture
@@ -95,7 +96,7 @@ def frame_in_view(context: bpy.types.Context) -> Frame | None:
         return None
     region_3d = context.region_data
     camera_object = space.camera if space.use_local_camera else context.scene.camera
-    if camera_object is None or camera_object.name != CAMERA_NAME or region_3d.view_perspective != "CAMERA":
+    if camera_object is None or not is_own(camera_object, CAMERA_NAME) or region_3d.view_perspective != "CAMERA":
         return None
     return frame_of(camera_object, context.scene, region, region_3d)
 

@@ -15,6 +15,7 @@ from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import read_splats
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
+from ..own_data import is_local, make_active, require_local
 from ..photos import photo_capture
 from ..splats import appearance
 from ..splats import data as splat_data
@@ -26,16 +27,23 @@ _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was writ
 
 
 def find(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
-    """The scene's object for a run; None when it has none. Among duplicates, the one that still has the run's name."""
-    found = [item for item in scene.objects if item.get(RUN_KEY) == str(folder.path) and splat_data.is_splats(item)]
+    """The scene's own object for a run; None when it has none: what is linked shows its own file's result. Among
+    duplicates, the one that still has the run's name."""
+    found = [item for item in scene.objects if item.get(RUN_KEY) == str(folder.path) and is_local(item)]
+    found = [item for item in found if splat_data.is_splats(item)]
     return min(found, key=lambda item: item.name != folder.path.name, default=None)
 
 
-def put(scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud) -> bpy.types.Object:
-    """Show `cloud` as the splats of a run: what its object held before is replaced; without one, it is made."""
+def put(
+    scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud, view_layer: bpy.types.ViewLayer | None = None
+) -> bpy.types.Object:
+    """Show `cloud` as the splats of a run: what its object held before is replaced; without one, it is made, where
+    `view_layer` (unless given, the one at hand) has it. Raises SceneError when the scene is linked."""
+    require_local(scene)
     item = find(scene, folder)
     if item is None:
-        item = splat_data.splats_to_object(cloud, folder.path.name, splat_data.splat_collection(scene))
+        collection = splat_data.splat_collection(scene, view_layer)
+        item = splat_data.splats_to_object(cloud, folder.path.name, collection)
         item[RUN_KEY] = str(folder.path)
         appearance.show_splats(item, scene)
         hand_over(scene)
@@ -64,8 +72,9 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     """Bring the newest splats of a run into the scene, at the place of what was captured, as the active object.
 
     Nothing is selected afterwards: thousands of outlines would hide the splats. Raises RunError when the run has saved
-    none, SplatFileError when they cannot be read; then nothing was changed.
+    none, SplatFileError when they cannot be read, SceneError when the scene is linked; then nothing was changed.
     """
+    require_local(scene)
     if not folder.path.is_dir():
         raise RunError(f"The run folder {folder.path} is gone.", "Choose where it is now in the Splats panel.")
     path = folder.result_file()
@@ -74,15 +83,14 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
             f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one with Snapshot."
         )
     cloud = read_splats(path)
-    item = put(scene, folder, cloud)
+    item = put(scene, folder, cloud, view_layer)
     follow_capture(scene, item, folder)
     unhide(scene, item)
     hidden = hide_others(scene, folder)
     view_layer.update()
     for other in list(view_layer.objects.selected):
         other.select_set(False, view_layer=view_layer)
-    if item.name in view_layer.objects:
-        view_layer.objects.active = item
+    make_active(view_layer, item)
     return BroughtIn(item, len(cloud), path.name, hidden)
 
 
@@ -102,9 +110,7 @@ def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
             continue
         if capture_of(RunFolder(Path(path))) == capture and _lies_where(other, item) and _is_seen(other, scene):
             other.hide_render, other[_HIDDEN_KEY] = True, str(folder.path)
-            for layer in scene.view_layers:
-                if other.name in layer.objects:
-                    other.hide_set(True, view_layer=layer)
+            _hide(scene, other, True)
     return [other.name for other in scene.objects if other.get(_HIDDEN_KEY) == str(folder.path) and other.hide_render]
 
 
@@ -113,9 +119,14 @@ def unhide(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
     if item.pop(_HIDDEN_KEY, None) is None:
         return
     item.hide_render = False
+    _hide(scene, item, False)
+
+
+def _hide(scene: bpy.types.Scene, item: bpy.types.Object, is_hidden: bool) -> None:
+    """In all view layers that have the object."""
     for layer in scene.view_layers:
-        if item.name in layer.objects:
-            item.hide_set(False, view_layer=layer)
+        if any(item == other for other in layer.objects):
+            item.hide_set(is_hidden, view_layer=layer)
 
 
 def capture_of(folder: RunFolder) -> Path | None:

@@ -15,6 +15,7 @@ from ...files import remove_file
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import write_points
 from ...run.config import TrainConfig
+from ..own_data import is_local
 from ..photos.photo_capture import find_root
 from ..photos.pixels import seed_photo
 from ..splats.appearance import show_splats
@@ -86,8 +87,8 @@ def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> b
 
 
 def shown_seeds(scene: bpy.types.Scene) -> bpy.types.Object | None:
-    """The object that shows seeds, if there is one."""
-    return next((item for item in scene.objects if item.get(SEEDS_KEY) and is_splats(item)), None)
+    """The scene's own object that shows seeds, if there is one."""
+    return next((item for item in scene.objects if item.get(SEEDS_KEY) and is_local(item) and is_splats(item)), None)
 
 
 def _in_capture(points: Points, root: bpy.types.Object | None) -> Points:

@@ -133,6 +133,10 @@ class _Surface:
             normals = crosses @ cofactors[0].T
         else:
             normals = np.einsum("pij,pj->pi", cofactors[samples.instances], crosses)
+        mirrored = np.sign(
+            np.linalg.det(np.stack(self.matrices)[:, :3, :3])
+        )  # -1: winding turns around, normals do not
+        normals *= mirrored[samples.instances, None]
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
         polygons, corners = self.polygons[samples.triangles], self.corners[samples.triangles]
         colors = surface_colors(self.mesh, self.materials, polygons, corners, samples.weights)

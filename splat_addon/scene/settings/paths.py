@@ -75,6 +75,12 @@ def _share(path: str) -> str:
     return PureWindowsPath(path).drive.lower()
 
 
+def without_templates(path: Path, owner: bpy.types.bpy_struct, name: str) -> str:
+    """A path for a property in which newer Blenders fill in `{fields}`: braces that are part of it stay as they are."""
+    fills_in = getattr(owner.bl_rna.properties[name], "is_path_supports_templates", False)
+    return str(path).replace("{", "{{").replace("}", "}}") if fills_in else str(path)
+
+
 def run_path(scene: bpy.types.Scene) -> Path | None:
     """The folder of the scene's run; None when it has none or its place cannot be told."""
     try:

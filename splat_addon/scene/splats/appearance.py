@@ -34,6 +34,8 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
     modifier.name = wanted.GROUP_NAME
     modifier.node_group = dilation.splat_dilation() if by_blender else quads.splat_quads()
     item.visible_shadow = False  # quads stand edge-on to most lamps; what splats glow is lit already
+    if hasattr(item, "cycles"):
+        item.cycles.use_deform_motion = False  # it would take quads of one moment for moved ones of another
     set_look(item, scene.splat.look)
     fit_near_plane(item)
 

@@ -10,8 +10,11 @@ The box is also what says that an object's splats are drawn: so the display and 
 one that was saved under another default, by another Blender, or appended from a scene with another choice.
 """
 
+from typing import Any
+
 import bpy
 
+from ..own_data import emptied, ensure_local, ensure_socket
 from . import appearance
 from .adoption import is_adopted
 from .data import is_splats
@@ -42,7 +45,7 @@ def hand_over(scene: bpy.types.Scene) -> None:
 
 def has_box(item: bpy.types.Object) -> bool:
     """Whether a box stands in the viewport for the object's own geometry."""
-    found = (item.modifiers.get(name) for name in (NAME, _FORMER_NAME))
+    found = (_modifier(item, name) for name in (NAME, _FORMER_NAME))
     return any(modifier is not None and modifier.show_viewport for modifier in found)
 
 
@@ -51,8 +54,11 @@ def show_box(item: bpy.types.Object) -> None:
     for modifier in _look_modifiers(item):
         modifier.show_viewport = False
     _remove(item, _FORMER_NAME)
-    modifier = item.modifiers.get(NAME) or item.modifiers.new(NAME, "NODES")
-    modifier.node_group = bpy.data.node_groups.get(NAME) or _make_group()
+    modifier = _modifier(item, NAME) or item.modifiers.new(NAME, "NODES")
+    former = modifier.node_group
+    modifier.node_group = ensure_local("node_groups", NAME, _make_group)
+    if former is not None and former != modifier.node_group:
+        _remove_unused(former)
     modifier.show_render = False
     modifier.show_in_editmode = False
 
@@ -67,14 +73,25 @@ def show_own_geometry(item: bpy.types.Object) -> None:
 
 def _remove(item: bpy.types.Object, name: str) -> bool:
     """Remove a modifier of ours, and its nodes with the last one; whether there was one."""
-    modifier = item.modifiers.get(name)
+    modifier = _modifier(item, name)
     if modifier is None:
         return False
     group = modifier.node_group
     item.modifiers.remove(modifier)
-    if group is not None and group.users == 0:
-        bpy.data.node_groups.remove(group)
+    if group is not None:
+        _remove_unused(group)
     return True
+
+
+def _modifier(item: bpy.types.Object, name: str) -> Any:
+    """The modifier of ours, by the name it was given; others of that name do other things."""
+    modifier = item.modifiers.get(name)
+    return modifier if modifier is not None and modifier.type == "NODES" else None
+
+
+def _remove_unused(group: bpy.types.NodeTree) -> None:
+    if group.users == 0 and group.library is None:
+        bpy.data.node_groups.remove(group)
 
 
 def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
@@ -82,10 +99,10 @@ def _look_modifiers(item: bpy.types.Object) -> list[bpy.types.Modifier]:
     return [] if modifier is None else [modifier]
 
 
-def _make_group() -> bpy.types.NodeTree:
-    group = bpy.data.node_groups.new(NAME, "GeometryNodeTree")
-    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+def _make_group(former: Any) -> bpy.types.NodeTree:
+    group = emptied(former or bpy.data.node_groups.new(NAME, "GeometryNodeTree"))
+    ensure_socket(group, "Geometry", "INPUT", "NodeSocketGeometry")
+    ensure_socket(group, "Geometry", "OUTPUT", "NodeSocketGeometry")
     tree = NodeTree(group)
     splats = tree.add("NodeGroupInput").outputs[0]
     low, high = _corners(tree, splats)

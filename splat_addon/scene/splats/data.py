@@ -15,6 +15,7 @@ from ...errors import SplatFileError
 from ...gaussians.cloud import DISPLAY, GaussianCloud, empty_cloud, opacities_of
 from ...gaussians.formats.ply import BLOCK_ROWS
 from ...gaussians.harmonics import coefficient_count
+from ..own_data import ensure_collection
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
 from ..settings.trained_for import BLEND_SPACE_KEY
 from .contents import attributes
@@ -50,13 +51,10 @@ def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Coll
     return item
 
 
-def splat_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
-    """Where splats are put in a scene, made when it is missing."""
-    found = scene.collection.children.get(COLLECTION)
-    if found is None:
-        found = bpy.data.collections.new(COLLECTION)
-        scene.collection.children.link(found)
-    return found
+def splat_collection(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer | None = None) -> bpy.types.Collection:
+    """Where splats are put in a scene, made when it is missing; `view_layer` (unless given, the one at hand) has it.
+    Raises SceneError when the scene is linked."""
+    return ensure_collection(scene, COLLECTION, view_layer)
 
 
 def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:

@@ -6,13 +6,16 @@ depth, for the scene's camera. The scale of objects counts by its mean over the 
 Only what is drawn changes: the data, and so exports, stay as they are.
 """
 
+from typing import Any
+
 import bpy
 
 from ...gaussians.rules import DEFAULT_RULES, PictureRules
+from ..own_data import emptied, ensure_local
 from .camera_values import add_camera_values, driven
 from .material import encoding_material
 from .node_math import NodeTree, Vector, enabled
-from .quads import DISPLAY_SPACE
+from .quads import DISPLAY_SPACE, add_look, has_look
 
 GROUP_NAME = "Splat Dilation"
 
@@ -24,17 +27,14 @@ _ANGLE_OF_PIXEL = "(east - west) / floor(columns * percent / 100) if panorama ==
 
 def splat_dilation() -> bpy.types.NodeTree:
     """The group, made at its first use. Its sockets are those of `quads.splat_quads`."""
-    group = bpy.data.node_groups.get(GROUP_NAME)
-    return _make_group(DEFAULT_RULES) if group is None else group
+    return ensure_local(
+        "node_groups", GROUP_NAME, lambda former: _make_group(DEFAULT_RULES, former), is_former=has_look
+    )
 
 
-def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
-    group = bpy.data.node_groups.new(GROUP_NAME, "GeometryNodeTree")
-    interface = group.interface
-    interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    look = interface.new_socket(DISPLAY_SPACE, in_out="INPUT", socket_type="NodeSocketBool")
-    look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
-    interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+def _make_group(rules: PictureRules, former: Any) -> bpy.types.NodeTree:
+    group = emptied(former or bpy.data.node_groups.new(GROUP_NAME, "GeometryNodeTree"))
+    add_look(group)
     _fill(NodeTree(group), rules)
     return group
 

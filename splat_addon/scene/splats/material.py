@@ -1,8 +1,11 @@
 """The materials of splats, which glow and are lit by nothing: one of quads, one of Blender's own splats."""
 
+from typing import Any
+
 import bpy
 
 from ...gaussians.rules import PictureRules
+from ..own_data import emptied, ensure_local
 from .node_math import NodeTree, Scalar, Vector
 
 MATERIAL_NAME = "Splat Radiance"
@@ -13,11 +16,11 @@ PLACE = "splat_place"  # -1..1 in the quad; its border circle is where opacity h
 
 def splat_material(rules: PictureRules) -> bpy.types.Material:
     """The material, made by these rules at its first use."""
-    return bpy.data.materials.get(MATERIAL_NAME) or _make_material(rules)
+    return ensure_local("materials", MATERIAL_NAME, lambda former: _make_material(rules, former))
 
 
-def _make_material(rules: PictureRules) -> bpy.types.Material:
-    material, tree = _glowing(MATERIAL_NAME)
+def _make_material(rules: PictureRules, former: Any) -> bpy.types.Material:
+    material, tree = _glowing(MATERIAL_NAME, former)
     if hasattr(material, "surface_render_method"):
         material.surface_render_method = "BLENDED"
     splat = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": COLOR}).outputs
@@ -33,25 +36,25 @@ def _make_material(rules: PictureRules) -> bpy.types.Material:
     return material
 
 
-def _glowing(name: str) -> tuple[bpy.types.Material, NodeTree]:
-    """A new material whose tree is empty."""
-    material = bpy.data.materials.new(name)
+def _glowing(name: str, former: Any) -> tuple[bpy.types.Material, NodeTree]:
+    """A material, new unless there was one before, whose tree is empty."""
+    material = former or bpy.data.materials.new(name)
     if material.node_tree is None:
         material.use_nodes = True
     if hasattr(material, "cycles"):
         material.cycles.emission_sampling = "NONE"  # millions of splats are not lamps
-    material.node_tree.nodes.clear()
+    emptied(material.node_tree)
     return material, NodeTree(material.node_tree)
 
 
 def encoding_material() -> bpy.types.Material:
     """For Blender's own splats under the view Raw: their color, which Blender decodes to linear, encoded again, so that
     display colors are blended. Their opacity needs no material."""
-    return bpy.data.materials.get(ENCODING_NAME) or _make_encoding_material()
+    return ensure_local("materials", ENCODING_NAME, _make_encoding_material)
 
 
-def _make_encoding_material() -> bpy.types.Material:
-    material, tree = _glowing(ENCODING_NAME)
+def _make_encoding_material(former: Any) -> bpy.types.Material:
+    material, tree = _glowing(ENCODING_NAME, former)
     radiance = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": "radiance"}).outputs
     encoded = tree.vector(*(_srgb_encoded(part) for part in Vector(tree, radiance["Color"]).parts))
     tree.add("ShaderNodeOutputMaterial", Surface=tree.add("ShaderNodeEmission", Color=encoded).outputs[0])

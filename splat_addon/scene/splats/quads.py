@@ -12,6 +12,7 @@ import bpy
 
 from ...gaussians.harmonics import MAX_DEGREE, SH_C0, higher_harmonics
 from ...gaussians.rules import DEFAULT_RULES, PictureRules
+from .. import own_data
 from .camera_values import CameraValues, add_camera_values
 from .data import BASE, HIGHER
 from .hidden_points import HIDDEN
@@ -19,8 +20,8 @@ from .material import COLOR, PLACE, splat_material
 from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 
 GROUP_NAME = "Splat Quads"
-# Of the group: 1 held the projection's slopes about the optical axis, 2 had one near plane for scenes of any size.
-VERSION_KEY, VERSION = "splat_version", 3
+# 1 held the projection's slopes about the optical axis, 2 had one near plane for scenes of any size.
+VERSION = 3
 DISPLAY_SPACE = "Trainer Look"
 NEAR_SCALE = "Near Plane Scale"
 
@@ -30,39 +31,36 @@ FARTHEST = 2.0**-8  # relative depth by which a quad may be moved away for that
 
 def splat_quads() -> bpy.types.NodeTree:
     """The group, made at its first use. One that an earlier version has made is filled again, for all that use it."""
-    group = bpy.data.node_groups.get(GROUP_NAME)
-    if group is None:
-        return _make_group(DEFAULT_RULES)
-    if group.library is None and group.get(VERSION_KEY, 1) < VERSION:
-        group.nodes.clear()
-        group.animation_data_clear()  # drivers of the former nodes
-        if NEAR_SCALE not in group.interface.items_tree:
-            _add_near_scale(group)
-        _fill(group, DEFAULT_RULES)
-    return group
+    return own_data.ensure_local(
+        "node_groups", GROUP_NAME, lambda former: _make_group(DEFAULT_RULES, former), VERSION, is_former=has_look
+    )
 
 
-def _make_group(rules: PictureRules) -> bpy.types.NodeTree:
-    group = bpy.data.node_groups.new(GROUP_NAME, "GeometryNodeTree")
-    interface = group.interface
-    interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    look = interface.new_socket(DISPLAY_SPACE, in_out="INPUT", socket_type="NodeSocketBool")
+def has_look(group: bpy.types.NodeTree) -> bool:
+    """Whether a node group has the socket that all have which draw splats, in any version."""
+    return DISPLAY_SPACE in group.interface.items_tree
+
+
+def add_look(group: bpy.types.NodeTree) -> None:
+    """The sockets that all groups have which draw splats, where they are missing."""
+    own_data.ensure_socket(group, "Geometry", "INPUT", "NodeSocketGeometry")
+    look = own_data.ensure_socket(group, DISPLAY_SPACE, "INPUT", "NodeSocketBool")
     look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
-    _add_near_scale(group)
-    interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    own_data.ensure_socket(group, "Geometry", "OUTPUT", "NodeSocketGeometry")
+
+
+def _make_group(rules: PictureRules, former: Any = None) -> bpy.types.NodeTree:
+    group = own_data.emptied(former or bpy.data.node_groups.new(GROUP_NAME, "GeometryNodeTree"))
+    add_look(group)
+    near = own_data.ensure_socket(group, NEAR_SCALE, "INPUT", "NodeSocketFloat")
+    near.default_value, near.min_value = 1.0, 0.0
+    near.description = "Smaller for small scenes, so that what stands near to their cameras is drawn"
     _fill(group, rules)
     return group
 
 
-def _add_near_scale(group: bpy.types.NodeTree) -> None:
-    socket: Any = group.interface.new_socket(NEAR_SCALE, in_out="INPUT", socket_type="NodeSocketFloat")
-    socket.default_value, socket.min_value = 1.0, 0.0
-    socket.description = "Smaller for small scenes, so that what stands near to their cameras is drawn"
-
-
 def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     """The nodes of a group that has its sockets and nothing else."""
-    group[VERSION_KEY] = VERSION
     tree = NodeTree(group)
     start = tree.add("NodeGroupInput").outputs
     splats = start["Geometry"]

@@ -1,6 +1,7 @@
 """The render settings that splats need, what they were before, and the way back."""
 
 import json
+import math
 from typing import Any
 
 import bpy
@@ -8,10 +9,16 @@ import bpy
 from .appearance import is_drawn_by_blender, splat_objects
 
 _KEY = "splat_render_before"  # what is given back, kept with the scene
+_LACKING_KEY = "splat_render_lacks"  # the view that the color configuration does not have, kept so as well
+LINEAR = "Linear Rec.709"
 TRANSPARENT_BOUNCES = 1024  # the most layers of splats that a ray may cross
 CERTAIN_BOUNCES = 256  # and how many of them it crosses without being ended at random
 LEAST_SAMPLES = 64  # with which Blender's own splats, which are drawn by chance, come near 40 dB
+# By look, also of studios' color configurations: views of the scene's own colors, and of numbers as they are.
+VIEWS = {"BLENDER": ("Standard", "Un-tone-mapped"), "DISPLAY": ("Raw",)}
 _LABELS = {
+    "cycles.film_exposure": "Film Exposure",
+    "render.image_settings.color_management": "Output Color Management",
     "cycles.transparent_max_bounces": "Transparent Bounces",
     "cycles.min_transparent_bounces": "Min Transparent Bounces",
     "cycles.use_denoising": "Denoise",
@@ -50,13 +57,33 @@ def set_up(scene: bpy.types.Scene, is_exact: bool) -> list[str]:
         if owner is None or not hasattr(owner, name):
             continue
         present = getattr(owner, name)
-        setattr(owner, name, wanted)
+        if not _fits(present, wanted):
+            _assign(owner, name, wanted)
         if getattr(owner, name) != present:
             before.setdefault(path, present)
             changes.append(f"{_LABELS[path]} {_text(present)} → {_text(getattr(owner, name))}")
     if before:
         scene[_KEY] = json.dumps(before)
+    scene.pop(_LACKING_KEY, None)
+    if scene.view_settings.view_transform not in VIEWS[scene.splat.look]:
+        scene[_LACKING_KEY] = VIEWS[scene.splat.look][0]
     return changes
+
+
+def lacking_view(scene: bpy.types.Scene) -> str:
+    """The view that `set_up` has not found in the color configuration; empty when it has, or that was another look."""
+    lacking = str(scene.get(_LACKING_KEY, ""))
+    return lacking if lacking in VIEWS[scene.splat.look] else ""
+
+
+def differences(scene: bpy.types.Scene) -> list[str]:
+    """What `set_up` would change: sentences like "Dither 1". Changes nothing, so that panels may ask."""
+    found = []
+    for path, wanted in _wanted(scene, False).items():
+        owner, name = _owner(scene, path)
+        if owner is not None and hasattr(owner, name) and not _fits(getattr(owner, name), wanted):
+            found.append(f"{_LABELS[path]} {_text(getattr(owner, name))}")
+    return found
 
 
 def put_back(scene: bpy.types.Scene) -> list[str]:
@@ -65,11 +92,17 @@ def put_back(scene: bpy.types.Scene) -> list[str]:
     for path, value in _before(scene).items():
         owner, name = _owner(scene, path)
         if owner is not None and hasattr(owner, name):
-            setattr(owner, name, value)
+            _assign(owner, name, value)
             changes.append(f"{_LABELS[path]} {_text(value)}")
     if _KEY in scene:
         del scene[_KEY]
     return changes
+
+
+def other_working_space() -> str:
+    """The file's working space (Blender 5), where that is not the one in which splats have their colors; else empty."""
+    space = getattr(getattr(bpy.data, "colorspace", None), "working_space", LINEAR)
+    return "" if space == LINEAR else str(space)
 
 
 def needs_samples(scene: bpy.types.Scene) -> bool:
@@ -78,13 +111,14 @@ def needs_samples(scene: bpy.types.Scene) -> bool:
 
 
 def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
-    """Settings by path, the view before the look that it allows."""
+    """Settings by path, the view before the look that it allows. A tuple: the first of these that there is."""
     cycles = getattr(scene, "cycles", None)
     bounces, samples = {}, {}
     if cycles is not None:
         bounces = {
             "cycles.transparent_max_bounces": max(cycles.transparent_max_bounces, TRANSPARENT_BOUNCES),
             "cycles.min_transparent_bounces": max(cycles.min_transparent_bounces, CERTAIN_BOUNCES),
+            "cycles.film_exposure": 1.0,
         }
         samples = {"cycles.samples": max(cycles.samples, LEAST_SAMPLES)}
     samples["eevee.taa_render_samples"] = max(scene.eevee.taa_render_samples, LEAST_SAMPLES)
@@ -102,7 +136,8 @@ def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
         **(one_sample if is_exact else {}),
         **(samples if needs_samples(scene) else {}),
         "render.dither_intensity": 0.0,
-        "view_settings.view_transform": "Raw" if scene.splat.look == "DISPLAY" else "Standard",
+        "render.image_settings.color_management": "FOLLOW_SCENE",
+        "view_settings.view_transform": VIEWS[scene.splat.look],
         "view_settings.look": "None",
         "view_settings.exposure": 0.0,
         "view_settings.gamma": 1.0,
@@ -118,8 +153,27 @@ def _before(scene: bpy.types.Scene) -> dict[str, Any]:
 
 def _owner(scene: bpy.types.Scene, path: str) -> tuple[Any, str]:
     """The struct that a setting belongs to (None where this Blender lacks it) and the setting's name."""
-    group, name = path.split(".")
-    return getattr(scene, group, None), name
+    *groups, name = path.split(".")
+    owner: Any = scene
+    for group in groups:
+        owner = getattr(owner, group, None)
+    return owner, name
+
+
+def _fits(present: Any, wanted: Any) -> bool:
+    if isinstance(wanted, tuple):
+        return present in wanted
+    return math.isclose(present, wanted, rel_tol=1e-6) if isinstance(wanted, float) else present == wanted
+
+
+def _assign(owner: Any, name: str, wanted: Any) -> None:
+    """The first of these values that the setting has; where it has none, it stays as it is (`advice.py` says so)."""
+    for value in wanted if isinstance(wanted, tuple) else (wanted,):
+        try:
+            setattr(owner, name, value)
+        except TypeError:  # which names there are depends on the color configuration
+            continue
+        return
 
 
 def _text(value: Any) -> str:
