@@ -4,9 +4,9 @@ of other settings, or made by a stranger."""
 import math
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -81,7 +81,7 @@ def tensors(values, like: Sequence[Tensor], count: int | None, what: str, lowest
     return fitting
 
 
-def random_state(value, like: dict, what: str) -> dict:
+def random_state(value, like: Mapping[str, Any], what: str) -> dict:
     """The state of a random generator, its parts of the types of those in `like`. Raises Misfit."""
     value = table(value, what, tuple(like))
     for key, other in like.items():

@@ -55,8 +55,8 @@ class SplatPly:
         """The gaussians in the order of the file, a few thousand at a time, their means counted from `origin` (3,), in
         double precision where the file has it. Raises SplatFileError when cut short."""
         if self.is_compressed:
-            for block in compressed_ply.blocks(self._file, self._rest_count, self.blend_space):
-                yield block if origin is None else replace(block, means=block.means.astype(np.float64) - origin)
+            for cloud in compressed_ply.blocks(self._file, self._rest_count, self.blend_space):
+                yield cloud if origin is None else replace(cloud, means=cloud.means.astype(np.float64) - origin)
             return
         columns = {name: _as_slice(indices) for name, indices in self._columns.items()}
         base, rest, stride = self._columns["base"], self._columns["rest"], self._rest_count
