@@ -10,6 +10,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         formats/            colmap/ and transforms.json, behind one listing
         photos/             sizes of photos, and taking out lens distortion
         seeds/              from points to the first gaussians
+        check/              whether cameras, points and photos belong together
     run/                    the contract between Blender and its child processes         stdlib
         children/           the parent's end: one class for a child process, its kinds
     environment/            the trainer's Python: what it needs, how it is made          stdlib

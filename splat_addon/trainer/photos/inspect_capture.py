@@ -1,0 +1,85 @@
+"""`python -m splat_addon.trainer.photos.inspect_capture FOLDER`: what a capture holds, and what is wrong with it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...capture.capture import View, capture_folder, open_capture
+from ...capture.card import card_of
+from ...capture.check.check import check_capture
+from ...capture.choices import MASKS, ORIENTATIONS, POINTS_FRAMES, CaptureChoices
+from ...errors import SplatError
+from ...files import open_regular
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when nothing is wrong with the capture, 1 when there is a warning, 2 when it cannot be opened."""
+    options = parse(arguments)
+    choices = CaptureChoices(
+        options.orientation, options.photos_folder, options.model_folder, options.points_frame, options.masks
+    )
+    try:
+        capture = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices)
+    except SplatError as error:
+        print(f"{error.message} {error.remedy}", file=sys.stderr)
+        return 2
+    card = card_of(capture, check_capture(capture, small_photo))
+    if options.json:
+        print(json.dumps(card.as_json()))
+    else:
+        for name, value in card.rows:
+            print(f"{name + ':':<12}{value}")
+        for remark in card.remarks:
+            print(f"{'Warning' if remark.is_warning else 'Note'}: {remark.text} {remark.remedy}".rstrip())
+    return 1 if any(remark.is_warning for remark in card.remarks) else 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line: the capture, and what can be decided about it."""
+    parser = argparse.ArgumentParser(prog="dev.py inspect-capture", description="Show what a capture holds.")
+    parser.add_argument("folder", type=Path, help="folder of the capture")
+    parser.add_argument("--hold-out-every", type=int, default=8, help="every n-th view is held out (default 8)")
+    parser.add_argument("--orientation", choices=ORIENTATIONS, default="auto", help="how cameras measured the photos")
+    parser.add_argument("--photos-folder", default="", help="where the photos lie (default: found)")
+    parser.add_argument("--model-folder", default="", help="where the COLMAP model lies (default: found)")
+    parser.add_argument("--points-frame", choices=POINTS_FRAMES, default="auto", help="where the points stand")
+    parser.add_argument("--masks", choices=MASKS, default="auto", help="what is white in masks")
+    parser.add_argument("--json", action="store_true", help="print the card as one JSON object")
+    return parser.parse_args(arguments)
+
+
+def small_photo(view: View, longest_px: int) -> np.ndarray | None:
+    """A view's photo as its camera saw it, reduced: (H, W, 4) floats 0..1; None when it cannot be read."""
+    try:
+        with open_regular(view.image_path) as opened, Image.open(opened) as file:
+            file.draft("RGB", (2 * longest_px, 2 * longest_px))
+            file.thumbnail((longest_px, longest_px), Image.Resampling.BOX, reducing_gap=2.0)
+            image: Image.Image = file
+            if image.mode.startswith("I"):  # 16-bit gray
+                values = np.repeat(np.asarray(image, dtype=np.float32)[..., None] / 65535, 3, axis=2)
+                image = Image.fromarray(np.uint8(np.clip(values, 0, 1) * 255))
+            image = image.convert("RGBA")
+            if view.orientation in _TURNS:
+                image = image.transpose(_TURNS[view.orientation])
+            return np.asarray(image, dtype=np.float32) / 255
+    except Exception:  # Pillow's decoders raise nearly everything when a file is broken; training names the file
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
