@@ -5,6 +5,7 @@
     python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, the oldest and the newest Blender
     python3 dev.py train CAPTURE [...]   train a capture folder
     python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
+    python3 dev.py inspect-capture DIR   what a capture holds, and whether its points and photos agree
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
@@ -119,6 +120,7 @@ BENCHMARKS_IN_BLENDER = ("blender", "capture", "exactness")  # all others run in
 BENCHMARKS_IN_EVERY_BLENDER = ("blender", "look")
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 COMMANDS = {"train": "splat_addon.trainer.cli", "report": "splat_addon.trainer.report.write"}  # they have main()
+INSPECT = "splat_addon.trainer.photos.inspect_capture"
 
 # What Blender loads from the system at import, or later for its GPU module: file -> (Debian package, Fedora package).
 LIBRARIES = {
@@ -360,6 +362,16 @@ def report(arguments: list[str]) -> int:
     if not arguments:
         raise SetupError("No run was given.", "Use: python3 dev.py report RUN_FOLDER [--out PAGE.html]")
     return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.report", *arguments], child_environment(ROOT))
+
+
+def inspect_capture(arguments: list[str]) -> int:
+    """Show what a capture holds and what is wrong with it, in the trainer's environment.
+
+    The exit code is 0 when nothing is wrong, 1 when there is a warning, 2 when the capture cannot be opened.
+    """
+    if not arguments:
+        raise SetupError("No capture folder was given.", "Use: python3 dev.py inspect-capture CAPTURE_FOLDER")
+    return hand_over([ensure(TRAINER), "-m", INSPECT, *arguments], child_environment(ROOT))
 
 
 def doctor(arguments: list[str]) -> int:
@@ -681,9 +693,8 @@ def libraries(_arguments: list[str]) -> int:
     return 0
 
 
-VERBS = {
-    verb.__name__: verb for verb in (demo, test, train, report, build, check, bench, fuzz, torture, doctor, libraries)
-}
+_VERBS = (demo, test, train, report, inspect_capture, build, check, bench, fuzz, torture, doctor, libraries)
+VERBS = {verb.__name__.replace("_", "-"): verb for verb in _VERBS}
 
 
 def explain_verb(name: str, arguments: Sequence[str]) -> int:

@@ -127,6 +127,14 @@ def look_through(positions: np.ndarray, photos: list[Photo]) -> tuple[np.ndarray
     return left, seen_by, colors
 
 
+def project_visible(camera: Camera, positions: np.ndarray, hides: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (Q,) and pixels (Q, 2) of the points (P, 3) that a camera sees: within its image and, if points hide
+    each other, with nothing before them."""
+    seen, pixels, depths = camera.seen(positions)
+    is_visible = _in_front(camera, pixels, depths) if hides and len(seen) else np.ones(len(seen), dtype=bool)
+    return seen[is_visible], pixels[is_visible]
+
+
 def is_seen(camera: Camera, positions: np.ndarray) -> np.ndarray:
     """(P,) whether points (P, 3) lie within the camera's image."""
     result = np.zeros(len(positions), dtype=bool)

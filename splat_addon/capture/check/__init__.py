@@ -1,0 +1,1 @@
+"""Whether cameras, points and photos belong together, measured."""

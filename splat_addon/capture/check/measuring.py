@@ -1,0 +1,181 @@
+"""Colors of points in photos: what is decoded, and how it is compared."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..camera import Camera
+from ..capture import Capture, View
+from ..seeds.photo_colors import project_visible
+
+Decode = Callable[[View, int], np.ndarray | None]
+"""A view's photo as its camera saw it, the longer side at most so many pixels: (H, W, 3 or 4) floats 0..1, straight
+alpha; None when it cannot be read."""
+
+MOST_VIEWS = 64  # spread over the capture
+MOST_POINTS = 1500  # in one photo
+LONGEST_SIDE_PX = 320
+DECODING_S = 6.0  # then the photos that were decoded have to do, if they are at least
+FEWEST_VIEWS = 4
+FEWEST_POINTS = 30  # in a photo, for it to be judged
+ORIENTATIONS = {  # Exif: relative place (x, y) in the camera's image -> in the picture
+    2: ("mirrored", lambda x, y: (1 - x, y)),
+    3: ("turned by 180 degrees", lambda x, y: (1 - x, 1 - y)),
+    4: ("upside down in a mirror", lambda x, y: (x, 1 - y)),
+    5: ("mirrored and turned by 90 degrees", lambda x, y: (y, x)),
+    6: ("turned by 90 degrees", lambda x, y: (y, 1 - x)),
+    7: ("mirrored and turned by 90 degrees", lambda x, y: (1 - y, 1 - x)),
+    8: ("turned by 90 degrees", lambda x, y: (1 - y, x)),
+}
+
+
+def sampled(values: np.ndarray, most: int) -> np.ndarray:
+    """At most so many rows, chosen at random, always the same."""
+    if len(values) <= most:
+        return values
+    return values[np.sort(np.random.default_rng(0).choice(len(values), most, replace=False))]
+
+
+def decoded(
+    views: tuple[View, ...], decode: Decode, tell: Callable[[float], None]
+) -> tuple[list[View], list[np.ndarray], list[str]]:
+    """Views spread over the capture with their photos, as many as there is time for, and what could not be read."""
+    sample = list(views[:: -(-len(views) // MOST_VIEWS) or 1])
+    order = np.random.default_rng(0).permutation(len(sample))
+    found: dict[int, np.ndarray] = {}
+    unreadable = []
+    began = time.monotonic()
+    for done, index in enumerate(order):
+        if time.monotonic() - began > DECODING_S and len(found) >= FEWEST_VIEWS:
+            break
+        pixels = decode(sample[index], LONGEST_SIDE_PX)
+        if pixels is None:
+            unreadable.append(sample[index].listed_as or sample[index].name)
+        else:
+            found[index] = _ranked(pixels)
+        tell(0.8 * (done + 1) / len(order))
+    places = sorted(found)
+    return [sample[index] for index in places], [found[index] for index in places], sorted(unreadable)
+
+
+def _ranked(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 4) float32: each color's rank within its photo, 0..1, and alpha."""
+    height, width = pixels.shape[:2]
+    ranked = np.ones((height, width, 4), np.float32)
+    for channel in range(3):
+        levels = np.rint(np.clip(pixels[..., min(channel, pixels.shape[2] - 1)], 0, 1) * 255).astype(np.intp)
+        counts = np.bincount(levels.ravel(), minlength=256)
+        ranked[..., channel] = ((np.cumsum(counts) - counts / 2) / levels.size)[levels]
+    if pixels.shape[2] == 4:
+        ranked[..., 3] = pixels[..., 3]
+    return ranked
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Views with enough points in them, their photos by rank, and the points with the colors to compare with."""
+
+    views: list[View]
+    photos: list[np.ndarray]
+    positions: np.ndarray
+    colors: np.ndarray  # (P, 3); NaN where only photos can tell
+
+    @staticmethod
+    def of(capture: Capture, views: list[View], photos: list[np.ndarray]) -> "Measured":
+        assert capture.points is not None  # the caller has looked
+        table = np.concatenate([capture.points.positions, capture.points.colors], axis=1)
+        table = sampled(table[np.isfinite(table[:, :3]).all(axis=1)], 40 * MOST_POINTS)
+        return Measured(views, photos, table[:, :3], table[:, 3:])
+
+    def only(self, kept: list[int]) -> "Measured":
+        return replace(self, views=[self.views[i] for i in kept], photos=[self.photos[i] for i in kept])
+
+
+def _projected(camera: Camera, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of points that a camera sees, and their places relative to its image, 0..1."""
+    seen, pixels = project_visible(camera, positions)
+    both = sampled(np.concatenate([seen[:, None], pixels / (camera.width, camera.height)], axis=1), MOST_POINTS)
+    return both[:, 0].astype(np.intp), both[:, 1:]
+
+
+def _looked_up(photo: np.ndarray, places: np.ndarray, orientation: int = 1) -> np.ndarray:
+    height, width = photo.shape[:2]
+    x, y = places.T if orientation == 1 else ORIENTATIONS[orientation][1](*places.T)
+    across = np.clip(x * width, 0, width - 1).astype(np.intp)
+    return photo[np.clip(y * height, 0, height - 1).astype(np.intp), across]
+
+
+def _correlation(pixels: np.ndarray, reference: np.ndarray) -> float:
+    """Of the colors at points (Q, 4) with the reference (Q, 3), without the means; NaN where too little is known."""
+    is_known = (pixels[:, 3] >= 0.5) & np.isfinite(reference).all(axis=1)
+    if is_known.sum() < FEWEST_POINTS:
+        return np.nan
+    seen, known = pixels[is_known, :3], reference[is_known]
+    seen, known = seen - seen.mean(axis=0), known - known.mean(axis=0)
+    size = float((seen * seen).sum() * (known * known).sum())
+    return float((seen * known).sum()) / size**0.5 if size > 1e-9 else 0.0
+
+
+def _references(measured: Measured, projected: list, samples: list[np.ndarray], by_photos: bool) -> list[np.ndarray]:
+    """For each view the colors (Q, 3) that its points should have: their own, or their mean in all other photos."""
+    if not by_photos:
+        return [_rank_rows(measured.colors[seen]) for seen, _ in projected]
+    sums, counts = np.zeros((len(measured.positions), 3)), np.zeros(len(measured.positions))
+    for (seen, _), sample in zip(projected, samples, strict=True):
+        weight = (sample[:, 3] >= 0.5).astype(np.float64)
+        sums[seen] += sample[:, :3] * weight[:, None]
+        counts[seen] += weight
+    references = []
+    for (seen, _), sample in zip(projected, samples, strict=True):
+        weight = (sample[:, 3] >= 0.5).astype(np.float64)
+        others = counts[seen] - weight
+        rest = (sums[seen] - sample[:, :3] * weight[:, None]) / np.maximum(others, 1)[:, None]
+        references.append(np.where(others[:, None] > 0, rest, np.nan))
+    return references
+
+
+def _rank_rows(colors: np.ndarray) -> np.ndarray:
+    """Ranks 0..1 of each channel, equal values sharing one."""
+    ranks = np.empty(colors.shape)
+    for channel, values in enumerate(colors.T):
+        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ranks[:, channel] = ((np.cumsum(counts) - counts / 2) / len(values))[inverse.reshape(-1)]
+    ranks[~np.isfinite(colors).all(axis=1)] = np.nan
+    return ranks
+
+
+def matrix(measured: Measured, by_photos: bool) -> np.ndarray:
+    """(C, C) correlation of what the points in view i look like with photo j at their places in view i."""
+    projected = [_projected(view.camera, measured.positions) for view in measured.views]
+    own = [_looked_up(photo, places) for photo, (_, places) in zip(measured.photos, projected, strict=True)]
+    references = _references(measured, projected, own, by_photos)
+    return np.array(
+        [
+            [_correlation(_looked_up(photo, places), reference) for photo in measured.photos]
+            for (_, places), reference in zip(projected, references, strict=True)
+        ]
+    )
+
+
+def own_scores(
+    measured: Measured, cameras: list[Camera], turn: np.ndarray, orientation: int, by_photos: bool
+) -> np.ndarray:
+    """(C,) correlation of each view with its own photo, under another hypothesis; 0 where nothing can be seen."""
+    positions = measured.positions @ turn.T
+    projected = [_projected(camera, positions) for camera in cameras]
+    own = [
+        _looked_up(photo, places, orientation) for photo, (_, places) in zip(measured.photos, projected, strict=True)
+    ]
+    references = _references(measured, projected, own, by_photos)
+    return np.nan_to_num(
+        [_correlation(sample, reference) for sample, reference in zip(own, references, strict=True)], nan=0.0
+    )
+
+
+def angles_deg(views: list[View]) -> np.ndarray:
+    """(C, C) by how much each camera is turned from each other."""
+    turns = np.stack([view.camera.camera_from_world[:3, :3] for view in views])
+    traces = np.einsum("aij,bij->ab", turns, turns)
+    return np.degrees(np.arccos(np.clip((traces - 1) / 2, -1, 1)))

@@ -1,0 +1,70 @@
+"""`python -m splat_addon.trainer.photos.inspect_capture FOLDER`: what a capture holds, and what is wrong with it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...capture.capture import View, capture_folder, open_capture
+from ...capture.card import card_of
+from ...capture.check.check import check_capture
+from ...capture.choices import MASKS, ORIENTATIONS, POINTS_FRAMES, CaptureChoices
+from ...capture.photos.reading import read_photo
+from ...errors import CaptureError, SplatError
+from .decoding import decode
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when nothing is wrong with the capture, 1 when there is a warning, 2 when it cannot be opened."""
+    options = parse(arguments)
+    choices = CaptureChoices(
+        options.orientation, options.photos_folder, options.model_folder, options.points_frame, options.masks
+    )
+    try:
+        capture = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices)
+    except SplatError as error:
+        print(f"{error.message} {error.remedy}", file=sys.stderr)
+        return 2
+    card = card_of(capture, check_capture(capture, small_photo))
+    if options.json:
+        print(json.dumps(card.as_json()))
+    else:
+        for name, value in card.rows:
+            print(f"{name + ':':<12}{value}")
+        for remark in card.remarks:
+            print(f"{'Warning' if remark.is_warning else 'Note'}: {remark.text} {remark.remedy}".rstrip())
+    return 1 if any(remark.is_warning for remark in card.remarks) else 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line: the capture, and what can be decided about it."""
+    parser = argparse.ArgumentParser(prog="dev.py inspect-capture", description="Show what a capture holds.")
+    parser.add_argument("folder", type=Path, help="folder of the capture")
+    parser.add_argument("--hold-out-every", type=int, default=8, help="every n-th view is held out (default 8)")
+    parser.add_argument("--orientation", choices=ORIENTATIONS, default="auto", help="how cameras measured the photos")
+    parser.add_argument("--photos-folder", default="", help="where the photos lie (default: found)")
+    parser.add_argument("--model-folder", default="", help="where the COLMAP model lies (default: found)")
+    parser.add_argument("--points-frame", choices=POINTS_FRAMES, default="auto", help="where the points stand")
+    parser.add_argument("--masks", choices=MASKS, default="auto", help="what is white in masks")
+    parser.add_argument("--json", action="store_true", help="print the card as one JSON object")
+    return parser.parse_args(arguments)
+
+
+def small_photo(view: View, longest_px: int) -> np.ndarray | None:
+    """A view's photo as its camera saw it, reduced: (H, W, 3 or 4) floats 0..1; None when it cannot be used."""
+
+    def reduce(pixels: np.ndarray) -> np.ndarray:
+        step = -(-max(pixels.shape[:2]) // longest_px)
+        return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step])
+
+    try:
+        return read_photo(view, decode, reduce).pixels.astype(np.float32) / 255
+    except CaptureError:
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
