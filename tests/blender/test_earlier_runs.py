@@ -46,7 +46,8 @@ def test_the_report_says_what_was_hidden(extension, runs, monkeypatch):
     said = []
     bring_in(runs[0])
     bpy.context.scene.splat.run_folder = str(runs[1].path)
-    stand_in = type("StandIn", (), {"report": lambda self, kinds, text: said.append(text)})()
+    members = {"report": lambda self, kinds, text: said.append(text), "bl_options": operator.bl_options}
+    stand_in = type("StandIn", (), members)()
     operator.execute(stand_in, bpy.context)
     operator.execute(stand_in, bpy.context)
     assert said == ["Imported 3 splats from splats.ply; run_001 in the same place is hidden"] * 2
