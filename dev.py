@@ -596,7 +596,8 @@ def all_stages(blenders: Sequence[Environment]) -> Iterator[tuple[str, Environme
     """Yield (title, environment, places below tests/), the longest first, so that two at a time end together."""
     for blender in reversed(blenders):
         yield blender.title, blender, ["blender", *tests_of_arrays()]
-    yield "trainer", TRAINER, ["unit", "trainer"]
+    yield "trainer", TRAINER, ["trainer"]
+    yield "unit", TRAINER, ["unit"]
     yield "COLMAP", COLMAP, ["colmap"]
     for blender in reversed(blenders):  # in a process of its own: there the built zip is enabled, not the checkout
         yield f"{blender.title}, end to end", blender, ["e2e"]

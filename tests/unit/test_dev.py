@@ -254,16 +254,16 @@ def test_every_blender_repeats_the_tests_of_arrays_and_no_others(small_project, 
     )
     dev.test([])
     arrays = ["tests/unit/test_arrays.py"]
-    assert ran == {"trainer": ["tests/unit"], dev.BLENDERS[0].title: arrays, dev.BLENDERS[1].title: arrays}
+    assert ran == {"unit": ["tests/unit"], dev.BLENDERS[0].title: arrays, dev.BLENDERS[1].title: arrays}
     ran.clear()
     dev.test(["tests/unit", "-x"])
-    assert ran == {"trainer": ["tests/unit"], dev.BLENDERS[0].title: arrays, dev.BLENDERS[1].title: arrays}
+    assert ran == {"unit": ["tests/unit"], dev.BLENDERS[0].title: arrays, dev.BLENDERS[1].title: arrays}
     ran.clear()
     dev.test(["tests/unit/test_words.py::test_b"])
-    assert ran == {"trainer": ["tests/unit/test_words.py::test_b"]}
+    assert ran == {"unit": ["tests/unit/test_words.py::test_b"]}
     ran.clear()
     dev.test(["--all-blenders"])
-    assert ran.keys() == {"trainer", *(blender.title for blender in dev.ALL_BLENDERS)}
+    assert ran.keys() == {"unit", *(blender.title for blender in dev.ALL_BLENDERS)}
 
 
 def test_the_tests_of_each_blender_are_told_where_the_others_of_the_run_are(small_project, monkeypatch):
@@ -306,7 +306,7 @@ def test_of_several_stages_each_is_shown_whole_when_it_ends(small_project, monke
     output = capfd.readouterr().out
     stages = output.split("\n== ")[1:-1]
     titles = {stage.partition(":")[0] for stage in stages}
-    assert titles == {"trainer", *(blender.title for blender in dev.BLENDERS)}
+    assert titles == {"unit", *(blender.title for blender in dev.BLENDERS)}
     assert all("what went wrong" in stage and "1 failed in" in stage for stage in stages)
     assert output.splitlines()[-1] == "2 passed, 3 failed, 0 skipped"
 
