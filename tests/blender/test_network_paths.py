@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import bpy
 import pytest
@@ -95,6 +96,20 @@ def test_what_the_artist_has_chosen_is_looked_at(extension, paths, tmp_path, loo
     assert str(paths.absolute(scene.splat.capture.folder)) == rf"{SHARE}\capture", "the same share"
     with pytest.raises(extension.module("splat_addon.errors").RunError, match="lies on another machine"):
         paths.absolute(r"\\evil\other\capture")
+
+
+@pytest.mark.parametrize("path", ["////evil/share/run", r"//\\\\evil\share\run", "///evil/share/run"])
+def test_a_path_beside_the_file_never_becomes_a_share(paths, tmp_path, path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "mine.blend"))
+    assert paths.absolute(path) == tmp_path / "evil" / "share" / "run"
+
+
+def test_what_a_run_and_its_object_name_on_a_share_is_not_looked_at(extension, paths, looked_at):
+    extension.drop(paths.Asked)
+    run_object = extension.module("splat_addon.scene.runs.run_object")
+    folder = extension.module("splat_addon.run.folder").RunFolder
+    looked_at.clear()
+    assert run_object.capture_of(folder(Path(rf"{SHARE}\run_001"))) is None and looked_at == []
 
 
 def test_a_file_on_a_share_finds_what_lies_there(extension, paths, monkeypatch):

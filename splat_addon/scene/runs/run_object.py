@@ -17,6 +17,7 @@ from ...run.config import TrainConfig
 from ...run.folder import RunFolder
 from ..own_data import is_local, make_active, require_local
 from ..photos import photo_capture
+from ..settings.paths import local_or_asked
 from ..splats import appearance
 from ..splats import data as splat_data
 from ..splats.box_modifier import hand_over
@@ -131,8 +132,9 @@ def _hide(scene: bpy.types.Scene, item: bpy.types.Object, is_hidden: bool) -> No
 
 def capture_of(folder: RunFolder) -> Path | None:
     """The capture that a run was trained on; None when the run does not say."""
-    with contextlib.suppress(RunError):
-        return Path(TrainConfig.read(folder.config_file).capture)
+    with contextlib.suppress(RunError):  # also where a share would have to be asked that nobody has chosen
+        place = RunFolder(local_or_asked(str(folder.path)))
+        return local_or_asked(TrainConfig.read(place.config_file).capture)
     return None
 
 

@@ -51,7 +51,9 @@ def absolute(path: str, is_asked: bool = False) -> Path:
                 "Choose it again to use it.",
             )
         return Path(path).expanduser()
-    return Path(os.path.abspath(Path(bpy.data.filepath).parent / path.removeprefix("//")))
+    if path.startswith("//"):
+        path = path.lstrip("/")  # one slash more would make it a share
+    return Path(os.path.abspath(Path(bpy.data.filepath).parent / path))
 
 
 def ask_for(path: str) -> None:
@@ -79,6 +81,11 @@ def without_templates(path: Path, owner: bpy.types.bpy_struct, name: str) -> str
     """A path for a property in which newer Blenders fill in `{fields}`: braces that are part of it stay as they are."""
     fills_in = getattr(owner.bl_rna.properties[name], "is_path_supports_templates", False)
     return str(path).replace("{", "{{").replace("}", "}}") if fills_in else str(path)
+
+
+def local_or_asked(text: str) -> Path:
+    """A whole path that a run or an object names. Raises RunError for one on a share that the artist has not chosen."""
+    return absolute(text) if is_on_network(text) and not text.startswith("//") else Path(text)
 
 
 def run_path(scene: bpy.types.Scene) -> Path | None:
