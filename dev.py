@@ -120,7 +120,6 @@ BENCHMARKS_IN_BLENDER = ("blender", "capture", "exactness")  # all others run in
 BENCHMARKS_IN_EVERY_BLENDER = ("blender", "look")
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 COMMANDS = {"train": "splat_addon.trainer.cli", "report": "splat_addon.trainer.report.write"}  # they have main()
-INSPECT = "splat_addon.trainer.photos.inspect_capture"
 
 # What Blender loads from the system at import, or later for its GPU module: file -> (Debian package, Fedora package).
 LIBRARIES = {
@@ -367,11 +366,20 @@ def report(arguments: list[str]) -> int:
 def inspect_capture(arguments: list[str]) -> int:
     """Show what a capture holds and what is wrong with it, in the trainer's environment.
 
+    --hold-out-every N      every N-th view is held out (8)
+    --orientation WAY       how cameras measured the photos: auto, stored, turned
+    --photos-folder DIR     where the photos lie, instead of what is found
+    --model-folder DIR      which COLMAP model is read, instead of what is found
+    --points-frame FRAME    where the points stand: auto, cameras, original
+    --masks HOW             auto, inverted, ignored
+    --json                  as one JSON object
+
     The exit code is 0 when nothing is wrong, 1 when there is a warning, 2 when the capture cannot be opened.
     """
     if not arguments:
         raise SetupError("No capture folder was given.", "Use: python3 dev.py inspect-capture CAPTURE_FOLDER")
-    return hand_over([ensure(TRAINER), "-m", INSPECT, *arguments], child_environment(ROOT))
+    command = [ensure(TRAINER), "-m", "splat_addon.trainer.photos.inspect_capture", *arguments]
+    return hand_over(command, child_environment(ROOT))
 
 
 def doctor(arguments: list[str]) -> int:

@@ -103,8 +103,8 @@ class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):
             other.select_set(False)
         context.view_layer.objects.active = opened.root
         opened.root.select_set(True)
-        for note in opened.notes:
-            self.report({"WARNING"}, note)
+        for remark in sorted(opened.remarks, key=lambda remark: remark.is_warning):  # the last stays to be read
+            self.report({"WARNING" if remark.is_warning else "INFO"}, remark.told)
         self.report({"INFO"}, f"Opened {opened.camera_count} cameras and {opened.point_count} points of {folder.name}")
         return {"FINISHED"}
 

@@ -162,8 +162,8 @@ def open_capture(
         held_out = {names[index] for index in held_out_indices(len(names), hold_out_every)}
     view_names = _view_names(names)
     present = {name: path for name, path in listed.photos.items() if name not in listed.missing}
-    measures_stored = find_transforms(folder) is None  # COLMAP does
-    turns = decide_orientations(present, listed.cameras, choices.orientation, measures_stored)
+    is_of_colmap = listed.model_folder is not None  # which measures photos as stored
+    turns = decide_orientations(present, listed.cameras, choices.orientation, is_of_colmap)
     views = {
         name: View(
             view_names[name],

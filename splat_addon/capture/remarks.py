@@ -11,3 +11,8 @@ class Remark:
     text: str
     remedy: str = ""
     is_warning: bool = False
+
+    @property
+    def told(self) -> str:
+        """Both sentences."""
+        return f"{self.text} {self.remedy}".rstrip()

@@ -57,9 +57,10 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         if resume:
             state = read_checkpoint(folder, fingerprint)
             frame = frame_of(state, folder)
-        photos = load_photos(capture.moved(frame.training_from_world), config, folder.photos_file)
+        moved = capture.moved(frame.training_from_world)
+        photos = load_photos(moved, config, folder.photos_file)
         cloud, about_seeds = first_cloud(capture, config, frame, photos)
-        capture = capture.moved(frame.training_from_world)
+        capture = moved
         photos.warnings.extend([*about_seeds, *about_rounding(frame)])
         model = GaussianModel(cloud, rasterizer.device)
         run = Run(folder, config, wire, model, rasterizer, photos, capture, frame, fingerprint)

@@ -243,7 +243,7 @@ def test_missing_photos_are_named_and_their_cameras_are_empty(core, tmp_path, ca
     root = open_folder(tmp_path / "capture")
     item = next(item for item in root.children if item.name == "photo_2")
     assert len(item.data.background_images) == 0
-    assert "Photos missing: 1 (photo_2.png)" in capfd.readouterr().out
+    assert "1 of 6 photos are missing, for example photo_2.png" in capfd.readouterr().out
 
 
 def test_distorted_photos_are_announced(core, tmp_path, capfd):

@@ -98,7 +98,8 @@ def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(
     bpy.context.scene.splat.training.target_gaussians = 78
     third = known(preflight)
     assert len(opened) == 2 and third.rows[0] == ("Photos", "6, 2 held out")
-    assert third.problems == ("Photos missing from the capture: 1. Their views are left out.",)
+    (problem,) = third.problems
+    assert problem.startswith("1 of 9 photos are missing, for example images/view_03.png: there is no")
 
 
 def test_an_old_answer_is_shown_until_the_new_one_is_there(preflight, capture, monkeypatch):
@@ -131,7 +132,8 @@ def test_captures_that_cannot_be_trained_say_why(preflight, capture, tmp_path):
     splat.capture.folder = str(capture)
     splat.training.hold_out_every = 0
     (capture / "points3d.ply").unlink()
-    assert "no points to start from" in known(preflight).problems[0]
+    problems = " ".join(known(preflight).problems)
+    assert "points3d.ply, which the capture names, are missing" in problems and "no points to start from" in problems
     splat.training.init_splats = str(tmp_path / "no.ply")
     assert "The splats to start from cannot be read" in known(preflight).problems[0]
 

@@ -12,6 +12,7 @@ import pytest
 from support import ewa, splat_renders
 from support.cube_scene import add_cube, prepare, select
 from support.extension import ROOT
+from support.pixels import emissive
 from support.recording_layout import drawn, texts
 from support.splat_renders import Stage
 
@@ -37,18 +38,6 @@ def told(extension):
     """What the panel *Render* says of the open scene."""
     panel = extension.module("panels.splats").SPLAT_PT_render
     return lambda: texts(drawn(panel, bpy.context))
-
-
-def glow(name: str, color=(0.1, 0.2, 0.05)) -> bpy.types.Material:
-    material = bpy.data.materials.new(name)
-    if material.node_tree is None:
-        material.use_nodes = True
-    tree = material.node_tree
-    tree.nodes.clear()
-    shine, end = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
-    shine.inputs[0].default_value = (*color, 1)
-    tree.links.new(shine.outputs[0], end.inputs[0])
-    return material
 
 
 def instanced(item) -> bpy.types.Object:
@@ -130,7 +119,7 @@ def test_cameras_that_move_blur_splats_as_the_mean_of_what_they_see(stage, told)
 
 def test_captures_have_the_scenes_brightness_whatever_film_exposure_is(stage, as_captured, tmp_path):
     scene = prepare(tmp_path / "capture")
-    bpy.data.objects["Cube"].data.materials.append(glow("Glow"))
+    bpy.data.objects["Cube"].data.materials.append(emissive("Glow", (0.1, 0.2, 0.05)))
     splat_renders.add_camera(scene, (0, -3, 0), size=(16, 12))
     scene.cycles.film_exposure, scene.render.engine = 2.0, "CYCLES"
     notes = as_captured(scene)
@@ -194,7 +183,7 @@ def set_mono(stage):
 
 
 def override_materials(stage):
-    stage.scene.view_layers[0].material_override = glow("Clay")
+    stage.scene.view_layers[0].material_override = emissive("Clay", (0.1, 0.2, 0.05))
 
 
 def clear_override(stage):

@@ -312,7 +312,7 @@ def test_an_unreadable_photo_is_named_and_left_out(tmp_path):
     (capture / "images" / "view_05.png").unlink()
     events = until_over(start(tmp_path, capture, iterations=3))
     told = " ".join(event.message for event in events if isinstance(event, Warned))
-    assert "view_03.png cannot be read" in told and "view_05.png is missing" in told
+    assert "view_03.png cannot be read" in told and "1 of 10 photos are missing, for example images/view_05.png" in told
     assert isinstance(events[-1], Finished) and events[0].training_views == 6
 
 

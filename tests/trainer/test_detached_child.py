@@ -17,9 +17,9 @@ from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, Snap
 from splat_addon.run.folder import RunFolder
 from splat_addon.run.inbox import Inbox
 from splat_addon.run.lock import holder_pid, is_held
+from support.processes import code_of_parent
 from support.scenes import write_ball_capture
 
-ROOT = Path(__file__).resolve().parents[2]
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
 
@@ -56,25 +56,10 @@ def is_training(event) -> bool:
 
 def killed_parent(folder: RunFolder, outlives: bool) -> None:
     """Another process starts the run, sees it train, and is killed outright with its whole group."""
-    start = "DetachedTrainer.start(command, folder)" if outlives else "TrainerProcess(command, folder)"
-    script = f"""if True:
-        import sys
-        sys.path.insert(0, {str(ROOT)!r})
-        from pathlib import Path
-        from splat_addon.run.children.detached import DetachedTrainer
-        from splat_addon.run.events import Progressed
-        from splat_addon.run.folder import RunFolder
-        from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
-        folder = RunFolder(Path({str(folder.path)!r}))
-        command = trainer_command(Path(sys.executable), folder)
-        trainer = {start}
-        while not any(isinstance(event, Progressed) and event.step > 0 for event in trainer.wait(1.0)):
-            assert not trainer.is_over
-        print("training", flush=True)
-        sys.stdin.read()
-    """
+    is_training = "any(isinstance(event, Progressed) and event.step > 0 for event in events)"
+    script = code_of_parent(folder.path, outlives, is_training)
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout.readline().strip() == b"training"
+        assert parent.stdout.readline().strip() == b"ready"
         parent.kill()
 
 

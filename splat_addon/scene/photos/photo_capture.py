@@ -16,6 +16,7 @@ from ...capture.camera import OPENCV_FROM_OPENGL, Camera
 from ...capture.capture import Capture, View
 from ...capture.photos.orientation import AS_STORED, swaps_sides
 from ...capture.photos.records import read_orientation
+from ...capture.remarks import Remark
 from ...capture.upright import held_upright, middle, upright_from_world
 from ...errors import CaptureError, RunError, some_of
 from ..cameras import looking
@@ -37,12 +38,12 @@ _VISIBLE_DISTORTION_PX = 1.0
 
 @dataclass(frozen=True)
 class Opened:
-    """What was made of a capture, and sentences about what could not be."""
+    """What was made of a capture, and what the artist should know: what was decided about it, what is wrong."""
 
     root: bpy.types.Object
     camera_count: int
     point_count: int
-    notes: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
 
 def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened:
@@ -83,7 +84,7 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
         points.parent = root
         points[POINTS_KEY] = True
     fit_to_scale(root)
-    return Opened(root, len(views), len(positions), _notes(capture, unreadable))
+    return Opened(root, len(views), len(positions), [*capture.remarks, *_about_cameras(capture, unreadable)])
 
 
 def find_root(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
@@ -270,15 +271,12 @@ def _camera_in_capture(item: bpy.types.Object) -> Camera:
     return camera if turn is None else held_upright(camera, turn)
 
 
-def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
+def _about_cameras(capture: Capture, unreadable: list[str]) -> list[Remark]:
+    """What the cameras in the scene do not show."""
     notes = []
-    if capture.missing:
-        without_camera = len(capture.missing) - len(capture.views_without_photo)
-        end = f" {without_camera} have no known size either, and so no camera." if without_camera else ""
-        notes.append(
-            f"Photos missing: {len(capture.missing)} ({some_of(capture.missing)}). Their cameras have no background,"
-            f" and training leaves them out.{end}"
-        )
+    without_camera = len(capture.missing) - len(capture.views_without_photo)
+    if without_camera:
+        notes.append(f"Views without a photo and without a known size, which have no camera: {without_camera}.")
     if unreadable:
         notes.append(f"Photos that Blender cannot open: {len(unreadable)} ({some_of(unreadable)}).")
     distorted = {view.name: view.camera.distortion_px() for view in capture.all_views if any(view.camera.distortion)}
@@ -299,4 +297,4 @@ def _notes(capture: Capture, unreadable: list[str]) -> list[str]:
             f"Photos whose pixels are not square: {len(oblong)} ({oblong[0]:.4f}). Look Through sets the scene's pixel"
             " aspect for them."
         )
-    return notes
+    return [Remark(note, is_warning=True) for note in notes]

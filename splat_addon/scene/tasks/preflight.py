@@ -5,6 +5,8 @@ are read in a thread, which never touches Blender; a timer redraws the panels wh
 """
 
 import contextlib
+import itertools
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from .live_run import LiveRun
 LASTS_S = 10.0  # after that, a capture on disk may have changed, and the disk have filled
 TICK_S = 0.1
 TELLING_PART = 0.5  # of a run: before, steps are cheaper, with smaller photos and fewer splats
+_MOST_STAMPED = 500  # in one folder
 _SPARE_BYTES = 2**30  # memory that Blender and the system need in addition to the trainer
 
 
@@ -41,7 +44,7 @@ class Listing:
     trained_size: tuple[int, int]  # of the largest photo, pixels
     original_size: tuple[int, int]
     seed_count: int
-    missing: int
+    warnings: tuple[str, ...]  # about the capture
 
 
 @dataclass(frozen=True)
@@ -152,10 +155,7 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None =
             f"It needs about {in_bytes(needs.disk_bytes)} of disk space next to {capture.name};"
             f" {in_bytes(free_disk)} is free. Free some, or raise Save Every."
         )
-    if listing.missing:
-        problems.append(f"Photos missing from the capture: {listing.missing}. Their views are left out.")
-    if not photos.held_out:
-        problems.append("No view is held out: the quality will not be measured.")
+    problems += listing.warnings
     if not listing.seed_count:
         problems.append("The capture has no points to start from. Capture again, or add points3d.ply.")
     return Preflight(tuple(rows), tuple(problems), needs)
@@ -208,7 +208,8 @@ def _listed(capture: Capture, config: TrainConfig, stamp: tuple) -> Listing:
     seed_count = len(capture.points.positions) if capture.points is not None else 0
     if config.init_splats:
         seed_count = _count_in_ply(Path(config.init_splats))
-    return Listing(stamp, sizes, largest, original, seed_count, len(capture.missing))
+    warnings = tuple(remark.told for remark in capture.remarks if remark.is_warning)
+    return Listing(stamp, sizes, largest, original, seed_count, warnings)
 
 
 def _count_in_ply(path: Path) -> int:
@@ -221,15 +222,13 @@ def _count_in_ply(path: Path) -> int:
 
 
 def _stamp(folder: Path) -> tuple:
-    """Changes when a capture's files do."""
-    names = ("", "transforms.json", "points3d.ply", "images", "sparse", "sparse/0", "sparse/0/images.bin")
-    found = []
-    for name in names:
-        try:
-            found.append((folder / name).stat().st_mtime_ns)
-        except OSError:
-            found.append(0)
-    return tuple(found)
+    """Changes when a capture's files do: when they were written that lie in it, or in its folders of models, and when
+    anything was added to a folder or taken away."""
+    found: list[tuple[str, int]] = []
+    for place in (folder, folder / "sparse", folder / "sparse" / "0", folder / "dense"):
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            found += [(entry.path, entry.stat().st_mtime_ns) for entry in itertools.islice(entries, _MOST_STAMPED)]
+    return tuple(sorted(found))
 
 
 def _size_rows(listing: Listing) -> list[tuple[str, str]]:

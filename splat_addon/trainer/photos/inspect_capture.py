@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         for name, value in card.rows:
             print(f"{name + ':':<12}{value}")
         for remark in card.remarks:
-            print(f"{'Warning' if remark.is_warning else 'Note'}: {remark.text} {remark.remedy}".rstrip())
+            print(f"{'Warning' if remark.is_warning else 'Note'}: {remark.told}")
     return 1 if any(remark.is_warning for remark in card.remarks) else 0
 
 

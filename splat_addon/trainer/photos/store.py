@@ -39,9 +39,7 @@ def load_photos(capture: Capture, config: TrainConfig, overflow: Path) -> Photos
     the disk is full.
     """
     store = _Store(overflow, config.photo_memory_mb * 2**20)
-    photos = Photos(
-        [], [], [], [Warned(f"The photo of {name} is missing; the view is left out.") for name in capture.missing]
-    )
+    photos = Photos([], [], [], [Warned(remark.text, remark.remedy) for remark in capture.remarks if remark.is_warning])
     failures: list[CaptureError] = []
     empty: list[CaptureError] = []
     notes: dict[str, list[str]] = {}

@@ -5,15 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from splat_addon.run.children.detached import DetachedTrainer
 from splat_addon.run.events import Finished, Progressed, SnapshotSaved, Started
 
+from ..processes import code_of_parent
 from .place import IS_POSIX, Place
 from .promises import Broken, require_no_traceback, require_whole
 
-ROOT = Path(__file__).resolve().parents[3]
 MOST_KILLS = 12  # of one run, each time after it was started again
 COMMANDS = ("pause", "resume", "snapshot", "preview", "halt", "go on")
 
@@ -70,28 +69,13 @@ def killed_parent(place: Place) -> None:
     """Another process has started the run and is killed outright; the trainer follows it, or outlives it."""
     outlives = place.random.random() < 0.5
     folder = place.new_run(iterations=1_000_000)
-    start = "DetachedTrainer.start(command, folder)" if outlives else "TrainerProcess(command, folder)"
-    script = f"""if True:
-        import sys
-        sys.path.insert(0, {str(ROOT)!r})
-        from pathlib import Path
-        from splat_addon.run.children.detached import DetachedTrainer
-        from splat_addon.run.folder import RunFolder
-        from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
-        folder = RunFolder(Path({str(folder.path)!r}))
-        command = trainer_command(Path(sys.executable), folder)
-        trainer = {start}
-        while not trainer.wait(1.0):
-            pass
-        print("started", flush=True)
-        sys.stdin.read()
-    """
+    script = code_of_parent(folder.path, outlives, "events")
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         said = parent.stdout.readline().strip()
         time.sleep(place.random.uniform(0.0, 0.5))
         parent.kill()
     place.kills += 1
-    if said != b"started":
+    if said != b"ready":
         raise Broken("the parent did not start the run")
     if outlives:
         trainer = DetachedTrainer.watch(folder)
