@@ -190,7 +190,7 @@ def _about_photos(files: Files, folder: Path, photos: dict[str, Path], found: Fo
     if found.rivals and there:
         others = some_of(f"{_place(place, folder)}/" for place in found.rivals)
         text = f"Photos are read from {_place(found.folder, folder)}/; others of these names lie in {others}."
-        remarks.append(Remark(text, "Choose another folder of photos if these are not the ones that were measured."))
+        remarks.append(Remark(text, "If others were measured, move this folder out of the capture."))
     without = images_without_name(files, there.values())
     if without:
         text = f"Photos without a camera, which are not used: {len(without)}, for example {shown(without[0], folder)}."
@@ -247,7 +247,7 @@ def _about_models(folder: Path, models: list[colmap.FoundModel]) -> list[Remark]
     return [
         Remark(
             f"Of {len(models)} COLMAP models, {_place(used.folder, folder)} is used, {why}: {counts}.",
-            "Choose another model folder if it is meant, or reconstruct again to join them.",
+            "To use another, open its folder; to join them, reconstruct again.",
             is_warning=is_apart or used.image_count < most,
         )
     ]
@@ -258,7 +258,7 @@ def _about_model_beside(folder: Path, listed: Transforms, files: Files) -> list[
     if model_folder is None:
         return []
     text = f"The cameras are those of transforms.json, not those of {_place(model_folder, folder)}"
-    return [Remark(f"{text}.", f"To use these, choose {_place(model_folder, folder)} as the model folder.")]
+    return [Remark(f"{text}.", "To use these, move transforms.json out of the capture.")]
 
 
 def _points_of_transforms(
