@@ -194,6 +194,18 @@ def test_one_processor_compiles_here(monkeypatch):
     assert [entry["name"] for entry in compile_kernels.compile_shares()] == list(kernel_cache.KERNEL_MODULES)
 
 
+def test_a_compiling_process_whose_trainer_was_killed_ends_in_silence():
+    """Nobody reads what it has compiled: more than a pipe holds."""
+    orphaned = (
+        "import sys; from splat_addon.trainer.backend.cpu import compile_kernels as c;"
+        " c.compile_here = lambda share: [{'name': 'blend', 'code': bytes(1 << 20)}]; c.main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", orphaned, "blend"]
+    worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    worker.stdout.close()
+    assert worker.stderr.read() == b"" and worker.wait() == 1
+
+
 def test_what_a_compiling_process_prints_besides_goes_to_the_log():
     """A share of one small module, as the process itself runs it, with a chatty numba before it."""
     chatty = (

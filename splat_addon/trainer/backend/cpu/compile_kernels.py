@@ -157,10 +157,14 @@ def machine_of(llvm, triple: str, cpu: str, features: str = ""):
 
 def main(modules: Sequence[str]) -> None:
     """Compile, and print the kernels; whatever else is printed goes to the log."""
-    results = os.fdopen(os.dup(1), "wb")
+    wire = os.dup(1)
     os.dup2(2, 1)
-    results.write(packed(compile_here(modules)))
-    results.close()
+    compiled = packed(compile_here(modules))
+    try:
+        with os.fdopen(wire, "wb") as results:
+            results.write(compiled)
+    except OSError:  # a closed pipe: the trainer that wanted them was killed meanwhile
+        sys.exit(1)
 
 
 if __name__ == "__main__":
