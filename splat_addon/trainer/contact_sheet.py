@@ -72,13 +72,21 @@ def _reduced(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _parts(photo: Photo, first: Path, last: Path) -> Iterator[Tensor]:
-    """The images (H, W, 3) of a row one by one, values 0..1, over white. `first` and `last` are renders."""
+    """The images (H, W, 3) of a row one by one, values 0..1, over white. `first` and `last` are renders' files."""
     target = photo.over(torch.ones(3))
     yield target
-    yield read_png(first)
-    now = read_png(last)
+    yield _render(first, target)
+    now = _render(last, target)
     yield now
     yield (now - target).abs_().mul_(DIFFERENCE_GAIN).clamp_(0, 1)
+
+
+def _render(path: Path, target: Tensor) -> Tensor:
+    """A render as it was saved; white where it could not be written, which was told then."""
+    try:
+        return read_png(path)
+    except FileNotFoundError:
+        return torch.ones_like(target)
 
 
 def _text(text: str, width: int) -> Image.Image:

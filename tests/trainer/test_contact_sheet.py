@@ -57,6 +57,15 @@ def test_the_sheet_of_a_small_capture_has_every_pixel_of_its_images(tmp_path):
     assert np.array_equal(sheet, straightforward_sheet(folder, photos))
 
 
+def test_a_render_that_could_not_be_written_is_white_on_the_sheet(tmp_path):
+    """The disk was full then; what is told later is about the sheet itself."""
+    folder, photo = RunFolder.create(tmp_path / "run", TrainConfig()), photo_of("a", 40, 30)
+    save_png(folder.path / LAST.folder / "a.png", torch.zeros(30, 40, 3))
+    save_contact_sheet(folder, [photo], FIRST, LAST)
+    sheet = np.array(Image.open(folder.contact_sheet_file))[CAPTION_PX:]
+    assert (sheet[:, 40:80] == 255).all() and (sheet[:, 80:120] == 0).all()
+
+
 @pytest.mark.parametrize("size", [(40, 30), (1600, 1066), (1066, 1600), (20_000, 300)])
 def test_images_are_as_large_as_the_sheet_allows(size):
     for count in (1, 2, 7, 25, 400):
