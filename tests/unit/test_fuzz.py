@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from support.fuzz.campaign import FORMATS, format_named, run
-from support.fuzz.trial import trial_of
+from support.fuzz.trial import Workplace, trial_of
 
 SEED, CASES = 17, 200
 FORGIVING = ("events", "run-folder", "commands")  # what cannot be read there is passed over
@@ -53,6 +53,19 @@ def test_a_child_that_is_lost_is_a_failure_and_the_campaign_goes_on(fault, told)
     (what,) = outcome.failures
     assert what.startswith(told) and 1 <= outcome.counts[what] < 20
     assert outcome.cases == 20
+
+
+def test_a_case_that_cannot_be_made_is_a_failure_of_the_campaign_and_loses_no_other():
+    outcome = run("faults:makes_none", 0, cases=20)
+    (what,) = outcome.failures
+    assert what.startswith("the case could not be made: NotImplementedError at faults.py")
+    assert outcome.accepted + outcome.counts[what] == outcome.cases == 20 and outcome.accepted > 10
+
+
+def test_a_checkpoint_of_two_equal_nested_tensors_is_made_and_refused(tmp_path):
+    """PyTorch cannot copy such a tensor."""
+    trial = trial_of(format_named("checkpoint"), "checkpoint", 20261130, 2447)
+    assert Workplace(tmp_path).try_out(trial) == (False, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may allocate")

@@ -1,5 +1,6 @@
 """Many cases of one format, in a child process that may be lost: with a limit of memory, and of time for each case."""
 
+import contextlib
 import gc
 import importlib
 import json
@@ -16,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .trial import Format, Workplace, trial_of
+from .trial import Format, Workplace, described, trial_of
 
 CASE_S = 20.0  # for one case, likewise
 START_S = 300.0  # for a child to start, on a machine that is busy
 MEMORY_BYTES = 1 << 30  # beyond what the child takes when it has started
 NOT_STARTED = "the child did not start"
+NOT_MADE = "the case could not be made"
 FORMATS = {
     "ply": "splat_files:ply",
     "compressed-ply": "splat_files:compressed_ply",
@@ -166,12 +168,18 @@ def _child(folder: Path, order: dict) -> None:
     deadline = None if order["seconds"] is None else time.monotonic() + order["seconds"]
     accepted = 0
     with open(folder / "progress", "r+b") as file, mmap.mmap(file.fileno(), 9) as progress:
-        trial_of(format_, name, seed, case)  # what is made once is made before memory is counted
+        with contextlib.suppress(Exception):  # which the case itself will tell
+            trial_of(format_, name, seed, case)  # what is made once is made before memory is counted
         gc.freeze()  # and is not looked through for what can be let go
         _limit_memory()
         progress[8] = 1
         while (order["cases"] is None or case < order["cases"]) and (deadline is None or time.monotonic() < deadline):
-            was_accepted, wrong = workplace.try_out(trial_of(format_, name, seed, case))
+            try:
+                trial = trial_of(format_, name, seed, case)
+            except Exception as error:  # the campaign's own: said as such, so that no reader is looked at for it
+                was_accepted, wrong = False, f"{NOT_MADE}: {described(error)}"
+            else:
+                was_accepted, wrong = workplace.try_out(trial)
             accepted += was_accepted
             if wrong:
                 print(json.dumps({"case": case, "what": wrong}), flush=True)

@@ -96,7 +96,7 @@ def _broken(mutator: Mutator, state: dict[str, Any]) -> dict[str, Any]:
             del holder[key]
         elif kind == 8:
             other = mutator.one_of(list(holders_in(state)))
-            holder[key] = copy.deepcopy(mutator.one_of(list(other.values()) if isinstance(other, dict) else other))
+            holder[key] = _copied(mutator.one_of(list(other.values()) if isinstance(other, dict) else other))
         elif isinstance(holder, list):
             holder.insert(key, value)
         else:
@@ -104,6 +104,14 @@ def _broken(mutator: Mutator, state: dict[str, Any]) -> dict[str, Any]:
         if not state:
             break
     return state
+
+
+def _copied(value: Any) -> Any:
+    """A copy, or the same where PyTorch cannot copy it, as it cannot a nested tensor."""
+    try:
+        return copy.deepcopy(value)
+    except (NotImplementedError, RuntimeError):
+        return value
 
 
 def _other_tensor(mutator: Mutator, tensor: Tensor) -> Any:

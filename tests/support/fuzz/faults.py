@@ -40,6 +40,13 @@ def removes(_mutator: Mutator) -> Trial:
     return Trial({"a": b"content"}, lambda folder: os.unlink(folder / "a"))
 
 
+def makes_none(mutator: Mutator) -> Trial:
+    """Its cases cannot be made, now and then."""
+    if mutator.is_chosen(0.2):
+        raise NotImplementedError("not made")
+    return Trial({"a": b"content"}, lambda folder: None)
+
+
 def hangs(mutator: Mutator) -> Trial:
     """Now and then."""
     pause = 3600 if mutator.is_chosen(0.2) else 0
