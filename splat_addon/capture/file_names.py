@@ -6,6 +6,7 @@ from pathlib import Path
 
 # Windows takes these for devices, whatever follows the first dot (the superscript digits count as digits).
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+_DEVICES = ("?", ".", "??")  # what Windows' names of its devices begin with
 _REFUSED = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 
 
@@ -36,8 +37,31 @@ def inner_path(name: str) -> str:
 
 
 def is_on_network(name: str) -> bool:
-    """Whether a path names another machine: looking at it sends the user's name there, on Windows."""
-    return name.startswith(("//", "\\\\", "/\\", "\\/"))
+    """Whether a path names another machine, or may do so by one of Windows' devices: looking at it sends the name of
+    the user there, on Windows."""
+    begin = name[:4].replace("\\", "/")
+    return begin.startswith("//") or begin == "/??/"
+
+
+def share_of(name: str) -> str:
+    r"""Machine and share of a path that `is_on_network`, in one spelling for all that Windows takes: `\\server\share`,
+    `\\?\UNC\server\share` and `\\.\UNC\server\share` are `//server/share`.
+
+    The whole path where it leads out of that by `..`, or is something else than a share, drive (`\\?\C:`) or volume.
+    Empty for other paths.
+    """
+    if not is_on_network(name):
+        return ""
+    whole = name.replace("\\", "/").lower()
+    first, *parts = [part for part in whole.split("/") if part] or [""]
+    if ".." in parts:
+        return whole
+    if first not in _DEVICES:
+        return "//" + "/".join([first, *parts[:1]])
+    if parts[:1] == ["unc"]:
+        return "//" + "/".join(parts[1:3])
+    is_disk = bool(parts) and (parts[0][1:] == ":" or parts[0].startswith("volume{"))
+    return f"//?/{parts[0]}" if is_disk else whole
 
 
 def distinct_files(names: Iterable[str]) -> list[str]:

@@ -112,7 +112,44 @@ def test_what_a_run_and_its_object_name_on_a_share_is_not_looked_at(extension, p
     assert run_object.capture_of(folder(Path(rf"{SHARE}\run_001"))) is None and looked_at == []
 
 
+OTHER_SPELLINGS = [r"\\?\UNC\evil\share\run_001", r"\\.\UNC\evil\share\run_001", r"\??\UNC\evil\share\run_001",
+                   "//evil/share/run_001"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OTHER_SPELLINGS)
+def test_a_share_is_recognized_however_a_run_spells_it(extension, paths, looked_at, path):
+    extension.drop(paths.Asked)
+    find_root = extension.module("splat_addon.scene.photos.photo_capture").find_root
+    root = bpy.data.objects.new("Capture", None)
+    bpy.context.scene.collection.objects.link(root)
+    root[extension.module("splat_addon.scene.photos.photo_capture").ROOT_KEY] = path
+    looked_at.clear()
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="lies on another machine"):
+        paths.local_or_asked(path)
+    assert find_root(bpy.context.scene, Path(path)) is None and looked_at == []
+    paths.ask_for(rf"{SHARE}\captures")
+    assert paths.local_or_asked(path) == Path(path), "the artist has chosen something else there"
+
+
+@pytest.mark.parametrize("named", ["capture", "init_splats"])
+def test_resuming_a_run_asks_no_machine_that_only_its_settings_name(extension, paths, looked_at, tmp_path, named):
+    extension.drop(paths.Asked)
+    config = extension.module("splat_addon.run.config").TrainConfig
+    folder = extension.module("splat_addon.run.folder").RunFolder.create(
+        tmp_path / "run", config(**{"capture": str(tmp_path), named: rf"{SHARE}\thing"})
+    )
+    live_run = extension.module("splat_addon.scene.tasks.live_run")
+    looked_at.clear()
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="thing lies on another machine"):
+        live_run.resume(bpy.context.scene, folder.path, Path(sys.executable))
+    assert looked_at == [] and not live_run.is_training()
+    (tmp_path / "capture").mkdir()
+    bpy.context.scene.splat.capture.folder = str(tmp_path / "capture")
+    if named == "capture":  # the scene has it on this machine
+        assert paths.capture_now(bpy.context.scene, rf"{SHARE}\thing") == tmp_path / "capture" and looked_at == []
+
+
 def test_a_file_on_a_share_finds_what_lies_there(extension, paths, monkeypatch):
     extension.drop(paths.Asked)
-    monkeypatch.setattr(paths, "_share", lambda path, _real=paths._share: _real(path or rf"{SHARE}\mine.blend"))
+    monkeypatch.setattr(paths, "share_of", lambda path, _real=paths.share_of: _real(path or rf"{SHARE}\mine.blend"))
     assert str(paths.absolute(rf"{SHARE}\capture")) == rf"{SHARE}\capture"

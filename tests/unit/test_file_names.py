@@ -9,7 +9,15 @@ import pytest
 
 from splat_addon.capture.capture import _view_names, open_capture
 from splat_addon.capture.export import COLMAP_BINARY, TRANSFORMS, ExportOptions, export_capture
-from splat_addon.capture.file_names import distinct_files, file_name, inner_path, renders_of, stays_inside
+from splat_addon.capture.file_names import (
+    distinct_files,
+    file_name,
+    inner_path,
+    is_on_network,
+    renders_of,
+    share_of,
+    stays_inside,
+)
 from splat_addon.capture.finding.files import Files
 from splat_addon.capture.formats.transforms import write_transforms
 from support.scenes import ring_of_cameras
@@ -112,3 +120,31 @@ def test_no_other_machine_is_asked_for_a_photo(monkeypatch):
     for name in ("\\\\server\\share\\x.png", "//server/share/x.png"):
         Files().find_named(Path("capture"), name)
     assert asked and all(place.startswith("capture") for place in asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        (r"\\nas\photos\a", "//nas/photos"),
+        ("//NAS/Photos/a", "//nas/photos"),
+        (r"\/nas\photos", "//nas/photos"),
+        (r"\\?\UNC\nas\photos\a\b", "//nas/photos"),
+        (r"\\.\UNC\nas\photos\a", "//nas/photos"),
+        (r"\??\UNC\nas\photos\a", "//nas/photos"),
+        ("//?/unc/nas/photos", "//nas/photos"),
+        (r"\\unc\photos\a", "//unc/photos"),  # a machine of that name
+        (r"\\nas\photos\..\..\other\b", "//nas/photos/../../other/b"),
+        (r"\\.\UNC\nas\photos\..\evil", "//./unc/nas/photos/../evil"),
+        (r"\\?\C:\photos\a", "//?/c:"),
+        (r"\\?\Volume{0a}\a", "//?/volume{0a}"),
+        (r"\\?\GLOBALROOT\Device\Mup\nas\photos", "//?/globalroot/device/mup/nas/photos"),
+        (r"\\", "//"),
+        (r"C:\photos", ""),
+        ("/home/photos", ""),
+        (r"\photos", ""),
+        ("photos", ""),
+        ("", ""),
+    ],
+)
+def test_a_share_has_one_name_however_windows_lets_it_be_spelled(name, share):
+    assert share_of(name) == share and is_on_network(name) is bool(share)

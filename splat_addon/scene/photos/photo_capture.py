@@ -22,7 +22,7 @@ from ...errors import CaptureError, RunError, some_of
 from ..cameras import looking
 from ..cameras.conversion import pose_matrix, set_lens, set_picture
 from ..own_data import require_local
-from ..settings.paths import absolute, path_text
+from ..settings.paths import absolute, local_or_asked, path_text
 from .points import points_to_object
 
 ROOT_KEY = "splat_capture"  # on the root: the capture's folder
@@ -88,11 +88,14 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
 
 
 def find_root(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
-    """The root of the capture in `folder`, if it is open in this scene."""
-    for root in roots(scene):
-        with contextlib.suppress(RunError):
-            if folder_of(root).resolve() == Path(folder).resolve():
-                return root
+    """The root of the capture in `folder`, if it is open in this scene. None for one on a share that the artist has not
+    chosen."""
+    with contextlib.suppress(RunError):
+        wanted = local_or_asked(str(folder)).resolve()
+        for root in roots(scene):
+            with contextlib.suppress(RunError):
+                if folder_of(root).resolve() == wanted:
+                    return root
     return None
 
 

@@ -13,7 +13,7 @@ import bpy
 from mathutils import Matrix
 
 from ...capture.capture import View, open_capture
-from ...capture.file_names import is_on_network, renders_of
+from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig
 from ...run.events import Evaluated
@@ -23,7 +23,7 @@ from ..cameras.conversion import apply_camera
 from ..own_data import ensure_local, is_local, is_own, require_local
 from ..runs.run_object import world_from_run
 from ..session import timer
-from ..settings.paths import absolute, run_path
+from ..settings.paths import capture_now, run_path
 from . import overlay
 from .overlay import CAMERA_NAME, Shown
 from .pictures import read_picture
@@ -48,7 +48,7 @@ def show(context: bpy.types.Context, scene: bpy.types.Scene) -> View:
     list_views(scene, evaluated)
     views = scene.splat.held_out_views
     place = min(max(scene.splat.held_out_index, 0), len(views) - 1)
-    capture = _capture_of(scene, folder)
+    capture = capture_now(scene, TrainConfig.read(folder.config_file).capture)
     view, extent = _find_view(folder, capture, views[place].name)
     overlay.show(_load(scene, folder, evaluated, view, place))
     looking.begin(scene)
@@ -143,15 +143,6 @@ def _latest_step(path: Path | None) -> int:
 def _step_measured(path: Path, _changed: int) -> int:
     evaluated = RunFolder(path).latest_evaluation()
     return evaluated.step if evaluated else 0
-
-
-def _capture_of(scene: bpy.types.Scene, folder: RunFolder) -> Path:
-    """The folder of the capture that the run was trained on; where it is gone, the one that the scene has now."""
-    text = TrainConfig.read(folder.config_file).capture
-    capture = absolute(text) if is_on_network(text) else Path(text)
-    if not capture.is_dir() and scene.splat.capture.folder:
-        return absolute(scene.splat.capture.folder)  # the project has moved, the scene knows where to
-    return capture
 
 
 def _find_view(folder: RunFolder, capture: Path, name: str) -> tuple[View, float]:

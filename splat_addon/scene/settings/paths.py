@@ -1,5 +1,6 @@
 """Paths as the artist types them and as a .blend keeps them."""
 
+import contextlib
 import ntpath
 import os
 import posixpath
@@ -9,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from ...capture.file_names import is_on_network
+from ...capture.file_names import is_on_network, share_of
 from ...errors import RunError
 from ..session import part
 
@@ -45,11 +46,7 @@ def absolute(path: str, is_asked: bool = False) -> Path:
     if not is_beside:
         if is_asked:
             ask_for(path)
-        if is_on_network(path) and _share(path) not in {_share(bpy.data.filepath), *part(Asked).shares}:
-            raise RunError(
-                f"{path} lies on another machine, which is not asked for it only because a file was opened.",
-                "Choose it again to use it.",
-            )
+        require_asked(path)
         return Path(path).expanduser()
     if path.startswith("//"):
         path = path.lstrip("/")  # one slash more would make it a share
@@ -59,7 +56,17 @@ def absolute(path: str, is_asked: bool = False) -> Path:
 def ask_for(path: str) -> None:
     """The artist has chosen a path: from now on, what lies on its share may be looked at."""
     if is_on_network(path):
-        part(Asked).shares.add(_share(path))
+        part(Asked).shares.add(share_of(path))
+
+
+def require_asked(path: str) -> None:
+    """Raise RunError for a path on another machine, unless the artist has chosen one there in this session, or the
+    .blend lies there."""
+    if is_on_network(path) and share_of(path) not in {share_of(bpy.data.filepath), *part(Asked).shares}:
+        raise RunError(
+            f"{path} lies on another machine, which is not asked for it only because a file was opened.",
+            "Choose it again to use it.",
+        )
 
 
 def chosen(name: str, then: Callable[[Any, Any], None] | None = None) -> Callable[[Any, Any], None]:
@@ -73,10 +80,6 @@ def chosen(name: str, then: Callable[[Any, Any], None] | None = None) -> Callabl
     return update
 
 
-def _share(path: str) -> str:
-    return PureWindowsPath(path).drive.lower()
-
-
 def without_templates(path: Path, owner: bpy.types.bpy_struct, name: str) -> str:
     """A path for a property in which newer Blenders fill in `{fields}`: braces that are part of it stay as they are."""
     fills_in = getattr(owner.bl_rna.properties[name], "is_path_supports_templates", False)
@@ -84,8 +87,26 @@ def without_templates(path: Path, owner: bpy.types.bpy_struct, name: str) -> str
 
 
 def local_or_asked(text: str) -> Path:
-    """A whole path that a run or an object names. Raises RunError for one on a share that the artist has not chosen."""
-    return absolute(text) if is_on_network(text) and not text.startswith("//") else Path(text)
+    """A whole path that a run or an object names, in which `//` begins a share. Raises RunError for one on a share that
+    the artist has not chosen."""
+    require_asked(text)
+    return Path(text)
+
+
+def capture_now(scene: bpy.types.Scene, named: str) -> Path:
+    """Where the capture is that a run names: there, or where the scene has its own, since a project may have moved.
+
+    Raises RunError when it is on a share that the artist has not chosen.
+    """
+    with contextlib.suppress(RunError):
+        capture = local_or_asked(named)
+        if capture.is_dir():
+            return capture
+    if scene.splat.capture.folder:
+        moved = absolute(scene.splat.capture.folder)
+        if moved.is_dir():
+            return moved
+    return local_or_asked(named)
 
 
 def run_path(scene: bpy.types.Scene) -> Path | None:

@@ -21,7 +21,7 @@ from ...run.lock import is_held
 from ..review.views import list_views
 from ..session import part
 from ..settings import preferences
-from ..settings.paths import absolute, remember_run, run_path
+from ..settings.paths import capture_now, remember_run, require_asked, run_path
 
 
 @dataclass
@@ -183,11 +183,11 @@ def _watch_child(
 
 
 def _where_the_capture_is_now(config: TrainConfig, scene: bpy.types.Scene) -> TrainConfig:
-    """A project that has moved: the scene knows where the capture is; the trainer checks that it is the same one."""
-    if Path(config.capture).is_dir() or not scene.splat.capture.folder:
-        return config
-    moved = absolute(scene.splat.capture.folder)
-    return replace(config, capture=str(moved)) if moved.is_dir() else config
+    """The settings of a run whose project has moved; the trainer checks that the capture is the same one. Raises
+    RunError for what they name on a share that the artist has not chosen: the trainer would look there."""
+    require_asked(config.init_splats)
+    capture = capture_now(scene, config.capture)
+    return config if capture == Path(config.capture) else replace(config, capture=str(capture))
 
 
 def _home(scene: bpy.types.Scene) -> tuple[str, str]:
