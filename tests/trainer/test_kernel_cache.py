@@ -14,6 +14,7 @@ import torch
 from splat_addon.errors import SetupError
 from splat_addon.trainer.backend.cpu import compile_kernels, kernel_cache, object_symbols
 
+needs_owners = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
 KERNELS = [
     "project_forward", "project_backward", "sort_by_depth", "find_tiles", "place_lists", "fill_lists", "blend_forward",
     "blend_backward", "photometric_rows", "adam_elements", "over_in_light",
@@ -300,8 +301,8 @@ def test_helpers_of_a_kernel_stay_inside_its_object(filled):
         assert kernel.is_defined
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
-@pytest.mark.parametrize("loose", ["folder", "file", "owner", "link"])
+@needs_owners
+@pytest.mark.parametrize("loose", ["folder", "file", "owner", "link", "around"])
 def test_code_that_others_could_have_written_is_not_run_but_compiled_anew(filled, fresh, monkeypatch, capfd, loose):
     index = kernel_cache._read(filled)
     kernel_cache._keep(fresh, index)
@@ -312,16 +313,46 @@ def test_code_that_others_could_have_written_is_not_run_but_compiled_anew(filled
         (fresh / "kernels.json").unlink()
         (fresh / "kernels.json").symlink_to(filled / "kernels.json")
     else:
-        (fresh if loose == "folder" else fresh / "kernels.json").chmod(0o777)
+        {"folder": fresh, "file": fresh / "kernels.json", "around": fresh.parent}[loose].chmod(0o777)
     monkeypatch.setattr(kernel_cache, "compile_shares", lambda: index)
     announced = []
     assert add_one(kernel_cache.kernels(lambda: announced.append(True))) == pytest.approx(0.5)
     assert announced and "can be written by others than you" in capfd.readouterr().err
-    if loose != "owner":
+    if loose not in ("owner", "around"):
         assert kernel_cache._read(fresh) is not None, "what was compiled is kept, in a folder of one's own"
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
+@needs_owners
+@pytest.mark.parametrize(("mode", "is_run"), [(0o755, True), (0o1777, True), (0o777, False), (0o775, False)])
+def test_code_is_run_where_nobody_can_put_another_folder_in_its_place(filled, fresh, mode, is_run):
+    assert kernel_cache._keep(fresh, kernel_cache._read(filled))
+    fresh.parent.chmod(mode)
+    assert (kernel_cache._read(fresh) is not None) is is_run
+    assert kernel_cache.not_ours(fresh) == (None if is_run else fresh.parent)
+
+
+@needs_owners
+def test_a_spare_folder_that_somebody_else_has_made_first_is_not_used(filled, monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    spare = kernel_cache.spare_folders()[-1]
+    spare.parent.mkdir()
+    real = os.stat
+
+    def of_somebody(path, *arguments, **options):
+        found = real(path, *arguments, **options)
+        other = [*found]
+        other[stat.ST_UID] += path == spare.parent
+        return os.stat_result(other)
+
+    monkeypatch.setattr(os, "stat", of_somebody)
+    assert not kernel_cache._keep(spare, kernel_cache._read(filled)) and not (spare / "kernels.json").exists()
+    monkeypatch.setattr(os, "stat", real)
+    spare.parent.chmod(0o777)  # made by ourselves, with a umask that lets everybody write
+    assert kernel_cache._keep(spare, kernel_cache._read(filled)) and kernel_cache._read(spare) is not None
+    assert stat.S_IMODE(spare.parent.stat().st_mode) == 0o700
+
+
+@needs_owners
 def test_where_the_folder_is_another_users_a_spare_one_keeps_what_was_compiled(filled, fresh, monkeypatch, tmp_path):
     index, spare, compiled = kernel_cache._read(filled), tmp_path / "spare", []
     kernel_cache._keep(fresh, index)
@@ -334,7 +365,7 @@ def test_where_the_folder_is_another_users_a_spare_one_keeps_what_was_compiled(f
     assert compiled == [True] and (spare / "kernels.json").is_file()
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
+@needs_owners
 def test_spare_folders_are_the_users_own(monkeypatch, tmp_path):
     monkeypatch.setenv(kernel_cache.CACHE_VARIABLE, str(tmp_path))
     home, temporary = kernel_cache.spare_folders()

@@ -43,6 +43,8 @@ _DTYPES = {
     INTS: torch.int64, INTS32: torch.int32, BITS32: torch.int32, FLOATS: torch.float32, DOUBLES: torch.float64,
 }  # fmt: skip
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
 _lock = threading.Lock()
 
 
@@ -67,10 +69,16 @@ def _key() -> str:
 
 def spare_folders() -> list[Path]:
     """Where object code is kept if `cache_folder` cannot be written, or could be by others than this user."""
-    roots = [_root_of_user()] if os.environ.get(CACHE_VARIABLE) else []
+    roots = own_roots() if os.environ.get(CACHE_VARIABLE) else own_roots()[1:]
+    return [root / cache_folder().name for root in roots]
+
+
+def own_roots() -> list[Path]:
+    """The folders for object code that the add-on makes for itself."""
+    roots = [_root_of_user()]
     if hasattr(os, "getuid"):
         roots.append(Path(tempfile.gettempdir()) / f"splat_training-{os.getuid()}")
-    return [root / cache_folder().name for root in roots]
+    return roots
 
 
 def _cache_root() -> Path:
@@ -131,8 +139,10 @@ def _read(folder: Path) -> list[dict] | None:
 def not_ours(folder: Path) -> Path | None:
     """What of the cache others could have written: object code is run as it is. None: nothing, or nothing is there.
 
-    POSIX: the code and its folder must belong to this user, and be writable by nobody else. Windows protects what lies
-    in a user's profile, and nothing is asked there.
+    POSIX: the code and its folder must belong to this user, and be writable by nobody else. The folder around it, in
+    which both could be replaced by a rename, must belong to this user or to the system, and others may write there only
+    if, as in /tmp, nobody can rename what is not theirs. Windows protects what lies in a user's profile, and nothing is
+    asked there.
     """
     if not hasattr(os, "getuid"):
         return None
@@ -141,10 +151,19 @@ def not_ours(folder: Path) -> Path | None:
             found = os.lstat(path)
         except FileNotFoundError:
             return None
-        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        is_open = found.st_mode & _OTHERS_WRITE
         if not is_kind(found.st_mode) or found.st_uid != os.getuid() or is_open:
             return path
+        if path == folder and not _is_guarded(folder.parent):
+            return folder.parent
     return None
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Whether nobody but this user and the system can replace what this user has in a folder."""
+    link, found = os.lstat(folder), os.stat(folder)
+    is_open = found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX
+    return {link.st_uid, found.st_uid} <= {0, os.getuid()} and not is_open
 
 
 def _keep(folder: Path, index: list[dict]) -> bool:
@@ -154,9 +173,11 @@ def _keep(folder: Path, index: list[dict]) -> bool:
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        if not_ours(folder) == folder and not is_link(folder):
-            os.chmod(folder, 0o700)  # refused where it belongs to somebody else
-        if not_ours(folder) == folder:
+        for strange in (folder, folder.parent):  # the add-on's own, where new folders are open to others
+            is_own = strange == folder or strange in own_roots()
+            if not_ours(folder) == strange and is_own and not is_link(strange):
+                os.chmod(strange, 0o700)  # refused where it belongs to somebody else
+        if not_ours(folder) in (folder, folder.parent):
             return False
         handle, name = tempfile.mkstemp(dir=folder)
         aside = Path(name)
