@@ -15,7 +15,7 @@ import pytest
 
 from splat_addon.errors import RunError
 from splat_addon.files import move_into_place
-from splat_addon.run.children.detached import DetachedTrainer, FolderLink
+from splat_addon.run.children.detached import DetachedTrainer, FolderLink, _lines_from
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import PROTOCOL, Evaluated, Failed, Finished, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.find import delete_run, find_runs, is_run, look_at
@@ -61,6 +61,14 @@ def folder(tmp_path):
 
 def start(folder: RunFolder, script: str) -> DetachedTrainer:
     return DetachedTrainer.start([sys.executable, "-u", "-c", PREAMBLE + textwrap.dedent(script)], folder)
+
+
+def _pieces(folder: RunFolder):
+    """What is read of a record at a time, until nothing is left."""
+    offset = 0
+    while lines := _lines_from(folder.events_file, offset):
+        yield lines
+        offset += sum(map(len, lines))
 
 
 def until(trainer: DetachedTrainer, kind: type, limit_s: float = 30.0) -> list:
@@ -193,6 +201,34 @@ def test_a_killed_detached_run_becomes_failed_with_the_tail_of_its_log(folder):
     events = until_over(trainer)
     assert events[-1].message == "The trainer was ended by signal 9: allocating"
     assert not is_held(folder.lock_file)
+
+
+@pytest.mark.parametrize("ends", ["let go", "another protocol"])
+def test_a_detached_run_that_was_let_go_can_still_be_ended(folder, ends):
+    """Also one that this version does not understand, whose words nobody waits for any longer."""
+    other = encode_event(STARTED).replace(f'"protocol": {PROTOCOL}', '"protocol": 99')
+    trainer = start(folder, f"say({other if ends != 'let go' else encode_event(STARTED)!r})\ntime.sleep(60)")
+    if ends == "let go":
+        until(trainer, Started)
+        trainer.let_go()
+    else:
+        assert "speaks protocol 99" in until_over(trainer)[-1].message
+    assert trainer.join(10.0) and is_held(folder.lock_file), "it goes on"
+    trainer.kill()
+    deadline = time.monotonic() + 10
+    while is_held(folder.lock_file):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_record_of_a_long_run_is_taken_in_piece_by_piece(folder, monkeypatch):
+    monkeypatch.setattr("splat_addon.run.children.detached._PIECE_BYTES", 1000)
+    lines = [encode_event(STARTED), *[encode_event(PROGRESSED)] * 200, encode_event(FINISHED)]
+    folder.events_file.write_text("\n".join([*lines, '{"event": "Progr']))
+    events = until_over(DetachedTrainer(folder, FolderLink(folder)))
+    assert events == [STARTED, *[PROGRESSED] * 200, FINISHED]
+    pieces = list(_pieces(folder))
+    assert max(map(len, pieces)) <= 10 and sum(map(len, pieces)) == 202, "no more than a few lines at a time"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not let a folder go that is in use")

@@ -19,6 +19,7 @@ from .trainer_process import REMEDY, START_LIMIT_S, TITLE, trainer_environment
 
 OUTLIVE = "--outlive"  # tells the trainer that the end of its input does not mean stop
 LOOK_INTERVAL_S = 0.1
+_PIECE_BYTES = 1 << 18  # of the record, read at a time
 _NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
@@ -34,6 +35,7 @@ class FolderLink:
         self._folder, self._child, self._offset = folder, child, offset
         self._inbox = Inbox(folder.commands_folder)
         self._left = threading.Event()
+        self._goes_on = False  # a child of ours that was let go, and that nobody has waited for
 
     @property
     def pid(self) -> int | None:
@@ -46,11 +48,10 @@ class FolderLink:
     def lines(self) -> Iterator[str]:
         while True:
             is_alive = self._is_alive()  # asked first: what was written before the end is read below
-            text = _read_from(self._folder.events_file, self._offset)
-            complete = text[: text.rfind(b"\n") + 1]
-            self._offset += len(complete)
-            for line in complete.splitlines():
-                yield line.decode("utf-8", "replace")
+            while not self.is_left and (lines := _lines_from(self._folder.events_file, self._offset)):
+                self._offset += sum(map(len, lines))
+                for line in lines:
+                    yield line.decode("utf-8", "replace")
             if not is_alive or self._left.wait(LOOK_INTERVAL_S):
                 return
 
@@ -60,14 +61,20 @@ class FolderLink:
     def kill(self) -> None:
         with contextlib.suppress(OSError):
             if self._child is not None:
+                if self._goes_on:
+                    self._child.returncode = None  # nobody has waited for it, so that its number is still its own
                 self._child.kill()
+                if self._goes_on:
+                    self._goes_on = False
+                    threading.Thread(target=self._child.wait, name="end of a trainer", daemon=True).start()
             elif (pid := self.pid) is not None:
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def let_go(self) -> None:
-        """Stop watching; the run goes on."""
+        """Stop watching; the run goes on, and can still be ended."""
         self._left.set()
         if self._child is not None and self._child.poll() is None:
+            self._goes_on = True
             self._child.returncode = 0  # else Python warns that it still runs, which is what was asked for
 
     def exit_code(self) -> int | None:
@@ -127,10 +134,12 @@ class DetachedTrainer(EventChild):
         return super()._ended(code)
 
 
-def _read_from(path: Path, offset: int) -> bytes:
+def _lines_from(path: Path, offset: int) -> list[bytes]:
+    """The whole lines that come next, a few hundred of them: nobody wants to hold the record of a night at once."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)
-            return file.read()
+            lines = file.readlines(_PIECE_BYTES)
     except OSError:
-        return b""
+        return []
+    return lines if lines and lines[-1].endswith(b"\n") else lines[:-1]
