@@ -532,6 +532,26 @@ def test_a_result_that_replaces_another_has_the_near_plane_of_its_own_size(follo
     assert near_scale(1e-5) < 1e-3
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e-6, 1.0, 1e6])
+def test_two_runs_lie_in_one_place_if_their_splats_do_whatever_their_size(following, size):
+    earlier, scene = earlier_run(following), bpy.context.scene
+    is_same_place = following.extension.module("splat_addon.scene.splats.transforms").is_same_place
+    cloud = following.extension.module("splat_addon.gaussians.formats.splat_ply").read_splats(earlier.splats_file)
+    following.run_object.put(scene, earlier, replace(cloud, means=size * cloud.means))
+    item, span = bpy.data.objects["run_000"], size * float(np.ptp(cloud.means, axis=0).max())
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(1e-3), -np.sin(1e-3)], [np.sin(1e-3), np.cos(1e-3)]]
+    for apart, is_same in ((0.0, True), (1e-7, True), (1e-3, False), (10.0, False)):
+        place = np.eye(4)
+        place[0, 3] = apart * span
+        assert is_same_place(item.matrix_world, place, item.data) is is_same, apart
+        place[:3] *= 1e-6  # the same below a root of another scale
+        shrunk = np.diag([1e-6, 1e-6, 1e-6, 1.0])
+        assert is_same_place(shrunk, place, item.data) is is_same, apart
+    for other in (turned, np.diag([1.001, 1.001, 1.001, 1.0])):
+        assert not is_same_place(np.eye(4), other, item.data)
+
+
 def test_a_preview_is_drawn_in_the_place_of_an_earlier_run_which_is_not_touched(following):
     earlier, scene = earlier_run(following), bpy.context.scene
     following.run_object.bring_in(scene, bpy.context.view_layer, earlier)

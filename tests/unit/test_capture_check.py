@@ -187,6 +187,20 @@ def test_cameras_at_one_place_and_cameras_that_look_away_are_named():
     assert texts[1] == "2 of 3 cameras look away from all points (photo_01, photo_02)."
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e9])
+def test_whether_cameras_stand_at_one_place_depends_on_no_unit(scale):
+    capture, _ = ball(3)
+    bare = replace(capture, points=None).moved(np.diag([scale, scale, scale, 1.0]))
+    assert check_geometry(bare) == ()
+    place = bare.views[0].camera.position
+
+    def moved(pose: np.ndarray) -> np.ndarray:
+        return np.block([[pose[:3, :3], place[:, None]], [np.zeros((1, 3)), np.ones((1, 1))]])
+
+    (remark,) = check_geometry(with_poses(bare, moved))
+    assert remark.text.startswith("All 3 cameras stand at one place")
+
+
 @pytest.mark.parametrize(
     ("distortion", "expected"),
     [((), False), ((-0.2, 0.03, 0, 0), False), ((0.3, 0, 0, 0), False), ((-0.9, 0, 0, 0), True)],

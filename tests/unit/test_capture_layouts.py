@@ -16,6 +16,7 @@ from splat_addon.capture.export import COLMAP_BINARY, ExportOptions, export_capt
 from splat_addon.capture.finding.files import Files, is_auxiliary
 from splat_addon.capture.finding.photos import find_photos, photo_places
 from splat_addon.capture.formats import colmap
+from splat_addon.capture.formats.listing import _stand_alike
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.formats.splat_ply import write_points
 from support.capture_layouts import (
@@ -34,6 +35,7 @@ from support.capture_layouts import (
     put_model,
     put_photos,
 )
+from support.scenes import ring_of_cameras
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared captures are not on this machine")
@@ -803,6 +805,21 @@ def test_an_orbit_of_early_nerfstudio_has_its_points_where_it_looks(tmp_path):
     write_points(tmp_path / "sparse_pc.ply", points, np.full((2000, 3), 0.5))
     capture = open_capture(tmp_path, needs_photos=False)
     assert np.allclose(capture.points.positions.mean(axis=0), (0, 0.8, 0), atol=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6])
+def test_whether_cameras_stand_alike_depends_on_no_unit(scale, count):
+    originals = {
+        name: camera.moved(np.diag([scale, scale, scale, 1.0])) for name, camera in ring_of_cameras(count).items()
+    }
+    applied = APPLIED.copy()
+    applied[:, 3] = scale * np.array([3.0, -2.0, 0.5])
+    there = {name: camera.moved(np.vstack([applied, [0, 0, 0, 1]])) for name, camera in originals.items()}
+    assert _stand_alike(originals, there, applied)
+    aside = np.eye(4)
+    aside[0, 3] = 0.3 * scale
+    assert not _stand_alike(originals, {name: camera.moved(aside) for name, camera in there.items()}, applied)
 
 
 def test_points_of_a_broken_model_are_told(tmp_path):

@@ -24,7 +24,7 @@ def check_geometry(capture: Capture) -> tuple[Remark, ...]:
         distance = float(np.median(np.linalg.norm(points - np.median(positions, axis=0), axis=1)))
         is_one_place = len(views) > 1 and spread < 1e-3 * distance
     else:
-        is_one_place = len(views) > 1 and spread <= 1e-9 * max(1.0, float(np.abs(positions).max()))
+        is_one_place = len(views) > 1 and spread <= 1e-9 * float(np.abs(positions).max())
     if is_one_place:
         remarks.append(
             Remark(

@@ -24,6 +24,7 @@ from .transforms import Transforms, find_transforms, read_transforms
 
 _POINT_FILES = (POINTS_FILE, "sparse_pc.ply", "point_cloud.ply", "pointcloud.ply", "points3D.ply", "points.ply")
 _DECIDED = 0.7  # of the other's score, at most: closer ones are not told apart by cameras alone
+_ROUNDING = 1e-6  # of coordinates that were written in 32 bits: a single point or camera spans nothing
 _CLEAR = 0.5  # of the other's score: beyond, it is worth a warning
 
 
@@ -353,7 +354,8 @@ def _same_points(points: Points, listed: Transforms, model_folder: Path | None) 
         return None
     if not len(originals.positions):
         return None
-    middle, near = np.median(points.positions, axis=0), 1e-3 * max(float(np.ptp(points.positions, axis=0).max()), 1e-9)
+    middle, span = np.median(points.positions, axis=0), float(np.ptp(points.positions, axis=0).max())
+    near = max(1e-3 * span, _ROUNDING * float(np.abs(middle).max()))
     moved = Points(originals.positions, originals.colors).moved(listed.world_from_original)
     is_original, is_moved = (
         bool(np.abs(np.median(positions, axis=0) - middle).max() <= near)
@@ -374,4 +376,5 @@ def _stand_alike(originals: dict[str, Camera], cameras: dict[str, Camera], matri
         return False
     before, after = (np.array(places) for places in zip(*pairs, strict=True))
     distances = np.linalg.norm(before @ matrix[:, :3].T + matrix[:, 3] - after, axis=1)
-    return bool(distances.max() <= 0.01 * max(float(np.ptp(after, axis=0).max()), 1e-9))
+    rounding = _ROUNDING * float(max(np.abs(after).max(), np.abs(matrix[:, 3]).max()))
+    return bool(distances.max() <= max(0.01 * float(np.ptp(after, axis=0).max()), rounding))

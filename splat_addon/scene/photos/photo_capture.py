@@ -144,7 +144,7 @@ def fit_to_scale(root: bpy.types.Object) -> None:
     items = photo_cameras(root)
     for item in items:
         item.data.display_size = 0.25 * distance / max(1.0, len(items) ** 0.5)
-        item.data.clip_start, item.data.clip_end = max(1e-6, 0.01 * distance), 1000.0 * distance
+        item.data.clip_start, item.data.clip_end = 0.01 * distance, 1000.0 * distance  # Blender takes 1e-6 at least
 
 
 def look_through(context: bpy.types.Context, scene: bpy.types.Scene, item: bpy.types.Object) -> None:

@@ -21,6 +21,7 @@ from ..settings.paths import local_or_asked
 from ..splats import appearance
 from ..splats import data as splat_data
 from ..splats.box_modifier import hand_over
+from ..splats.transforms import is_same_place
 
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
 _HIDDEN_KEY = "splat_hidden_for"  # of the object: the run folder whose splats lie in its place, while it is hidden
@@ -139,9 +140,7 @@ def capture_of(folder: RunFolder) -> Path | None:
 
 
 def _lies_where(other: bpy.types.Object, item: bpy.types.Object) -> bool:
-    return other.parent == item.parent and np.allclose(
-        np.array(other.matrix_basis), np.array(item.matrix_basis), atol=1e-6
-    )
+    return other.parent == item.parent and is_same_place(other.matrix_basis, item.matrix_basis, item.data)
 
 
 def _is_seen(item: bpy.types.Object, scene: bpy.types.Scene) -> bool:

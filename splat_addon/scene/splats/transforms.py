@@ -4,12 +4,16 @@ Gaussians follow an object's translation, rotation and uniform scale exactly. A 
 shear them, and Apply moves the points without turning and resizing the gaussians on them.
 """
 
+from typing import Any
+
 import bpy
 import numpy as np
 
 _KEY = "splat_marks"  # count, then index and place of some points as they were made
 _MARKS = 5
 _TOLERANCE = 1e-4
+_SAME_PLACE = 1e-5  # of what the points span
+_ROUNDING = 1e-6  # of 32-bit coordinates, after a few products
 
 
 def remember_places(data: bpy.types.ID) -> None:
@@ -26,6 +30,17 @@ def remember_places(data: bpy.types.ID) -> None:
 def has_places(data: bpy.types.ID) -> bool:
     """Whether places of its points are kept."""
     return _KEY in data
+
+
+def is_same_place(first: Any, second: Any, data: bpy.types.ID) -> bool:
+    """Whether two (4, 4) transforms put the splats of `data` at one place, whatever their size is."""
+    points = _marks(data)[:, 1:]
+    points = points if len(points) > 1 else np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    here, there = (
+        points @ matrix[:3, :3].T + matrix[:3, 3] for matrix in (np.array(first, float), np.array(second, float))
+    )
+    tolerance = _SAME_PLACE * float(np.abs(here - here[0]).max()) + _ROUNDING * float(np.abs(here).max())
+    return bool(np.abs(here - there).max() <= tolerance)
 
 
 def transform_problems(item: bpy.types.Object) -> list[str]:
@@ -49,11 +64,14 @@ def shape_problem(item: bpy.types.Object) -> str:
 
 def _was_applied(data: bpy.types.ID) -> bool:
     """Whether the marked points form another shape than when they were made; unknown once points were deleted."""
-    marks = np.array(data.get(_KEY, []), dtype=np.float64)
-    attribute = data.attributes.get("position")
-    if len(marks) < 9 or attribute is None or len(attribute.data) != int(marks[0]):
+    marks, attribute = _marks(data), data.attributes.get("position")
+    if len(marks) < 2 or attribute is None or len(attribute.data) != int(data[_KEY][0]):
         return False
-    marks = marks[1:].reshape(-1, 4)
     now = np.array([attribute.data[int(index)].vector for index in marks[:, 0]], dtype=np.float64)
     former_shape, shape = marks[:, 1:] - marks[0, 1:], now - now[0]
     return bool(np.abs(shape - former_shape).max() > _TOLERANCE * max(float(np.abs(former_shape).max()), 1e-12))
+
+
+def _marks(data: bpy.types.ID) -> np.ndarray:
+    """(M, 4) index and place of the points that are kept."""
+    return np.array(data.get(_KEY, []), dtype=np.float64)[1:].reshape(-1, 4)

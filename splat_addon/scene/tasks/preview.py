@@ -23,6 +23,7 @@ from ...run.events import SnapshotSaved
 from ...run.folder import RunFolder
 from ..runs import run_object
 from ..session import part
+from ..splats.transforms import is_same_place
 from ..viewport import display
 from ..viewport.texels import CloudSplats
 from . import live_run
@@ -86,7 +87,7 @@ class RunPreview:
         if path not in self._are_alike:
             capture = run_object.capture_of(RunFolder(Path(path)))
             self._are_alike[path] = capture is not None and capture == self._capture
-        return self._are_alike[path] and np.allclose(np.array(item.matrix_world), self.place, atol=1e-6)
+        return self._are_alike[path] and is_same_place(item.matrix_world, self.place, item.data)
 
 
 class Follower:
