@@ -11,6 +11,8 @@ from .harmonics import coefficient_count, degree_of
 DISPLAY, BLENDER = "display", "blender"
 BLEND_SPACES = (DISPLAY, BLENDER)
 
+# Opacities that are 1 and 0 in 32 bits: what infinite logits of a file are read as.
+OPAQUE_LOGIT = 20.0
 LARGEST_LOG_SCALE = 44.0  # sigma squared, which drawing needs, is finite in 32 bits up to 44.36
 
 
@@ -27,6 +29,8 @@ class GaussianCloud:
     logit_opacities: np.ndarray  # (N,)
     sh: np.ndarray  # (N, K, 3) K = 1, 4, 9 or 16
     blend_space: str = DISPLAY  # what the colors were trained, or are going to be trained, to be blended in
+    # Whether opacities were trained to fall by what the dilation adds: see `rules.ANTIALIAS_FLOOR`.
+    antialiased: bool = False
 
     def __post_init__(self):
         count = len(self.means)
@@ -104,12 +108,15 @@ class GaussianCloud:
             self.logit_opacities[which],
             self.sh[which],
             self.blend_space,
+            self.antialiased,
         )
 
     def put(self, start: int, block: "GaussianCloud") -> None:
-        """Replace the gaussians from `start` on by those of `block`. ValueError when that has another blend space."""
+        """Replace the gaussians from `start` on by those of `block`. ValueError when those were trained otherwise."""
         if block.blend_space != self.blend_space:
             raise ValueError(f"{block.blend_space!r} colors cannot be put among {self.blend_space!r} ones")
+        if block.antialiased != self.antialiased:
+            raise ValueError("Antialiased gaussians and others cannot be in one cloud")
         rows = slice(start, start + len(block))
         self.means[rows], self.log_scales[rows], self.quaternions[rows] = (
             block.means,
@@ -119,7 +126,7 @@ class GaussianCloud:
         self.logit_opacities[rows], self.sh[rows] = block.logit_opacities, block.sh
 
 
-def empty_cloud(count: int, sh_degree: int, blend_space: str = DISPLAY) -> GaussianCloud:
+def empty_cloud(count: int, sh_degree: int, blend_space: str = DISPLAY, antialiased: bool = False) -> GaussianCloud:
     """A cloud whose numbers are still to be filled in."""
     return GaussianCloud(
         means=np.empty((count, 3), np.float32),
@@ -128,6 +135,7 @@ def empty_cloud(count: int, sh_degree: int, blend_space: str = DISPLAY) -> Gauss
         logit_opacities=np.empty(count, np.float32),
         sh=np.empty((count, coefficient_count(sh_degree), 3), np.float32),
         blend_space=blend_space,
+        antialiased=antialiased,
     )
 
 

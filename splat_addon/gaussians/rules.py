@@ -7,6 +7,9 @@ import numpy as np
 ORDINARY_SIZE = 0.1  # of splats: half of them lie farther than that from their middle
 NEAR_OF_SIZE = 0.4  # what the near plane of smaller ones is multiplied with, times their size
 _SAMPLE = 4096
+# Antialiased gaussians (Yu et al. 2024, Mip-Splatting, equation 9): their opacity is multiplied with the root of
+# det S / det(S + dilation I), S being the covariance on the image; the ratio is not let below this. As in 3DGS.
+ANTIALIAS_FLOOR = 0.000025
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def open_ply(path: Path) -> PlyFile:
     body = newline + 1 if newline >= 0 else len(start)
     lines = start[:end].decode("ascii", "replace").splitlines()[1:]
     try:
-        order, elements = _parse(lines)
+        order, elements = _parse(lines, path.name)
     except (ValueError, KeyError, IndexError) as error:
         raise SplatFileError(
             f"The header of {path.name} is not one this add-on reads.", "Export it again as a plain vertex PLY."
@@ -161,8 +161,9 @@ def open_ply(path: Path) -> PlyFile:
     return PlyFile(path, order == "=", elements, body, size, comments)
 
 
-def _parse(lines: list[str]) -> tuple[str, tuple[PlyElement, ...]]:
-    """Byte order and elements of a header; ValueError, KeyError or IndexError when it makes no sense."""
+def _parse(lines: list[str], file_name: str) -> tuple[str, tuple[PlyElement, ...]]:
+    """Byte order and elements of a header. ValueError, KeyError or IndexError when it makes no sense, SplatFileError
+    when it names a column twice."""
     order = ""
     found: list[tuple[str, int, list[tuple[str, str]], list[bool]]] = []
     for line in lines:
@@ -181,6 +182,10 @@ def _parse(lines: list[str]) -> tuple[str, tuple[PlyElement, ...]]:
         raise ValueError("no format or a negative count")
     elements = []
     for name, count, fields, lists in found:
+        columns = [field for field, _ in fields]
+        if len(set(columns)) < len(columns):
+            twice = next(column for place, column in enumerate(columns) if column in columns[:place])
+            raise SplatFileError(f"{file_name} has two columns named '{twice}'.", "Export it again with one of them.")
         dtype = None if lists or not fields else np.dtype([(field, order + kind) for field, kind in fields])
         elements.append(PlyElement(name, count, dtype))
     return order, tuple(elements)

@@ -2,8 +2,11 @@
 
 Splat layout (Kerbl et al. 2023, reference implementation): x y z, nx ny nz (zeros), f_dc_0..2, f_rest_* with all
 coefficients of red first, then green, then blue, opacity (logit), scale_0..2 (logarithm), rot_0..3 (w, x, y, z).
+What other trainers and editors write is read as that: see `splat_columns.py`.
 """
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,71 +14,172 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SplatFileError
-from ..cloud import BLENDER, DISPLAY, GaussianCloud, empty_cloud
-from ..harmonics import MAX_DEGREE, coefficient_count
-from . import compressed_ply
-from .ply import BLOCK_ROWS, PlyFile, as_matrix, open_ply, write_ply
+from ..cloud import BLENDER, OPAQUE_LOGIT, GaussianCloud, empty_cloud
+from ..harmonics import MAX_DEGREE, coefficient_count, color_to_sh, sh_to_color
+from ..srgb import encode_srgb
+from . import compressed_ply, splat_columns
+from .ply import BLOCK_ROWS, as_matrix, open_ply, write_ply
+from .splat_columns import ANTIALIASED_COMMENT, BLENDER_COMMENT
 
+AUTO, LOGIT, LINEAR = "auto", "logit", "linear"  # how a file stores opacities; auto: as its values look
 _COARSE = 1e-4  # of the points' size
-_HIGHEST_STORED_DEGREE = 8  # beyond it the number of columns is a mistake and not a degree
-# How a file says that its blend space is "blender". Files are recognized by these very words.
-BLENDER_COMMENT = "colours are decoded to linear light before they are blended, as Blender does"
+_FLATNESS = math.log(1e-4)  # of the third scale of splats that have two, over the smaller of these
+_LOG_OF_ZERO = -104.0  # the first of which the exponential is 0 in 32 bits: what an infinitely thin splat has
+_FEW = 8  # different opacities: with fewer, nothing can be told from where they lie
 
 
 class SplatPly:
     """A splat file whose header has been read and understood.
 
-    Raises SplatFileError when the file is not a PLY, holds no splats, or fewer than it announces.
+    `opacities` is "logit" or "linear" where it is known how they are stored. Raises SplatFileError when the file is not
+    a PLY, holds no splats, splats that cannot be read, or fewer than it announces.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, opacities: str = AUTO):
         self._file = open_ply(path)
+        self._opacities = opacities
         self.is_compressed = compressed_ply.is_compressed(self._file)
+        self._columns = None
         if self.is_compressed:
             compressed_ply.check(self._file)
             self._rest_count = compressed_ply.rest_count(self._file)
         else:
-            self._columns = _splat_columns(self._file)
-            self._rest_count = len(self._columns["rest"]) // 3
+            self._columns = splat_columns.find_columns(self._file)
+            self._rest_count = len(self._columns.rest) // 3
         self.count = self._file.require("vertex").count
-        self.stored_degree = _degree_of_rest(self._file, self._rest_count)
+        self.stored_degree = splat_columns.degree_of_rest(self._file, self._rest_count)
+
+    @functools.cached_property
+    def blend_space(self) -> str:
+        """What its colors were trained to be blended in: "blender" or "display"."""
+        return splat_columns.blend_space_of(self._file)
 
     @property
-    def blend_space(self) -> str:
-        """What its colors were trained to be blended in: "blender" where it says so, else "display", which is what
-        trainers do that say nothing."""
-        return BLENDER if BLENDER_COMMENT in self._file.comments else DISPLAY
+    def antialiased(self) -> bool:
+        """Whether it was trained with opacities that make up for the dilation: see `GaussianCloud.antialiased`."""
+        return splat_columns.is_antialiased(self._file, self._columns)
 
     @property
     def sh_degree(self) -> int:
         """The degree of what is read: nothing here shows more than 3."""
         return min(self.stored_degree, MAX_DEGREE)
 
+    @functools.cached_property
+    def has_linear_opacities(self) -> bool:
+        """Whether opacities are stored as they are: where nobody says, whether all lie between 0 and 1, which logits of
+        more than a few splats never do."""
+        if self._columns is None or self._opacities != AUTO:
+            return self._opacities == LINEAR
+        column, different = self._columns.opacity[0], np.empty(0)
+        for block in self._file.blocks("vertex"):
+            values = block[column]
+            if not ((values >= 0) & (values <= 1)).all():
+                return False
+            if len(different) < _FEW:
+                different = np.unique(np.concatenate([different, values]))
+        return len(different) >= _FEW
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """What was decided about a file that does not say it in the usual way: sentences and remedies, where any."""
+        name = self._file.path.name
+        found: list[tuple[str, str]] = []
+        if self._columns is None:
+            return found
+        if self._opacities == AUTO and self.has_linear_opacities:
+            found.append(
+                (
+                    f"All opacities of {name} lie between 0 and 1, and are taken as they are.",
+                    "If they are logits, import the file with Opacity set to Logits, and export it.",
+                )
+            )
+        if self._columns.filter is not None:
+            found.append((f"The 3D filter of {name} is made part of its scales and opacities.", ""))
+        if self._columns.is_flat:
+            found.append((f"{name} holds flat splats (2DGS): they are given a thickness of almost nothing.", ""))
+        return found
+
     def blocks(self, origin: Sequence[float] | None = None) -> Iterator[GaussianCloud]:
         """The gaussians in the order of the file, a few thousand at a time, their means counted from `origin` (3,), in
         double precision where the file has it. Raises SplatFileError when cut short."""
-        if self.is_compressed:
+        antialiased = self.antialiased
+        if self._columns is None:
             for cloud in compressed_ply.blocks(self._file, self._rest_count, self.blend_space):
-                yield cloud if origin is None else replace(cloud, means=cloud.means.astype(np.float64) - origin)
+                means = cloud.means if origin is None else cloud.means.astype(np.float64) - origin
+                yield replace(cloud, means=means, antialiased=antialiased)
             return
-        columns = {name: _as_slice(indices) for name, indices in self._columns.items()}
-        base, rest, stride = self._columns["base"], self._columns["rest"], self._rest_count
-        harmonics = [base] + [rest[k::stride] for k in range(coefficient_count(self.sh_degree) - 1)]
+        columns, names = self._columns, self._file.require("vertex").names
+        place = {name: index for index, name in enumerate(names)}
+        base, rest = ([place[name] for name in group] for group in (columns.color, columns.rest))
+        mean, opacity, scale, rotation = (
+            _as_slice([place[name] for name in group])
+            for group in (columns.mean, columns.opacity, columns.scale, columns.rotation)
+        )
+        kept = coefficient_count(self.sh_degree) - 1
+        harmonics = [base] + [rest[k :: self._rest_count] for k in range(kept)]
+        is_linear = self.has_linear_opacities
+        rgb_unit = 0.0
         for block in self._file.blocks("vertex"):
             table = as_matrix(block)
-            means = table[:, columns["mean"]] if origin is None else _table(block, ["x", "y", "z"]) - origin
+            means = table[:, mean] if origin is None else _table(block, columns.mean) - origin
             by_column = np.empty((len(harmonics), 3, len(table)), np.float32)
             for k, channels in enumerate(harmonics):
                 for channel, column in enumerate(channels):
                     by_column[k, channel] = table[:, column]
+            if columns.is_rgb:
+                rgb_unit = rgb_unit or splat_columns.unit_of_rgb(columns, block)
+                by_column[0] = color_to_sh(by_column[0] / rgb_unit)
+            if self._has_linear_colors:
+                by_column[0] = color_to_sh(encode_srgb(sh_to_color(by_column[0].astype(np.float64))))
+            logits, log_scales = table[:, opacity][:, 0], table[:, scale]
+            if is_linear:
+                logits = _logits(logits)
+            if columns.is_flat:
+                log_scales = np.column_stack([log_scales, log_scales.min(axis=1) + _FLATNESS])
+            if columns.filter is not None:
+                log_scales, logits = with_filter(log_scales, logits, table[:, place[columns.filter]])
+            logits, log_scales = _without_infinities(logits, log_scales)
             yield GaussianCloud(
                 means=means,
-                log_scales=table[:, columns["scale"]],
-                quaternions=table[:, columns["rotation"]],
-                logit_opacities=table[:, columns["opacity"]][:, 0],
+                log_scales=log_scales,
+                quaternions=table[:, rotation],
+                logit_opacities=logits,
                 sh=by_column.transpose(2, 0, 1),
                 blend_space=self.blend_space,
+                antialiased=antialiased,
             )
+
+    @functools.cached_property
+    def _has_linear_colors(self) -> bool:
+        return splat_columns.has_linear_colors(self._file)
+
+
+def with_filter(log_scales: np.ndarray, logits: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-scales (N, 3) and logits (N,) of gaussians blurred by 3D filters of `sizes` (N,), capture units.
+
+    Variances add, and opacities fall as volumes grow: Yu et al. 2024, Mip-Splatting, equation 7.
+    """
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        log_scales, logits = log_scales.astype(np.float64), logits.astype(np.float64)
+        wider = 0.5 * np.logaddexp(2 * log_scales, 2 * np.log(np.abs(sizes, dtype=np.float64))[:, None])
+        opacities = np.exp(-np.logaddexp(0, -logits) + (log_scales - wider).sum(axis=1))
+        return wider, _logits(opacities)
+
+
+def _logits(opacities: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        opacities = opacities.astype(np.float64)
+        return np.log(opacities) - np.log1p(-opacities)
+
+
+def _without_infinities(logits: np.ndarray, log_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Opacities of 0 and 1 and scales of 0 have infinite logits and logarithms: finite ones that mean the same. An
+    infinite scale stays, and is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(logits.sum()) and np.isfinite(log_scales.sum()):
+            return logits, log_scales
+    logits = np.where(np.isinf(logits), np.copysign(OPAQUE_LOGIT, logits), logits)
+    return logits, np.where(np.isneginf(log_scales), _LOG_OF_ZERO, log_scales)
 
 
 def read_splats(path: Path, origin: Sequence[float] | None = None) -> GaussianCloud:
@@ -85,7 +189,7 @@ def read_splats(path: Path, origin: Sequence[float] | None = None) -> GaussianCl
     Raises SplatFileError when the file is not a PLY, is cut short, or holds no splats.
     """
     file = SplatPly(path)
-    cloud, done = empty_cloud(file.count, file.sh_degree, file.blend_space), 0
+    cloud, done = empty_cloud(file.count, file.sh_degree, file.blend_space, file.antialiased), 0
     for block in file.blocks(origin):
         cloud.put(done, block)
         done += len(block)
@@ -95,11 +199,11 @@ def read_splats(path: Path, origin: Sequence[float] | None = None) -> GaussianCl
 def write_splats(path: Path, cloud: GaussianCloud, origin: Sequence[float] | None = None) -> None:
     """Write `cloud` in the INRIA layout, aside first and then moved into place, so that no reader sees half a file.
 
-    The blend space "blender" is recorded as a comment: see `SplatPly.blend_space`. With an `origin` (3,), the means of
-    `cloud` count from there, and the file has x, y and z in 64 bits.
+    The blend space "blender" and antialiasing are recorded as comments: see `splat_columns.py`. With an `origin` (3,),
+    the means of `cloud` count from there, and the file has x, y and z in 64 bits.
     """
     blocks = (cloud.select(slice(start, start + BLOCK_ROWS)) for start in range(0, len(cloud), BLOCK_ROWS))
-    write_splat_blocks(path, len(cloud), cloud.sh_degree, blocks, cloud.blend_space, origin)
+    write_splat_blocks(path, len(cloud), cloud.sh_degree, blocks, cloud.blend_space, origin, cloud.antialiased)
 
 
 def write_splat_blocks(
@@ -109,8 +213,10 @@ def write_splat_blocks(
     blocks: Iterator[GaussianCloud],
     blend_space: str,
     origin: Sequence[float] | None = None,
+    antialiased: bool = False,
 ) -> None:
-    """Write the `count` gaussians of `blocks`, as `write_splats` does. `blend_space` is that of the file."""
+    """Write the `count` gaussians of `blocks`, as `write_splats` does. `blend_space` and `antialiased` are those of the
+    file."""
     rest_count = coefficient_count(sh_degree) - 1
     names = [*"xyz", "nx", "ny", "nz", *_names("f_dc", 3), *_names("f_rest", 3 * rest_count), "opacity"]
     names += [*_names("scale", 3), *_names("rot", 4)]
@@ -130,7 +236,8 @@ def write_splat_blocks(
             rows["place"], rows["others"] = block.means.astype(np.float64) + origin, np.concatenate(parts, axis=1)
             yield rows
 
-    write_ply(path, dtype, count, tables(), [BLENDER_COMMENT] if blend_space == BLENDER else [])
+    comments = [BLENDER_COMMENT] if blend_space == BLENDER else []
+    write_ply(path, dtype, count, tables(), [*comments, ANTIALIASED_COMMENT] if antialiased else comments)
 
 
 def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals: np.ndarray | None = None) -> None:
@@ -204,41 +311,6 @@ def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 def read_vertices(path: Path) -> np.ndarray:
     """The vertex element of a PLY as a structured array (P,): ascii or binary of either byte order."""
     return open_ply(path).read("vertex")
-
-
-def _splat_columns(file: PlyFile) -> dict[str, list[int]]:
-    """Which columns of the vertices hold what. Raises SplatFileError when these are not splats."""
-    vertices = file.element("vertex")
-    names = vertices.names if vertices is not None else ()
-    groups = {
-        "mean": ["x", "y", "z"],
-        "base": _names("f_dc", 3),
-        "opacity": ["opacity"],
-        "scale": _names("scale", 3),
-        "rotation": _names("rot", 4),
-    }
-    missing = [name for group in groups.values() for name in group if name not in names]
-    if not names:
-        raise SplatFileError(f"{file.path.name} holds no points.", "Choose a PLY written by a splat trainer or editor.")
-    if missing:
-        raise SplatFileError(
-            f"{file.path.name} holds points but no splats (it lacks {', '.join(missing[:4])}).",
-            "Choose a PLY written by a splat trainer or editor.",
-        )
-    groups["rest"] = _names("f_rest", sum(name.startswith("f_rest_") for name in names) // 3 * 3)
-    if any(name not in names for name in groups["rest"]):
-        raise SplatFileError(f"{file.path.name} numbers its harmonics with gaps.", "Export it again.")
-    return {group: [names.index(name) for name in members] for group, members in groups.items()}
-
-
-def _degree_of_rest(file: PlyFile, rest_count: int) -> int:
-    for degree in range(_HIGHEST_STORED_DEGREE + 1):
-        if coefficient_count(degree) - 1 == rest_count:
-            return degree
-    raise SplatFileError(
-        f"{file.path.name} has {rest_count} color harmonics per channel, which fits no degree.",
-        "Export it again from the tool that wrote it.",
-    )
 
 
 def _as_slice(indices: list[int]) -> slice | list[int]:

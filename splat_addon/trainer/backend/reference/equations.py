@@ -15,10 +15,8 @@ import numpy as np
 
 from ....capture.camera import Camera
 from ....gaussians.harmonics import harmonics
-from ....gaussians.rules import PictureRules
+from ....gaussians.rules import ANTIALIAS_FLOOR, PictureRules
 from ....gaussians.srgb import FOOT_ENCODED, FOOT_LINEAR, FOOT_SLOPE, POWER, SHIFT, decode_srgb, encode_srgb
-
-ANTIALIAS_FLOOR = 0.000025  # the smallest ratio of determinants in antialiased mode: opacity falls to 1/200 at most
 
 
 def chain(gradient: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
