@@ -46,6 +46,7 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         if active is not None and is_splats(active):
             layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
             layout.prop(active.splat, "trained_for")
+            layout.prop(active.splat, "antialiased")
             for problem in [*findings.problems(active.data), *object_advice(active)]:
                 draw_sentence(layout, problem, "ERROR", WRAP)
             if adoption.has_lost_type(active):

@@ -33,6 +33,12 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
         items=splat_files.AXES,
         default="STORED",
     )
+    opacities: bpy.props.EnumProperty(
+        name="Opacity",
+        description="How the file stores opacities",
+        items=splat_files.OPACITIES,
+        default="AUTO",
+    )
 
     @classmethod
     def poll(cls, context):
@@ -48,7 +54,8 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
     def execute(self, context):
         paths = [Path(self.directory, entry.name) for entry in self.files if entry.name] or [Path(self.filepath)]
         for path in paths:
-            item, notes = splat_files.import_splats(path, self.axes, context.scene, splat_collection(context.scene))
+            collection = splat_collection(context.scene)
+            item, notes = splat_files.import_splats(path, self.axes, context.scene, collection, self.opacities.lower())
             for other in list(context.view_layer.objects.selected):
                 other.select_set(False)
             context.view_layer.update()

@@ -63,6 +63,10 @@ class TrainConfig:
         "auto", "Blend colors as Blender does (linear light) or as displayed, as other splat programs do; auto ="
         " Blender for captures of a scene", choices=("auto", "blender", "display"), group="Quality",
     )  # fmt: skip
+    antialiased: str = _setting(
+        "auto", "Let opacities make up for the 0.3 px² that are added to each splat (Mip-Splatting), for views from"
+        " afar; auto = as the splats to start from, else off", choices=("auto", "on", "off"), group="Quality",
+    )  # fmt: skip
     random_background: bool = _setting(
         True, "Train photos with transparency over random colors, so that nothing grows behind it", group="Data"
     )

@@ -18,7 +18,7 @@ class GaussianModel:
         self.gaussians = Gaussians(
             *(torch.tensor(array, dtype=torch.float32, device=device).requires_grad_() for array in arrays)
         )
-        self.blend_space = cloud.blend_space
+        self.blend_space, self.antialiased = cloud.blend_space, cloud.antialiased
         self._moments = [Moments.like(parameter) for parameter in self.gaussians]
         self._steps = 0
         self._averages: list[Tensor] = []  # of the parameters since `average` was first called
@@ -96,7 +96,7 @@ class GaussianModel:
     def cloud(self) -> GaussianCloud:
         """The gaussians as NumPy arrays."""
         arrays = {name: parameter.detach().cpu().numpy() for name, parameter in self.gaussians._asdict().items()}
-        return GaussianCloud(**arrays, blend_space=self.blend_space)
+        return GaussianCloud(**arrays, blend_space=self.blend_space, antialiased=self.antialiased)
 
     def state(self) -> dict:
         """Everything that a checkpoint needs."""

@@ -11,7 +11,7 @@ from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
 from ..capture.seeds.photo_colors import Photo as SeedPhoto
 from ..capture.seeds.photo_colors import ReadPhoto, read_seed_photo, reduced_photo
 from ..gaussians.cloud import GaussianCloud
-from ..gaussians.formats.splat_ply import read_splats
+from ..gaussians.formats.splat_ply import SplatPly, read_splats
 from ..gaussians.harmonics import coefficient_count
 from ..run.config import TrainConfig
 from ..run.events import Warned
@@ -31,14 +31,24 @@ def first_cloud(
     """
     if not config.init_splats:
         cloud, notes = first_gaussians(capture, config, _reader(photos), frame.training_from_world)
-        return cloud, [Warned(*note) for note in notes]
+        return replace(cloud, antialiased=is_antialiased(config)), [Warned(*note) for note in notes]
     cloud = read_splats(Path(config.init_splats), frame.origin)
     cloud = cloud.select(cloud.finite())
     sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
     kept = min(sh.shape[1], cloud.sh.shape[1])
     sh[:, :kept] = cloud.sh[:, :kept]
-    cloud = replace(cloud, sh=sh, blend_space=blend_space_of(config.blend_space, capture.folder))
-    return frame.from_origin(cloud), []
+    blend_space = blend_space_of(config.blend_space, capture.folder)
+    cloud = replace(cloud, sh=sh, blend_space=blend_space, antialiased=is_antialiased(config))
+    remarks = SplatPly(Path(config.init_splats)).remarks
+    return frame.from_origin(cloud), [Warned(*remark) for remark in remarks]
+
+
+def is_antialiased(config: TrainConfig) -> bool:
+    """Whether a run trains antialiased: as it is told, else as the splats that it starts from were. Raises
+    SplatFileError when those cannot be read."""
+    if config.antialiased != "auto":
+        return config.antialiased == "on"
+    return bool(config.init_splats) and SplatPly(Path(config.init_splats)).antialiased
 
 
 def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:

@@ -33,7 +33,7 @@ from .evaluate import evaluate
 from .model import GaussianModel
 from .notices import about_earlier_version, about_rounding, about_unseen, about_unused_card, about_unwritten
 from .photos.store import Photos, load_photos
-from .seeds import first_cloud, kind_of_seeds
+from .seeds import first_cloud, is_antialiased, kind_of_seeds
 from .stored import Misfit, random_state, rows, seconds, whole_number
 from .training_frame import WORLD, TrainingFrame
 
@@ -50,7 +50,8 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     torch.manual_seed(config.seed)
     capture = open_capture(Path(config.capture), config.hold_out_every)
     fingerprint = capture.fingerprint()  # before photos are read: one that is replaced meanwhile is noticed on resume
-    rasterizer = choose(config.device, blend_space_of(config.blend_space, capture.folder))
+    blend_space = blend_space_of(config.blend_space, capture.folder)
+    rasterizer = choose(config.device, blend_space, antialiased=is_antialiased(config))
     run = photos = state = None
     try:
         frame = TrainingFrame.around(capture)
@@ -358,6 +359,7 @@ class Run:
             "platform": platform.platform(),
             "backend": self.rasterizer.name,
             "blend_space": self.rasterizer.blend_space,
+            "antialiased": self.model.antialiased,
             "threads": torch.get_num_threads(),
             "capture": self.config.capture,
             "capture_fingerprint": self.fingerprint,
@@ -374,6 +376,7 @@ class Run:
             "backend": self.rasterizer.name,
             "strategy": self.config.strategy,
             "blend_space": self.rasterizer.blend_space,
+            "antialiased": self.model.antialiased,
             "preset": preset_of(self.config),
             "seeds": self.seeds,
             "iterations": self.step,

@@ -1,5 +1,7 @@
 """Splats that Blender 5.3 draws itself: as wide as trained, by choice, and with the settings that they need."""
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 import pytest
@@ -102,6 +104,52 @@ def test_eevee_gets_narrower_splats_since_it_draws_them_wider(native):
     in_cycles = evaluated(item)["scale"]
     native.scene.render.engine = "BLENDER_EEVEE"
     np.testing.assert_allclose(evaluated(item)["scale"], in_cycles / 1.0607, rtol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["PERSP", "ORTHO", "PANO"])
+def test_antialiased_splats_are_as_faint_as_trainers_draw_them(native, kind):
+    cloud = replace(native.random_cloud(300), antialiased=True)
+    cloud.means *= 0.5  # all are in view, where the projection is as it is
+    cloud.log_scales[:] = np.random.default_rng(2).normal(-4.5, 1.5, cloud.log_scales.shape)
+    item = native.add(cloud)
+    item.matrix_world = Matrix.LocRotScale((0.2, 0.1, 0.3), Euler((0.4, -1.1, 2.0)), (2.5,) * 3)
+    camera = looking_camera(native, lens=10.0)
+    view = native.camera()
+    camera.data.type = kind
+    if kind == "ORTHO":
+        camera.data.ortho_scale = 6.0
+    elif kind == "PANO":
+        camera.data.panorama_type = "EQUIRECTANGULAR"
+    native.scene.render.engine = "CYCLES"
+    item.splat.drawn_by = "BLENDER"
+    for modifier in item.modifiers:
+        modifier.show_viewport = modifier.name == "Splat Dilation"
+    bpy.context.view_layer.update()
+    data = item.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    base = np.empty(4 * len(cloud), np.float32)
+    attribute = data.attributes["radiance:base"]
+    attribute.data.foreach_get("color" if attribute.data_type == "FLOAT_COLOR" else "vector", base)
+    base = base.reshape(-1, 4)
+    np.testing.assert_allclose(base[:, :3], cloud.sh[:, 0], atol=1e-6)
+
+    camera_from_object = view.camera_from_world @ np.array(item.matrix_world, dtype=np.float64)
+    spreads = camera_from_object[:3, :3] @ (ewa._matrices(cloud.rotations) * cloud.scales[:, None, :].astype(float))
+    points = cloud.means @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
+    pixel = {"PERSP": 36.0 / 10.0 / 200, "ORTHO": 6.0 / 200, "PANO": 2 * np.pi / 200}[kind]
+    jacobians = np.zeros((len(cloud), 2, 3))
+    if kind == "PANO":
+        rays = points / np.linalg.norm(points, axis=1, keepdims=True)
+        jacobians = np.linalg.svd(rays[:, None, :])[2][:, 1:] / np.linalg.norm(points, axis=1)[:, None, None]
+    else:
+        jacobians[:, [0, 1], [0, 1]] = 1
+        if kind == "PERSP":
+            jacobians[:, :, 2] = -points[:, :2] / points[:, 2:]
+            jacobians /= points[:, 2, None, None]
+    rows = jacobians @ spreads / pixel
+    undilated = rows @ rows.transpose(0, 2, 1)
+    factors = np.sqrt(np.linalg.det(undilated) / np.linalg.det(undilated + 0.3 * np.eye(2)))
+    np.testing.assert_allclose(base[:, 3], cloud.opacities * np.maximum(factors, 0.005), rtol=2e-3)
+    assert factors.min() < 0.2 and factors.max() > 0.8
 
 
 def test_the_data_and_exports_stay_as_they_are(native, tmp_path):

@@ -67,9 +67,10 @@ def test_many_splats_are_ordered_to_a_fraction_of_their_distance_even_among_outl
     assert (too_far / np.maximum(np.abs(sorted_depths), 1)).max() < 0.002
 
 
-def test_equal_depths_keep_their_order(ordering):
-    assert list(ordering.far_to_near(np.zeros(5, np.float32), is_perspective=True)) == [0, 1, 2, 3, 4]
-    assert (np.diff(ordering.far_to_near(np.full(60_000, 3, np.float32), is_perspective=True)) == 1).all()
+def test_of_equal_depths_the_first_is_drawn_last(ordering):
+    """So it lies on top, as the trainer has it."""
+    assert list(ordering.far_to_near(np.zeros(5, np.float32), is_perspective=True)) == [4, 3, 2, 1, 0]
+    assert (np.diff(ordering.far_to_near(np.full(60_000, 3, np.float32), is_perspective=True)) == -1).all()
 
 
 def test_an_order_holds_while_the_view_moves_but_does_not_turn(ordering):

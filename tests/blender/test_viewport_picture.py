@@ -131,6 +131,29 @@ def test_the_shader_follows_the_rules_it_is_handed(extension, drawing, monkeypat
     assert np.abs(seen - expected(cloud, frame)).max() < 1 / 255
 
 
+@pytest.mark.parametrize("is_perspective", [True, False])
+def test_antialiased_splats_are_as_faint_as_trained(extension, drawing, is_perspective):
+    """Most are smaller than a pixel; what another object holds is drawn as it was trained."""
+    cloud, camera = make_cloud(extension, 200, seed=5, log_scale=-4.5), looking((1, 2, 1))
+    cloud = replace(cloud, antialiased=True)
+    other = replace(make_cloud(extension, 1, seed=6), means=[[0, 0, 30]])
+    focal = FOCAL if is_perspective else FOCAL / 4
+    view = view_of(drawing, camera, is_perspective=is_perspective, focal=focal)
+    seen = draw(drawing, [add(extension, cloud, Matrix.Scale(1.5, 4)), add(extension, other)], view)
+    frame = camera @ np.diag([1.5, 1.5, 1.5, 1])
+    options = {"is_perspective": is_perspective, "focal": focal}
+    assert np.abs(seen - expected(cloud, frame, **options)).max() < 1 / 255
+    assert np.abs(seen - expected(replace(cloud, antialiased=False), frame, **options)).max() > 0.1, "it matters here"
+
+
+def test_of_splats_at_one_depth_the_first_lies_on_top(extension, drawing):
+    cloud, camera = make_cloud(extension, 50, seed=5), looking((0, 0, 1))
+    cloud.means[:, 2] = np.round(cloud.means[:, 2])
+    seen = draw(drawing, [add(extension, cloud)], view_of(drawing, camera))
+    assert np.abs(seen - expected(cloud, camera)).max() < 1 / 255
+    assert np.abs(seen - expected(cloud.select(np.arange(50)[::-1]), camera)).max() > 0.1, "the order matters"
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_a_small_or_large_scene_looks_as_the_same_at_ordinary_size(extension, drawing, scale):
     cloud, camera = make_cloud(extension, 50, seed=5), looking((1, 2, 1))

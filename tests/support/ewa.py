@@ -9,6 +9,7 @@ import numpy as np
 
 SH_C0 = 0.28209479177387814
 DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, NEAR_PLANE, MARGIN = 0.3, 0.999, 1 / 255, 0.01, 0.15
+ANTIALIAS_FLOOR = 0.000025
 
 
 def render(cloud, camera, blend_space: str = "display", orthographic_span_px: float | None = None) -> np.ndarray:
@@ -19,7 +20,7 @@ def render(cloud, camera, blend_space: str = "display", orthographic_span_px: fl
     camera_from_world = np.asarray(camera.camera_from_world, dtype=np.float64)
     rotation, translation = camera_from_world[:3, :3], camera_from_world[:3, 3]
     points = cloud.means.astype(np.float64) @ rotation.T + translation
-    order = np.argsort(points[:, 2], kind="stable")
+    order = np.argsort(points[:, 2].astype(np.float32), kind="stable")  # the trainer's depths have 32 bits
     order = order[points[order, 2] >= NEAR_PLANE]
     points, means = points[order], cloud.means[order].astype(np.float64)
     x, y, z = points.T
@@ -43,6 +44,9 @@ def render(cloud, camera, blend_space: str = "display", orthographic_span_px: fl
     if blend_space == "blender":
         colors = decode(colors)
     opacities = 1 / (1 + np.exp(-cloud.logit_opacities[order].astype(np.float64)))
+    if cloud.antialiased:
+        undilated = np.sum(np.cross(spreads[:, 0], spreads[:, 1]) ** 2, axis=1)
+        opacities *= np.sqrt(np.maximum(undilated / np.linalg.det(covariances), ANTIALIAS_FLOOR))
 
     image, left = np.zeros((camera.height, camera.width, 3)), np.ones((camera.height, camera.width))
     for centre, covariance, color, opacity in zip(centres, covariances, colors, opacities, strict=True):

@@ -7,6 +7,7 @@ not. Frames: OpenCV camera axes, pixel centres at +0.5, first row on top.
 import numpy as np
 
 DILATION_PX2, ALPHA_CAP, ALPHA_CUTOFF, NEAR_PLANE, MARGIN = 0.3, 0.999, 1 / 255, 0.01, 0.15
+ANTIALIAS_FLOOR = 0.000025
 
 
 def harmonics(d: np.ndarray) -> np.ndarray:
@@ -67,6 +68,9 @@ def picture(
         dx, dy = x - place[0], y - place[1]
         power = inverse[0, 0] * dx * dx + 2 * inverse[0, 1] * dx * dy + inverse[1, 1] * dy * dy
         opacity = 1 / (1 + np.exp(-float(cloud.logit_opacities[i])))
+        if cloud.antialiased:
+            ratio = np.sum(np.cross(*half) ** 2) * np.linalg.det(inverse)
+            opacity *= np.sqrt(max(ratio, ANTIALIAS_FLOOR))
         alpha = np.minimum(ALPHA_CAP, opacity * np.exp(-0.5 * power))
         alpha[alpha < ALPHA_CUTOFF] = 0
         basis = harmonics((direction / np.linalg.norm(direction))[None])[0]

@@ -9,7 +9,9 @@ def draw(drawing, items, view, look, picture=None, depth=None) -> np.ndarray:
     `drawing` is the module `viewport.picture`; `depth` (H, W) is the scene's, 0 near to 1 far.
     """
     blocks = {item.data.session_uid: item.data for item in items}
-    placed = [drawing.Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]
+    placed = [
+        drawing.Placed(item.data.session_uid, np.array(item.matrix_world), item.splat.antialiased) for item in items
+    ]
     picture = picture or drawing.Picture()
     if depth is not None:
         depth = drawing.make_texture(depth[::-1], view.width_px, view.height_px, "R32F")

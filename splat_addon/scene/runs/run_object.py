@@ -54,7 +54,7 @@ def put(
         name = item.data.name
         splat_data.replace_splats(item, cloud)
         item.data.name = name  # it was taken while both were there
-        appearance.fit_near_plane(item)
+        appearance.fit_to_splats(item)
     data: Any = item.data
     data[_MADE_KEY] = _digest(item)
     return item

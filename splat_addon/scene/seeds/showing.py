@@ -61,12 +61,14 @@ def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
         raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
     capture = open_capture(Path(config.capture), config.hold_out_every)
     cloud, notes = first_gaussians(capture, config, seed_photo)
+    cloud = replace(cloud, antialiased=config.antialiased == "on")
     return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]
 
 
 def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
     """The splats that training would start from if `points` were captured now. Photos cannot be asked yet."""
     cloud = _without_harmonics(gaussians_from_points(points, config))
+    cloud = replace(cloud, antialiased=config.antialiased == "on")
     if not np.isnan(points.colors).any():
         return cloud, []
     return cloud, ["Where only photos can tell the color, seeds are gray until the scene is captured."]

@@ -7,7 +7,7 @@ from .capture import SPLAT_PG_capture
 from .hooks import on_change
 from .paths import MAY_BE_RELATIVE, chosen
 from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
-from .trained_for import TRAINED_FOR, choose_blend_space, shown_blend_space
+from .trained_for import TRAINED_FOR, choose_blend_space, is_antialiased, set_antialiased, shown_blend_space
 from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_preset
 from .viewport import SPLAT_PG_viewport
 
@@ -53,6 +53,14 @@ class SPLAT_PG_object(bpy.types.PropertyGroup):
         get=lambda self: shown_blend_space(self.id_data),
         set=lambda self, number: choose_blend_space(self.id_data, number),
         update=on_change("trained_for"),
+    )
+    antialiased: bpy.props.BoolProperty(
+        name="Antialiased",
+        description="Whether these splats were trained antialiased (Mip-Splatting): those smaller than a pixel are "
+        "fainter then. Blender's own import does not keep what a file says about that",
+        get=lambda self: is_antialiased(self.id_data),
+        set=lambda self, wanted: set_antialiased(self.id_data, wanted),
+        update=on_change("antialiased"),
     )
 
 

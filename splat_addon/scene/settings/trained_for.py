@@ -1,11 +1,12 @@
-"""What an object's splats were trained for: its blend space, kept as a custom property and shown as *Trained For*.
+"""What an object's splats were trained for: its blend space, shown as *Trained For*, and whether they are antialiased.
 
-The custom property is the one truth, since files of every version have it; the setting reads and writes it.
+Custom properties are the one truth, since files of every version have them; settings read and write those.
 """
 
 from typing import Any
 
 BLEND_SPACE_KEY = "splat_blend_space"  # of an object: "display" or "blender"
+ANTIALIASED_KEY = "splat_antialiased"  # of an object: whether opacities make up for the dilation; missing: they do not
 TRAINED_FOR = [
     (
         "DISPLAY",
@@ -26,3 +27,13 @@ def shown_blend_space(item: Any) -> int:
 def choose_blend_space(item: Any, number: int) -> None:
     """Write the choice with that number to the object."""
     item[BLEND_SPACE_KEY] = _NAMES[number]
+
+
+def is_antialiased(item: Any) -> bool:
+    """Whether an object's splats were trained antialiased."""
+    return bool(item.get(ANTIALIASED_KEY, False))
+
+
+def set_antialiased(item: Any, wanted: bool) -> None:
+    """Write it to the object."""
+    item[ANTIALIASED_KEY] = bool(wanted)

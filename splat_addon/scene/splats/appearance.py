@@ -12,6 +12,7 @@ import numpy as np
 
 from ...gaussians.rules import near_plane_scale
 from ..settings.capabilities import has_native_splats
+from ..settings.trained_for import is_antialiased
 from . import dilation, quads
 from .adoption import meet
 from .data import is_splats
@@ -37,11 +38,26 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
     if hasattr(item, "cycles"):
         item.cycles.use_deform_motion = False  # it would take quads of one moment for moved ones of another
     set_look(item, scene.splat.look)
-    fit_near_plane(item)
+    fit_to_splats(item)
 
 
-def fit_near_plane(item: bpy.types.Object) -> None:
-    """Take the near plane that the size of an object's splats asks for."""
+def fit_to_splats(item: bpy.types.Object) -> None:
+    """Draw an object's splats as they were trained, antialiased or not, with the near plane that their size needs."""
+    set_antialiasing(item)
+    _fit_near_plane(item)
+
+
+def set_antialiasing(item: bpy.types.Object) -> None:
+    """Draw an object's splats antialiased if they were trained so."""
+    modifier = look_modifier(item)
+    if modifier is None or item.library is not None:
+        return
+    if quads.ANTIALIASED in modifier.node_group.interface.items_tree:  # files of earlier versions lack it
+        _set_input(modifier, quads.ANTIALIASED, is_antialiased(item))
+        item.update_tag()
+
+
+def _fit_near_plane(item: bpy.types.Object) -> None:
     modifier, attributes = look_modifier(item), getattr(item.data, "attributes", {})
     if (
         modifier is None

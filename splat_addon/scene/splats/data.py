@@ -17,7 +17,7 @@ from ...gaussians.formats.ply import BLOCK_ROWS
 from ...gaussians.harmonics import coefficient_count
 from ..own_data import ensure_collection
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
-from ..settings.trained_for import BLEND_SPACE_KEY
+from ..settings.trained_for import ANTIALIASED_KEY, BLEND_SPACE_KEY, is_antialiased
 from .contents import attributes
 from .contents.attributes import BASE, HARMONICS, HIGHER
 from .transforms import remember_places
@@ -46,7 +46,7 @@ def splat_count(item: bpy.types.Object) -> int:
 def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
     """A new object at the identity that holds `cloud`, in the carrier that this Blender allows."""
     item = bpy.data.objects.new(name, splats_to_data(cloud, name))
-    item[BLEND_SPACE_KEY] = cloud.blend_space
+    item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = cloud.blend_space, cloud.antialiased
     collection.objects.link(item)
     return item
 
@@ -61,7 +61,7 @@ def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:
     """Give an object other gaussians; its former data goes when nothing else uses it."""
     former: Any = item.data
     item.data = cast(Any, splats_to_data(cloud, former.name))
-    item[BLEND_SPACE_KEY] = cloud.blend_space
+    item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = cloud.blend_space, cloud.antialiased
     if former.users == 0:
         remove_data(former)
 
@@ -132,7 +132,7 @@ def _carrier(name: str, count: int) -> bpy.types.ID:
 def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
     """The gaussians of a splat object in its own frame. Raises SplatFileError when it holds none."""
     reader = SplatReader(item)
-    cloud = empty_cloud(reader.count, reader.sh_degree, reader.blend_space)
+    cloud = empty_cloud(reader.count, reader.sh_degree, reader.blend_space, reader.antialiased)
     done = 0
     for block in reader.blocks():
         cloud.put(done, block)
@@ -156,6 +156,7 @@ class SplatReader:
         self._data = item.data
         self.count = splat_count(item)
         self.blend_space = str(item.get(BLEND_SPACE_KEY, DISPLAY))
+        self.antialiased = is_antialiased(item)
         self.has_more_harmonics = attributes.harmonics_in(self._data) > HARMONICS  # than are read
         self.sh_degree = attributes.degree_for(attributes.harmonics_in(self._data))
 
@@ -186,6 +187,7 @@ class SplatReader:
                 logit_opacities=logits,
                 sh=np.stack([values[BASE][rows, :3], *(values[name][rows] for name in higher)], axis=1),
                 blend_space=self.blend_space,
+                antialiased=self.antialiased,
             )
 
     def _has(self, name: str) -> bool:

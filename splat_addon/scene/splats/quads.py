@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from ...gaussians.harmonics import MAX_DEGREE, SH_C0, higher_harmonics
-from ...gaussians.rules import DEFAULT_RULES, PictureRules
+from ...gaussians.rules import ANTIALIAS_FLOOR, DEFAULT_RULES, PictureRules
 from .. import own_data
 from .camera_values import CameraValues, add_camera_values
 from .data import BASE, HIGHER
@@ -20,9 +20,11 @@ from .material import COLOR, PLACE, splat_material
 from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 
 GROUP_NAME = "Splat Quads"
-# 1 held the projection's slopes about the optical axis, 2 had one near plane for scenes of any size.
-VERSION = 3
+# 1 held the projection's slopes about the optical axis, 2 had one near plane for scenes of any size, 3 laid the last of
+# splats at one depth on top and knew no antialiasing.
+VERSION = 4
 DISPLAY_SPACE = "Trainer Look"
+ANTIALIASED = "Antialiased"
 NEAR_SCALE = "Near Plane Scale"
 
 APART = 2.0**-20  # relative depth by which quads must differ, or a ray meets two at one float and Cycles sees but one
@@ -46,6 +48,8 @@ def add_look(group: bpy.types.NodeTree) -> None:
     own_data.ensure_socket(group, "Geometry", "INPUT", "NodeSocketGeometry")
     look = own_data.ensure_socket(group, DISPLAY_SPACE, "INPUT", "NodeSocketBool")
     look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
+    antialiased = own_data.ensure_socket(group, ANTIALIASED, "INPUT", "NodeSocketBool")
+    antialiased.description = "Opacities make up for the dilation, as splats trained with Mip-Splatting need it"
     own_data.ensure_socket(group, "Geometry", "OUTPUT", "NodeSocketGeometry")
 
 
@@ -90,7 +94,7 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     # One unit of length on the image is `unit` object units at the gaussian: its depth, or for orthographic cameras 1.
     unit = tree.choose(values.is_orthographic, 1.0 / object_scale, depth)
     row_x, row_y = (
-        _screen_row(tree, axis, back, scale, rotation, unit, _tilt(tree, values, offset / depth, middle, half, rules))
+        screen_row(tree, axis, back, scale, rotation, unit, tilt(tree, values, offset / depth, middle, half, rules))
         for axis, offset, middle, half in (
             (right, x, values.middle_x, values.half_width),
             (up, y, values.middle_y, values.half_height),
@@ -104,6 +108,7 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     xx, yy, area = row_x.dot(row_x), row_y.dot(row_y), row_x.cross(row_y)
     a, b = xx + dilation_x, row_x.dot(row_y)
     determinant = area.dot(area) + dilation_x * yy + dilation_y * xx + dilation_x * dilation_y
+    opacity = tree.choose(start[ANTIALIASED], opacity * antialiasing(area.dot(area), determinant), opacity)
     # Cholesky: the unit circle under [[l, 0], [m, n]] is the ellipse at one sigma, under `reach` times that where
     # opacity falls to the cutoff.
     reach = (2.0 * (opacity / rules.alpha_cutoff).at_least(1.0).ln()).sqrt() * unit
@@ -121,7 +126,12 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
         tree, splats, color=color, opacity=opacity, axis_u=axis_u, axis_v=axis_v, drawn=is_drawn, depth=depth
     )
     splats = _without_attributes(tree, splats)
-    splats = tree.add("GeometryNodeSortElements", {"domain": "POINT"}, Geometry=splats, Sort_Weight=-depth).outputs[0]
+    # Of those at one depth the trainer lays the first on top: sorting keeps their order, which is turned before.
+    index = Scalar(tree, tree.add("GeometryNodeInputIndex").outputs[0])
+    for weight in (-index, -Scalar(tree, captured["depth"])):
+        splats = tree.add("GeometryNodeSortElements", {"domain": "POINT"}, Geometry=splats, Sort_Weight=weight).outputs[
+            0
+        ]
     depth = Scalar(tree, captured["depth"])
     splats, moved = _capture(tree, splats, depth=_kept_apart(tree, depth))
     instances = tree.add(
@@ -154,7 +164,7 @@ def _rotated(tree: NodeTree, vector, rotation: Socket) -> Vector:
     return Vector(tree, tree.add("FunctionNodeRotateVector", None, vector, rotation).outputs[0])
 
 
-def _tilt(
+def tilt(
     tree: NodeTree, values: CameraValues, slope: Scalar, middle: Scalar, half: Scalar, rules: PictureRules
 ) -> Scalar:
     """How far the ray to the gaussian leans away from the axis. Beyond the image and its margin it is held, since the
@@ -163,7 +173,7 @@ def _tilt(
     return tree.choose(values.is_orthographic, 0.0, slope.at_most(middle + reach).at_least(middle - reach))
 
 
-def _screen_row(
+def screen_row(
     tree: NodeTree, axis: Vector, back: Vector, scale: Vector, rotation: Socket, unit: Scalar, tilt: Scalar
 ) -> Vector:
     """A row of J R_cw R(q) diag(s): what a step of one sigma along each of the gaussian's own axes does on the image.
@@ -173,6 +183,12 @@ def _screen_row(
     inverse = tree.add("FunctionNodeInvertRotation", None, rotation).outputs[0]
     slope_per_step = back.times_plus(tilt, axis) * (1.0 / unit)
     return _rotated(tree, slope_per_step, inverse) * scale
+
+
+def antialiasing(undilated: Scalar, dilated: Scalar) -> Scalar:
+    """What opacities of antialiased gaussians are multiplied with, from the determinants of their covariance on the
+    image. Yu et al. 2024, Mip-Splatting, equation 9."""
+    return (undilated / dilated).at_least(ANTIALIAS_FLOOR).sqrt()
 
 
 def _view_direction(tree: NodeTree, values: CameraValues, from_camera: Vector, back: Vector) -> Vector:

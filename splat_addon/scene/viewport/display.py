@@ -20,6 +20,7 @@ from bpy.app.handlers import persistent
 from ...errors import SplatError
 from ..session import part, timer
 from ..session.redraw import redraw
+from ..settings.trained_for import is_antialiased
 from ..splats import adoption, appearance
 from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
@@ -236,10 +237,10 @@ def _draw_region(context: Any) -> None:
         if not _splat_objects():
             display.atlas = None
         return
-    placed = [Placed(item.data.session_uid, np.array(item.matrix_world)) for item in items]
+    placed = [Placed(item.data.session_uid, np.array(item.matrix_world), is_antialiased(item)) for item in items]
     blend_spaces = [str(item.get(BLEND_SPACE_KEY, "")) for item in items]
     if preview is not None and preview.place is not None:
-        placed.append(Placed(preview.splats.session_uid, preview.place))
+        placed.append(Placed(preview.splats.session_uid, preview.place, preview.splats.antialiased))
         blend_spaces.append(preview.splats.blend_space)
     look = look_of(scene, blend_spaces)
     atlas, blocks = current_atlas(items, preview)
@@ -335,6 +336,11 @@ def _on_trained_for(item: bpy.types.Object) -> None:
     start_anew()
 
 
+def _on_antialiased(item: bpy.types.Object) -> None:
+    _on_trained_for(item)
+    appearance.set_antialiasing(item)
+
+
 def _attribute_names(scene: bpy.types.Scene, typed: str) -> list[str]:
     """Names of attributes, of any splat object of the scene, that are one number per splat."""
     found = {name for item in scene.objects if is_splats(item) for name in float_attributes(item.data)}
@@ -382,6 +388,7 @@ HANDLERS = {
 ON_CHANGE = {
     "drawn_by": _on_drawn_by,
     "trained_for": _on_trained_for,
+    "antialiased": _on_antialiased,
     "viewport": start_anew,
     "viewport.show": _on_show,
     "viewport.attributes": _attribute_names,

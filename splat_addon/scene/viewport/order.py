@@ -16,18 +16,19 @@ def depth_row(view_from_object: np.ndarray) -> np.ndarray:
 
 
 def far_to_near(depths: np.ndarray, *, is_perspective: bool) -> np.ndarray:
-    """Indices (N,) of `depths` (N,) float32, the farthest first, equal ones in their order.
+    """Indices (N,) of `depths` (N,) float32, the farthest first, of equal ones the last: what comes first lies on top,
+    as the trainer has it.
 
     More than EXACT_COUNT depths are rounded to 65 536 steps first: for perspective views the steps grow with the
     distance from the viewer, for orthographic ones with the distance from the median.
     """
     if len(depths) <= EXACT_COUNT:
-        return np.argsort(-depths, kind="stable")
-    return np.argsort(_keys(depths, is_perspective), kind="stable")  # a radix sort
+        return np.argsort(depths, kind="stable")[::-1]
+    return np.argsort(_keys(depths, is_perspective), kind="stable")[::-1]  # a radix sort
 
 
 def _keys(depths: np.ndarray, is_perspective: bool) -> np.ndarray:
-    """(N,) uint16, small where far.
+    """(N,) uint16, small where near.
 
     The bits of a positive float, read as an integer, grow like its logarithm: a logarithm for nothing.
     """
@@ -41,7 +42,7 @@ def _keys(depths: np.ndarray, is_perspective: bool) -> np.ndarray:
     levels -= np.float32(step).view(np.int32)
     np.negative(levels, out=levels, where=offsets < 0)
     farthest, nearest = int(levels.max()), int(levels.min())
-    np.subtract(farthest, levels, out=levels)
+    levels -= nearest
     keys = np.multiply(levels, np.float32(_LAST_KEY / max(farthest - nearest, 1)), dtype=np.float32, out=sizes)
     return np.minimum(keys, _LAST_KEY, out=keys).astype(np.uint16)
 

@@ -68,10 +68,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Placed:
-    """Splats in the world: which data of the atlas (by `session_uid`), and where they stand, (4, 4)."""
+    """Splats in the world: which data of the atlas (by `session_uid`), where they stand, (4, 4), and whether they were
+    trained antialiased."""
 
     data_uid: int
     world_from_object: np.ndarray
+    antialiased: bool = False
 
 
 class Atlas:
@@ -293,7 +295,7 @@ def _object_texture(atlas: Atlas, placed, frames, view: Viewpoint) -> gpu.types.
         object_from_view = np.linalg.pinv(frame)
         row[3] = (*object_from_view[:3, 3], 1.0) if view.is_perspective else (*-object_from_view[:3, 2], 0.0)
         packed = atlas.packed[item.data_uid]
-        row[4, :3] = start, atlas.first[item.data_uid], packed.near_plane_scale
+        row[4] = start, atlas.first[item.data_uid], packed.near_plane_scale, item.antialiased
         start += len(packed.positions)
     return make_texture(rows, OBJECT_TEXELS, len(placed), "RGBA32F")
 

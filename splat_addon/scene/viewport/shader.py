@@ -15,9 +15,12 @@ from typing import Any
 
 import gpu
 
+from ...gaussians.rules import ANTIALIAS_FLOOR
+
 _types: Any = gpu.types  # newer than the stubs
 _make: Any = gpu.shader.create_from_info
-# Three rows of view_from_object; eye or direction in the object; first place, first splat, scale of the near plane.
+# Three rows of view_from_object; eye or direction in the object; first place, first splat, scale of the near plane,
+# whether antialiased.
 OBJECT_TEXELS = 5
 RAMP = (
     (0.267, 0.005, 0.329),
@@ -212,7 +215,8 @@ void main()
   float pp = dot(p, p), qq = dot(q, q);
   float a = pp + dilation, b = dot(p, q), c = qq + dilation;
   vec3 normal = cross(p, q);
-  float determinant = dot(normal, normal) + dilation * (pp + qq) + dilation * dilation;
+  float undilated = dot(normal, normal);
+  float determinant = undilated + dilation * (pp + qq) + dilation * dilation;
   float half_gap = length(vec2(0.5 * (a - c), b));
   float longer = 0.5 * (a + c) + half_gap;
   float shorter = determinant / longer;
@@ -220,9 +224,12 @@ void main()
   axis = half_gap > 1e-6 * longer ? normalize(axis) : vec2(1.0, 0.0);
   if (!(shorter > 0.0)) { return; }
 
-  float reach = sqrt(2.0 * log(s.opacity / view.rules.z)); /* sigma, to where alpha falls below the smallest */
+  float opacity = s.opacity;
+  if (starts.w > 0.5) { opacity *= sqrt(max(undilated / determinant, ANTIALIAS_FLOOR)); }
+  if (opacity < view.rules.z) { return; }
+  float reach = sqrt(2.0 * log(opacity / view.rules.z)); /* sigma, to where alpha falls below the smallest */
   v_sigma = corner * reach;
-  v_color = vec4(color_of(s, object), s.opacity);
+  v_color = vec4(color_of(s, object), opacity);
   vec2 offset_px = axis * v_sigma.x * sqrt(longer) + vec2(-axis.y, axis.x) * v_sigma.y * sqrt(shorter);
   gl_Position = vec4(clip.xyz / clip.w + vec3(2.0 * offset_px / view.size_px.xy, 0.0), 1.0);
 }
@@ -345,6 +352,7 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
         info.sampler(slot, "FLOAT_2D", name)
     for index, color in enumerate(RAMP):
         info.define(f"RAMP_{index}", f"vec3({color[0]}, {color[1]}, {color[2]})")
+    info.define("ANTIALIAS_FLOOR", f"{ANTIALIAS_FLOOR:.8f}")
     info.define("NOWHERE", "vec4(2.0, 2.0, 2.0, 1.0)")  # outside of what is drawn
     info.vertex_in(0, "VEC2", "corner")
     varying = _types.GPUStageInterfaceInfo("splat_" + kind.lower())

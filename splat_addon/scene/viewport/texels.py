@@ -44,7 +44,7 @@ class CloudSplats:
     _numbers = itertools.count(1)
 
     def __init__(self, cloud: GaussianCloud):
-        self.blend_space = cloud.blend_space
+        self.blend_space, self.antialiased = cloud.blend_space, cloud.antialiased
         self.count = len(cloud)
         self.session_uid = -next(self._numbers)  # those of data-blocks are positive
         values = {

@@ -17,11 +17,14 @@ from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from .protocol import Rasterizer
 
 
-def choose(device: str, blend_space: str = "display", rules: PictureRules = DEFAULT_RULES) -> Rasterizer:
+def choose(
+    device: str, blend_space: str = "display", rules: PictureRules = DEFAULT_RULES, antialiased: bool = False
+) -> Rasterizer:
     """The backend for `device`: "cpu", "cuda", or "auto", which is the CPU: a card draws only for those who ask for it,
     as long as no self-check has shown on this machine that it draws what it should.
 
-    `blend_space` is "display", or "blender" for linear light: see blend_space.py. The backend draws by `rules`.
+    `blend_space` is "display", or "blender" for linear light: see blend_space.py. The backend draws by `rules`, and
+    `antialiased` lets opacities make up for the dilation: see `gaussians/rules.py`.
 
     Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
     """
@@ -30,7 +33,7 @@ def choose(device: str, blend_space: str = "display", rules: PictureRules = DEFA
         from .cuda.rasterizer import CudaRasterizer
 
         doctor.require_cuda()
-        return CudaRasterizer(rules, blend_space=blend_space)
+        return CudaRasterizer(rules, antialiased, blend_space)
     from .cpu.rasterizer import CpuRasterizer
 
-    return CpuRasterizer(rules=rules, blend_space=blend_space)
+    return CpuRasterizer(rules=rules, antialiased=antialiased, blend_space=blend_space)
