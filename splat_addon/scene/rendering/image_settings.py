@@ -11,6 +11,7 @@ from ...errors import CaptureError
 from ...run.render_folder import RenderPlan
 from ..splats.data import is_splats
 from ..splats.render_setup import LINEAR, VIEWS, other_working_space
+from . import render_settings
 
 VIEW_TRANSFORM = VIEWS["BLENDER"][0]
 DISPLAYS = ("sRGB", "sRGB - Display")  # the second: in studios' color configurations
@@ -21,7 +22,7 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
 
     Images become RGBA, 8 bit, the sRGB encoding of the Standard view over a transparent film, sharp everywhere.
     """
-    notes = [*_lens_notes(scene, cameras), *_image_notes(scene, plan)]
+    notes = [*_lens_notes(cameras), *_image_notes(scene, plan)]
     for item in cameras:
         item.data.dof.use_dof = False
     for marker in scene.timeline_markers:
@@ -29,29 +30,21 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
     for item in bpy.data.objects:  # also those that only stand in collections which the scene instances
         if is_splats(item):
             item.hide_render = True
-    _set_up_film(scene, plan)
+    keeps_crop = plan.resolution is None and scene.render.use_border and scene.render.use_crop_to_border
+    _set_up_size(scene, plan)
+    notes += render_settings.make_neutral(scene, rendered_layer(scene), scene.render.engine)
+    scene.render.use_border = keeps_crop
     _set_up_samples(scene, plan)
     notes += without_missing_denoiser(scene, has_denoiser())
-    assign(
-        scene.render.image_settings,
-        media_type="IMAGE",
-        file_format="PNG",
-        color_mode="RGBA",
-        color_depth="8",
-        compression=15,
-        color_management="FOLLOW_SCENE",
-    )
     _choose(scene.display_settings, "display_device", DISPLAYS)
     _choose(scene.view_settings, "view_transform", VIEWS["BLENDER"])
-    assign(
-        scene.view_settings,
-        look="None",
-        exposure=0.0,
-        gamma=1.0,
-        use_curve_mapping=False,
-        use_white_balance=False,
-    )
+    scene.view_settings.look = "None"  # once more: which looks there are depends on the view
     return notes
+
+
+def rendered_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """The view layer that images show: the first one that renders."""
+    return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
 
 
 def _choose(owner: Any, name: str, values: tuple[str, ...]) -> None:
@@ -93,16 +86,11 @@ def assign(owner: Any, **values: Any) -> None:
             setattr(owner, name, value)
 
 
-def _lens_notes(scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> list[str]:
-    notes = []
+def _lens_notes(cameras: list[bpy.types.Object]) -> list[str]:
     blurred = [item.name for item in cameras if item.data.dof.use_dof]
-    if blurred:
-        notes.append(f"Depth of field of {some(blurred)} was switched off: splats need sharp photos.")
-    if scene.render.use_motion_blur:
-        notes.append("Motion blur was switched off: splats need sharp photos.")
-    if scene.render.use_multiview:
-        notes.append("Stereoscopy was switched off: each image has one camera.")
-    return notes
+    if not blurred:
+        return []
+    return [f"Depth of field of {some(blurred)} was switched off: splats need sharp photos."]
 
 
 def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
@@ -115,10 +103,6 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
         notes.append("Compositing was switched off: it may differ between views.")
     if render.use_sequencer and scene.sequence_editor is not None and _has_strips(scene.sequence_editor):
         notes.append("The sequencer was switched off: its strips are not views of the scene.")
-    if render.use_stamp:
-        notes.append("Metadata is not burned into the images.")
-    if scene.render.engine == "CYCLES" and scene.cycles.film_exposure != 1:
-        notes.append("Film Exposure was switched off: splats come back in the scene's own brightness.")
     if other_working_space():
         notes.append(
             f"The file's working space is {other_working_space()}, in which seeds get other colors than {LINEAR} ones."
@@ -153,38 +137,21 @@ def _has_strips(editor: bpy.types.SequenceEditor) -> bool:
     return bool(strips)
 
 
-def _set_up_film(scene: bpy.types.Scene, plan: RenderPlan) -> None:
+def _set_up_size(scene: bpy.types.Scene, plan: RenderPlan) -> None:
     render: Any = scene.render
     if plan.engine:
         render.engine = plan.engine
     if plan.resolution is not None:
         render.resolution_x, render.resolution_y = plan.resolution
         render.resolution_percentage = 100
-    keeps_crop = plan.resolution is None and render.use_border and render.use_crop_to_border
-    first_used = next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+    first_used = rendered_layer(scene)
     for layer in scene.view_layers:
         layer.use = layer == first_used
-    assign(
-        render,
-        film_transparent=True,
-        use_border=keeps_crop,
-        use_compositing=False,
-        use_sequencer=False,
-        use_motion_blur=False,
-        use_multiview=False,
-        use_stamp=False,
-        dither_intensity=0.0,
-        use_overwrite=True,
-        use_placeholder=False,
-        use_file_extension=True,
-        use_persistent_data=True,
-    )
 
 
 def _set_up_samples(scene: bpy.types.Scene, plan: RenderPlan) -> None:
     engine = scene.render.engine
     if engine == "CYCLES":
-        assign(scene.cycles, film_transparent_glass=False, film_exposure=1.0)
         if plan.samples:
             assign(
                 scene.cycles, samples=plan.samples, use_denoising=plan.use_denoising, use_adaptive_sampling=True,
