@@ -5,6 +5,7 @@
     python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, the oldest and the newest Blender
     python3 dev.py train CAPTURE [...]   train a capture folder
     python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
+    python3 dev.py convert IN OUT [...]  splats from one format into another
     python3 dev.py inspect-capture DIR   what a capture holds, and whether its points and photos agree
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
@@ -119,7 +120,11 @@ COLMAP = Environment(
 BENCHMARKS_IN_BLENDER = ("blender", "capture", "exactness")  # all others run in the trainer's environment
 BENCHMARKS_IN_EVERY_BLENDER = ("blender", "look")
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
-COMMANDS = {"train": "splat_addon.trainer.cli", "report": "splat_addon.trainer.report.write"}  # they have main()
+COMMANDS = {
+    "train": "splat_addon.trainer.cli",
+    "report": "splat_addon.trainer.report.write",
+    "convert": "splat_addon.trainer.exchange.convert",
+}  # they have main()
 
 # What Blender loads from the system at import, or later for its GPU module: file -> (Debian package, Fedora package).
 LIBRARIES = {
@@ -361,6 +366,11 @@ def report(arguments: list[str]) -> int:
     if not arguments:
         raise SetupError("No run was given.", "Use: python3 dev.py report RUN_FOLDER [--out PAGE.html]")
     return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.report", *arguments], child_environment(ROOT))
+
+
+def convert(arguments: list[str]) -> int:
+    """Convert a splat file into another format, in the trainer's environment. The endings of the names say which."""
+    return hand_over([ensure(TRAINER), "-m", COMMANDS["convert"], *arguments], child_environment(ROOT))
 
 
 def inspect_capture(arguments: list[str]) -> int:
@@ -702,7 +712,7 @@ def libraries(_arguments: list[str]) -> int:
     return 0
 
 
-_VERBS = (demo, test, train, report, inspect_capture, build, check, bench, fuzz, torture, doctor, libraries)
+_VERBS = (demo, test, train, report, convert, inspect_capture, build, check, bench, fuzz, torture, doctor, libraries)
 VERBS = {verb.__name__.replace("_", "-"): verb for verb in _VERBS}
 
 

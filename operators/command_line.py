@@ -5,6 +5,7 @@
     blender --command splat train /captures/vase --run /runs/vase --iterations 7000
     blender --command splat import /runs/vase --blend scene.blend --save scene.blend
     blender --command splat export vase.ply --run /runs/vase
+    blender --command splat convert vase.ply vase.spz
 
 The exit code is 0 when it was done, 1 when it could not be (a sentence says why), 2 when the command was wrong.
 """
@@ -19,7 +20,8 @@ from pathlib import Path
 import bpy
 
 from ..splat_addon.errors import CaptureError, RunError, SetupError, SplatError
-from ..splat_addon.run.arguments import add_settings, with_settings
+from ..splat_addon.gaussians.converting import convert
+from ..splat_addon.run.arguments import CONVERSION, add_conversion, add_settings, with_settings
 from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
@@ -32,6 +34,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import remember_run
 from ..splat_addon.scene.settings.training import train_config
 from ..splat_addon.scene.splats import data as splats
+from ..splat_addon.scene.splats.contents.image_pixels import pixels_of
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 
 NAME = "splat"
@@ -115,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--run", type=Path, help="the run whose result is written")
     source.add_argument("--blend", type=Path, help="the .blend whose splats are written")
     export.add_argument("--object", default="", help="which splat object (default: the only one)")
+
+    add_conversion(verb("convert", _convert, CONVERSION))
 
     setup = verb("setup", _set_up, "Create the Python environment that trains; needs blender --online-mode.")
     setup.add_argument("folder", type=Path, help="where the environment is made")
@@ -206,6 +211,10 @@ def _export(options: argparse.Namespace) -> None:
         bpy.context.view_layer.objects.active = found[0]
         bpy.ops.splat.export_ply(filepath=str(target))
     _say(f"Wrote {target}")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    convert(options, _say, pixels_of)
 
 
 def _set_up(options: argparse.Namespace) -> None:

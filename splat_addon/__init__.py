@@ -5,7 +5,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
     errors                  everything a user may be told                                stdlib
     files                   replacing and removing files that others may hold open       stdlib
     gaussians/              what a splat cloud is: parameters, harmonics, drawing rules  numpy
-        formats/            splat files: INRIA's PLY and SuperSplat's compressed one
+        formats/            splat files behind one reader and one writer (`registry`): PLY, SPZ, glTF, SOG, USD, …
     capture/                what was photographed or rendered: cameras, points, export   numpy
         formats/            colmap/ and transforms.json, behind one listing
         finding/            one finder of files: photos and masks under the names they have here

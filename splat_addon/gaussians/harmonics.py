@@ -1,4 +1,7 @@
-"""Real spherical harmonics to degree 3, in the order and with the signs of the INRIA implementation."""
+"""Real spherical harmonics, in the order and with the signs of the INRIA implementation.
+
+Clouds hold them to degree 3; some files to degree 4, which is evaluated here, too, so that it can be rotated.
+"""
 
 import numpy as np
 
@@ -58,5 +61,17 @@ def higher_harmonics(x, y, z, degree: int) -> list:
             -0.4570457994644658 * x * (4 * zz - xx - yy),
             1.445305721320277 * z * (xx - yy),
             -0.5900435899266435 * x * (xx - 3 * yy),
+        ]
+    if degree >= 4:
+        values += [
+            2.5033429417967046 * (x * y) * (xx - yy),
+            -1.7701307697799304 * (y * z) * (3 * xx - yy),
+            0.9461746957575601 * (x * y) * (6 * zz - xx - yy),
+            -0.6690465435572892 * (y * z) * (4 * zz - 3 * xx - 3 * yy),
+            0.10578554691520431 * (8 * zz * zz - 24 * zz * (xx + yy) + 3 * (xx + yy) * (xx + yy)),
+            -0.6690465435572892 * (x * z) * (4 * zz - 3 * xx - 3 * yy),
+            0.47308734787878004 * (xx - yy) * (6 * zz - xx - yy),
+            -1.7701307697799304 * (x * z) * (xx - 3 * yy),
+            0.6258357354491761 * (xx * (xx - 3 * yy) - yy * (3 * xx - yy)),
         ]
     return values

@@ -1,11 +1,15 @@
-"""Every setting of a run as an option of a command line."""
+"""Every setting of a run, and what may change when splats are converted, as options of a command line."""
 
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from .config import PRESETS, TrainConfig, with_preset
+
+CONVERSION = "Convert a splat file into another format: the ending of OUT says which."
+_AXES = ("stored", "y-up", "y-down", "z-up")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -31,3 +35,25 @@ def with_settings(config: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
     changed = replace(config, **{name: value for name, value in chosen.items() if value is not None})
     changed.check()
     return changed
+
+
+def add_conversion(parser: argparse.ArgumentParser) -> None:
+    """Source, target, and what may be changed on the way."""
+    parser.add_argument("source", type=Path, metavar="IN", help="the file to read, recognized by its content")
+    parser.add_argument("target", type=Path, metavar="OUT", help="the file to write")
+    parser.add_argument(
+        "--from-axes", choices=_AXES, help="where the axes of IN point (default: as it says, or its format has them)"
+    )
+    parser.add_argument(
+        "--axes", choices=_AXES, help="where those of OUT shall point (default: as its format has them)"
+    )
+    parser.add_argument("--sh-degree", type=int, choices=range(4), help="drop harmonics above this degree")
+    parser.add_argument("--spz-version", type=int, choices=(3, 4), default=3, help="of SPZ (3)")
+    parser.add_argument(
+        "--sh-bits", type=int, nargs=2, choices=range(1, 9), default=(8, 8), metavar=("FIRST", "HIGHER"),
+        help="bits of a harmonic in SPZ, of degree 1 and above (8 8; others write 5 4)",
+    )  # fmt: skip
+    parser.add_argument("--exposure", type=float, default=0.0, metavar="STOPS", help="brighten colors as displayed")
+    parser.add_argument("--gain", type=float, nargs=3, default=(1, 1, 1), metavar=("R", "G", "B"), help="white balance")
+    parser.add_argument("--contrast", type=float, default=1.0, help="about mid gray; 1 changes nothing")
+    parser.add_argument("--saturation", type=float, default=1.0, help="0 is black and white, 1 changes nothing")

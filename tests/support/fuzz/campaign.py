@@ -27,6 +27,7 @@ NOT_MADE = "the case could not be made"
 FORMATS = {
     "ply": "splat_files:ply",
     "compressed-ply": "splat_files:compressed_ply",
+    **{name: f"exchange_files:{name}" for name in ("spz", "splat", "ksplat", "gltf", "sog", "usd")},
     "colmap-binary": "captures:colmap_binary",
     "colmap-text": "captures:colmap_text",
     "transforms": "captures:transforms",

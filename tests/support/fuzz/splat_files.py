@@ -37,7 +37,7 @@ def _read(folder: Path) -> None:
     """As splats and as points; refused when it is neither."""
     refused: SplatFileError | None = None
     try:
-        _require_sound(read_splats(folder / "a.ply"), folder)
+        require_sound(read_splats(folder / "a.ply"), folder)
     except SplatFileError as error:
         refused = error
     try:
@@ -54,8 +54,9 @@ def _read(folder: Path) -> None:
         raise Broken("points, colors and normals of different lengths")
 
 
-def _require_sound(cloud: GaussianCloud, folder: Path) -> None:
-    require_bounded("splats", len(cloud), folder)
+def require_sound(cloud: GaussianCloud, folder: Path, count: int | None = None, times: int = 1) -> None:
+    """Of what is read of files that hold at most `times` their size."""
+    require_bounded("splats", -(-(len(cloud) if count is None else count) // times), folder)
     kept = cloud.select(cloud.finite())
     require_finite("splats", kept.means, kept.scales**2, kept.rotations, kept.opacities, kept.sh)
     require_finite("splats", kept.log_scales, kept.quaternions, kept.logit_opacities)

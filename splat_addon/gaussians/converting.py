@@ -1,0 +1,59 @@
+"""Splats from one file into another, turned and recolored exactly on the way."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from . import color
+from .cloud import GaussianCloud
+from .formats.registry import cloud_of, format_for, open_splats
+from .formats.splat_file import Header, Pixels, Settings, in_blocks
+from .transform import STORED, transformed, with_degree, z_up_from
+
+
+def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels) -> None:
+    """Carry out what `run.conversion` reads from a command line; `say` gets each sentence for whoever started it.
+
+    What the target cannot hold is said before it is written. Raises SplatError.
+    """
+    writer = format_for(options.target)
+    file = open_splats(options.source, pixels)
+    cloud = cloud_of(file)
+    for note in file.notes:
+        say(f"{file.path.name}: {note}")
+    if len(cloud) < file.count:
+        say(f"{file.count - len(cloud)} splats with values that are not finite were left out.")
+    known, wanted = _axes(options.from_axes) or file.axes, _axes(options.axes) or writer.WRITE_AXES
+    if STORED in (known, wanted):
+        if known != wanted and wanted != STORED:
+            say(f"{file.path.name} does not say where up is: written as stored. Name it with --from-axes.")
+        wanted = known
+    cloud = transformed(cloud, axes_from_axes(wanted, known))
+    if options.sh_degree is not None and options.sh_degree < cloud.sh_degree:
+        cloud = replace(cloud, sh=with_degree(cloud.sh, options.sh_degree))
+    cloud = _recolored(cloud, options)
+    header = Header(len(cloud), cloud.sh_degree, cloud.blend_space, cloud.antialiased)
+    settings = Settings(wanted, options.spz_version, tuple(options.sh_bits))
+    for loss in writer.losses(header, settings):
+        say(loss)
+    writer.write(options.target, header, in_blocks(cloud), settings)
+    size = options.target.stat().st_size / 1e6
+    say(f"Wrote {len(cloud)} splats of degree {cloud.sh_degree} to {options.target} ({size:.1f} MB)")
+
+
+def axes_from_axes(wanted: str, known: str) -> np.ndarray:
+    """(4, 4) the turn from axes that are `known` to those that are `wanted`."""
+    return z_up_from(wanted).T @ z_up_from(known)
+
+
+def _axes(choice: str | None) -> str | None:
+    return choice.upper().replace("-", "_") if choice else None
+
+
+def _recolored(cloud: GaussianCloud, options: Namespace) -> GaussianCloud:
+    change = color.gain(*options.gain).then(color.exposure(options.exposure))
+    change = change.then(color.contrast(options.contrast)).then(color.saturation(options.saturation))
+    is_unchanged = np.array_equal(change.matrix, np.eye(3)) and not change.offset.any()
+    return cloud if is_unchanged else color.recolored(cloud, change)

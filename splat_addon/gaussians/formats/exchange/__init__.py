@@ -1,0 +1,1 @@
+"""The formats that artists exchange, one module each, all with the same functions: see `formats.splat_file`."""

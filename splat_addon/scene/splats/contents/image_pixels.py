@@ -1,0 +1,23 @@
+"""The numbers in an image file, as they are stored, by Blender's own decoders: for splats that are kept in images."""
+
+from typing import Any, cast
+
+import bpy
+import numpy as np
+
+
+def pixels_of(data: bytes) -> np.ndarray:
+    """(H, W, 4) uint8 of the bytes of an image file, top row first. Raises ValueError when they are none."""
+    image = bpy.data.images.new("Splats", 1, 1, alpha=True)
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        image.pack(data=cast(Any, data), data_len=len(data))
+        image.source = "FILE"
+        width, height = image.size
+        if not image.has_data or width * height == 0 or image.channels != 4:
+            raise ValueError("not an image")
+        values = np.empty(width * height * 4, np.float32)
+        image.pixels.foreach_get(values)
+        return np.rint(values.reshape(height, width, 4) * 255).astype(np.uint8)[::-1]
+    finally:
+        bpy.data.images.remove(image)

@@ -1,0 +1,1 @@
+"""Splat files of other programs, read and written without Blender."""

@@ -1,0 +1,15 @@
+"""The numbers in an image file, as they are stored: for splats that are kept in images."""
+
+import io
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+
+def pixels_of(data: bytes) -> np.ndarray:
+    """(H, W, 4) uint8 of the bytes of an image file. Raises ValueError when they are none."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGBA"))
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError("not an image") from error
