@@ -11,6 +11,7 @@ def _features():
     from . import operators, panels
     from .operators import command_line
     from .operators.review import keys
+    from .splat_addon.scene.lesson import arrow, live, picture
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
     from .splat_addon.scene.splats import appearance, hidden_points
@@ -19,7 +20,8 @@ def _features():
     from .splat_addon.scene.viewport import display
 
     rooms = (scene, appearance, findings, hidden_points, display, curves, views, held_out, preview, watching)
-    return (*rooms, *operators.modules(), *panels.modules(), command_line, keys)
+    lesson = (picture, live, arrow)
+    return (*rooms, *lesson, *operators.modules(), *panels.modules(), command_line, keys)
 
 
 def _declared(name):

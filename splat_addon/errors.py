@@ -26,6 +26,10 @@ class RunError(SplatError):
     """A training run that cannot start or continue."""
 
 
+class LessonError(SplatError):
+    """An image that cannot be fitted, or a fit that cannot go on."""
+
+
 class SceneError(SplatError):
     """A scene or a data-block in which nothing may be changed."""
 

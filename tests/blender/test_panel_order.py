@@ -20,7 +20,7 @@ def is_closed(panel) -> bool:
 
 def test_the_panels_name_the_stages_in_their_order(panels):
     stages = [panel.bl_label for panel in panels if not getattr(panel, "bl_parent_id", "")]
-    assert stages == ["Capture", "Seeds", "Training", "Splats", "Held-out Review"]
+    assert stages == ["Capture", "Seeds", "Training", "Splats", "Held-out Review", "Lesson"]
 
 
 def test_only_what_every_artist_needs_is_open_at_first(panels):

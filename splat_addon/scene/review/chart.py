@@ -5,12 +5,12 @@ Text is drawn with a bitmap font of 5 x 7 dots, which stays crisp at whole multi
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-GROUND, GRID, WORDS = (29, 29, 29), (52, 52, 52), (170, 170, 170)
+GROUND, GRID, WORDS, MARKED = (29, 29, 29), (52, 52, 52), (170, 170, 170), (70, 110, 70)
 _ROWS, _COLUMNS = 7, 5
 _GLYPHS = {  # seven rows of five dots, the highest bit on the left
     "0": (14, 17, 19, 21, 25, 17, 14), "1": (4, 12, 4, 4, 4, 4, 14), "2": (14, 17, 1, 2, 4, 8, 31),
@@ -35,18 +35,30 @@ class Line:
     has_marks: bool = False
 
 
-def draw_chart(size: tuple[int, int], lines: Sequence[Line], x_end: float, title: str, dot: int = 1) -> np.ndarray:
+def draw_chart(
+    size: tuple[int, int],
+    lines: Sequence[Line],
+    x_end: float,
+    title: str,
+    dot: int = 1,
+    is_log: bool = False,
+    marks: Sequence[float] = (),
+) -> np.ndarray:
     """(H, W, 3) uint8, top row first: curves from step 0 to `x_end`, with ticks at round numbers and a title.
 
-    `dot` is how many pixels a dot of the font has: 1 usually, 2 on a screen with twice the pixels.
+    `dot` is how many pixels a dot of the font has: 1 usually, 2 on a screen with twice the pixels. With `is_log`, the
+    values, all above 0, stand on a logarithmic axis. `marks` are steps at which something happened.
     """
+    if is_log:
+        lines = [replace(line, values=np.log10(line.values).tolist()) for line in lines]
     width, height = size
     pixels = np.empty((height, width, 3), dtype=np.float32)
     pixels[:] = GROUND
     row, glyph = _ROWS * dot, (_COLUMNS + 1) * dot
     low, high = _range(lines)
-    ticks = _value_ticks(low, high, max(3, height // (5 * row)))
-    words = [_number(tick, ticks) for tick in ticks]
+    wanted = max(3, height // (5 * row))
+    ticks = _log_ticks(low, high, wanted) if is_log else _value_ticks(low, high, wanted)
+    words = [_power(tick) if is_log else _number(tick, ticks) for tick in ticks]
     left = max(map(len, words), default=1) * glyph + 3 * dot
     right, top, bottom = width - 3 * dot, 2 * row, height - row - 4 * dot
     if right - left < 8 or bottom - top < 8:
@@ -69,6 +81,9 @@ def draw_chart(size: tuple[int, int], lines: Sequence[Line], x_end: float, title
         begin = min(column - len(word) * glyph // 2, width - len(word) * glyph)
         _write(pixels, word, begin, bottom + 3 * dot, WORDS, dot)
     _write(pixels, title, left, dot, WORDS, dot)
+    for mark in marks:
+        column = round(float(x_of(mark)))
+        pixels[top:bottom, column : column + dot] = MARKED
     for line in lines:
         if len(line.steps):
             x, y = x_of(line.steps), y_of(line.values)
@@ -83,6 +98,17 @@ def _value_ticks(low: float, high: float, count: int) -> list[float]:
     """At least two: one alone says nothing about the scale."""
     found = [round_ticks(low, high, wanted) for wanted in range(count, 4 * count)]
     return next((ticks for ticks in found if len(ticks) > 1), found[-1])
+
+
+def _log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Logarithms of 1, 2 and 5 times powers of ten, or of the powers alone where these are many; or what is between."""
+    powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        found = [power + float(np.log10(factor)) for power in powers for factor in factors]
+        found = [tick for tick in found if low <= tick <= high]
+        if len(found) > 1:
+            return found[:: -(-len(found) // (2 * count))]
+    return _value_ticks(low, high, count)
 
 
 def round_ticks(low: float, high: float, count: int) -> list[float]:
@@ -111,6 +137,15 @@ def _number(value: float, ticks: Sequence[float]) -> str:
         return f"{value / 1e3:g}k"
     gap = min((after - before for before, after in pairwise(ticks)), default=1.0)
     return f"{value:.{max(0, int(np.ceil(-np.log10(gap) - 1e-9)))}f}"
+
+
+def _power(logarithm: float) -> str:
+    """A number by its logarithm, as short as it can be: "0.02", "5e-4"."""
+    value = float(f"{10**logarithm:.2g}")
+    if 1e-3 <= value < 1e4:
+        return f"{value:g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _stroke(field: np.ndarray, x: np.ndarray, y: np.ndarray, color: tuple[int, int, int], half_width: float) -> None:

@@ -11,6 +11,7 @@ handlers and menus; the root binds them.
     trained_for          (object)        it was said what an object's splats were trained for
     viewport             (scene)         splats are to be drawn in another way
     viewport.show        (scene)         splats are to be drawn, or their objects to be shown
+    lesson.shown         (scene)         the lesson's gaussians are to be colored in another way
     viewport.attributes  (scene, typed)  names of attributes that splats can be colored by
 """
 
