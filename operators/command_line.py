@@ -2,15 +2,18 @@
 
     blender --online-mode --command splat setup ~/splat_trainer
     blender --command splat capture --blend scene.blend --folder /captures/vase
+    blender --command splat inspect-capture /captures/vase
     blender --command splat train /captures/vase --run /runs/vase --iterations 7000
     blender --command splat import /runs/vase --blend scene.blend --save scene.blend
     blender --command splat export vase.ply --run /runs/vase
     blender --command splat convert vase.ply vase.spz
 
-The exit code is 0 when it was done, 1 when it could not be (a sentence says why), 2 when the command was wrong.
+The exit code is 0 when it was done, 1 when it could not be (a sentence says why) or when an inspected capture has a
+warning, 2 when the command was wrong.
 """
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -19,6 +22,10 @@ from pathlib import Path
 
 import bpy
 
+from ..splat_addon.capture.capture import capture_folder, open_capture
+from ..splat_addon.capture.card import card_of
+from ..splat_addon.capture.choices import choices_of
+from ..splat_addon.capture.inspection import inspect_photos
 from ..splat_addon.errors import CaptureError, RunError, SetupError, SplatError
 from ..splat_addon.gaussians.converting import convert
 from ..splat_addon.run.arguments import CONVERSION, add_conversion, add_settings, with_settings
@@ -26,13 +33,14 @@ from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.run.wording import counted, processor
+from ..splat_addon.scene.photos.pixels import decode, small_photo
 from ..splat_addon.scene.runs import found_runs
 from ..splat_addon.scene.runs.run_object import bring_in
 from ..splat_addon.scene.seeds.choosing import surfaces_to_capture
 from ..splat_addon.scene.session import part
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import remember_run
-from ..splat_addon.scene.settings.training import train_config
+from ..splat_addon.scene.settings.training import READING_FIELDS, train_config
 from ..splat_addon.scene.splats import data as splats
 from ..splat_addon.scene.splats.contents.image_pixels import pixels_of
 from ..splat_addon.scene.tasks import live_run, trainer_setup
@@ -67,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if getattr(options, "blend", None):
             _open(options.blend)
-        options.carry_out(options)
+        return options.carry_out(options) or 0
     except SplatError as error:
         print(f"{error.message} {error.remedy}".strip(), file=sys.stderr, flush=True)
         return 1
@@ -75,7 +83,6 @@ def main(arguments: Sequence[str]) -> int:
         text = " ".join(str(error).split()).removeprefix("Error: ")
         print(_POLL.sub("", text), file=sys.stderr, flush=True)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--samples", type=int, help="samples per pixel")
     capture.add_argument("--seeds", type=int, help="how many gaussians training starts from")
     capture.add_argument("--save", type=Path, help="save the .blend with its cameras here")
+
+    inspect = verb("inspect-capture", _inspect, "Show what a capture holds, and what is wrong with it.")
+    inspect.add_argument("capture", type=Path, help="the folder of the capture")
+    inspect.add_argument("--json", action="store_true", help="print it as one JSON object")
+    add_settings(inspect, only=("hold_out_every", *(spec.name for spec in READING_FIELDS)))
 
     train = verb("train", _train, "Train on a capture, or resume a run, and wait for the result.")
     train.add_argument("capture", type=Path, nargs="?", help="the capture (default: the one of the .blend)")
@@ -156,6 +168,16 @@ def _capture(options: argparse.Namespace) -> None:
     if options.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(options.save.resolve()), check_existing=False)
     _say(f"Captured in {chosen.folder}")
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    """0 when nothing is wrong with it, 1 when there is a warning."""
+    config = with_settings(TrainConfig(), vars(options))
+    folder = capture_folder(options.capture.resolve())
+    capture = open_capture(folder, config.hold_out_every, False, choices_of(config))
+    card = card_of(capture).inspected(inspect_photos(capture, small_photo, decode))
+    _say(json.dumps(card.as_json()) if options.json else "\n".join(card.lines()))
+    return 1 if card.warnings else 0
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -12,6 +12,8 @@ from ..splat_addon.scene.cameras import looking
 from ..splat_addon.scene.photos import photo_capture, pixels
 from ..splat_addon.scene.review import held_out
 from ..splat_addon.scene.settings.paths import absolute
+from ..splat_addon.scene.settings.training import reading_choices
+from ..splat_addon.scene.tasks import checking
 from .reporting import reports_errors
 
 DISTANCE_M = 4.0
@@ -94,19 +96,53 @@ class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):
     def execute(self, context):
         scene = context.scene
         folder = capture_folder(self.folder())
-        capture = open_capture(folder, scene.splat.training.hold_out_every, needs_photos=False)
-        opened = photo_capture.open_in_scene(scene, capture, folder.name or "Capture")
-        if self.stand_upright and not is_own_capture(folder):
+        choices = reading_choices(scene, folder)
+        capture = open_capture(folder, scene.splat.training.hold_out_every, False, choices)
+        opened = photo_capture.open_in_scene(scene, capture, folder.name or "Capture", choices)
+        is_own = is_own_capture(folder)
+        if self.stand_upright and not is_own:
             photo_capture.stand_upright(opened.root, DISTANCE_M)
         scene.splat.capture.folder = photo_capture.path_text(folder)
+        if not (is_own or bpy.app.background):
+            checking.look_first(capture)
         for other in list(context.view_layer.objects.selected):
             other.select_set(False)
         context.view_layer.objects.active = opened.root
         opened.root.select_set(True)
-        for remark in sorted(opened.remarks, key=lambda remark: remark.is_warning):  # the last stays to be read
-            self.report({"WARNING" if remark.is_warning else "INFO"}, remark.told)
+        _report(self, opened.remarks)
         self.report({"INFO"}, f"Opened {opened.camera_count} cameras and {opened.point_count} points of {folder.name}")
         return {"FINISHED"}
+
+
+class SPLAT_OT_open_again(bpy.types.Operator):
+    """Read the files of the photo capture again, as the settings of its card say now. Its place, moved cameras, and
+    whatever you have added stay as they are"""
+
+    bl_idname = "splat.open_again"
+    bl_label = "Open Again"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return _has_root(cls, context)
+
+    @reports_errors
+    def execute(self, context):
+        scene, root = context.scene, chosen_root(context)
+        folder = photo_capture.folder_of(root)  # type: ignore[arg-type] # poll
+        choices = photo_capture.choices_of(scene, root)  # type: ignore[arg-type] # poll
+        capture = open_capture(folder, scene.splat.training.hold_out_every, False, choices)
+        opened = photo_capture.open_again(scene, root, capture, choices)  # type: ignore[arg-type] # poll
+        if not (is_own_capture(folder) or bpy.app.background):
+            checking.look_first(capture)
+        _report(self, opened.remarks)
+        self.report({"INFO"}, f"Opened {opened.camera_count} cameras and {opened.point_count} points again")
+        return {"FINISHED"}
+
+
+def _report(operator, remarks) -> None:
+    for remark in sorted(remarks, key=lambda remark: remark.is_warning):  # the last stays to be read
+        operator.report({"WARNING" if remark.is_warning else "INFO"}, remark.told)
 
 
 class SPLAT_OT_stand_upright(bpy.types.Operator):
@@ -263,7 +299,8 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
         scene, root = context.scene, chosen_root(context)
         source = photo_capture.folder_of(root) if root else absolute(scene.splat.capture.folder)
         folder = self.folder()
-        capture = open_capture(source, scene.splat.training.hold_out_every, needs_photos=False)
+        reading = photo_capture.choices_of(scene, root) if root else reading_choices(scene, source)
+        capture = open_capture(source, scene.splat.training.hold_out_every, False, reading)
         choices = {"formats": frozenset(self.formats), "copy_photos": self.copy_photos, "undistort": self.undistort}
         if root is not None and self.axes == "WORLD":
             context.view_layer.update()
@@ -297,6 +334,7 @@ MENUS = {"TOPBAR_MT_file_import": _draw_import, "TOPBAR_MT_file_export": _draw_e
 
 CLASSES = (
     SPLAT_OT_open_photo_capture,
+    SPLAT_OT_open_again,
     SPLAT_OT_stand_upright,
     SPLAT_OT_look_through_photo,
     SPLAT_OT_leave_photo,

@@ -11,7 +11,7 @@ from ..splat_addon.scene.runs import found_runs
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.settings.training import train_config
-from ..splat_addon.scene.tasks import live_run, watching
+from ..splat_addon.scene.tasks import live_run, preflight, watching
 from .reporting import reports_errors
 
 _WAIT = bpy.props.BoolProperty(
@@ -48,7 +48,8 @@ class SPLAT_OT_start_training(bpy.types.Operator):
             raise RunError(f"The capture folder {capture} does not exist.", "Capture the scene, or choose a capture.")
         runs = capture.with_name(capture.name + "_runs")
         python = Path(preferences.trainer_python())
-        run = live_run.start(context.scene, config, next_run_path(runs), python, preferences.outlives())
+        known = preflight.inspection_of(config)
+        run = live_run.start(context.scene, config, next_run_path(runs), python, preferences.outlives(), known)
         found_runs.remember(run.folder.path)
         self.report({"INFO"}, f"Training in {run.folder.path}")
         return _go_on(self.wait)

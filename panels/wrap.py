@@ -1,6 +1,7 @@
 """Sentences and facts as panels write them. Labels are one line each: sentences are broken at spaces."""
 
 WRAP = 35  # letters that fit into the sidebar at its usual width, next to an icon
+WRAP_FACT = 22  # that fit next to the name of a fact
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -28,3 +29,10 @@ def draw_fact(layout, name: str, value: str) -> None:
     left.alignment = "RIGHT"
     left.label(text=name)
     split.label(text=value)
+
+
+def draw_long_fact(layout, name: str, value: str) -> None:
+    """The same over as many lines as the value needs."""
+    for line in wrapped(value, WRAP_FACT):
+        draw_fact(layout, name, line)
+        name = ""

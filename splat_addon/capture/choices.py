@@ -1,6 +1,7 @@
 """What the artist decides about a capture where its reader would have decided by itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Protocol
 
 ORIENTATIONS = ("auto", "stored", "turned")
 POINTS_FRAMES = ("auto", "cameras", "original")
@@ -25,3 +26,23 @@ class CaptureChoices:
 
 
 AUTOMATIC = CaptureChoices()
+
+
+class ChoiceSettings(Protocol):
+    """What of a `TrainConfig` decides how a capture is read."""
+
+    @property
+    def orientation(self) -> str: ...
+    @property
+    def photos_folder(self) -> str: ...
+    @property
+    def model_folder(self) -> str: ...
+    @property
+    def points_frame(self) -> str: ...
+    @property
+    def masks(self) -> str: ...
+
+
+def choices_of(settings: ChoiceSettings) -> CaptureChoices:
+    """The choices among the settings of a run."""
+    return CaptureChoices(**{spec.name: getattr(settings, spec.name) for spec in fields(CaptureChoices)})

@@ -1,7 +1,7 @@
 """Every setting of a run, and what may change when splats are converted, as options of a command line."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ CONVERSION = "Convert a splat file into another format: the ending of OUT says w
 _AXES = ("stored", "y-up", "y-down", "z-up")
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """`--preset`, and one option per field of `TrainConfig`, the capture left out."""
-    parser.add_argument("--preset", choices=list(PRESETS), help="how long and how finely to train")
+def add_settings(parser: argparse.ArgumentParser, only: Collection[str] = ()) -> None:
+    """`--preset`, and one option per field of `TrainConfig`, the capture left out; or `only` for some fields."""
+    if not only:
+        parser.add_argument("--preset", choices=list(PRESETS), help="how long and how finely to train")
     for spec in fields(TrainConfig):
-        if spec.name == "capture":
+        if spec.name == "capture" or (only and spec.name not in only):
             continue
         option = "--" + spec.name.replace("_", "-")
         help_text = f"{spec.metadata['doc']} (default {spec.default})".replace("%", "%%")

@@ -9,11 +9,17 @@ from ..errors import RunError
 from ..files import written_aside
 
 
-def _setting(default, doc: str, *, unit: str = "", low=None, high=None, choices=(), group: str = "") -> Any:
+def _setting(
+    default, doc: str, *, unit: str = "", low=None, high=None, choices=(), group: str = "", is_folder: bool = False
+) -> Any:
     """A documented field. `low` and `high` bound numbers (inclusive); `choices` are the texts that are allowed; `group`
-    is the heading under which the interface folds it away, empty for the few that everybody sees."""
-    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "group": group}
-    return field(default=default, metadata=metadata)
+    is the heading under which the interface folds it away, empty for the few that everybody sees. Other texts are
+    paths, of a folder where `is_folder`."""
+    bounds = {"unit": unit, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata={"doc": doc, **bounds, "group": group, "is_folder": is_folder})
+
+
+READING = "Photographs"  # the heading of what decides how a capture is read
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,23 @@ class TrainConfig:
         group="Few Views",
     )
     prune_opacity: float = _setting(0.005, "Splats fainter than this are removed", low=0.0, high=1.0, group="Growth")
+    orientation: str = _setting(
+        "auto", "Which way photos with an Exif orientation lie: auto = as they fit their cameras; stored = as the file"
+        " has them; turned = as viewers show them", choices=("auto", "stored", "turned"), group=READING,
+    )  # fmt: skip
+    photos_folder: str = _setting("", "Folder of the photos; empty = found", group=READING, is_folder=True)
+    model_folder: str = _setting(
+        "", "Folder of the COLMAP model, if there are several; empty = the one with most images", group=READING,
+        is_folder=True,
+    )  # fmt: skip
+    points_frame: str = _setting(
+        "auto", "Where the points stand: auto = as the cameras tell; cameras = where the cameras are; original = where"
+        " these were before applied_transform", choices=("auto", "cameras", "original"), group=READING,
+    )  # fmt: skip
+    masks: str = _setting(
+        "auto", "Auto: white counts, unless a program means the reverse; inverted: the reverse; ignored: none is used",
+        choices=("auto", "inverted", "ignored"), group=READING,
+    )  # fmt: skip
 
     def check(self) -> None:
         """Raise RunError, naming the setting as the interface does, when a value is outside what makes sense."""
@@ -150,6 +173,15 @@ class TrainConfig:
                 raise RunError(f"{label(spec)} is '{value}'.", f"Choose one of {', '.join(choices)}.")
             if low is not None and not low <= value <= high:
                 raise RunError(f"{label(spec)} is {value}.", f"Choose a value from {low} to {high}.")
+
+    def moved_to(self, capture: Path) -> "TrainConfig":
+        """The same settings for a capture that lies elsewhere now, and with it the folders that were chosen in it."""
+        inside: dict[str, Any] = {}
+        for spec in fields(self):
+            place = Path(getattr(self, spec.name)) if spec.metadata["is_folder"] else Path()
+            if place != Path() and place.is_relative_to(self.capture):
+                inside[spec.name] = str(capture / place.relative_to(self.capture))
+        return replace(self, capture=str(capture), **inside)
 
     def write(self, path: Path) -> None:
         """Save as JSON."""

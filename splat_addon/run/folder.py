@@ -17,8 +17,8 @@ from .lock import RunLock
 
 # What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
 WRITTEN_FILES = (
-    "about.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json", "photos.cache",
-    "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
+    "about.json", "capture.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json",
+    "photos.cache", "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
 )  # fmt: skip
 WRITTEN_FOLDERS = ("commands", "held_out", "report", "snapshots")
 RECORD_END_BYTES = 1 << 22  # of a record: as much as is looked through while somebody waits
@@ -32,6 +32,7 @@ class RunFolder:
 
     config.json    the settings              events.jsonl   every event, as it was sent
     about.json     versions, capture         log.txt        what libraries printed
+    capture.json   the capture's card: what it holds, what was decided about it, what is wrong with it
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
@@ -48,6 +49,10 @@ class RunFolder:
     @property
     def about_file(self) -> Path:
         return self.path / "about.json"
+
+    @property
+    def capture_file(self) -> Path:
+        return self.path / "capture.json"
 
     @property
     def events_file(self) -> Path:
@@ -163,8 +168,8 @@ class RunFolder:
         """Remove what a trainer that died has left: decoded photos, and what was half written. For the one that holds
         the lock."""
         trainers = (
-            self.about_file, self.checkpoint_file, self.metrics_file, self.preview_file, self.splats_file,
-            self.summary_file, self.contact_sheet_file,
+            self.about_file, self.capture_file, self.checkpoint_file, self.metrics_file, self.preview_file,
+            self.splats_file, self.summary_file, self.contact_sheet_file,
         )  # fmt: skip
         own = [*map(partial_of, trainers), *self.snapshot_file(0).parent.glob(f"step_*.ply{PARTIAL}")]
         own += [self.photos_file]

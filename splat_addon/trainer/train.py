@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..capture.blend_space import blend_space_of
-from ..capture.capture import Capture, open_capture
+from ..capture.capture import Capture
 from ..errors import RunError, SplatFileError
 from ..files import remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
@@ -32,6 +32,7 @@ from .densify import make_densifier
 from .evaluate import evaluate
 from .model import GaussianModel
 from .notices import about_earlier_version, about_rounding, about_unseen, about_unused_card, about_unwritten
+from .photos.run_card import open_with_card
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, is_antialiased, kind_of_seeds
 from .stored import Misfit, random_state, rows, seconds, whole_number
@@ -48,7 +49,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     """
     folder.remove_left_over()
     torch.manual_seed(config.seed)
-    capture = open_capture(Path(config.capture), config.hold_out_every)
+    capture, about_capture = open_with_card(folder, config)
     fingerprint = capture.fingerprint()  # before photos are read: one that is replaced meanwhile is noticed on resume
     blend_space = blend_space_of(config.blend_space, capture.folder)
     rasterizer = choose(config.device, blend_space, antialiased=is_antialiased(config))
@@ -61,10 +62,9 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         moved = capture.moved(frame.training_from_world)
         photos = load_photos(moved, config, folder.photos_file)
         cloud, about_seeds = first_cloud(capture, config, frame, photos)
-        capture = moved
-        photos.warnings.extend([*about_seeds, *about_rounding(frame)])
+        photos.warnings.extend([*about_capture, *about_seeds, *about_rounding(frame)])
         model = GaussianModel(cloud, rasterizer.device)
-        run = Run(folder, config, wire, model, rasterizer, photos, capture, frame, fingerprint)
+        run = Run(folder, config, wire, model, rasterizer, photos, moved, frame, fingerprint)
         if state is not None:
             if not is_comparable(state):
                 photos.warnings.append(about_earlier_version())

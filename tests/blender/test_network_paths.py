@@ -53,6 +53,7 @@ def saved_with_shares(extension, paths, tmp_path) -> None:
     scene.splat.capture.folder = rf"{SHARE}\capture"
     scene.splat.run_folder = rf"{SHARE}\run_001"
     scene.splat.training.init_splats = rf"{SHARE}\splats.ply"
+    scene.splat.training.photos_folder = rf"{SHARE}\photos"
     view = scene.splat.held_out_views.add()
     view.name = "view"
     root = bpy.data.objects.new("Capture", None)

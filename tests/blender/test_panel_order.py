@@ -25,7 +25,7 @@ def test_the_panels_name_the_stages_in_their_order(panels):
 
 def test_only_what_every_artist_needs_is_open_at_first(panels):
     opened = {panel.bl_label for panel in panels if not is_closed(panel)}
-    assert opened == {"Capture", "Training", "Splats", "Held-out Review", "Curves"}
+    assert opened == {"Capture", "Capture Card", "Training", "Splats", "Held-out Review", "Curves"}
 
 
 def test_below_training_the_curves_stand_first(panels):

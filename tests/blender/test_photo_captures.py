@@ -256,9 +256,7 @@ def test_opening_again_says_so_and_changes_nothing(core, tmp_path):
     root = open_folder(write_capture(core, tmp_path / "capture"))
     before = [item.name for item in bpy.data.objects]
     root.location.x = 7
-    with pytest.raises(
-        RuntimeError, match=r"already open, below 'capture'; nothing was changed\. Use Close Photo Capture"
-    ):
+    with pytest.raises(RuntimeError, match=r"already open, below 'capture'; nothing was changed\. Use Open Again"):
         bpy.ops.splat.open_photo_capture(directory=str(tmp_path / "capture"))
     assert [item.name for item in bpy.data.objects] == before and root.location.x == 7
 

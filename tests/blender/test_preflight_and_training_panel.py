@@ -89,7 +89,9 @@ def test_photos_are_counted_at_the_size_they_are_trained_at(preflight, capture):
 def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(preflight, capture, monkeypatch):
     opened = []
     open_capture = preflight.open_capture
-    monkeypatch.setattr(preflight, "open_capture", lambda *given: opened.append(given) or open_capture(*given))
+    monkeypatch.setattr(
+        preflight, "open_capture", lambda *given, **named: opened.append(given) or open_capture(*given, **named)
+    )
     first = known(preflight)
     bpy.context.scene.splat.training.target_gaussians = 77
     second = known(preflight)
@@ -217,11 +219,12 @@ def test_advanced_shows_every_other_setting_once_under_a_heading(extension, pane
     record = drawn(advanced, bpy.context)
     shown = [entry[1] for entry in record if entry[0] == "prop"]
     common = [spec.name for spec in settings.TRAINING_FIELDS if not spec.metadata["group"]]
+    common += [spec.name for spec in settings.READING_FIELDS]  # on the capture's card
     assert sorted(shown + common) == sorted(spec.name for spec in settings.TRAINING_FIELDS)
     headings = [entry[1] for entry in record if entry[0] == "label"]
     assert headings == list(module.GROUPS)
     assert ("prop", "hold_out_every") in record
-    assert set(headings) == {spec.metadata["group"] for spec in settings.TRAINING_FIELDS} - {""}
+    assert set(headings) == {spec.metadata["group"] for spec in settings.TRAINING_FIELDS} - {"", "Photographs"}
     assert [entry[0] for entry in drawn(advanced, bpy.context, opens=False)] == ["label"] * len(headings)
 
 

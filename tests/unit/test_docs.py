@@ -114,7 +114,7 @@ def row_of(spec) -> str:
     elif spec.type is bool:
         values, shown = "on, off", "on" if default else "off"
     elif spec.type is str:
-        values, shown = "a file", default or "empty"
+        values, shown = "a folder" if metadata["is_folder"] else "a file", default or "empty"
     else:
         values, shown = f"{counted(metadata['low'])} … {counted(metadata['high'])}", counted(default)
     unit = f" {metadata['unit']}" if metadata["unit"] else ""

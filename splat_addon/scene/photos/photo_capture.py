@@ -5,7 +5,8 @@ capture's own axes, so that training, which knows nothing of Blender, sees the s
 """
 
 import contextlib
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import bpy
@@ -14,6 +15,7 @@ from mathutils import Matrix
 
 from ...capture.camera import OPENCV_FROM_OPENGL, Camera
 from ...capture.capture import Capture, View
+from ...capture.choices import AUTOMATIC, CaptureChoices
 from ...capture.photos.orientation import AS_STORED, swaps_sides
 from ...capture.photos.records import read_orientation
 from ...capture.remarks import Remark
@@ -23,14 +25,18 @@ from ..cameras import looking
 from ..cameras.conversion import pose_matrix, set_lens, set_picture
 from ..own_data import require_local
 from ..settings.paths import absolute, local_or_asked, path_text
+from ..settings.training import is_chosen_capture, reading_choices
 from .points import points_to_object
 
 ROOT_KEY = "splat_capture"  # on the root: the capture's folder
 POINTS_KEY = "splat_points"  # on the points
-PHOTO_KEY = "splat_photo"  # on a camera: what the capture's files call its photo
+_CHOICES_KEY = "splat_choices"  # on the root: what was decided by hand about reading the files, as JSON
+PHOTO_KEY = "splat_photo"  # on a camera: what the capture's files call its photo; on an image: that it is one
 _PICTURE_KEY = "splat_picture"  # on a camera: width, height in pixels, and a pixel's height over its width
+_POSE_KEY = "splat_pose"  # on a camera: where it was measured, row by row, to see whether somebody has moved it
 _TURN_KEY = "splat_turn"  # on a camera: the Exif orientation that turns its picture upright; absent where it is
 _DISTANCE_KEY = "splat_distance"  # on the root: from the cameras to what they look at, in capture units
+_FOLDERS = ("photos_folder", "model_folder")  # of the choices, in which they are paths
 _CLOCKWISE_RAD = {3: np.pi, 5: -np.pi / 2, 6: np.pi / 2, 7: np.pi / 2, 8: -np.pi / 2}  # by orientation, once mirrored
 _SQUARE_PX = 0.5  # pixels that fx != fy may move at the border before it is worth a word
 _VISIBLE_DISTORTION_PX = 1.0
@@ -46,8 +52,9 @@ class Opened:
     remarks: list[Remark] = field(default_factory=list)
 
 
-def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened:
-    """Make cameras, backgrounds and points of `capture` below a new root, in a new collection of that name.
+def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str, choices: CaptureChoices = AUTOMATIC) -> Opened:
+    """Make cameras, backgrounds and points of `capture`, which was read by `choices`, below a new root, in a new
+    collection of that name.
 
     Photos are not decoded: Blender does that when a camera is looked through. The scene's settings stay as they are.
     Raises CaptureError when the capture is open in this scene already; then nothing was changed.
@@ -56,35 +63,89 @@ def open_in_scene(scene: bpy.types.Scene, capture: Capture, name: str) -> Opened
     if open_root is not None:
         raise CaptureError(
             f"This capture is already open, below '{open_root.name}'; nothing was changed.",
-            "Use Close Photo Capture first to read its files again.",
+            "Use Open Again to read its files again.",
         )
     require_local(scene)
-    views = capture.all_views
-    cameras = [view.camera for view in views]
-    positions = capture.points.positions if capture.points is not None else np.empty((0, 3))
-    center = middle(cameras, positions)
-    distance = float(np.median([np.linalg.norm(camera.position - center) for camera in cameras])) or 1.0
-
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
     root = bpy.data.objects.new(name, None)
-    root.empty_display_size = 0.15 * distance
-    root[ROOT_KEY], root[_DISTANCE_KEY] = path_text(capture.folder), distance
+    root[ROOT_KEY] = path_text(capture.folder)
+    root.empty_display_size = 0.15 * _distance(capture)
     collection.objects.link(root)
+    return _filled(scene, root, capture, choices, collection)
+
+
+def open_again(scene: bpy.types.Scene, root: bpy.types.Object, capture: Capture, choices: CaptureChoices) -> Opened:
+    """Bring what was read of a capture's files again below the root that it has. Cameras of the same photos stay the
+    objects that they are, where somebody has moved them, too; the root, and what else hangs on it, is left alone."""
+    require_local(scene)
+    listed = {view.listed_as for view in capture.all_views}
+    gone = [item for item in photo_cameras(root) if item[PHOTO_KEY] not in listed]
+    gone += [item for item in root.children if POINTS_KEY in item]
+    if scene.camera in gone and looking.is_looking(scene):
+        looking.end(bpy.context, scene)
+    _remove(gone)
+    photos = {entry.image for item in photo_cameras(root) for entry in item.data.background_images if entry.image}
+    opened = _filled(scene, root, capture, choices, root.users_collection[0])
+    bpy.data.batch_remove([image for image in photos if image.users == 0])
+    seen = scene.camera
+    if seen is not None and looking.is_looking(scene) and seen.parent == root and PHOTO_KEY in seen:
+        _show_as_large(scene, seen)
+    return opened
+
+
+def choices_of(scene: bpy.types.Scene, root: bpy.types.Object) -> CaptureChoices:
+    """How the capture below a root is to be read: as the scene's settings say if it is the chosen one, else as it was
+    read. Raises RunError for a folder that nobody has asked for."""
+    folder = folder_of(root)
+    return reading_choices(scene, folder) if is_chosen_capture(scene, folder) else choices_as_read(root)
+
+
+def choices_as_read(root: bpy.types.Object) -> CaptureChoices:
+    """How the capture below a root was read when it was opened. Raises RunError as `choices_of` does."""
+    try:
+        choices = CaptureChoices(**json.loads(str(root.get(_CHOICES_KEY, "{}"))))
+        folders = {name: getattr(choices, name) for name in _FOLDERS}
+        return replace(choices, **{name: str(absolute(text)) for name, text in folders.items() if text})
+    except (TypeError, ValueError, AttributeError):  # somebody has edited it
+        return AUTOMATIC
+
+
+def _distance(capture: Capture) -> float:
+    """From the cameras to what they look at, in the median, capture units."""
+    cameras = [view.camera for view in capture.all_views]
+    center = middle(cameras, capture.points.positions if capture.points is not None else np.empty((0, 3)))
+    return float(np.median([np.linalg.norm(camera.position - center) for camera in cameras])) or 1.0
+
+
+def _filled(
+    scene: bpy.types.Scene,
+    root: bpy.types.Object,
+    capture: Capture,
+    choices: CaptureChoices,
+    collection: bpy.types.Collection,
+) -> Opened:
+    """Cameras and points below `root`; those cameras that are there already are brought up to date."""
+    distance, aspect = _distance(capture), _frame_aspect(scene.render)
+    folders = {name: path_text(Path(getattr(choices, name))) for name in _FOLDERS if getattr(choices, name)}
+    root[_DISTANCE_KEY], root[_CHOICES_KEY] = distance, json.dumps({**asdict(choices), **folders})
+    there = {item[PHOTO_KEY]: item for item in photo_cameras(root)}
     unreadable = []
-    aspect = _frame_aspect(scene.render)
-    for view in views:
-        item = _camera_object(view, root, collection)
+    for view in capture.all_views:
+        item = there.get(view.listed_as) or _new_camera(view, root, collection)
+        _set_camera(item, view)
         try:
             _show_photo(item.data, view, aspect)
         except RuntimeError:
             unreadable.append(view.name)
-    if capture.points is not None and len(positions):
-        points = points_to_object(capture.points, f"{name} Points", 0.0015 * distance, collection)
+    point_count = 0 if capture.points is None else len(capture.points.positions)
+    if capture.points is not None and point_count:
+        points = points_to_object(capture.points, f"{root.name} Points", 0.0015 * distance, collection)
         points.parent = root
         points[POINTS_KEY] = True
     fit_to_scale(root)
-    return Opened(root, len(views), len(positions), [*capture.remarks, *_about_cameras(capture, unreadable)])
+    remarks = [*capture.remarks, *_about_cameras(capture, unreadable)]
+    return Opened(root, len(capture.all_views), point_count, remarks)
 
 
 def find_root(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
@@ -93,9 +154,9 @@ def find_root(scene: bpy.types.Scene, folder: Path) -> bpy.types.Object | None:
     with contextlib.suppress(RunError):
         wanted = local_or_asked(str(folder)).resolve()
         for root in roots(scene):
-            with contextlib.suppress(RunError):
-                if folder_of(root).resolve() == wanted:
-                    return root
+            place = folder_if_known(root)
+            if place is not None and place.resolve() == wanted:
+                return root
     return None
 
 
@@ -114,6 +175,13 @@ def root_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
 def folder_of(root: bpy.types.Object) -> Path:
     """The folder of the capture below a root. Raises RunError when it is relative to a file that has no place."""
     return absolute(root[ROOT_KEY])
+
+
+def folder_if_known(root: bpy.types.Object) -> Path | None:
+    """The folder of the capture below a root; None where that cannot be told."""
+    with contextlib.suppress(RunError):
+        return folder_of(root)
+    return None
 
 
 def photo_cameras(root: bpy.types.Object) -> list[bpy.types.Object]:
@@ -149,13 +217,17 @@ def fit_to_scale(root: bpy.types.Object) -> None:
 
 def look_through(context: bpy.types.Context, scene: bpy.types.Scene, item: bpy.types.Object) -> None:
     """Look through a photo's camera with the render as large as the photo; `looking.end` gives all back."""
-    width, height, pixel_aspect = item[_PICTURE_KEY]
     looking.begin(scene)
     root = root_of(item)
     if root is not None:
         fit_to_scale(root)
-    set_picture(scene.render, int(width), int(height), pixel_aspect)
+    _show_as_large(scene, item)
     looking.look_through(context, scene, item)
+
+
+def _show_as_large(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
+    width, height, pixel_aspect = item[_PICTURE_KEY]
+    set_picture(scene.render, int(width), int(height), pixel_aspect)
 
 
 def neighbour(item: bpy.types.Object, step: int) -> bpy.types.Object:
@@ -202,6 +274,15 @@ def close(scene: bpy.types.Scene, root: bpy.types.Object) -> int:
         item.parent = None
         item.matrix_world = place
     homes = set(root.users_collection)
+    _remove(doomed)
+    for home in homes - {scene.collection}:
+        if not home.all_objects and not home.children:
+            bpy.data.collections.remove(home)
+    return len(doomed)
+
+
+def _remove(doomed: list[bpy.types.Object]) -> None:
+    """Remove objects with their data and their photos, unless others use these."""
     images = {
         entry.image for item in doomed if item.type == "CAMERA" for entry in item.data.background_images if entry.image
     }
@@ -209,27 +290,34 @@ def close(scene: bpy.types.Scene, root: bpy.types.Object) -> int:
     bpy.data.batch_remove(doomed)
     bpy.data.batch_remove([block for block in data if block.users == 0])
     bpy.data.batch_remove([image for image in images if image.users == 0])
-    for home in homes - {scene.collection}:
-        if not home.all_objects and not home.children:
-            bpy.data.collections.remove(home)
-    return len(doomed)
 
 
-def _camera_object(view: View, root: bpy.types.Object, collection: bpy.types.Collection) -> bpy.types.Object:
+def _new_camera(view: View, root: bpy.types.Object, collection: bpy.types.Collection) -> bpy.types.Object:
     lens = bpy.data.cameras.new(view.name)
-    set_lens(lens, view.camera)
     lens.passepartout_alpha = 0.9
     item = bpy.data.objects.new(view.name, lens)
     item.parent = root
-    item.matrix_basis = pose_matrix(view.camera)
     item.lock_location = item.lock_rotation = item.lock_scale = (True, True, True)  # it was measured
     item[PHOTO_KEY] = view.listed_as
-    item[_PICTURE_KEY] = (float(view.camera.width), float(view.camera.height), view.camera.fx / view.camera.fy)
-    turn = read_orientation(view.image_path) if view.orientation == AS_STORED else AS_STORED
-    if turn != AS_STORED:
-        item[_TURN_KEY] = turn
     collection.objects.link(item)
     return item
+
+
+def _set_camera(item: bpy.types.Object, view: View) -> None:
+    """Lens and pose as the capture's files say, unless somebody has moved the camera since they were read."""
+    set_lens(item.data, view.camera)
+    measured, pose = item.get(_POSE_KEY), pose_matrix(view.camera)
+    is_moved = not all(item.lock_location)  # as far as can be told of what an earlier version has opened
+    if measured is not None:
+        is_moved = not np.allclose(np.array(item.matrix_basis).ravel(), np.array(measured), rtol=1e-5, atol=1e-6)
+    if not is_moved:
+        item.matrix_basis = pose
+    item[_POSE_KEY] = np.array(pose).ravel().tolist()
+    item[_PICTURE_KEY] = (float(view.camera.width), float(view.camera.height), view.camera.fx / view.camera.fy)
+    turn = read_orientation(view.image_path) if view.orientation == AS_STORED else AS_STORED
+    item.pop(_TURN_KEY, None)
+    if turn != AS_STORED:
+        item[_TURN_KEY] = turn
 
 
 def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None:
@@ -238,9 +326,15 @@ def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None
 
     So it fits the scene in a render of any height as well. Raises RuntimeError when Blender cannot open the file.
     """
-    if not view.image_path.is_file():
+    image = None
+    if view.image_path.is_file():
+        image = bpy.data.images.load(str(view.image_path), check_existing=True)
+        image[PHOTO_KEY] = True
+    for entry in [entry for entry in lens.background_images if entry.image is not None and PHOTO_KEY in entry.image]:
+        entry.image = None  # Blender would still count it as used
+        lens.background_images.remove(entry)  # of an earlier reading
+    if image is None:
         return
-    image = bpy.data.images.load(str(view.image_path), check_existing=True)
     if bpy.data.filepath:
         image.filepath = path_text(view.image_path)
     pixel_aspect = view.camera.fx / view.camera.fy

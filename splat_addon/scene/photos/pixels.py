@@ -1,5 +1,6 @@
 """Photos decoded and written through Blender. What the values mean is decided in `capture/photos/`."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ _FORMATS = {
 _QUALITY = 97
 
 
-def decode(path: Path) -> Decoded:
-    """The picture in a file as it is stored. Raises CaptureError when it cannot be decoded."""
+def decode(path: Path, longest_px: int = 0) -> Decoded:
+    """The picture in a file as it is stored, its longer side at most `longest_px`, unless that is 0. Raises
+    CaptureError when it cannot be decoded."""
     try:
         image: Any = bpy.data.images.load(str(path), check_existing=False)
     except RuntimeError as error:
@@ -38,6 +40,10 @@ def decode(path: Path) -> Decoded:
         width, height = image.size
         if not width or not height:
             raise CaptureError(f"{path} cannot be decoded.", "Replace the file.")
+        if 0 < longest_px < max(width, height):  # before numbers are made of it, which takes longer than decoding
+            reduction = max(width, height) / longest_px
+            width, height = max(1, round(width / reduction)), max(1, round(height / reduction))
+            image.scale(width, height)
         values = np.empty(width * height * image.channels, dtype=np.float32)
         image.pixels.foreach_get(values)
         values = values.reshape(height, width, image.channels)[::-1]
@@ -51,6 +57,15 @@ def decode(path: Path) -> Decoded:
 def seed_photo(view: View) -> Photo | None:
     """A view's photo, for the colors of seeds; None when it cannot be used."""
     return read_seed_photo(view, decode)
+
+
+def small_photo(view: View, longest_px: int) -> np.ndarray | None:
+    """A view's photo as its camera saw it, reduced: (H, W, 3 or 4) floats 0..1; None when it cannot be used."""
+    try:
+        read = read_photo(view, functools.partial(decode, longest_px=longest_px))
+    except CaptureError:
+        return None
+    return read.pixels.astype(np.float32) / 255
 
 
 def write_photo(view: View, pinhole: Camera, photo: Path, mask: Path | None) -> None:

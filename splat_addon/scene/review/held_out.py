@@ -13,6 +13,7 @@ import bpy
 from mathutils import Matrix
 
 from ...capture.capture import View, open_capture
+from ...capture.choices import CaptureChoices, choices_of
 from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig
@@ -23,7 +24,7 @@ from ..cameras.conversion import apply_camera
 from ..own_data import ensure_local, is_local, is_own, require_local
 from ..runs.run_object import world_from_run
 from ..session import timer
-from ..settings.paths import capture_now, run_path
+from ..settings.paths import capture_now, require_asked, run_path
 from . import overlay
 from .overlay import CAMERA_NAME, Shown
 from .pictures import read_picture
@@ -148,16 +149,21 @@ def _step_measured(path: Path, _changed: int) -> int:
 def _find_view(folder: RunFolder, capture: Path, name: str) -> tuple[View, float]:
     """A view of the run's capture, and the capture's extent."""
     changed = capture.stat().st_mtime_ns if capture.is_dir() else 0
-    views, extent = _views_of(capture, TrainConfig.read(folder.config_file).hold_out_every, changed)
+    config = TrainConfig.read(folder.config_file)
+    for path in (config.photos_folder, config.model_folder):
+        require_asked(path)
+    views, extent = _views_of(capture, config.hold_out_every, choices_of(config.moved_to(capture)), changed)
     if name not in views:
         raise RunError(f"The capture no longer holds the view '{name}'.", "Choose another view, or capture again.")
     return views[name], extent
 
 
 @functools.lru_cache(maxsize=1)
-def _views_of(folder: Path, hold_out_every: int, _changed: int) -> tuple[dict[str, View], float]:
+def _views_of(
+    folder: Path, hold_out_every: int, choices: CaptureChoices, _changed: int
+) -> tuple[dict[str, View], float]:
     """The views by name and the extent of a capture, kept: stepping from view to view must not read it each time."""
-    capture = open_capture(folder, hold_out_every)
+    capture = open_capture(folder, hold_out_every, choices=choices)
     return {view.name: view for view in capture.views}, capture.extent
 
 
@@ -168,7 +174,7 @@ def _load(scene: bpy.types.Scene, folder: RunFolder, evaluated: Evaluated, view:
         name=view.name,
         scene_uid=scene.session_uid,
         camera=view.camera,
-        photo=read_picture(view.image_path),
+        photo=read_picture(view.image_path, view.orientation),
         trained=read_picture(renders[view.name]),
         step=evaluated.step,
         psnr_db=quality.psnr_db,

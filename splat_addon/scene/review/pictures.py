@@ -8,6 +8,7 @@ import bpy
 import gpu
 import numpy as np
 
+from ...capture.photos.orientation import AS_STORED, turned
 from ...errors import CaptureError
 
 _GPU: Any = gpu.types  # the type stubs know nothing of its arguments
@@ -35,12 +36,13 @@ class Picture:
         return self._texture
 
 
-def read_picture(path: Path, size_limit: int = 8192) -> Picture:
-    """Read an image file. Transparent parts are put over white, as training compares them.
+def read_picture(path: Path, orientation: int = AS_STORED, size_limit: int = 8192) -> Picture:
+    """Read an image file, a photo turned by the `orientation` of its view. Transparent parts are put over white, as
+    training compares them.
 
     Longer sides than `size_limit` pixels are reduced by a whole number. Raises CaptureError, naming the file.
     """
-    pixels = _pixels_of(path)
+    pixels = np.ascontiguousarray(turned(_pixels_of(path)[::-1], orientation)[::-1])
     reduction = -(-max(pixels.shape[:2]) // size_limit)
     if reduction > 1:
         height, width = (side // reduction * reduction for side in pixels.shape[:2])

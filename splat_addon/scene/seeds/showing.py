@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ...capture.capture import Points, open_capture
+from ...capture.choices import choices_of
 from ...capture.formats.transforms import is_own_capture
 from ...capture.points import POINTS_FILE
 from ...capture.seeds.first_gaussians import SEEDS_FILE, first_gaussians, gaussians_from_points
@@ -59,7 +60,7 @@ def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
     """The splats that training with `config` starts from, in the capture's frame, and sentences for the user."""
     if config.init_splats:
         raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
-    capture = open_capture(Path(config.capture), config.hold_out_every)
+    capture = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
     cloud, notes = first_gaussians(capture, config, seed_photo)
     cloud = replace(cloud, antialiased=config.antialiased == "on")
     return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]

@@ -3,6 +3,7 @@
 import bpy
 
 from .paths import MAY_BE_RELATIVE, chosen
+from .training import forget_reading
 
 CAPTURE_SOURCES = [
     ("DOME", "Dome", "Build a dome of cameras around the selected objects"),
@@ -32,7 +33,12 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=MAY_BE_RELATIVE,
         default="",
-        update=chosen("folder"),
+        update=chosen("folder", then=lambda group, _context: forget_reading(group.id_data)),
+    )
+    decided_for: bpy.props.StringProperty(
+        name="Decided For",
+        description="The capture whose reading was decided on; for another, its reader decides again",
+        options={"HIDDEN"},
     )
     source: bpy.props.EnumProperty(
         name="Cameras", description="Which cameras see the scene", items=CAPTURE_SOURCES, default="DOME"

@@ -1,13 +1,16 @@
 """How a run is trained, kept in the .blend as `Scene.splat.training`: one property for each field of `TrainConfig`."""
 
+import contextlib
 from dataclasses import fields, replace
+from pathlib import Path
 
 import bpy
 import numpy as np
 
+from ...capture.choices import AUTOMATIC, CaptureChoices
 from ...errors import RunError
-from ...run.config import CUSTOM, PRESETS, TrainConfig, label, preset_of
-from .paths import absolute, chosen
+from ...run.config import CUSTOM, PRESETS, READING, TrainConfig, label, preset_of
+from .paths import MAY_BE_RELATIVE, absolute, chosen
 
 
 def _property_of(spec):
@@ -22,7 +25,10 @@ def _property_of(spec):
         return bpy.props.BoolProperty(**common, default=spec.default)
     if spec.type is str:
         update = chosen(spec.name)
-        return bpy.props.StringProperty(**common, default=spec.default, subtype="FILE_PATH", update=update)
+        path: dict = {"subtype": "FILE_PATH"}
+        if metadata["is_folder"]:
+            path = {"subtype": "DIR_PATH", "options": MAY_BE_RELATIVE}
+        return bpy.props.StringProperty(**common, default=spec.default, update=update, **path)
     limits = {"min": metadata["low"], "max": metadata["high"]}
     if spec.type is int:
         return bpy.props.IntProperty(**common, default=spec.default, **limits)
@@ -30,6 +36,7 @@ def _property_of(spec):
 
 
 TRAINING_FIELDS = tuple(spec for spec in fields(TrainConfig) if spec.name not in ("capture", "seeds"))
+READING_FIELDS = tuple(spec for spec in TRAINING_FIELDS if spec.metadata["group"] == READING)
 SPLAT_PG_training = type(
     "SPLAT_PG_training",
     (bpy.types.PropertyGroup,),
@@ -80,6 +87,40 @@ def chosen_config(group) -> TrainConfig:
     return replace(TrainConfig(), **{spec.name: _value(spec, getattr(group, spec.name)) for spec in TRAINING_FIELDS})
 
 
+def reading_choices(scene: bpy.types.Scene, folder: Path) -> CaptureChoices:
+    """What the artist has decided about the capture in `folder`: nothing, unless it is the chosen one. Raises RunError
+    for a folder on a share that nobody has asked for."""
+    if not is_chosen_capture(scene, folder):
+        return AUTOMATIC
+    group = scene.splat.training
+    return CaptureChoices(**{spec.name: _value(spec, getattr(group, spec.name)) for spec in READING_FIELDS})
+
+
+def forget_reading(scene: bpy.types.Scene) -> None:
+    """What was decided about one capture is not said of another that is chosen now."""
+    chosen = scene.splat.capture
+    if not _is_same_folder(chosen.folder, chosen.decided_for):
+        for spec in READING_FIELDS:
+            scene.splat.training.property_unset(spec.name)
+    chosen.decided_for = chosen.folder
+
+
+def _is_same_folder(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    with contextlib.suppress(RunError):
+        return bool(one and other) and absolute(one) == absolute(other)
+    return False
+
+
+def is_chosen_capture(scene: bpy.types.Scene, folder: Path) -> bool:
+    """Whether the capture that the scene has chosen is the one in `folder`."""
+    with contextlib.suppress(RunError):
+        chosen_folder = scene.splat.capture.folder
+        return bool(chosen_folder) and absolute(chosen_folder).resolve() == folder.resolve()
+    return False
+
+
 def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
     """Show `config` in the interface."""
     chosen = scene.splat.capture
@@ -88,6 +129,8 @@ def apply_train_config(scene: bpy.types.Scene, config: TrainConfig) -> None:
         chosen.seed_source = "RANDOM" if config.seeds == "random" else "CAPTURE"
     for spec in TRAINING_FIELDS:
         value = getattr(config, spec.name)
+        if spec.metadata["is_folder"] and value:  # what is relative begins at the capture, and here at the .blend
+            value = str(Path(config.capture) / value)
         setattr(scene.splat.training, spec.name, value.upper() if spec.metadata["choices"] else value)
 
 

@@ -6,17 +6,19 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
 
+from ...capture.card import Card
+from ...capture.inspection import Inspection
 from ...errors import RunError
 from ...run.children.detached import DetachedTrainer
 from ...run.children.trainer_process import TrainerProcess, trainer_command
 from ...run.config import TrainConfig
 from ...run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
-from ...run.folder import RunFolder
+from ...run.folder import RunFolder, write_json
 from ...run.lock import is_held
 from ..review.views import list_views
 from ..session import part
@@ -110,14 +112,25 @@ def is_training() -> bool:
     return run is not None and not run.is_over
 
 
-def start(scene: bpy.types.Scene, config: TrainConfig, path: Path, python: Path, outlives: bool = False) -> LiveRun:
-    """Start training in a new run folder. With `outlives`, it goes on when Blender quits or crashes.
+def start(
+    scene: bpy.types.Scene,
+    config: TrainConfig,
+    path: Path,
+    python: Path,
+    outlives: bool = False,
+    inspection: Inspection | None = None,
+) -> LiveRun:
+    """Start training in a new run folder. With `outlives`, it goes on when Blender quits or crashes. What an
+    `inspection` has measured of the capture is left for the run's record of it.
 
     Raises RunError or SetupError; then nothing was started.
     """
     _require_none_training()
     command = trainer_command(python, RunFolder(path))
     folder = RunFolder.create(path, config)
+    if inspection is not None:
+        with contextlib.suppress(OSError):  # the trainer will say what cannot be written
+            write_json(folder.capture_file, Card((), (), inspection).as_json())
     return _watch_child(scene, folder, config, command, outlives)
 
 
@@ -185,9 +198,10 @@ def _watch_child(
 def _where_the_capture_is_now(config: TrainConfig, scene: bpy.types.Scene) -> TrainConfig:
     """The settings of a run whose project has moved; the trainer checks that the capture is the same one. Raises
     RunError for what they name on a share that the artist has not chosen: the trainer would look there."""
-    require_asked(config.init_splats)
+    for path in (config.init_splats, config.photos_folder, config.model_folder):
+        require_asked(path)
     capture = capture_now(scene, config.capture)
-    return config if capture == Path(config.capture) else replace(config, capture=str(capture))
+    return config if capture == Path(config.capture) else config.moved_to(capture)
 
 
 def _home(scene: bpy.types.Scene) -> tuple[str, str]:

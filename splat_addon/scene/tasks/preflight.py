@@ -9,12 +9,16 @@ import itertools
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 
 from ...capture.capture import Capture, open_capture
+from ...capture.card import Card, card_of
+from ...capture.choices import choices_of
+from ...capture.formats.transforms import is_own_capture
+from ...capture.inspection import Inspection, key_of
 from ...capture.photos.image_size import read_image_size
 from ...capture.photos.orientation import turned_size
 from ...errors import CaptureError, RunError, SplatError
@@ -24,8 +28,9 @@ from ...run.resources import free_disk_bytes, free_memory_bytes
 from ...run.wording import counted, in_bytes, in_time, processor, rounded
 from ..session import part, timer
 from ..session.redraw import redraw
+from ..settings.paths import absolute
 from ..settings.training import train_config
-from . import speeds
+from . import checking, speeds
 from .live_run import LiveRun
 
 LASTS_S = 10.0  # after that, a capture on disk may have changed, and the disk have filled
@@ -44,18 +49,22 @@ class Listing:
     trained_size: tuple[int, int]  # of the largest photo, pixels
     original_size: tuple[int, int]
     seed_count: int
-    warnings: tuple[str, ...]  # about the capture
+    card: Card  # before anything was measured
+    key: str  # of what can be measured; empty where nothing needs to be
 
 
 @dataclass(frozen=True)
 class Preflight:
     """What is known about a run that was not started: `rows` of a name and what is known, `problems` to solve first,
-    and in `hint` what is to be done before anything can be known."""
+    and in `hint` what is to be done before anything can be known. `card` is the capture's, and `key` the name under
+    which `checking` knows it, empty where it needs no check: a capture of a scene, if there is a card."""
 
     rows: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
     needs: Forecast | None = None
     hint: str = ""
+    card: Card | None = None
+    key: str = ""
 
 
 class Known:
@@ -83,7 +92,37 @@ def look(scene: bpy.types.Scene) -> Preflight | None:
     asked, answer, answered_at = _known().answer or (None, None, 0.0)
     if asked != config or time.monotonic() - answered_at > LASTS_S:
         _search(config)
-    return answer if asked == config else None
+    return _inspected(answer, config) if asked == config and answer is not None else None
+
+
+def latest(scene: bpy.types.Scene) -> Preflight | None:
+    """What was last known about the chosen capture, while the answer to other settings is looked for; None where that
+    is nothing."""
+    asked, answer, _ = _known().answer or (None, None, 0.0)
+    with contextlib.suppress(RunError):
+        if asked is not None and answer is not None and asked.capture == str(absolute(scene.splat.capture.folder)):
+            return _inspected(answer, asked)
+    return None
+
+
+def _inspected(answer: Preflight, config: TrainConfig) -> Preflight:
+    """An answer with what was measured meanwhile; what was not is asked for."""
+    if not answer.key or answer.card is None:
+        return answer
+    if not bpy.app.background:
+        checking.want(answer.key, config)
+    inspection = checking.known(answer.key)
+    if inspection is None:
+        return answer
+    wrong = tuple(remark.told for remark in inspection.check.remarks if remark.is_warning)
+    return replace(answer, card=answer.card.inspected(inspection), problems=(*answer.problems, *wrong))
+
+
+def inspection_of(config: TrainConfig) -> Inspection | None:
+    """What was measured of the capture that `config` trains on, as far as that is known at once."""
+    asked, answer, _ = _known().answer or (None, None, 0.0)
+    is_same = asked is not None and answer is not None and answer.key and _asked(asked) == _asked(config)
+    return checking.known(answer.key) if is_same else None
 
 
 def wait() -> None:
@@ -155,10 +194,10 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None =
             f"It needs about {in_bytes(needs.disk_bytes)} of disk space next to {capture.name};"
             f" {in_bytes(free_disk)} is free. Free some, or raise Save Every."
         )
-    problems += listing.warnings
+    problems += [remark.told for remark in listing.card.warnings]
     if not listing.seed_count:
         problems.append("The capture has no points to start from. Capture again, or add points3d.ply.")
-    return Preflight(tuple(rows), tuple(problems), needs)
+    return Preflight(tuple(rows), tuple(problems), needs, card=listing.card, key=listing.key)
 
 
 def _is_empty(folder: Path) -> bool:
@@ -171,19 +210,20 @@ def _is_empty(folder: Path) -> bool:
 def listing_of(config: TrainConfig, kept: Known | None = None) -> Listing:
     """The capture as `config` trains it; read again only when its files have changed. Raises CaptureError."""
     kept = kept or _known()
-    asked, stamp = _asked(config), _stamp(Path(config.capture))
+    asked, stamp = _asked(config), _stamp(config)
     if kept.listing is not None and kept.listing[0] == asked and kept.listing[1].stamp == stamp:
         return kept.listing[1]
     if not config.capture or config.capture == ".":
         raise CaptureError("No capture was chosen.", "Capture the scene, or choose the folder of a capture.")
-    listing = _listed(open_capture(Path(config.capture), config.hold_out_every), config, stamp)
+    capture = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
+    listing = _listed(capture, config, stamp)
     kept.listing = asked, listing
     return listing
 
 
 def _asked(config: TrainConfig) -> tuple:
     """The settings that decide what `listing_of` gives."""
-    return config.capture, config.hold_out_every, config.max_resolution, config.init_splats
+    return config.capture, config.hold_out_every, config.max_resolution, config.init_splats, choices_of(config)
 
 
 def _listed(capture: Capture, config: TrainConfig, stamp: tuple) -> Listing:
@@ -208,8 +248,8 @@ def _listed(capture: Capture, config: TrainConfig, stamp: tuple) -> Listing:
     seed_count = len(capture.points.positions) if capture.points is not None else 0
     if config.init_splats:
         seed_count = _count_in_ply(Path(config.init_splats))
-    warnings = tuple(remark.told for remark in capture.remarks if remark.is_warning)
-    return Listing(stamp, sizes, largest, original, seed_count, warnings)
+    key = "" if is_own_capture(capture.folder) else key_of(capture)
+    return Listing(stamp, sizes, largest, original, seed_count, card_of(capture), key)
 
 
 def _count_in_ply(path: Path) -> int:
@@ -221,11 +261,13 @@ def _count_in_ply(path: Path) -> int:
     raise CaptureError(f"The splats to start from cannot be read ({path}).", "Choose a PLY, or clear Init Splats.")
 
 
-def _stamp(folder: Path) -> tuple:
-    """Changes when a capture's files do: when they were written that lie in it, or in its folders of models, and when
-    anything was added to a folder or taken away."""
+def _stamp(config: TrainConfig) -> tuple:
+    """Changes when a capture's files do: when they were written that lie in it, in its folders of models or in those
+    that were chosen, and when anything was added to a folder or taken away."""
     found: list[tuple[str, int]] = []
-    for place in (folder, folder / "sparse", folder / "sparse" / "0", folder / "dense"):
+    folder = Path(config.capture)
+    chosen = [folder / name for name in (config.photos_folder, config.model_folder) if name]
+    for place in (folder, folder / "sparse", folder / "sparse" / "0", folder / "dense", *chosen):
         with contextlib.suppress(OSError), os.scandir(place) as entries:
             found += [(entry.path, entry.stat().st_mtime_ns) for entry in itertools.islice(entries, _MOST_STAMPED)]
     return tuple(sorted(found))

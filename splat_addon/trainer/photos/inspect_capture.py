@@ -10,8 +10,8 @@ import numpy as np
 
 from ...capture.capture import View, capture_folder, open_capture
 from ...capture.card import card_of
-from ...capture.check.check import check_capture
-from ...capture.choices import MASKS, ORIENTATIONS, POINTS_FRAMES, CaptureChoices
+from ...capture.choices import MASKS, ORIENTATIONS, POINTS_FRAMES, choices_of
+from ...capture.inspection import inspect_photos
 from ...capture.photos.reading import read_photo
 from ...errors import CaptureError, SplatError
 from .decoding import decode
@@ -20,23 +20,26 @@ from .decoding import decode
 def main(arguments: Sequence[str]) -> int:
     """0 when nothing is wrong with the capture, 1 when there is a warning, 2 when it cannot be opened."""
     options = parse(arguments)
-    choices = CaptureChoices(
-        options.orientation, options.photos_folder, options.model_folder, options.points_frame, options.masks
-    )
+    tell = _tell if options.progress else lambda fraction: None
     try:
-        capture = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices)
+        capture = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices_of(options))
+        inspection = inspect_photos(capture, small_photo, decode, tell)
     except SplatError as error:
-        print(f"{error.message} {error.remedy}", file=sys.stderr)
+        if options.progress:
+            print(json.dumps({"failed": error.message, "remedy": error.remedy}), flush=True)
+        else:
+            print(f"{error.message} {error.remedy}", file=sys.stderr)
         return 2
-    card = card_of(capture, check_capture(capture, small_photo))
-    if options.json:
-        print(json.dumps(card.as_json()))
+    card = card_of(capture).inspected(inspection)
+    if options.progress:
+        print(json.dumps({"finished": inspection.as_json()}), flush=True)
     else:
-        for name, value in card.rows:
-            print(f"{name + ':':<12}{value}")
-        for remark in card.remarks:
-            print(f"{'Warning' if remark.is_warning else 'Note'}: {remark.told}")
-    return 1 if any(remark.is_warning for remark in card.remarks) else 0
+        print(json.dumps(card.as_json()) if options.json else "\n".join(card.lines()))
+    return 1 if card.warnings else 0
+
+
+def _tell(fraction: float) -> None:
+    print(json.dumps({"fraction": fraction}), flush=True)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -50,6 +53,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--points-frame", choices=POINTS_FRAMES, default="auto", help="where the points stand")
     parser.add_argument("--masks", choices=MASKS, default="auto", help="what is white in masks")
     parser.add_argument("--json", action="store_true", help="print the card as one JSON object")
+    parser.add_argument("--progress", action="store_true", help="for programs: print lines of JSON")
     return parser.parse_args(arguments)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 from ...capture.capture import open_capture
+from ...capture.card import read_card
+from ...capture.choices import choices_of
 from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig, label
@@ -55,7 +57,7 @@ def page(folder: RunFolder) -> str:
     ]
     if evaluations and evaluations[-1].views:
         parts += ["<h2>Held-out views, the worst first</h2>", _views_table(folder, config, evaluations)]
-    parts += [_settings(config), _about(folder)]
+    parts += [_capture(folder), _settings(config), _about(folder)]
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(name)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
@@ -123,7 +125,8 @@ def _photos(config: TrainConfig):
     from ..photos.photo import load_photo
 
     try:
-        views = {view.name: view for view in open_capture(Path(config.capture), config.hold_out_every).views}
+        opened = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
+        views = {view.name: view for view in opened.views}
     except (SplatError, OSError) as error:
         return lambda name: None, f"The photos are left out: {error}"
 
@@ -161,6 +164,17 @@ def _image(image: Image.Image | None, what: str) -> str:
     image.save(content, "JPEG", quality=90)
     data = base64.b64encode(content.getvalue()).decode()
     return f'<img alt="{_text(what)}" src="data:image/jpeg;base64,{data}">'
+
+
+def _capture(folder: RunFolder) -> str:
+    """What the run was trained on: its card, open where something is wrong with it."""
+    card = read_card(folder.capture_file)
+    if card is None:
+        return ""
+    rows = [[_text(name), _text(value)] for name, value in card.rows]
+    rows += [["Warning" if remark.is_warning else "Note", _text(remark.told)] for remark in card.remarks]
+    is_open = " open" if card.warnings else ""
+    return f"<details{is_open}><summary>Capture</summary>{_table('capture', ['', ''], rows)}</details>"
 
 
 def _settings(config: TrainConfig) -> str:
