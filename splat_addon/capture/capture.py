@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -70,7 +71,7 @@ class Capture:
     def held_out_views(self) -> tuple[View, ...]:
         return tuple(view for view in self.views if view.is_held_out)
 
-    @property
+    @cached_property
     def extent(self) -> float:
         """1.1 times the largest distance of a camera from the `center`, capture units (INRIA's scene extent), cameras
         that were registered far away from all others left out.
@@ -84,7 +85,7 @@ class Capture:
             extent = max(extent, 0.1 * float(np.nanmedian(np.linalg.norm(self.points.positions - center, axis=1))))
         return extent if extent > 1e-12 * float(np.abs(positions).max()) else 1.0
 
-    @property
+    @cached_property
     def center(self) -> np.ndarray:
         """(3,) the middle of the cameras, those left out that were registered far away from all others."""
         return self._positions_at_the_scene().mean(axis=0)

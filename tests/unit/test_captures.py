@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from splat_addon.capture.camera import OPENCV_FROM_OPENGL, Camera
-from splat_addon.capture.capture import held_out_indices, open_capture
+from splat_addon.capture.capture import Capture, Points, View, held_out_indices, open_capture
 from splat_addon.capture.formats import colmap
 from splat_addon.capture.formats.transforms import read_transforms, write_transforms
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.formats.splat_ply import write_points
+from support.scenes import ring_of_cameras
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared captures are not on this machine")
@@ -234,3 +235,15 @@ def test_sparse_points_project_where_colmap_saw_them():
     model = colmap.read_model(model_folder, with_observations=True)
     assert len(model.cameras) == 11 and len(model.positions) == 7862
     assert abs(model.reprojection_errors().mean() - 0.63) < 0.01
+
+
+def test_the_extent_is_measured_once_however_often_each_step_of_training_asks(monkeypatch):
+    views = tuple(View(name, Path(name), camera, False) for name, camera in ring_of_cameras(5).items())
+    capture = Capture(Path("capture"), views, Points(np.ones((9, 3)), np.ones((9, 3))))
+    measured = []
+    real = Capture._positions_at_the_scene
+    monkeypatch.setattr(Capture, "_positions_at_the_scene", lambda self: measured.append(self) or real(self))
+    assert len({(capture.extent, *capture.center) for _ in range(5)}) == 1
+    assert len(measured) == 2, "for the extent and for the center"
+    larger = capture.moved(np.diag([2.0, 2.0, 2.0, 1.0]))
+    assert larger.extent == pytest.approx(2 * capture.extent), "which has its own"
