@@ -33,7 +33,7 @@ class SPLAT_PT_blenders_splats(SidebarPanel, bpy.types.Panel):
             column.operator(SPLAT_OT_put_back_outliers.bl_idname, icon="LOOP_BACK")
         else:
             column.operator(SPLAT_OT_tidy_outliers.bl_idname, icon="BRUSH_DATA")
-        draw_sentence(layout, "Blender's own exports lose splats (PLY writes none): use Export PLY.", "INFO", WRAP)
+        draw_sentence(layout, "Blender's own exports lose splats (PLY writes none): use Export Splats.", "INFO", WRAP)
 
 
 CLASSES = (SPLAT_PT_blenders_splats,)

@@ -32,8 +32,8 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         layout.prop(context.scene.splat, "run_folder")
         layout.operator(SPLAT_OT_import_result.bl_idname, icon="IMPORT")
         row = layout.row(align=True)
-        row.operator(SPLAT_OT_import_ply.bl_idname, text="Import PLY", icon="FILE_FOLDER")
-        row.operator(SPLAT_OT_export_ply.bl_idname, text="Export PLY", icon="EXPORT")
+        row.operator(SPLAT_OT_import_ply.bl_idname, text="Import Splats", icon="FILE_FOLDER")
+        row.operator(SPLAT_OT_export_ply.bl_idname, text="Export Splats", icon="EXPORT")
         is_shown = display.is_shown(context.scene)
         column = layout.column(align=True)
         column.operator(

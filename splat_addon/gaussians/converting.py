@@ -9,7 +9,7 @@ import numpy as np
 from . import color
 from .cloud import GaussianCloud
 from .formats.registry import cloud_of, format_for, open_splats
-from .formats.splat_file import Header, Pixels, Settings, in_blocks
+from .formats.splat_file import Header, Pixels, Reading, Settings, in_blocks
 from .transform import STORED, transformed, with_degree, z_up_from
 
 
@@ -19,7 +19,7 @@ def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels) -> N
     What the target cannot hold is said before it is written. Raises SplatError.
     """
     writer = format_for(options.target)
-    file = open_splats(options.source, pixels)
+    file = open_splats(options.source, Reading(pixels))
     cloud = cloud_of(file)
     for note in file.notes:
         say(f"{file.path.name}: {note}")

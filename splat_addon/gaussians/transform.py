@@ -118,7 +118,8 @@ def is_exact(matrix: np.ndarray) -> bool:
 def joined(clouds: Sequence[GaussianCloud], blend_space: str | None = None) -> GaussianCloud:
     """All gaussians of `clouds` (at least one) in one, in order: harmonics that some lack are 0.
 
-    A cloud has one blend space: unless it is given, that of most of the gaussians. Colors stay as they are, since both
+    A cloud has one blend space: unless it is given, that of most of the gaussians. Whether it is antialiased, the first
+    one says. Colors stay as they are, since both
     are display-encoded; what is different is how they mix.
     """
     degree = max(cloud.sh_degree for cloud in clouds)
@@ -127,7 +128,7 @@ def joined(clouds: Sequence[GaussianCloud], blend_space: str | None = None) -> G
         for cloud in clouds:
             counts[cloud.blend_space] = counts.get(cloud.blend_space, 0) + len(cloud)
         blend_space = max(counts, key=counts.__getitem__)
-    result, done = empty_cloud(sum(map(len, clouds)), degree, blend_space), 0
+    result, done = empty_cloud(sum(map(len, clouds)), degree, blend_space, clouds[0].antialiased), 0
     for cloud in clouds:
         rows = slice(done, done + len(cloud))
         result.means[rows], result.log_scales[rows] = cloud.means, cloud.log_scales

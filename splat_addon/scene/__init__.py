@@ -4,6 +4,7 @@
     lesson/     the lesson: fitting an image, seen in the 3D view and the panel
     review/     held-out views: the list, looking through them, what lies over them, a run's curves
     runs/       a run in the scene: the object of its result, finding runs again
+    exchange/   splat objects on their way to other programs: axes, spaces, writing files
     rendering/  the second Blender that renders a capture, and what is put into it
     seeds/      where gaussians start: surfaces, materials, point clouds, choosing and showing them
     photos/     a photo capture in the scene: cameras with their photos, sparse points

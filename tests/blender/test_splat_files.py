@@ -118,7 +118,7 @@ def test_what_is_no_splat_file_is_refused_in_a_sentence(extension, ply, tmp_path
         "points.ply": "holds points but no splats .* Choose a PLY written by a splat trainer",
         "text.ply": "is not a PLY file. Choose a file that begins",
         "none.ply": "holds no splats",
-        "missing.ply": "cannot be read .* Choose a PLY file that exists",
+        "missing.ply": "cannot be read .* Choose a splat file that exists",
     }
     for name, sentence in sentences.items():
         with pytest.raises(RuntimeError, match=sentence):
@@ -140,7 +140,8 @@ def test_the_file_menus_and_drops_lead_here(extension):
     assert module.draw_import in bpy.types.TOPBAR_MT_file_import._dyn_ui_initialize()
     assert module.draw_export in bpy.types.TOPBAR_MT_file_export._dyn_ui_initialize()
     handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SPLAT_FH_ply")
-    assert handler.bl_import_operator == "splat.import_ply" and handler.bl_file_extensions == ".ply"
+    assert handler.bl_import_operator == "splat.import_ply"
+    assert {".ply", ".spz", ".sog", ".glb"} <= set(handler.bl_file_extensions.split(";"))
 
 
 @needs_data

@@ -210,7 +210,7 @@ def test_the_panel_measures_tidies_and_names_the_way_out(extension):
     item.data.type = "GAUSSIAN_SPLAT"
     record = drawn(panel, bpy.context)
     assert panel.poll(bpy.context) and ("operator", "splat.measure_colors", None) in record
-    assert "Blender's own exports lose splats (PLY writes none): use Export PLY." in texts(record)
+    assert "Blender's own exports lose splats (PLY writes none): use Export Splats." in texts(record)
     bpy.ops.splat.tidy_outliers()
     record = drawn(panel, bpy.context)
     assert "EEVEE: colors off by up to 0.5" in texts(record)

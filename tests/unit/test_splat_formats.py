@@ -24,7 +24,7 @@ from splat_addon.gaussians.formats.registry import (
     write_splats,
     written_formats,
 )
-from splat_addon.gaussians.formats.splat_file import Header, Settings
+from splat_addon.gaussians.formats.splat_file import Header, Reading, Settings
 from splat_addon.gaussians.transform import rotation_matrices, transformed, z_up_from
 from splat_addon.run.arguments import add_conversion
 from support.exchange_files import glb, ksplat, quantized_glb, raw_pixels, sog, sog_files
@@ -142,7 +142,8 @@ def test_every_format_has_the_same_functions():
     ("content", "name", "sentence"),
     [
         (b"hello", "a.txt", "is not a splat file that is known"),
-        (b"", "a.ply", "is not a splat file that is known"),
+        (b"", "a.ply", "is not a PLY file"),
+        (b"", "a.spz", "holds no whole header"),
         (b"x" * 33, "a.splat", "does not hold whole records of 32 bytes"),
         (b"\0\1" + bytes(50), "a.ksplat", "is too short for its headers"),
         (b"NGSP" + struct.pack("<IIBBBB", 3, 1000, 3, 12, 0, 0), "a.spz", "announces 1000 splats but is too short"),
@@ -163,7 +164,7 @@ def test_every_format_has_the_same_functions():
 def test_what_is_broken_is_refused_in_a_sentence(tmp_path, content, name, sentence):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SplatFileError, match=sentence) as raised:
-        read_splats(tmp_path / name, pixels=raw_pixels)
+        read_splats(tmp_path / name, reading=Reading(raw_pixels))
     assert raised.value.remedy
 
 
@@ -301,7 +302,7 @@ def test_sog_is_read_from_a_zip_and_from_a_folder(tmp_path, version, degree):
     for name, content in sog_files(cloud, version).items():
         (tmp_path / name).write_bytes(content)
     for name in ("a.sog", "meta.json"):
-        found = read_splats(tmp_path / name, pixels=raw_pixels)
+        found = read_splats(tmp_path / name, reading=Reading(raw_pixels))
         assert_near(found, cloud, (5e-5, 0.005, 0.01, 0.01, 0.005, 0.006))
 
 

@@ -15,7 +15,7 @@ from ...files import open_regular
 from ..cloud import GaussianCloud
 from ..transform import joined, transformed
 from .exchange import compressed_files, dot_splat, gltf, ksplat, ply_files, sog, spz, usd
-from .splat_file import Header, Pixels, Settings, SplatFile, gathered, in_blocks, unreadable
+from .splat_file import Header, Reading, Settings, SplatFile, gathered, in_blocks, unreadable
 from .splat_ply import read_splats as read_ply
 
 FORMATS: tuple[ModuleType, ...] = (compressed_files, ply_files, spz, gltf, usd, sog, ksplat, dot_splat)
@@ -49,8 +49,8 @@ def format_for(path: Path) -> ModuleType:
     )
 
 
-def open_splats(path: Path, pixels: Pixels | None = None) -> SplatFile:
-    """Recognize a splat file by its content and read its header. `pixels` decodes images, where it holds such.
+def open_splats(path: Path, reading: Reading | None = None) -> SplatFile:
+    """Recognize a splat file by its content and read its header.
 
     Raises SplatFileError when it is not one, or is cut short.
     """
@@ -62,17 +62,21 @@ def open_splats(path: Path, pixels: Pixels | None = None) -> SplatFile:
         raise unreadable(path, error) from error
     for module in FORMATS:
         if module.recognizes(start, path):
-            return module.open_file(path, pixels)
-    raise SplatFileError(f"{path.name} is not a splat file that is known.", f"Choose one of {', '.join(extensions())}.")
+            return module.open_file(path, reading or Reading())
+    for module in FORMATS:  # it then says what is missing
+        if path.name.lower().endswith(module.EXTENSIONS):
+            return module.open_file(path, reading or Reading())
+    titles = ", ".join(module.TITLE for module in FORMATS)
+    raise SplatFileError(f"{path.name} is not a splat file that is known.", f"Choose one of these: {titles}.")
 
 
-def read_splats(path: Path, origin: Sequence[float] | None = None, pixels: Pixels | None = None) -> GaussianCloud:
+def read_splats(path: Path, origin: Sequence[float] | None = None, reading: Reading | None = None) -> GaussianCloud:
     """All gaussians of a splat file, in the file's axes, its parts where the file puts them. Means are counted from
     `origin` (3,), if one is given: in double precision where the file has it.
 
     Raises SplatFileError.
     """
-    file = open_splats(path, pixels)
+    file = open_splats(path, reading)
     if file.format in (ply_files.NAME, compressed_files.NAME):
         return read_ply(path, origin)
     cloud = cloud_of(file)

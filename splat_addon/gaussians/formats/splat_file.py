@@ -5,7 +5,7 @@ A format is a module with these names:
     NAME, TITLE, EXTENSIONS     "spz", what an artist calls it, and how its files end, the usual ending first
     READ_AXES, WRITE_AXES       where the axes of its files point unless they say so themselves, and where ours do
     recognizes(start, path)     whether a file that begins with the bytes `start` is one of these
-    open_file(path, pixels)     its SplatFile; raises SplatFileError. `pixels` decodes images: see `Pixels`
+    open_file(path, reading)    its SplatFile; raises SplatFileError
     write(path, header, blocks, settings)    raises SplatFileError; absent where files are only read
     losses(header, settings)    sentences about what it cannot hold; absent where files are only read
 """
@@ -21,6 +21,7 @@ from ...files import open_regular, written_aside
 from ..cloud import BLENDER, DISPLAY, GaussianCloud, empty_cloud
 from ..harmonics import MAX_DEGREE, coefficient_count
 from ..transform import STORED
+from .splat_ply import AUTO
 
 Pixels = Callable[[bytes], np.ndarray]  # the bytes of an image file -> (H, W, 4) uint8, straight alpha, top row first
 SMALLEST_OPACITY = 1e-6  # opacities of 0 and 1 have no finite logit
@@ -36,6 +37,14 @@ class Header:
     sh_degree: int
     blend_space: str = DISPLAY
     antialiased: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file does not say or hold."""
+
+    pixels: Pixels | None = None  # decodes images, for formats that keep splats in them
+    opacities: str = AUTO  # of a PLY: "logit", "linear", or as they look
 
 
 @dataclass(frozen=True)

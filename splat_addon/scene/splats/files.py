@@ -1,68 +1,93 @@
-"""Splat files in and out of the scene."""
+"""Splat files into the scene."""
 
-import math
 from pathlib import Path
 
 import bpy
+import numpy as np
+from mathutils import Matrix
 
 from ...errors import SplatFileError
-from ...gaussians.formats.splat_ply import AUTO, LINEAR, LOGIT, SplatPly, write_splat_blocks
+from ...gaussians.formats.registry import open_splats
+from ...gaussians.formats.splat_file import Reading, SplatPart
+from ...gaussians.formats.splat_ply import AUTO as BY_THEIR_LOOK
+from ...gaussians.formats.splat_ply import LINEAR, LOGIT
+from ...gaussians.transform import z_up_from
 from ..settings.trained_for import ANTIALIASED_KEY, BLEND_SPACE_KEY
 from . import appearance
-from .adoption import mark
 from .box_modifier import hand_over
-from .data import SplatReader, remove_data, splat_blocks_to_data, splat_count
+from .contents.bundled import expose_usd, pixels_of
+from .data import remove_data, splat_blocks_to_data, splat_count
 
+AUTO = "AUTO"
 AXES = [
+    (AUTO, "Automatic", "As the file says, or as files of its format usually are: PLY as stored, SPZ and glTF y up"),
     ("STORED", "As Stored", "Keep the axes of the file"),
     ("Y_DOWN", "Y Down to Z Up", "For files from COLMAP-based trainers, in which y points down"),
     ("Y_UP", "Y Up to Z Up", "For files from viewers and game engines, in which y points up"),
 ]
 OPACITIES = [
-    (AUTO.upper(), "Automatic", "As logits, unless all are from 0 to 1"),
+    (BY_THEIR_LOOK.upper(), "Automatic", "As logits, unless all are from 0 to 1"),
     (LOGIT.upper(), "Logits", "As trainers store them, before the sigmoid"),
     (LINEAR.upper(), "Linear", "As they are, from 0 to 1"),
 ]
-_TURN_X_DEG = {"STORED": 0.0, "Y_DOWN": -90.0, "Y_UP": 90.0}
+_PLACED_KEY = "splat_placed"  # of an object: where its import put it, exactly, and as Blender rounded that
 
 
 def import_splats(
-    path: Path, axes: str, scene: bpy.types.Scene, collection: bpy.types.Collection, opacities: str = AUTO
+    path: Path, axes: str, scene: bpy.types.Scene, collection: bpy.types.Collection, opacities: str = BY_THEIR_LOOK
 ):
-    """The splats of a file as a new object in `collection`, and sentences about what was decided and left out.
+    """The splats of a file as new objects in `collection`, one for each of its parts, and sentences about what was
+    decided and left out.
 
-    `axes` turn the object; the data stays as it is in the file, so that an export gives the file back. `opacities` are
-    stored as "logit", "linear", or, "auto", as they look.
+    `axes` turn the objects; the data stays as it is in the file, so that an export gives the file back. `opacities` of
+    a PLY are stored as "logit", "linear", or, "auto", as they look.
     Raises SplatFileError when it is not a splat file, is cut short, or holds nothing to show.
     """
-    file = SplatPly(path, opacities)
-    data = splat_blocks_to_data(file.count, file.sh_degree, file.blocks(), path.stem)
-    item = bpy.data.objects.new(path.stem, data)
-    count = splat_count(item)
-    if count == 0:
-        bpy.data.objects.remove(item)
-        remove_data(data)
+    expose_usd(path)
+    file = open_splats(path, Reading(pixels_of, opacities))
+    turn = z_up_from(file.axes if axes == AUTO else axes)
+    own = path.stem.removesuffix(".compressed")
+    names = [own] if len(file.parts) == 1 else [part.name or own for part in file.parts]
+    made = [(part, _data_of(part, name)) for part, name in zip(file.parts, names, strict=True)]
+    found = [(part, data) for part, data in made if data is not None]
+    if not found:
         raise SplatFileError(f"{path.name} holds no splats.", "Export it again from the tool that wrote it.")
-    collection.objects.link(item)
-    item.rotation_euler.x = math.radians(_TURN_X_DEG[axes])
-    item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = file.blend_space, file.antialiased
-    appearance.show_splats(item, scene)
+    items = []
+    for part, data in found:
+        item = bpy.data.objects.new(data.name, data)
+        collection.objects.link(item)
+        _put(item, turn @ part.matrix)
+        item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = part.header.blend_space, part.header.antialiased
+        appearance.show_splats(item, scene)
+        items.append(item)
     hand_over(scene)
-    notes = [f"{sentence} {remedy}".strip() for sentence, remedy in file.remarks]
+    notes = list(file.notes)
+    count = sum(splat_count(item) for item in items)
     if count < file.count:
         notes.append(f"{file.count - count} splats with values that are not finite were left out.")
-    if file.stored_degree > file.sh_degree:
-        notes.append(f"Harmonics above degree {file.sh_degree} were left out.")
-    return item, notes
+    return items, notes
 
 
-def export_splats(path: Path, item: bpy.types.Object) -> int:
-    """Write an object's splats, in its own frame, as a PLY that trainers and viewers read; return how many.
+def _data_of(part: SplatPart, name: str) -> bpy.types.ID | None:
+    """The data-block of a part; None when it holds nothing to show."""
+    blocks = iter(part.read())
+    data = splat_blocks_to_data(part.header.count, part.header.sh_degree, blocks, name)
+    if len(data.attributes["position"].data if "position" in data.attributes else ()) == 0:
+        remove_data(data)
+        return None
+    return data
 
-    Raises SplatFileError when the object holds no splats or the place cannot be written.
-    """
-    reader = SplatReader(item)
-    mark(item.data)
-    blocks, antialiased = reader.blocks(), reader.antialiased
-    write_splat_blocks(path, reader.count, reader.sh_degree, blocks, reader.blend_space, antialiased=antialiased)
-    return reader.count
+
+def _put(item: bpy.types.Object, matrix: np.ndarray) -> None:
+    item.matrix_basis = Matrix(matrix.tolist())
+    rounded = np.array(item.matrix_basis, dtype=np.float64)
+    item[_PLACED_KEY] = [*matrix.ravel().tolist(), *rounded.ravel().tolist()]
+
+
+def placed_exactly(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """(4, 4) where its import put an object, below its parent: exactly, and as Blender rounded it. The identity for
+    what came in another way."""
+    stored = np.array(item.get(_PLACED_KEY, []), dtype=np.float64)
+    if stored.shape != (32,) or not np.isfinite(stored).all():
+        return np.eye(4), np.eye(4)
+    return stored[:16].reshape(4, 4), stored[16:].reshape(4, 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from splat_addon.gaussians.formats.exchange import spz as spz_format
 from splat_addon.gaussians.formats.registry import cloud_of, open_splats, write_splats
-from splat_addon.gaussians.formats.splat_file import Settings
+from splat_addon.gaussians.formats.splat_file import Reading, Settings
 
 from .. import exchange_files
 from ..scenes import random_cloud
@@ -91,7 +91,7 @@ def usd(mutator: Mutator) -> Trial:
 
 
 def _read(path: Path, folder: Path) -> None:
-    file = open_splats(path, _pixels)
+    file = open_splats(path, Reading(_pixels))
     require_sound(cloud_of(file), folder, file.count, times=1032)  # what deflate makes of one byte at most
 
 

@@ -14,7 +14,7 @@ from ...cloud import GaussianCloud
 from ...harmonics import MAX_DEGREE, coefficient_count, sh_to_color
 from ...transform import STORED
 from ..compressed_ply import CHUNK
-from ..splat_file import Header, Settings, SplatFile, gathered, losses_of, save_bytes
+from ..splat_file import Header, Reading, Settings, SplatFile, gathered, losses_of, save_bytes
 from . import ply_files
 from .packing import smallest_three
 
@@ -32,9 +32,9 @@ def recognizes(start: bytes, path: Path) -> bool:
     return start.startswith(b"ply") and b" packed_position" in start
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """As any PLY."""
-    return replace(ply_files.open_file(path), format=NAME)
+    return replace(ply_files.open_file(path, reading), format=NAME)
 
 
 def losses(header: Header, settings: Settings) -> list[str]:

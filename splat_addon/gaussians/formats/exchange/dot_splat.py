@@ -15,6 +15,7 @@ from ...harmonics import color_to_sh, sh_to_color
 from ...transform import Y_DOWN
 from ..splat_file import (
     Header,
+    Reading,
     Settings,
     SplatFile,
     SplatPart,
@@ -41,7 +42,7 @@ def recognizes(start: bytes, path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """The size says how many there are."""
     try:
         with open_regular(path) as file:

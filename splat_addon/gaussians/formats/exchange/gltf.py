@@ -18,11 +18,12 @@ import numpy as np
 
 from ....errors import SplatFileError
 from ...cloud import BLENDER, DISPLAY, GaussianCloud
-from ...harmonics import MAX_DEGREE, coefficient_count
+from ...harmonics import MAX_DEGREE
 from ...transform import Y_UP
 from ..splat_file import (
     SMALLEST_OPACITY_32_BITS,
     Header,
+    Reading,
     Settings,
     SplatFile,
     SplatPart,
@@ -46,9 +47,9 @@ _PREFIX = f"{EXTENSION}:"
 _SPACE_KEY, _ANTIALIASED_KEY = "splatBlendSpace", "splatAntialiased"  # of the asset's extras; other readers ignore it
 _KINDS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
-_MOST_NODES = 100_000
+_MOST_PARTS = 1000  # a few bytes could place one mesh any number of times
 _LARGEST_BUFFER = 1 << 32
-_BLOCK = 1 << 15
+_BLOCK = 1 << 12
 
 
 def recognizes(start: bytes, path: Path) -> bool:
@@ -56,7 +57,7 @@ def recognizes(start: bytes, path: Path) -> bool:
     return start.startswith(b"glTF") or (path.suffix.lower() == ".gltf" and start.lstrip()[:1] == b"{")
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """All primitives that hold splats, each where its nodes put it."""
     document, data = _document(path, file_bytes(path))
     try:
@@ -106,6 +107,8 @@ def _opened(reader: "_Reader") -> SplatFile:
             )
         if held.get("colorSpace", "srgb_rec709_display") != "srgb_rec709_display":
             notes.append("Its colors are linear, and are shown here as if they were display-encoded: too dark.")
+        if len(parts) == _MOST_PARTS:
+            raise SplatFileError(f"{path.name} places splats more than {_MOST_PARTS} times.", "Export it in parts.")
         blob = held.get("extensions", {}).get(_SPZ)
         if blob is not None:
             inner = spz.opened(path, bytes(reader.view(blob["bufferView"])[0]))
@@ -182,13 +185,13 @@ class _Reader:
         if scenes:
             roots = scenes[_index(self.document.get("scene", 0), scenes)].get("nodes", [])
         open_ends = [(number, np.eye(4)) for number in reversed(roots)]
-        seen = 0
+        seen: set[int] = set()
         while open_ends:
             number, above = open_ends.pop()
-            seen += 1
-            if seen > _MOST_NODES:
-                raise ValueError("nodes go round in a circle")
             node = nodes[_index(number, nodes)]
+            if number in seen:
+                raise ValueError("a node has two parents")
+            seen.add(number)
             matrix = above @ _node_matrix(node)
             open_ends += [(child, matrix) for child in reversed(node.get("children", []))]
             if "mesh" in node:
@@ -353,7 +356,10 @@ def _columns(cloud: GaussianCloud) -> Iterator[tuple[str, np.ndarray]]:
     yield _PREFIX + "ROTATION", np.ascontiguousarray(cloud.rotations[:, [1, 2, 3, 0]], "<f4")
     yield _PREFIX + "SCALE", np.exp(cloud.log_scales, dtype=np.float64).astype("<f4")
     yield _PREFIX + "OPACITY", np.ascontiguousarray(cloud.opacities[:, None], "<f4")
-    for degree in range(cloud.sh_degree + 1):
-        for number in range(2 * degree + 1):
-            column = cloud.sh[:, coefficient_count(degree - 1) + number] if degree else cloud.sh[:, 0]
-            yield f"{_PREFIX}SH_DEGREE_{degree}_COEF_{number}", np.ascontiguousarray(column, "<f4")
+    by_coefficient = np.empty((cloud.sh.shape[1], len(cloud), 3), "<f4")
+    for start in range(0, len(cloud), _BLOCK):  # some rows at a time: the cache holds them
+        rows = slice(start, start + _BLOCK)
+        by_coefficient[:, rows] = cloud.sh[rows].transpose(1, 0, 2)
+    names = [(degree, number) for degree in range(cloud.sh_degree + 1) for number in range(2 * degree + 1)]
+    for (degree, number), column in zip(names, by_coefficient, strict=True):
+        yield f"{_PREFIX}SH_DEGREE_{degree}_COEF_{number}", column

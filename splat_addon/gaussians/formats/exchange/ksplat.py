@@ -15,7 +15,7 @@ import numpy as np
 from ...cloud import GaussianCloud
 from ...harmonics import coefficient_count, color_to_sh
 from ...transform import Y_DOWN
-from ..splat_file import Header, SplatFile, SplatPart, broken, file_bytes, logits_of, logs_of
+from ..splat_file import Header, Reading, SplatFile, SplatPart, broken, file_bytes, logits_of, logs_of
 
 NAME, TITLE, EXTENSIONS = "ksplat", ".ksplat", (".ksplat",)
 READ_AXES = Y_DOWN
@@ -42,7 +42,7 @@ class _Section:
     records: int  # where they begin, bytes
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """Read the headers and check them against the size."""
     data = file_bytes(path)
     if len(data) < _HEADER + _SECTION:

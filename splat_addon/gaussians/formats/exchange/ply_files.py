@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...cloud import GaussianCloud
 from ...transform import STORED
-from ..splat_file import Header, Settings, SplatFile, SplatPart, kept_degree
+from ..splat_file import Header, Reading, Settings, SplatFile, SplatPart, kept_degree
 from ..splat_ply import SplatPly, write_splat_blocks
 
 NAME, TITLE, EXTENSIONS = "ply", "PLY", (".ply",)
@@ -17,12 +17,13 @@ def recognizes(start: bytes, path: Path) -> bool:
     return start.startswith(b"ply")
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """Any splat PLY."""
-    file = SplatPly(path)
+    file = SplatPly(path, reading.opacities)
     degree, notes = kept_degree(file.stored_degree)
-    header = Header(file.count, degree, file.blend_space, getattr(file, "antialiased", False))
-    return SplatFile(path, NAME, (SplatPart(header, file.blocks),), READ_AXES, notes)
+    decisions = [f"{sentence} {remedy}".strip() for sentence, remedy in file.remarks]
+    header = Header(file.count, degree, file.blend_space, file.antialiased)
+    return SplatFile(path, NAME, (SplatPart(header, file.blocks),), READ_AXES, (*decisions, *notes))
 
 
 def losses(header: Header, settings: Settings) -> list[str]:
@@ -32,4 +33,5 @@ def losses(header: Header, settings: Settings) -> list[str]:
 
 def write(path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings) -> None:
     """As `write_splat_blocks`."""
-    write_splat_blocks(path, header.count, header.sh_degree, iter(blocks), header.blend_space)
+    space, antialiased = header.blend_space, header.antialiased
+    write_splat_blocks(path, header.count, header.sh_degree, iter(blocks), space, antialiased=antialiased)

@@ -18,7 +18,7 @@ import numpy as np
 from ....errors import SplatFileError
 from ...cloud import GaussianCloud
 from ...transform import Y_DOWN
-from ..splat_file import Header, Pixels, SplatFile, SplatPart, broken, degree_of_rest, file_bytes, logits_of
+from ..splat_file import Header, Pixels, Reading, SplatFile, SplatPart, broken, degree_of_rest, file_bytes, logits_of
 from .packing import from_smallest_three
 
 NAME, TITLE, EXTENSIONS = "sog", "SOG", (".sog", "meta.json")
@@ -39,8 +39,9 @@ def recognizes(start: bytes, path: Path) -> bool:
     return path.name.lower() == _META and start.lstrip()[:1] == b"{"
 
 
-def open_file(path: Path, pixels: Pixels | None = None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """Read the description and decode all images."""
+    pixels = reading.pixels
     if pixels is None:
         raise SplatFileError(f"{path.name} keeps splats in images, which cannot be decoded here.", "Convert it to PLY.")
     entry = _entries(path)

@@ -25,6 +25,7 @@ from ...harmonics import MAX_DEGREE, coefficient_count
 from ...transform import STORED, Y_DOWN, Y_UP, Z_UP
 from ..splat_file import (
     Header,
+    Reading,
     Settings,
     SplatFile,
     SplatPart,
@@ -48,7 +49,7 @@ _ANTIALIASED, _HAS_EXTENSIONS = 1, 2
 _MOST_BITS = 24
 _AXES_RECORD = 0xADBE0003  # of Adobe: where the axes of the stored numbers point
 _AXES = {4: Y_UP, 6: Y_DOWN, 12: Z_UP}  # right-up-back, right-down-front, right-front-up
-_BLOCK = 1 << 15
+_BLOCK = 1 << 13
 _BASE_SCALE = np.float32(np.float32(0.15) * np.float32(255))
 
 
@@ -73,7 +74,7 @@ class _Content:
     records: bytes
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """Read and check all streams; numbers are decoded block by block."""
     return opened(path, file_bytes(path))
 

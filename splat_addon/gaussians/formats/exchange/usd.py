@@ -26,6 +26,7 @@ from ...transform import Y_DOWN, Y_UP, Z_UP
 from ..splat_file import (
     SMALLEST_OPACITY_32_BITS,
     Header,
+    Reading,
     Settings,
     SplatFile,
     SplatPart,
@@ -62,7 +63,7 @@ def recognizes(start: bytes, path: Path) -> bool:
     return start.startswith((_TEXT, _BINARY)) or (start.startswith(_ZIP) and path.suffix.lower() == ".usdz")
 
 
-def open_file(path: Path, pixels=None) -> SplatFile:
+def open_file(path: Path, reading: Reading) -> SplatFile:
     """All prims that hold splats, each where its transforms put it."""
     if library("Usd") is not None:
         found = _with_usd(path)
@@ -223,8 +224,10 @@ def _by_hand(path: Path, data: bytes) -> SplatFile:
         head = re.match(rb'def\s+%s\s+"([^"\n]{0,200})"' % _PRIM.encode(), data[start : start + 400])
         if head is None:
             continue
+        values = {
+            ours: _numbers_in(path, data, start, end, theirs, width) for ours, (theirs, _, width) in _ATTRIBUTES.items()
+        }
         block = memoryview(data)[start:end]
-        values = {ours: _numbers_in(path, block, theirs, width) for ours, (theirs, _, width) in _ATTRIBUTES.items()}
         degree = re.search(rb"\b%s\s*=\s*(\d)\b" % _DEGREE.encode(), block)
         custom: dict = {_SPACE_KEY: BLENDER} if re.search(rb'\b%s\s*=\s*"blender"' % _SPACE_KEY.encode(), block) else {}
         if re.search(rb"\b%s\s*=\s*(1|true)\b" % _ANTIALIASED_KEY.encode(), block):
@@ -258,25 +261,36 @@ def _first_of_zip(path: Path, data: bytes) -> bytes:
 
 
 _NO_BRACKETS = bytes.maketrans(b"(),\n\r\t", b"      ")
+_PIECE = 1 << 20
 
 
-def _numbers_in(path: Path, block: memoryview, name: str, width: int) -> np.ndarray:
-    """(N, width) float32 of an array in text: in 32 bits where it has that, else in 16."""
+def _numbers_in(path: Path, data: bytes, start: int, end: int, name: str, width: int) -> np.ndarray:
+    """(N, width) float32 of an array in the text from `start` to `end`: in 32 bits where it has that, else in 16."""
     for each in (name, name + "h"):
-        head = re.search(rb"[\s\]]%s\s*=\s*\[" % re.escape(each).encode(), block)
+        head = re.compile(rb"[\s\]]%s\s*=\s*\[" % re.escape(each).encode()).search(data, start, end)
         if head is None:
             continue
-        end = bytes(block[head.end() :]).find(b"]")
-        text = bytes(block[head.end() : head.end() + end]) if end >= 0 else b""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                numbers = np.fromstring(text.translate(_NO_BRACKETS).decode("ascii"), np.float64, sep=" ")
-            with np.errstate(over="ignore"):
-                return numbers.astype(np.float32).reshape(-1, width)
-        except (ValueError, DeprecationWarning) as error:
-            raise broken(path, f"has '{name}' that is not made of numbers") from error
+        at, last = head.end(), data.find(b"]", head.end(), end)
+        found = []
+        while at < last:  # in pieces that end between two numbers
+            cut = last if last - at <= _PIECE else data.rfind(b",", at, at + _PIECE)
+            cut = last if cut < at else cut
+            found.append(_as_numbers(path, data[at:cut], name))
+            at = cut + 1
+        numbers = np.concatenate(found) if found else np.zeros(0, np.float32)
+        if last < 0 or len(numbers) % width:
+            raise broken(path, f"has '{name}' that is not made of numbers")
+        return numbers.reshape(-1, width)
     raise broken(path, f"lacks '{name}'")
+
+
+def _as_numbers(path: Path, text: bytes, name: str) -> np.ndarray:
+    try:
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            warnings.simplefilter("error")
+            return np.fromstring(text.translate(_NO_BRACKETS).decode("ascii"), np.float64, sep=" ").astype(np.float32)
+    except (ValueError, DeprecationWarning, RuntimeWarning) as error:
+        raise broken(path, f"has '{name}' that is not made of numbers") from error
 
 
 def losses(header: Header, settings: Settings) -> list[str]:

@@ -1,5 +1,6 @@
-"""The numbers in an image file, as they are stored, by Blender's own decoders: for splats that are kept in images."""
+"""What Blender brings for reading and writing splat files: decoders of images, and USD."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import bpy
@@ -7,17 +8,24 @@ import numpy as np
 
 
 def pixels_of(data: bytes) -> np.ndarray:
-    """(H, W, 4) uint8 of the bytes of an image file, top row first. Raises ValueError when they are none."""
+    """(H, W, 4) uint8 of the bytes of an image file, as stored, top row first. Raises ValueError when they are none."""
     image = bpy.data.images.new("Splats", 1, 1, alpha=True)
     try:
         image.colorspace_settings.name = "Non-Color"
         image.pack(data=cast(Any, data), data_len=len(data))
         image.source = "FILE"
         width, height = image.size
-        if not image.has_data or width * height == 0 or image.channels != 4:
+        if width * height == 0 or image.channels != 4:
             raise ValueError("not an image")
         values = np.empty(width * height * 4, np.float32)
         image.pixels.foreach_get(values)
         return np.rint(values.reshape(height, width, 4) * 255).astype(np.uint8)[::-1]
     finally:
         bpy.data.images.remove(image)
+
+
+def expose_usd(*paths: Path) -> None:
+    """Let Python import Blender's USD (from 4.4 on it is hidden at first), where one of the files is of it."""
+    expose: Any = getattr(bpy.utils, "expose_bundled_modules", None)
+    if expose is not None and any(path.suffix.lower().startswith(".usd") for path in paths):
+        expose()

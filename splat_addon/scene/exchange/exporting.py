@@ -1,0 +1,103 @@
+"""Writing splat objects as files of any format."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import bpy
+import numpy as np
+
+from ...errors import some_of
+from ...gaussians.cloud import GaussianCloud
+from ...gaussians.formats.registry import format_for
+from ...gaussians.formats.splat_file import Header, Settings
+from ...gaussians.transform import STORED, is_exact, joined, transformed
+from ..splats.adoption import mark
+from ..splats.contents.bundled import expose_usd
+from ..splats.data import SplatReader
+from .placement import WORLD, file_from_object
+
+AUTO = "AUTO"
+AXES = [
+    (
+        AUTO,
+        "Automatic",
+        "As files of the format usually are: PLY as stored, SPZ and glTF y up, USD z up",
+    ),
+    (STORED, "As Stored", "As the axes were in the file or the capture that the splats come from"),
+    ("Y_UP", "Y Up", "For viewers and game engines"),
+    ("Y_DOWN", "Y Down", "For programs that expect splats as trainers on photos make them"),
+    ("Z_UP", "Z Up", "As in Blender"),
+]
+SPACES = [
+    (WORLD, "World", "Where the splats are in the scene: whatever the artist has moved is part of the file"),
+    ("OBJECT", "Object", "In the active object's own space, whatever its transform"),
+]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What an artist chooses for an export. `axes` and `space`: identifiers of `AXES` and `SPACES`."""
+
+    axes: str = AUTO
+    space: str = WORLD
+    spz_version: int = 3
+    sh_bits: tuple[int, int] = (8, 8)
+
+
+class Export:
+    """Some objects on their way into one file. What they lose is known before anything is written.
+
+    Raises SplatFileError when one holds no splats, or when the name of `path` ends like none that can be written.
+    """
+
+    def __init__(self, path: Path, items: Sequence[bpy.types.Object], choices: Choices):
+        self.path, self._items = path, items
+        self.format: ModuleType = format_for(path)
+        axes = self.format.WRITE_AXES if choices.axes == AUTO else choices.axes
+        self._settings = Settings(axes, choices.spz_version, choices.sh_bits)
+        self._readers = [SplatReader(item) for item in items]
+        self._matrices = [file_from_object(item, items[0], axes, choices.space) for item in items]
+        first = self._readers[0]
+        degree, count = max(reader.sh_degree for reader in self._readers), sum(reader.count for reader in self._readers)
+        self.header = Header(count, degree, first.blend_space, first.antialiased)
+
+    def losses(self) -> list[str]:
+        """Sentences about what the file will not hold, or hold otherwise."""
+        found = self.format.losses(self.header, self._settings)
+        bent = [item.name for item, matrix in zip(self._items, self._matrices, strict=True) if not is_exact(matrix)]
+        if bent:
+            found.append(
+                f"{some_of(bent)}: scale differs by axis. Shapes follow it, but colors from the side are only rotated."
+            )
+        if len({(reader.blend_space, reader.antialiased) for reader in self._readers}) > 1:
+            found.append("The objects were trained for different looks; the file gets that of the active one.")
+        return found
+
+    def write(self) -> int:
+        """Write the file; returns how many splats were handed over. Raises SplatFileError."""
+        for item in self._items:
+            mark(item.data)
+        expose_usd(self.path)
+        self.format.write(self.path, self.header, self._blocks(), self._settings)
+        return self.header.count
+
+    def _blocks(self) -> Iterator[GaussianCloud]:
+        empty = _nothing(self.header)
+        for reader, matrix in zip(self._readers, self._matrices, strict=True):
+            for block in reader.blocks():
+                moved = transformed(block, matrix)
+                is_as_file = moved.sh_degree == self.header.sh_degree and _look(moved) == _look(empty)
+                yield moved if is_as_file else joined([empty, moved], self.header.blend_space)
+
+
+def _look(cloud: GaussianCloud) -> tuple[str, bool]:
+    return cloud.blend_space, cloud.antialiased
+
+
+def _nothing(header: Header) -> GaussianCloud:
+    """No gaussians, of the file's degree and look: what is joined to it gets both."""
+    rows = np.zeros((0, 3), np.float32)
+    sh = np.zeros((0, (header.sh_degree + 1) ** 2, 3), np.float32)
+    return GaussianCloud(rows, rows, np.zeros((0, 4)), np.zeros(0), sh, header.blend_space, header.antialiased)
