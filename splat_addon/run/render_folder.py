@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import CaptureError
-from ..files import remove_folder
+from ..files import remove_file, remove_folder
 from .folder import tail_of, write_json
 
 WORK_NAME = ".rendering"  # below the capture folder, until the capture is complete
@@ -41,6 +41,7 @@ class RenderPlan:
     normals: bool = False
     hold_out_every: int = 8
     use_scripts: bool = False  # whether Python in the file may run, as in the artist's session
+    blend_file: str = ""  # the artist's file, which has caches beside it; empty when it was never saved
     unsaved_images: tuple[tuple[str, str], ...] = ()  # image name and the file in the work folder with its pixels
 
     def write(self, path: Path) -> None:
@@ -66,6 +67,7 @@ class RenderFolder:
 
     plan.json    the settings          scene.blend  the copy that is rendered
     events.jsonl every event, as sent    log.txt      what Blender printed
+    shown.json   what the artist's Blender showed       told.json    the differences from it that the artist was told
     state.json   what finished images were made of    images/ depths/ normals/ points3d.ply   the capture so far
     """
 
@@ -94,6 +96,29 @@ class RenderFolder:
     @property
     def state_file(self) -> Path:
         return self.path / "state.json"
+
+    @property
+    def shown_file(self) -> Path:
+        return self.path / "shown.json"
+
+    @property
+    def _told_file(self) -> Path:
+        return self.path / "told.json"
+
+    def was_told(self, differences: list[str]) -> bool:
+        """Whether exactly these are the differences that stopped the last attempt."""
+        try:
+            return json.loads(self._told_file.read_text(encoding="utf-8")) == {"differences": differences}
+        except (OSError, ValueError):
+            return False
+
+    def remember_told(self, differences: list[str]) -> None:
+        """Before a capture is stopped for differences."""
+        write_json(self._told_file, {"differences": differences})
+
+    def forget_told(self) -> None:
+        """When there are none any more."""
+        remove_file(self._told_file)
 
     def finished_count(self) -> int:
         """How many images are there already."""

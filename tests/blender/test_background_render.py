@@ -216,33 +216,39 @@ def textured_cube(tmp_path: Path, image: bpy.types.Image) -> None:
     cube.data.materials.append(material)
 
 
-@pytest.mark.parametrize("kind", ["relative", "painted", "packed"])
+@pytest.mark.parametrize("kind", ["relative", "painted", "packed", "packed and painted", "tiled and painted"])
 def test_the_copy_has_the_textures_of_the_open_file(live_render, tmp_path, kind):
-    """A file beside the .blend, pixels painted over it and not saved, and pixels that live in the .blend alone."""
+    """A file beside the .blend, painted over and not saved, pixels that live in the .blend alone, and tiles."""
     prepare(tmp_path / "far" / "away" / "c")
     image = bpy.data.images.new("Screen", 4, 4)
     image.pixels.foreach_set([1.0, 0.0, 0.0, 1.0] * 16)
-    image.filepath_raw, image.file_format = str(tmp_path / "screen.png"), "PNG"
+    image.filepath_raw, image.file_format = str(tmp_path / "screen.1001.png"), "PNG"
     image.save()
-    if kind != "packed":
+    if not kind.startswith("packed"):
         bpy.data.images.remove(image)
         bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "mine.blend"))
-        image = bpy.data.images.load("//screen.png")
+        image = bpy.data.images.load("//screen.1001.png")
     else:
         image.update()
         image.pack()
-        (tmp_path / "screen.png").unlink()
+        (tmp_path / "screen.1001.png").unlink()
+    if kind.startswith("tiled"):
+        image.source, image.filepath = "TILED", "//screen.<UDIM>.png"
+        image.reload()
+        assert len(image.pixels) == 64
     textured_cube(tmp_path, image)
-    if kind == "painted":
+    is_painted = kind.endswith("painted")
+    if is_painted:
         image.pixels.foreach_set([0.0, 1.0, 0.0, 1.0] * 16)
         image.update()
         assert image.is_dirty
     select(bpy.data.objects["Cube"])
+    path = image.filepath
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     seen = pixels.read(tmp_path / "far" / "away" / "c" / "images" / "Splat_000.png")[12, 16, :3]
-    assert abs(seen - ((0, 1, 0) if kind == "painted" else (1, 0, 0))).max() < 0.02
-    assert image.is_dirty == (kind == "painted"), "the artist's image is as it was"
-    assert image.filepath == ("//screen.png" if kind != "packed" else str(tmp_path / "screen.png"))
+    assert abs(seen - ((0, 1, 0) if is_painted else (1, 0, 0))).max() < 0.02
+    assert image.is_dirty == is_painted, "the artist's image is as it was"
+    assert image.filepath == path, "and where it was"
 
 
 def test_what_is_switched_off_is_said(live_render, tmp_path):

@@ -4,7 +4,6 @@ Standard output carries events, standard input commands (see `run/events.py`). A
 into place, so that this process may end at any moment, and what is finished can be kept.
 """
 
-import json
 import math
 import os
 import signal
@@ -23,9 +22,8 @@ from ...capture.camera import Camera
 from ...capture.capture import held_out_indices
 from ...capture.formats.transforms import FILE_NAME, SCENE_SOURCE, write_transforms
 from ...errors import CaptureError, SplatError
-from ...files import move_all_into_place, move_into_place, remove_file, remove_folder
+from ...files import move_all_into_place, move_into_place, remove_folder
 from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
-from ...run.folder import write_json
 from ...run.lines import lines_of_parent
 from ...run.render_folder import PARTIAL, RenderFolder, RenderPlan, Shot
 from ...run.wire import Wire, take_standard_output
@@ -33,7 +31,9 @@ from ..cameras.shots import export_cameras, set_frame
 from ..seeds.surfaces import SURFACE_TYPES
 from ..settings.paths import without_templates
 from . import image_settings, passes
-from .fingerprint import scene_fingerprint
+from .beside_the_file import copy_point_caches, find_bakes
+from .fingerprint import same_scene
+from .kept_images import KeptImages
 
 POINTS_FILE = "points3d.ply"
 
@@ -95,13 +95,16 @@ class CaptureRender:
     def _capture(self) -> Event:
         folder = self.folder
         plan = RenderPlan.read(folder.plan_file)
+        copy_point_caches(folder, plan)
         scene = open_scene(folder, plan)
+        notes = same_scene.require(folder, plan, scene)
         objects = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
         used = [objects[name] for name in dict.fromkeys(shot.camera for shot in plan.shots) if name in objects]
-        notes = image_settings.set_up(scene, plan, used)
+        notes += image_settings.set_up(scene, plan, used)
         cameras = export_cameras(scene, plan.shots)
         held_out = held_out_photos(plan)
-        kept = self._keep_finished(scene, plan, cameras, {item.name_full for item in used})
+        finished = KeptImages(folder, plan, cameras, image_settings.rendered_layer(scene))
+        kept = finished.photos
         self._send(RenderStarted(engine_name(scene), len(plan.shots)))
         for note in (*notes, *notes_on_motion(scene, plan)):
             self._send(Warned(note))
@@ -114,6 +117,7 @@ class CaptureRender:
         for index, shot in enumerate(wanted):
             self._tell_progress(len(plan.shots), index, time.monotonic() - began)
             set_frame(scene, shot.frame)
+            finished.record(shot.frame)
             scene.camera = objects[shot.camera]
             render_still(scene, shot, folder.path, writer)
             self.done += 1
@@ -125,32 +129,6 @@ class CaptureRender:
             swap_in(folder)
             self._is_complete = True
         return RenderFinished(len(plan.shots), False, time.monotonic() - self._began)
-
-    def _keep_finished(self, scene, plan: RenderPlan, cameras: dict[str, Camera], without: set[str]) -> set[str]:
-        """The photos that an interrupted capture has left and that would be the same; all others are deleted."""
-        path = self.folder.path
-        set_frame(scene, plan.shots[0].frame)
-        scene_state = scene_fingerprint(without)
-        shots = {shot.photo: [shot.frame, camera_text(cameras[shot.photo])] for shot in plan.shots}
-        try:
-            before = json.loads(self.folder.state_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = {}
-        kept = set()
-        if before.get("scene") == scene_state:
-            wanted = [name for name, is_wanted in (("depths", plan.depth), ("normals", plan.normals)) if is_wanted]
-            for photo, camera in shots.items():
-                others = [path / name / passes.pass_name(photo) for name in wanted]
-                is_whole = all(file.is_file() for file in (path / photo, *others))
-                if is_whole and before.get("cameras", {}).get(photo) == camera:
-                    kept.add(photo)
-        for file in (path / "images").glob("*"):
-            if f"images/{file.name}" not in kept:
-                remove_file(file)
-        write_json(self.folder.state_file, {"scene": scene_state, "cameras": shots})
-        for name in ("images", "depths", "normals"):
-            (path / name).mkdir(exist_ok=True)
-        return kept
 
     def _tell_progress(self, total: int, rendered: int, seconds: float) -> None:
         left = (total - self.done) * seconds / rendered if rendered else math.nan
@@ -176,12 +154,17 @@ def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
     if scene is None:
         raise CaptureError(f"The scene '{plan.scene}' is not in the copy.", "Capture again.")
     window = bpy.context.window_manager.windows[0] if len(bpy.context.window_manager.windows) else None
-    if window is not None and window.scene != scene:
-        window.scene = scene
+    if window is not None:
+        if window.scene != scene:
+            window.scene = scene
+        window.view_layer = image_settings.rendered_layer(scene)  # the one in which simulations are played
+    find_bakes(plan)
     for name, file in plan.unsaved_images:
         image = next((image for image in bpy.data.images if image.name_full == name), None)
         if image is not None:
-            image.source = "FILE"
+            if image.packed_files:
+                image.unpack(method="REMOVE")  # what was packed is what it was before it was painted
+            image.source = "TILED" if "<UDIM>" in file else "FILE"
             image.filepath = str(folder.path / file)
             image.reload()
     return scene
@@ -226,12 +209,6 @@ def held_out_photos(plan: RenderPlan) -> set[str]:
         return marked
     names = sorted(shot.photo for shot in plan.shots)
     return {names[index] for index in held_out_indices(len(names), plan.hold_out_every)}
-
-
-def camera_text(camera: Camera) -> str:
-    """The numbers of a camera, for comparison."""
-    numbers = [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, *camera.camera_from_world.flat]
-    return " ".join(f"{number:.9g}" for number in numbers)
 
 
 def render_still(scene: bpy.types.Scene, shot: Shot, work: Path, writer: "passes.PassWriter | None") -> None:

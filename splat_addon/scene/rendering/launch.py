@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -15,6 +16,7 @@ from ...files import own_folder, remove_file, remove_folder
 from ...gaussians.formats.splat_ply import write_points
 from ...run.children.render_process import RenderProcess
 from ...run.render_folder import RenderFolder, RenderPlan
+from .fingerprint import same_scene
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,7 +36,9 @@ def start_render(plan: RenderPlan, points: Points, capture: Path) -> RenderProce
         remove_file(folder.log_file)
         write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
         unsaved = _save_painted_images(folder.path)
-        RenderPlan(**{**vars(plan), "unsaved_images": unsaved}).write(folder.plan_file)
+        plan = replace(plan, blend_file=bpy.data.filepath, unsaved_images=unsaved)
+        plan.write(folder.plan_file)
+        same_scene.tell(folder, plan)
         _save_copy(folder.blend_file)
     except OSError as error:
         raise CaptureError(
@@ -92,19 +96,36 @@ def _save_painted_images(work: Path) -> tuple[tuple[str, str], ...]:
         remove_folder(folder)
     saved: list[tuple[str, str]] = []
     for image in list(bpy.data.images):
-        if not image.is_dirty or image.source not in ("FILE", "GENERATED") or not image.has_data:
+        if not image.is_dirty or image.source not in ("FILE", "GENERATED", "TILED") or not image.has_data:
             continue
         folder.mkdir(exist_ok=True)
-        name = f"painted/{len(saved):03d}.{'exr' if image.is_float else 'png'}"
-        pixels = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
-        image.pixels.foreach_get(pixels)
-        rgba = np.ones((len(pixels) // image.channels, 4), dtype=np.float32)
-        rgba[:, : image.channels] = pixels.reshape(-1, image.channels)
-        # Through an image of its own: saving the artist's would give it another file.
-        copy = bpy.data.images.new("Splat Copy", *image.size, alpha=True, float_buffer=image.is_float)
-        copy.pixels.foreach_set(rgba.ravel())
-        copy.filepath_raw, copy.file_format = str(work / name), "OPEN_EXR" if image.is_float else "PNG"
-        copy.save()
-        bpy.data.images.remove(copy)
+        if image.source == "TILED":
+            name = f"painted/{len(saved):03d}.<UDIM>{Path(image.filepath).suffix or '.png'}"
+            _save_tiles(image, str(work / name))
+        else:
+            name = f"painted/{len(saved):03d}.{'exr' if image.is_float else 'png'}"
+            _save_pixels(image, str(work / name))
         saved.append((image.name_full, name))
     return tuple(saved)
+
+
+def _save_pixels(image: bpy.types.Image, path: str) -> None:
+    pixels = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
+    image.pixels.foreach_get(pixels)
+    rgba = np.ones((len(pixels) // image.channels, 4), dtype=np.float32)
+    rgba[:, : image.channels] = pixels.reshape(-1, image.channels)
+    # Through an image of its own: saving the artist's would give it another file.
+    copy = bpy.data.images.new("Splat Copy", *image.size, alpha=True, float_buffer=image.is_float)
+    copy.pixels.foreach_set(rgba.ravel())
+    copy.filepath_raw, copy.file_format = path, "OPEN_EXR" if image.is_float else "PNG"
+    copy.save()
+    bpy.data.images.remove(copy)
+
+
+def _save_tiles(image: bpy.types.Image, path: str) -> None:
+    """All tiles, of which Python only reaches the first; the artist's image keeps its files and stays unsaved."""
+    try:
+        image.save(filepath=path, save_copy=True)  # type: ignore[call-arg] # Blender 4.5
+    except TypeError:
+        image.save(filepath=path)
+        image.pixels[0] = image.pixels[0]  # which tells Blender that it is not saved

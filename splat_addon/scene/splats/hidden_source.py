@@ -14,8 +14,13 @@ _SURFACES = ("MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "CURVES", "PO
 
 def objects_of(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
     """What a render of the view layer shows: surfaces and instances, never cameras, lights or splats."""
-    rendered = _rendered(layer.layer_collection)
-    return [item for item in layer.objects if item in rendered and not item.hide_render and _has_surface(item)]
+    return [item for item in rendered_objects(layer) if _has_surface(item)]
+
+
+def rendered_objects(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
+    """The objects of a view layer that are enabled in renders, whatever they are."""
+    rendered = _rendered_in(layer.layer_collection)
+    return [item for item in layer.objects if item in rendered and not item.hide_render]
 
 
 def is_visible(layer: bpy.types.ViewLayer) -> bool:
@@ -72,8 +77,8 @@ def _has_surface(item: bpy.types.Object) -> bool:
     return item.type in _SURFACES and not is_splats(item)
 
 
-def _rendered(top: bpy.types.LayerCollection) -> set[bpy.types.Object]:
+def _rendered_in(top: bpy.types.LayerCollection) -> set[bpy.types.Object]:
     """What lies in collections that renders show."""
     if top.exclude or top.collection.hide_render:
         return set()
-    return set(top.collection.objects).union(*map(_rendered, top.children))
+    return set(top.collection.objects).union(*map(_rendered_in, top.children))

@@ -1,0 +1,1 @@
+"""What a render of a scene shows, as short hashes by part: which differ between two Blenders or two times, and why."""
