@@ -91,11 +91,13 @@ ALL_BLENDERS = (
 BLENDERS = (ALL_BLENDERS[0], ALL_BLENDERS[-1])  # what is used unless --all-blenders asks for the others, too
 # What training needs is listed once, for the extension's own set-up and for this.
 TRAINING = read_requirements("cpu")
+# Of what a card needs, what runs without one: gsplat's Python, over a stand-in for its compiled module.
+WITHOUT_CARD = tuple(p for p in read_requirements("cuda").packages if p.startswith(("gsplat", "packaging", "rich")))
 TRAINER = Environment(
     "trainer",
     "the trainer",
     TRAINING.pythons,
-    (*TRAINING.packages, PYTEST),
+    (*TRAINING.packages, *WITHOUT_CARD, PYTEST),
     "import torch, numba, PIL, matplotlib",
     TRAINING.disk_gb,
 )
@@ -395,9 +397,15 @@ def inspect_capture(arguments: list[str]) -> int:
 def doctor(arguments: list[str]) -> int:
     """Say what training on an NVIDIA card needs and what of it is here, in the trainer's environment.
 
-    --build    build the kernels for the card ahead, which otherwise the first run does
+    --build              build the kernels for the card ahead, which otherwise set-up or the first run does
+    --arch 8.6,9.0       for these compute capabilities, with or without a card
+    --python PATH        in another environment: one that Set Up Trainer has made for a card
     """
-    command = [ensure(TRAINER), "-m", "splat_addon.trainer.backend.cuda", *arguments]
+    python = None
+    if "--python" in arguments[:-1]:
+        place = arguments.index("--python")
+        python, arguments = arguments[place + 1], [*arguments[:place], *arguments[place + 2 :]]
+    command = [python or ensure(TRAINER), "-m", "splat_addon.trainer.backend.cuda", *arguments]
     return hand_over(command, child_environment(ROOT))
 
 

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -24,11 +25,12 @@ from ..run.children.trainer_process import trainer_environment
 from ..run.lines import lines_of_parent
 from ..run.lock import RunLock
 from .builds import why_not
+from .card import find_cpp_compiler, linux_release, read_driver, why_not_card
 from .failures import disk_is_full, explain
 from .machine import this_machine
 from .place import Place, choose_place
 from .pythons import find_python
-from .requirements import FILE, Requirements, is_index_reachable, read_requirements
+from .requirements import FILE, Requirements, is_index_reachable, read_card_needs, read_requirements
 
 _FOREIGN_TO_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONUSERBASE", "PYTHONPATH")
 
@@ -65,7 +67,10 @@ class SetUp:
                 remove_folder(place.environment)
             self.run([*python, "-I", "-m", "venv", str(place.environment)], 0.05, 0.15)
         self.say(0.15, "Installing packages")
-        self.run(self.pip(), 0.15, 0.9)
+        is_for_card = self.wanted.device == "cuda"
+        self.run(self.pip(), 0.15, 0.6 if is_for_card else 0.9)
+        if is_for_card:
+            self.build_kernels()
         self.check()
         place.mark(f"complete {self.wanted.stamp}")
         return place.python
@@ -83,6 +88,12 @@ class SetUp:
         self.say(0.15, f"Asking {index}")
         return is_index_reachable(index, str(self.place.python))
 
+    def build_kernels(self) -> None:
+        """Build gsplat's CUDA kernels, which takes minutes, and compare the card with the CPU. Raises SetupError."""
+        self.say(0.6, "Building CUDA kernels; this takes minutes")
+        command = [str(self.place.python), "-u", "-m", "splat_addon.trainer.backend.cuda", "--build"]
+        self.run(command, 0.6, 0.9, trainer_environment(), told_by_program)
+
     def check(self) -> None:
         """Let the new environment say whether it can train. Raises SetupError."""
         self.say(0.9, "Trying the new environment")
@@ -99,8 +110,15 @@ class SetUp:
     def say(self, fraction: float, text: str) -> None:
         print(json.dumps({"fraction": fraction, "text": text}), file=self._tell, flush=True)
 
-    def run(self, command: list[str], begin: float, end: float, environment: dict[str, str] | None = None) -> str:
-        """Run a step, tell its lines, and return its output. Raises SetupError when it fails."""
+    def run(
+        self,
+        command: list[str],
+        begin: float,
+        end: float,
+        environment: dict[str, str] | None = None,
+        why: Callable[[str], SetupError] | None = None,
+    ) -> str:
+        """Run a step, tell its lines, and return its output. Raises SetupError when it fails: `why` of the output."""
         clean = {name: value for name, value in os.environ.items() if name not in _FOREIGN_TO_PIP}
         clean |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
         lines: list[str] = []
@@ -126,7 +144,8 @@ class SetUp:
         if self._is_cancelled:
             raise Canceled
         if code != 0:
-            raise explain("\n".join(lines), str(self.place.path), self.wanted.disk_gb)
+            output = "\n".join(lines)
+            raise why(output) if why else explain(output, str(self.place.path), self.wanted.disk_gb)
         return "\n".join(lines)
 
     def cancel(self) -> None:
@@ -141,13 +160,21 @@ class SetUp:
             os.killpg(child.pid, signal.SIGKILL)
 
 
+def told_by_program(output: str) -> SetupError:
+    """What the last two lines of a program of ours say: what is wrong, and what to do."""
+    lines = ["The set-up failed without a message.", *output.splitlines()]
+    return SetupError(lines[-2], lines[-1]) if len(lines) > 2 else SetupError(lines[-1], "Start it again.")
+
+
 def spoken_line(line: str) -> str:
-    """What of pip's output an artist wants to see."""
+    """What of the output of pip, and of building kernels, an artist wants to see."""
     for pattern, text in (
         (r"Downloading (\S+) \((.+)\)", "Downloading {0} ({1})"),
         (r"Collecting (\S+)", "Collecting {0}"),
         (r"Processing (\S+)", "Reading {0}"),
         (r"Installing collected packages: ", "Unpacking; this takes a minute"),
+        (r"building CUDA kernels once: (\d+) of (\d+) files", "Building CUDA kernels: {0} of {1}"),
+        (r"comparing the card with the CPU once", "Comparing the card with the CPU"),
     ):
         found = re.match(r"\s*" + pattern, line)
         if found:
@@ -166,8 +193,13 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     wanted, folder = read_requirements(options.device, options.requirements), options.folder
     try:
-        if refusal := why_not(wanted, this_machine()):
+        machine = this_machine()
+        if refusal := why_not(wanted, machine):
             raise refusal
+        if wanted.device == "cuda":
+            state = read_driver(), find_cpp_compiler(), linux_release()
+            if refusal := why_not_card(read_card_needs(options.requirements), machine, *state):
+                raise refusal
         place = choose_place(folder, wanted.longest_name)
         place.path.mkdir(parents=True, exist_ok=True)
         if RunLock.take(place.lock_file) is None:

@@ -40,6 +40,28 @@ class Requirements:
         return hashlib.sha256("\n".join((self.device, *self.packages)).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class CardNeeds:
+    """What the packages for a card need of it: a version of CUDA, the driver that has it, a compute capability."""
+
+    cuda: tuple[int, int]
+    driver: str
+    capability: tuple[int, int]
+
+
+def read_card_needs(path: Path = FILE) -> CardNeeds:
+    """What `requirements.json` says of cards."""
+    values = json.loads(path.read_text(encoding="utf-8"))["devices"]["cuda"]
+    cuda, capability = (tuple(map(int, values[name].split("."))) for name in ("cuda", "compute"))
+    return CardNeeds((cuda[0], cuda[1]), values["driver"], (capability[0], capability[1]))
+
+
+def merged(packages: list[str], own: list[str]) -> tuple[str, ...]:
+    """Pinned packages, those of one device's own in place of others of the same name."""
+    by_name = {package.partition("==")[0]: package for package in (*packages, *own)}
+    return tuple(by_name.values())
+
+
 @functools.cache  # buttons ask at every redraw
 def read_requirements(device: str, path: Path = FILE, machine: Machine | None = None) -> Requirements:
     """What `device` needs on this machine, or on another."""
@@ -50,7 +72,7 @@ def read_requirements(device: str, path: Path = FILE, machine: Machine | None = 
     return Requirements(
         device=device,
         pythons=tuple(values["pythons"]),
-        packages=(*values["packages"], *own["packages"]),
+        packages=merged(values["packages"], own["packages"]),
         index=index,
         needs_index=bool(index) and own["needs_index"],
         download_gb=own["download_gb"].get(system, 0.0),

@@ -46,7 +46,10 @@ class TrainConfig:
         8, "Every n-th view measures quality instead of training; 0 = none", low=0, high=10_000, group="Data"
     )
     device: str = _setting(
-        "auto", "What trains: auto = the CPU; cuda = an NVIDIA card", choices=("auto", "cpu", "cuda"), group="Run"
+        "auto",
+        "What trains: auto = an NVIDIA card that has passed its self-check, else the CPU",
+        choices=("auto", "cpu", "cuda"),
+        group="Run",
     )
     seed: int = _setting(42, "Seed of all random numbers", low=0, high=2**31 - 1, group="Run")
 

@@ -103,6 +103,8 @@ def verdict(pieces: list[Piece]) -> str:
         return f"Cannot train: {', '.join(missing)} missing"
     from .backend.cuda import doctor
 
+    if doctor.is_proven():
+        return "Trains on the NVIDIA card"
     on_card = ", and on the NVIDIA card where Device is CUDA" if doctor.is_cuda_ready() else ""
     return f"Trains on the CPU{on_card}"
 

@@ -99,13 +99,13 @@ class GaussianModel:
         return GaussianCloud(**arrays, blend_space=self.blend_space, antialiased=self.antialiased)
 
     def state(self) -> dict:
-        """Everything that a checkpoint needs."""
+        """Everything that a checkpoint needs, on the CPU: it can be gone on from on any device."""
         return {
-            "gaussians": [parameter.detach() for parameter in self.gaussians],
-            "means_of_gradients": [moment.mean for moment in self._moments],
-            "means_of_squares": [moment.square for moment in self._moments],
+            "gaussians": [parameter.detach().cpu() for parameter in self.gaussians],
+            "means_of_gradients": [moment.mean.cpu() for moment in self._moments],
+            "means_of_squares": [moment.square.cpu() for moment in self._moments],
             "steps": self._steps,
-            "averages": self._averages,
+            "averages": [mean.cpu() for mean in self._averages],
             "averaged": self._averaged,
         }
 

@@ -17,13 +17,15 @@ from .training_frame import COARSE_ROUNDING, TrainingFrame
 
 def about_unused_card() -> list[Warned]:
     """Why the NVIDIA card of this machine, if it has one, is not used unless it is asked for."""
+    if doctor.is_proven():
+        return []
     missing = doctor.why_not_cuda()
     if missing is not None:
         return [Warned(f"The NVIDIA card is not used ({missing.name}: {missing.found}).", missing.remedy)]
     if not doctor.is_cuda_ready():
         return []
     message = "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used."
-    return [Warned(message, "Set Device to CUDA to use it.")]
+    return [Warned(message, "Set Device to CUDA once: it is compared with the CPU then.")]
 
 
 def about_rounding(frame: TrainingFrame) -> list[Warned]:

@@ -23,6 +23,7 @@ from ..run.config import TrainConfig, preset_of
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
+from ..run.wording import counted, rounded
 from . import schedules
 from .backend import choose
 from .backend.protocol import Gaussians, Rendering
@@ -32,6 +33,7 @@ from .densify import make_densifier
 from .evaluate import evaluate
 from .model import GaussianModel
 from .notices import about_earlier_version, about_rounding, about_unseen, about_unused_card, about_unwritten
+from .photos.near import NearPhotos, room_for_photos
 from .photos.run_card import open_with_card
 from .photos.store import Photos, load_photos
 from .seeds import first_cloud, is_antialiased, kind_of_seeds
@@ -101,6 +103,21 @@ def announce(run: "Run") -> None:
         wire.send(warning)
 
 
+def card_is_full(count: int, folder: RunFolder) -> RunError:
+    """What to say when a card's memory does not suffice for a step with `count` gaussians: memory is used in proportion
+    to them, and a tenth is left for what densification needs meanwhile."""
+    return RunError(
+        f"The card's memory does not suffice for {counted(count)} splats at this resolution.",
+        f"Start a new run with Max Splats at about {rounded(int(0.9 * count))} or a lower Max Resolution, or close what"
+        f" else uses the card and resume this one. {folder.what_is_left()}",
+    )
+
+
+def card_random(device: torch.device) -> dict:
+    """The state of a card's random numbers, for a checkpoint; nothing on a processor."""
+    return {"card_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
+
+
 def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
     """The gaussians with about `part` of them invisible, chosen at random, and the others denser by as much.
 
@@ -135,6 +152,7 @@ class Run:
         self.seeds = kind_of_seeds(capture, config)
         self.random = np.random.default_rng(config.seed)
         pixels = [photo.covered_pixels for photo in photos.training]
+        self.near = NearPhotos(rasterizer.device, room_for_photos(rasterizer.device))
         self.densifier = make_densifier(model, config, capture.extent, pixels)
         self.step = 0
         self.measured: list[Evaluated] = []
@@ -163,7 +181,10 @@ class Run:
                 stopped = True
                 break
             began = time.perf_counter()
-            loss = self.train_step()
+            try:
+                loss = self.train_step()
+            except torch.OutOfMemoryError as error:
+                raise card_is_full(len(self.model), self.folder) from error
             self.train_seconds += time.perf_counter() - began
             self.tell(loss)
             if self.fraction >= 1.0:
@@ -191,11 +212,12 @@ class Run:
         """One view: render, compare, differentiate, step, densify. Returns the loss."""
         config, model, fraction, views = self.config, self.model, self.fraction, len(self.photos.training)
         is_coarse = schedules.is_coarse(config, fraction)
-        photo = (self.photos.coarse if is_coarse else self.photos.training)[self.next_view()]
+        photo = self.near.photo((self.photos.coarse if is_coarse else self.photos.training)[self.next_view()])
         device = self.rasterizer.device
         background = torch.full((3,), photo.backdrop, device=device)
         if photo.alpha is not None and config.random_background:
-            background = torch.from_numpy(self.random.random(3, dtype=np.float32)).to(device)
+            levels = self.random.random(3, dtype=np.float32)
+            background = torch.cat([torch.full((1,), float(level), device=device) for level in levels])
         offsets = torch.zeros(len(model), 2, device=device, requires_grad=True)
         rendering = self.rasterizer.render(
             some_left_out(model.gaussians, schedules.dropout(config, fraction, views)),
@@ -213,12 +235,6 @@ class Run:
             loss = loss + weight * (torch.sigmoid(model.gaussians.logit_opacities).mean() + size)
         if self._looks_for_splats:
             self.look_for_splats(rendering)
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise RunError(
-                f"The loss became NaN at step {self.step + 1}.",
-                "Start again with lower learning rates, or from the last snapshot.",
-            )
         if loss.requires_grad:
             loss.backward()
         if offsets.grad is not None:
@@ -227,6 +243,14 @@ class Run:
         rates = schedules.rates(config, fraction, self.capture.extent, coefficients, views)
         model.step(rates, self.rasterizer)
         self.step += 1
+        if self._queue:
+            self.near.prepare((self.photos.coarse if is_coarse else self.photos.training)[self._queue[-1]])
+        value = self.rasterizer.value_of(loss)
+        if not np.isfinite(value):
+            raise RunError(
+                f"The loss became NaN at step {self.step}.",
+                "Start again with lower learning rates, or from the last snapshot.",
+            )
         rate = schedules.means_rate(config, fraction, self.capture.extent)
         self.densifier.after_step(self.step, fraction, rate)
         if schedules.is_averaged(self.step, fraction):
@@ -321,6 +345,7 @@ class Run:
             "queue": self._queue,
             "random": self.random.bit_generator.state,
             "torch_random": torch.get_rng_state(),
+            **card_random(self.rasterizer.device),
             "capture_fingerprint": self.fingerprint,
             "frame": (self.frame.origin, self.frame.unit),
         }
@@ -346,6 +371,8 @@ class Run:
             try:
                 generator.state = numbers
                 torch.set_rng_state(state["torch_random"])
+                if self.rasterizer.device.type == "cuda" and "card_random" in state:
+                    torch.cuda.set_rng_state(state["card_random"])
             except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
                 raise Misfit("its random numbers cannot go on") from error
         self.measured = [event for event in self.folder.evaluations() if event.step <= self.step]

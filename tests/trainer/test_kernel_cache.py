@@ -356,7 +356,7 @@ def test_a_spare_folder_that_somebody_else_has_made_first_is_not_used(filled, mo
 def test_where_the_folder_is_another_users_a_spare_one_keeps_what_was_compiled(filled, fresh, monkeypatch, tmp_path):
     index, spare, compiled = kernel_cache._read(filled), tmp_path / "spare", []
     kernel_cache._keep(fresh, index)
-    monkeypatch.setattr(kernel_cache, "not_ours", lambda folder: folder if folder == fresh else None)
+    monkeypatch.setattr(kernel_cache, "not_ours", lambda folder, name="": folder if folder == fresh else None)
     monkeypatch.setattr(kernel_cache, "spare_folders", lambda: [spare])
     monkeypatch.setattr(kernel_cache, "compile_shares", lambda: compiled.append(True) or index)
     for _ in range(2):
@@ -369,7 +369,7 @@ def test_where_the_folder_is_another_users_a_spare_one_keeps_what_was_compiled(f
 def test_spare_folders_are_the_users_own(monkeypatch, tmp_path):
     monkeypatch.setenv(kernel_cache.CACHE_VARIABLE, str(tmp_path))
     home, temporary = kernel_cache.spare_folders()
-    assert home.parent == kernel_cache._root_of_user() and str(os.getuid()) in temporary.parent.name
+    assert home.parent == kernel_cache.root_of_user() and str(os.getuid()) in temporary.parent.name
     assert home.name == temporary.name == kernel_cache.cache_folder().name
     monkeypatch.delenv(kernel_cache.CACHE_VARIABLE)
     assert kernel_cache.spare_folders() == [temporary]

@@ -20,20 +20,23 @@ from .protocol import Rasterizer
 def choose(
     device: str, blend_space: str = "display", rules: PictureRules = DEFAULT_RULES, antialiased: bool = False
 ) -> Rasterizer:
-    """The backend for `device`: "cpu", "cuda", or "auto", which is the CPU: a card draws only for those who ask for it,
-    as long as no self-check has shown on this machine that it draws what it should.
+    """The backend for `device`: "cpu", "cuda", or "auto", which is a card that has passed its self-check on this
+    machine (`cuda/self_check.py`), and else the CPU.
 
     `blend_space` is "display", or "blender" for linear light: see blend_space.py. The backend draws by `rules`, and
     `antialiased` lets opacities make up for the dilation: see `gaussians/rules.py`.
 
     Raises SetupError, with the remedy, when CUDA is asked for and something is missing.
     """
-    if device == "cuda":
+    if device != "cpu":
         from .cuda import doctor
-        from .cuda.rasterizer import CudaRasterizer
 
-        doctor.require_cuda()
-        return CudaRasterizer(rules, antialiased, blend_space)
+        if device == "cuda":
+            doctor.require_cuda()
+        if device == "cuda" or doctor.is_proven():
+            from .cuda.rasterizer import CudaRasterizer
+
+            return CudaRasterizer(rules, antialiased, blend_space)
     from .cpu.rasterizer import CpuRasterizer
 
     return CpuRasterizer(rules=rules, antialiased=antialiased, blend_space=blend_space)

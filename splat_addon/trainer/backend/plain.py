@@ -13,7 +13,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15
 
 
 class PlainSteps:
-    """`Rasterizer.over`, `Rasterizer.photometric_loss` and `Rasterizer.adam_step` on any device."""
+    """`Rasterizer.over`, `photometric_loss`, `value_of` and `adam_step` on any device."""
 
     blend_space: str
 
@@ -28,6 +28,10 @@ class PlainSteps:
     def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
         """See `Rasterizer.photometric_loss`."""
         return photometric_loss(image, target, mask, ssim_lambda)
+
+    def value_of(self, loss: Tensor) -> float:
+        """See `Rasterizer.value_of`."""
+        return float(loss.detach())
 
     @torch.no_grad()
     def adam_step(

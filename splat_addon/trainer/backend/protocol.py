@@ -31,7 +31,7 @@ class Rendering:
 
     image: Tensor  # (H, W, 3) composited over the background; display-encoded, not clamped
     alpha: Tensor  # (H, W) 1 - transmittance
-    depth: Tensor  # (H, W) expected depth along +z in capture units: sum(w z) / sum(w), 0 where nothing is
+    depth: Tensor | None  # (H, W) expected depth along +z in capture units: sum(w z) / sum(w), 0 where nothing is
     radii_px: Tensor  # (N,) three sigma of the longer screen axis, rounded up; 0 = not drawn
 
 
@@ -71,6 +71,7 @@ class Rasterizer(Protocol):
         *,
         sh_degree: int,
         screen_offsets_px: Tensor | None = None,
+        with_depth: bool = False,
     ) -> Rendering:
         """Render one view through a pinhole camera, differentiable in all tensors given.
 
@@ -78,6 +79,7 @@ class Rasterizer(Protocol):
         `gaussians.sh` holds.
         `screen_offsets_px` is (N, 2), zeros, added to the projected means: after `backward()` its `.grad` is
         the gradient of the loss with respect to each gaussian's place on the screen, which densification reads.
+        Without `with_depth`, the rendering's depth is None where it would be extra work.
         """
         ...
 
@@ -90,6 +92,11 @@ class Rasterizer(Protocol):
 
     def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
         """(1 - lambda) L1 + lambda (1 - SSIM) of (H, W, 3) images; `mask` (H, W) weighs the pixels. A scalar."""
+        ...
+
+    def value_of(self, loss: Tensor) -> float:
+        """A scalar of the step that was just queued. Raises SplatError where its gaussians were not finite and `render`
+        has not said so: on a card, every question makes it wait, and this is the only one of a step."""
         ...
 
     def adam_step(

@@ -32,7 +32,7 @@ class ScreenGradients:
         return self._sums / self._views.clamp_min(1)
 
     def state(self) -> dict:
-        return {"sums": self._sums, "views": self._views}
+        return {"sums": self._sums.cpu(), "views": self._views.cpu()}
 
     def restore(self, state: dict) -> None:
         """Take up what `state` gave, for the gaussians that the model has now. Raises Misfit."""

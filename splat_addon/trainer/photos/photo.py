@@ -38,10 +38,10 @@ class Photo:
 
         `blend` is the rasterizer's `over`, so that photos are blended as its gaussians are; without it, as displayed.
         """
-        rgb = self.rgb.to(background.device, torch.float32).mul_(1 / 255)
+        rgb = self.rgb.to(background.device).to(torch.float32).mul_(1 / 255)  # bytes travel, not floats
         if self.alpha is None:
             return rgb
-        alpha = self.alpha.to(background.device, torch.float32).mul_(1 / 255)
+        alpha = self.alpha.to(background.device).to(torch.float32).mul_(1 / 255)
         if blend is not None:
             return blend(rgb, alpha, background)
         return rgb * alpha[..., None] + background * (1 - alpha[..., None])
@@ -82,7 +82,7 @@ class Photo:
         """(H, W) bool, or float 0..1: how much each pixel counts; None when all do."""
         if self.mask is None or self.mask.dtype == torch.bool:
             return None if self.mask is None else self.mask.to(device)
-        return self.mask.to(device, torch.float32).mul_(1 / 255)
+        return self.mask.to(device).to(torch.float32).mul_(1 / 255)
 
 
 def _halved_mask(mask: Tensor) -> Tensor:

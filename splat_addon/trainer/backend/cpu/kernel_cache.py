@@ -75,7 +75,7 @@ def spare_folders() -> list[Path]:
 
 def own_roots() -> list[Path]:
     """The folders for object code that the add-on makes for itself."""
-    roots = [_root_of_user()]
+    roots = [root_of_user()]
     if hasattr(os, "getuid"):
         roots.append(Path(tempfile.gettempdir()) / f"splat_training-{os.getuid()}")
     return roots
@@ -83,10 +83,10 @@ def own_roots() -> list[Path]:
 
 def _cache_root() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else _root_of_user()
+    return Path(chosen) if chosen else root_of_user()
 
 
-def _root_of_user() -> Path:
+def root_of_user() -> Path:
     if sys.platform == "win32":
         root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -136,8 +136,9 @@ def _read(folder: Path) -> list[dict] | None:
         return None
 
 
-def not_ours(folder: Path) -> Path | None:
-    """What of the cache others could have written: object code is run as it is. None: nothing, or nothing is there.
+def not_ours(folder: Path, name: str = "kernels.json") -> Path | None:
+    """What of a folder and its file `name` others could have written: object code is run as it is. None: nothing, or
+    nothing is there.
 
     POSIX: the code and its folder must belong to this user, and be writable by nobody else. The folder around it, in
     which both could be replaced by a rename, must belong to this user or to the system, and others may write there only
@@ -146,7 +147,7 @@ def not_ours(folder: Path) -> Path | None:
     """
     if not hasattr(os, "getuid"):
         return None
-    for path, is_kind in ((folder, stat.S_ISDIR), (folder / "kernels.json", stat.S_ISREG)):
+    for path, is_kind in ((folder, stat.S_ISDIR), (folder / name, stat.S_ISREG)):
         try:
             found = os.lstat(path)
         except FileNotFoundError:

@@ -75,8 +75,10 @@ class CpuRasterizer:
         *,
         sh_degree: int,
         screen_offsets_px: Tensor | None = None,
+        with_depth: bool = False,
     ) -> Rendering:
-        """See `Rasterizer.render`. Parameters that are not finite, or a quaternion of 0, raise SplatError."""
+        """See `Rasterizer.render`; depth is always there. Parameters that are not finite, or a quaternion of 0, raise
+        SplatError."""
         _check_shapes(gaussians, background, screen_offsets_px)
         if is_linear(self.blend_space):
             background = decode_srgb(background)
@@ -102,6 +104,10 @@ class CpuRasterizer:
     def photometric_loss(self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_lambda: float) -> Tensor:
         """See `Rasterizer.photometric_loss`."""
         return photometric_loss(image, target, mask, ssim_lambda, self.crew)
+
+    def value_of(self, loss: Tensor) -> float:
+        """See `Rasterizer.value_of`."""
+        return float(loss.detach())
 
     def adam_step(
         self,

@@ -1,25 +1,23 @@
 """What this machine has for training on an NVIDIA card, and for each missing piece the remedy.
 
-gsplat 1.5.3 is pure Python as installed and compiles its CUDA sources at the first call, which takes minutes and needs
-the CUDA toolkit; what fails on the way fails with misleading messages. So everything is looked for before.
+gsplat 1.5.3 is pure Python as installed; its CUDA sources are compiled once, which takes minutes and needs a compiler.
+What fails on the way fails with misleading messages. So everything is looked for before.
 
 `python -m splat_addon.trainer.backend.cuda [--build]` prints it, and builds the kernels ahead.
 """
 
 import importlib.metadata
-import importlib.util
-import os
-import shutil
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from ....environment.card import find_cpp_compiler
 from ....errors import SetupError
+from . import kernels, self_check, toolkit
+from .kernels import GSPLAT_VERSION
 
-GSPLAT_VERSION = "1.5.3"
-EXTENSION_NAME = "gsplat_cuda"
+KERNELS, SELF_CHECK = "CUDA kernels", "Self-check"
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,29 @@ class Finding:
 
 def examine() -> list[Finding]:
     """All pieces in the order in which they are needed."""
-    found = [_torch(), _device(), _package("gsplat", GSPLAT_VERSION), _package("packaging"), _package("rich")]
-    kernels = _kernels()
-    if not kernels.is_fine:  # compilers are needed only as long as there is something to compile
-        found += [_nvcc(), _host_compiler(), _ninja()]
-    return [*found, kernels]
+    found = [_torch(), _device(), *map(_package, ("gsplat", "packaging", "rich"))]
+    built = _kernels()
+    if not built.is_fine:  # compilers are needed only as long as there is something to compile
+        found += compilers()
+    return [*found, built, *([_self_check()] if built.is_fine and torch.cuda.is_available() else [])]
+
+
+def compilers() -> list[Finding]:
+    """What building the kernels needs."""
+    return [_nvcc(), _cpp_compiler(), _ninja()]
 
 
 def is_cuda_ready() -> bool:
     """Whether training on CUDA can begin, be it that kernels are built first."""
     return torch.cuda.is_available() and not _missing()
+
+
+def is_proven() -> bool:
+    """Whether the card has passed its self-check, with all that is here now."""
+    if not is_cuda_ready() or not _kernels().is_fine:
+        return False
+    verdict = self_check.kept()
+    return verdict is not None and verdict.passed
 
 
 def require_cuda() -> None:
@@ -60,7 +71,8 @@ def why_not_cuda() -> Finding | None:
 
 
 def _missing() -> list[Finding]:
-    return [finding for finding in examine() if not finding.is_fine and finding.name != "CUDA kernels"]
+    """What keeps training on CUDA from beginning."""
+    return [finding for finding in examine() if not finding.is_fine and finding.name not in (KERNELS, SELF_CHECK)]
 
 
 def _torch() -> Finding:
@@ -73,52 +85,73 @@ def _device() -> Finding:
     remedy = "Install an NVIDIA driver and a PyTorch build with CUDA, or set Device to Auto or CPU."
     if not torch.cuda.is_available():
         return Finding("CUDA device", "PyTorch finds none", False, remedy)
-    major, minor = torch.cuda.get_device_capability()
+    capability = torch.cuda.get_device_capability()
     name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
-    return Finding("CUDA device", f"{name}, {memory / 2**30:.0f} GiB, compute {major}.{minor}", major >= 7, remedy)
+    found = f"{name}, {memory / 2**30:.0f} GiB, compute {capability[0]}.{capability[1]}"
+    others = torch.cuda.device_count() - 1
+    found += f"; the first of {others + 1}" if others > 0 else ""
+    lowest = lowest_capability(torch.version.cuda)
+    too_old = f"CUDA {torch.version.cuda} needs compute {lowest[0]}.{lowest[1]} or newer. Set Device to CPU."
+    return Finding("CUDA device", found, capability >= lowest, remedy if capability >= lowest else too_old)
 
 
-def _package(name: str, version: str = "") -> Finding:
-    wanted = f"{name}=={version}" if version else name
+def lowest_capability(cuda: str | None) -> tuple[int, int]:
+    """The oldest cards that a version of CUDA compiles for."""
+    return (7, 5) if cuda and int(cuda.partition(".")[0]) >= 13 else (7, 0)
+
+
+def _package(name: str) -> Finding:
+    wanted = f"{name}=={GSPLAT_VERSION}" if name == "gsplat" else name
     remedy = f'Run: "{sys.executable}" -m pip install --no-build-isolation {wanted}'
     try:
         found = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "not installed", False, remedy)
-    return Finding(name, found, not version or found == version, remedy)
+    return Finding(name, found, name != "gsplat" or found == GSPLAT_VERSION, remedy)
 
 
 def _nvcc() -> Finding:
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
-    inside = Path(home) / "bin" / ("nvcc.exe" if sys.platform == "win32" else "nvcc")
-    path = shutil.which("nvcc") or (str(inside) if inside.is_file() else None)
-    remedy = f"Install the CUDA toolkit {torch.version.cuda or ''} of NVIDIA and set CUDA_HOME to its folder."
-    return Finding("CUDA compiler (nvcc)", path or "not found", path is not None, remedy)
+    name, major = "CUDA compiler (nvcc)", (torch.version.cuda or "").partition(".")[0]
+    toolkit_remedy = f"Install NVIDIA's CUDA toolkit {torch.version.cuda or ''} and set CUDA_HOME to its folder."
+    pip = f'"{sys.executable}" -m pip install "nvidia-cuda-nvcc=={major}.*" "nvidia-cuda-cccl=={major}.*"'
+    remedy = toolkit_remedy if sys.platform == "win32" else f"Run: {pip}"
+    found = toolkit.find_toolkit()
+    if found is None:
+        return Finding(name, "not found", False, remedy)
+    version = ".".join(map(str, found.version)) if any(found.version) else "does not start"
+    what = f"{version} in {found.home}"
+    if not found.fits:
+        what += f", and PyTorch was built with CUDA {torch.version.cuda or 'none'}"
+    return Finding(name, what, found.fits, remedy)
 
 
-def _host_compiler() -> Finding:
-    names = ("cl",) if sys.platform == "win32" else (os.environ.get("CXX") or "c++", "g++", "clang++")
-    path = next(filter(None, map(shutil.which, names)), None)
-    windows = "Install the Visual Studio Build Tools and start from their developer prompt."
-    remedy = windows if sys.platform == "win32" else "Install a C++ compiler (on Debian: apt install g++)."
+def _cpp_compiler() -> Finding:
+    path = find_cpp_compiler()
+    windows = "Install the Visual Studio Build Tools with C++."
+    remedy = windows if sys.platform == "win32" else "Install a C++ compiler (on Debian and Ubuntu: apt install g++)."
     return Finding("C++ compiler", path or "not found", path is not None, remedy)
 
 
 def _ninja() -> Finding:
-    beside = Path(sys.executable).parent / ("ninja.exe" if sys.platform == "win32" else "ninja")
-    path = shutil.which("ninja") or (str(beside) if beside.is_file() else None)
+    path = toolkit.find_ninja()
     return Finding("ninja", path or "not found", path is not None, f'Run: "{sys.executable}" -m pip install ninja')
 
 
 def _kernels() -> Finding:
     remedy = "They are built once, at the first run (from a checkout also ahead: python3 dev.py doctor --build)."
-    if importlib.util.find_spec("gsplat") and importlib.util.find_spec("gsplat.csrc"):
-        return Finding("CUDA kernels", "came with gsplat", True)
-    from torch.utils.cpp_extension import _get_build_directory
+    if kernels.came_with_gsplat():
+        return Finding(KERNELS, "came with gsplat", True)
+    there = kernels.architectures()
+    if not there:
+        return Finding(KERNELS, "not built", False, remedy)
+    is_fine = not torch.cuda.is_available() or kernels.runs_on(there, torch.cuda.get_device_capability())
+    return Finding(KERNELS, f"built for compute {', '.join(there)}, {kernels.library()}", is_fine, remedy)
 
-    try:
-        folder = Path(_get_build_directory(EXTENSION_NAME, verbose=False))
-    except OSError:
-        return Finding("CUDA kernels", "not built", False, remedy)
-    built = [*folder.glob(f"{EXTENSION_NAME}*.so"), *folder.glob(f"{EXTENSION_NAME}*.pyd")]
-    return Finding("CUDA kernels", str(built[0]) if built else "not built", bool(built), remedy)
+
+def _self_check() -> Finding:
+    verdict = self_check.kept()
+    if verdict is None:
+        return Finding(SELF_CHECK, "not yet", False, "It is made when the kernels are first used.")
+    errors = f"image {verdict.image_error:.1e}, gradients {verdict.gradient_error:.1e} against the CPU"
+    remedy = f"Update the NVIDIA driver, or set Device to CPU (worst: {verdict.worst})."
+    return Finding(SELF_CHECK, errors, verdict.passed, remedy)

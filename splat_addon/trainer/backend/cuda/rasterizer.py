@@ -5,55 +5,69 @@ one NaN) and their command lines drift. Here only its `rasterization` is called,
 `spherical_harmonics` before.
 """
 
-import os
-import sys
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
-from ....errors import SetupError, SplatError
+from ....errors import SplatError
 from ....gaussians.cloud import DISPLAY
 from ....gaussians.rules import DEFAULT_RULES, PictureRules
 from ..blend_space import decode_srgb, encode_srgb, is_linear
-from ..plain import PlainSteps
-from ..protocol import Gaussians, Rendering
-from .doctor import EXTENSION_NAME, _kernels
+from ..plain import BETA1, BETA2, EPSILON, PlainSteps
+from ..protocol import Gaussians, Moments, Rendering
+from . import kernels, self_check
+
+CARD = torch.device("cuda")
 
 
 class CudaRasterizer(PlainSteps):
-    """The `Rasterizer` protocol on an NVIDIA card."""
+    """The `Rasterizer` protocol on an NVIDIA card.
+
+    A step is queued whole before the first number of it is read: what the card is asked while it works makes it wait.
+    """
 
     name = "cuda"
 
-    def __init__(self, rules: PictureRules = DEFAULT_RULES, antialiased: bool = False, blend_space: str = DISPLAY):
+    def __init__(
+        self,
+        rules: PictureRules = DEFAULT_RULES,
+        antialiased: bool = False,
+        blend_space: str = DISPLAY,
+        device: torch.device = CARD,
+    ):
         """`antialiased`: Yu et al. 2024, Mip-Splatting. `blend_space`: see blend_space.py.
 
         Raises ValueError for rules other than those that gsplat is compiled for.
         """
         rules.require_default("alpha_cap", "alpha_cutoff", "image_margin", "transmittance_stop")
-        self.device = torch.device("cuda")
+        self.device = device
         self.rules = rules
         self.rasterize_mode = "antialiased" if antialiased else "classic"
         self.blend_space = blend_space
         self._in_linear_light = is_linear(blend_space)
+        self._seen: dict[int, _View] = {}
+        self._largest: Tensor | None = None  # of each parameter in the last step; NaN or infinite if one number is
 
     def prepare(self, announce: Callable[[str], None]) -> None:
-        """See `Rasterizer.prepare`: gsplat compiles its kernels for this card, once, in some minutes."""
-        if not _kernels().is_fine:
-            announce("building CUDA kernels once, this takes minutes")
-            major, minor = torch.cuda.get_device_capability()
-            os.environ.setdefault("TORCH_CUDA_ARCH_LIST", f"{major}.{minor}")
-        if sys.platform == "win32":
-            _leave_gcc_flags_out()
-        from gsplat.cuda import _backend
-
-        if _backend._C is None:
-            raise SetupError(
-                f"gsplat's CUDA kernels ({EXTENSION_NAME}) could not be built.",
-                "See the log of the run for the compiler's message, or set Device to CPU.",
-            )
+        """See `Rasterizer.prepare`: gsplat's kernels are built for this card, once, in some minutes, and the card is
+        compared with the CPU, once, in some seconds. Raises SetupError, too, when it does not draw the same."""
+        torch.backends.cudnn.allow_tf32 = False  # SSIM subtracts squares of means: 10 bits do not hold them apart
+        torch.backends.cuda.matmul.allow_tf32 = False
+        if not kernels.came_with_gsplat():
+            capability = torch.cuda.get_device_capability()
+            there = kernels.architectures()
+            if not kernels.runs_on(there, capability):
+                announce("building CUDA kernels once, this takes minutes")
+                kernels.build([*there, ".".join(map(str, capability))], announce)
+        kernels.load()
+        if self_check.kept() is None:
+            announce("comparing the card with the CPU once")
+            self_check.keep(self_check.check(lambda space: CudaRasterizer(blend_space=space)))
+        self_check.require_passed()
 
     def render(
         self,
@@ -63,19 +77,19 @@ class CudaRasterizer(PlainSteps):
         *,
         sh_degree: int,
         screen_offsets_px: Tensor | None = None,
+        with_depth: bool = False,
     ) -> Rendering:
-        """See `Rasterizer.render`. Parameters that are not finite raise SplatError."""
+        """See `Rasterizer.render`. Parameters that are not finite raise SplatError here or, where a step is made of it,
+        from `value_of`."""
         from gsplat import rasterization
 
-        count = len(gaussians.means)
-        if count == 0:
+        if len(gaussians.means) == 0:
             return _empty(camera, background)
-        _require_finite(gaussians)
-        options = {"dtype": torch.float32, "device": self.device}
-        intrinsics = torch.tensor([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], **options)
+        self._look_at(gaussians)
+        view = self._view(camera)
         colors, degree = gaussians.sh, (None if self._in_linear_light else sh_degree)
         if self._in_linear_light:
-            colors = decode_srgb(_colors(gaussians, camera, sh_degree))
+            colors = decode_srgb(_colors(gaussians, view.position, sh_degree))
             background = decode_srgb(background)
         blended, alphas, meta = rasterization(
             gaussians.means,
@@ -83,15 +97,15 @@ class CudaRasterizer(PlainSteps):
             gaussians.log_scales.exp(),
             gaussians.logit_opacities.sigmoid(),
             colors,
-            torch.as_tensor(camera.camera_from_world, **options)[None],
-            intrinsics[None],
+            view.camera_from_world,
+            view.image_from_camera,
             camera.width,
             camera.height,
             near_plane=self.rules.near_plane,
             eps2d=self.rules.dilation_px2,
             sh_degree=degree,
             packed=False,
-            render_mode="RGB+ED",
+            render_mode="RGB+ED" if with_depth else "RGB",
             rasterize_mode=self.rasterize_mode,
         )
         if screen_offsets_px is not None and meta["means2d"].requires_grad:
@@ -100,15 +114,79 @@ class CudaRasterizer(PlainSteps):
         image = blended[0, ..., :3] + (1 - alpha)[..., None] * background
         if self._in_linear_light:
             image = encode_srgb(image)
-        return Rendering(image, alpha, blended[0, ..., 3], meta["radii"][0].amax(dim=-1).float())
+        depth = blended[0, ..., 3] if with_depth else None
+        return Rendering(image, alpha, depth, meta["radii"][0].amax(dim=-1).float())
+
+    def value_of(self, loss: Tensor) -> float:
+        """See `Rasterizer.value_of`: all that a step reads; with the number comes whether its gaussians were finite."""
+        if self._largest is None:
+            return float(loss.detach())
+        value, *largest = torch.cat([loss.detach().reshape(1), self._largest]).tolist()
+        _require_finite(largest)
+        return value
+
+    @torch.no_grad()
+    def adam_step(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        moments: Sequence[Moments],
+        rates: Sequence[float | Tensor],
+        step: int,
+    ) -> None:
+        """See `Rasterizer.adam_step`: one pass over each parameter, which is limited by the card's memory.
+
+        A pattern of rates (K, 3) has one rate for its first row and one for all others.
+        """
+        count = torch.full((), float(step), device=self.device)
+        for parameter, gradient, moment, rate in zip(parameters, gradients, moments, rates, strict=True):
+            first, others = (float(rate[0, 0]), float(rate[-1, 0])) if isinstance(rate, Tensor) else (rate, rate)
+            torch._fused_adam_(
+                [parameter], [gradient], [moment.mean], [moment.square], [], [count],
+                lr=others, beta1=BETA1, beta2=BETA2, weight_decay=0.0, eps=EPSILON, amsgrad=False, maximize=False,
+            )  # fmt: skip
+            if first != others:
+                mean, square = moment.mean[:, 0], moment.square[:, 0]
+                length = (square / (1 - BETA2**step)).sqrt_().add_(EPSILON)
+                parameter[:, 0].addcdiv_(mean, length, value=(others - first) / (1 - BETA1**step))
+
+    def _view(self, camera: Camera) -> "_View":
+        """A camera's numbers on the card: they are uploaded once."""
+        view = self._seen.get(id(camera))
+        if view is None:
+            view = self._seen[id(camera)] = _View.of(camera, self.device)
+        return view
+
+    def _look_at(self, gaussians: Gaussians) -> None:
+        """Find the largest number of each parameter: read at once where nothing is learned, else with the loss."""
+        largest = torch.stack(torch._foreach_norm([values.detach() for values in gaussians], torch.inf))
+        if torch.is_grad_enabled():
+            self._largest = largest
+        else:
+            _require_finite(largest.tolist())
 
 
-def _colors(gaussians: Gaussians, camera: Camera, sh_degree: int) -> Tensor:
+class _View(NamedTuple):
+    """A camera on the card; `camera` itself is kept so that no other takes its identity."""
+
+    camera: Camera
+    camera_from_world: Tensor  # (1, 4, 4)
+    image_from_camera: Tensor  # (1, 3, 3)
+    position: Tensor  # (3,)
+
+    @classmethod
+    def of(cls, camera: Camera, device: torch.device) -> "_View":
+        options = {"dtype": torch.float32, "device": device}
+        intrinsics = torch.tensor([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], **options)
+        pose, position = (torch.tensor(values, **options) for values in (camera.camera_from_world, camera.position))
+        return cls(camera, pose[None], intrinsics[None], position)
+
+
+def _colors(gaussians: Gaussians, position: Tensor, sh_degree: int) -> Tensor:
     """Display-encoded colors (N, 3) as `rasterization` makes them of harmonics; it hands none out in between."""
     from gsplat import spherical_harmonics
 
-    center = torch.as_tensor(camera.position, dtype=torch.float32, device=gaussians.means.device)
-    return torch.clamp_min(spherical_harmonics(sh_degree, gaussians.means - center, gaussians.sh) + 0.5, 0.0)
+    return torch.clamp_min(spherical_harmonics(sh_degree, gaussians.means - position, gaussians.sh) + 0.5, 0.0)
 
 
 def _hand_over_gradient(means_px: Tensor, offsets: Tensor) -> None:
@@ -120,9 +198,10 @@ def _hand_over_gradient(means_px: Tensor, offsets: Tensor) -> None:
     means_px.register_hook(keep)
 
 
-def _require_finite(gaussians: Gaussians) -> None:
-    for name, values in zip(gaussians._fields, gaussians, strict=True):
-        if not bool(torch.isfinite(values).all()):
+def _require_finite(largest: Sequence[float]) -> None:
+    """Raise SplatError where the largest number of a parameter is not finite."""
+    for name, value in zip(Gaussians._fields, largest, strict=True):
+        if not math.isfinite(value):
             raise SplatError(
                 f"Some gaussians have {name.replace('_', ' ')} that are not finite.",
                 "Lower the learning rates and start again from the last snapshot.",
@@ -133,16 +212,3 @@ def _empty(camera: Camera, background: Tensor) -> Rendering:
     """No gaussians: gsplat cannot draw that."""
     flat = background.new_zeros(camera.height, camera.width)
     return Rendering(background.expand(camera.height, camera.width, 3), flat, flat, background.new_zeros(0))
-
-
-def _leave_gcc_flags_out() -> None:
-    """gsplat 1.5.3 hands `-Wno-attributes` to Microsoft's compiler too, which refuses it (D8021)."""
-    from torch.utils import cpp_extension
-
-    compile_sources = cpp_extension._jit_compile
-
-    def compile_without(name, sources, cflags, *others, **options):
-        kept = [flag for flag in cflags or [] if not flag.startswith("-W")]
-        return compile_sources(name, sources, kept, *others, **options)
-
-    cpp_extension._jit_compile = compile_without

@@ -52,6 +52,7 @@ class TorchTilesRasterizer(PlainSteps):
         *,
         sh_degree: int,
         screen_offsets_px: Tensor | None = None,
+        with_depth: bool = False,
     ) -> Rendering:
         """See `Rasterizer.render`."""
         projected, radii_px = project(gaussians, camera, sh_degree, screen_offsets_px, self.rules)

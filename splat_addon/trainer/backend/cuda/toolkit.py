@@ -1,0 +1,90 @@
+"""What compiles CUDA sources on this machine: NVIDIA's compiler, a C++ compiler, and ninja.
+
+*Set Up Trainer* installs NVIDIA's compiler beside PyTorch (nvidia-cuda-nvcc), of the version that PyTorch was built
+with; a toolkit of the system serves as well when its major version is the same.
+"""
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_EXE = ".exe" if sys.platform == "win32" else ""
+_ASK_LIMIT_S = 30
+MEMORY_OF_A_COMPILER = int(2.5 * 2**30)  # bytes that one nvcc takes
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """NVIDIA's compiler in its folder `home`; `version` as it says itself, (0, 0) when it does not start."""
+
+    home: Path
+    version: tuple[int, int]
+
+    @property
+    def fits(self) -> bool:
+        """Whether what it compiles works with this PyTorch."""
+        return str(self.version[0]) == (torch.version.cuda or "").partition(".")[0]
+
+
+@functools.cache
+def find_toolkit() -> Toolkit | None:
+    """The first that fits this PyTorch: of this environment, of CUDA_HOME, on PATH, where NVIDIA installs it; if none
+    fits, the first that is there; None if there is none."""
+    found = [Toolkit(home, _version_of(home / "bin" / f"nvcc{_EXE}")) for home in _homes()]
+    return next((toolkit for toolkit in found if toolkit.fits), found[0] if found else None)
+
+
+def _homes() -> list[Path]:
+    places = [own_cuda_folder()]
+    places += [Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
+    on_path = shutil.which("nvcc")
+    if on_path:
+        places.append(Path(on_path).resolve().parent.parent)
+    if sys.platform == "win32":
+        programs = Path(os.environ.get("PROGRAMFILES", r"C:\Program Files"))
+        places += sorted((programs / "NVIDIA GPU Computing Toolkit" / "CUDA").glob("v*"), reverse=True)
+    else:
+        places += [Path("/usr/local/cuda"), Path("/opt/cuda")]
+    return [place for place in places if place and (place / "bin" / f"nvcc{_EXE}").is_file()]
+
+
+def own_cuda_folder() -> Path | None:
+    """Where pip puts what NVIDIA publishes for this PyTorch's version of CUDA."""
+    spec = importlib.util.find_spec("nvidia")
+    for place in spec.submodule_search_locations or () if spec else ():
+        folder = Path(place) / f"cu{(torch.version.cuda or '').partition('.')[0]}"
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def _version_of(nvcc: Path) -> tuple[int, int]:
+    try:
+        answer = subprocess.run([nvcc, "--version"], capture_output=True, text=True, timeout=_ASK_LIMIT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0, 0
+    found = re.search(r"release (\d+)\.(\d+)", answer.stdout)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def find_ninja() -> str | None:
+    """Ninja, beside this Python or on PATH."""
+    beside = Path(sys.executable).parent / f"ninja{_EXE}"
+    return str(beside) if beside.is_file() else shutil.which("ninja")
+
+
+def compilers_at_once() -> int:
+    """How many compilers this machine's memory and processors can have side by side."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        memory = 8 * 2**30
+    return max(1, min(os.cpu_count() or 1, memory // MEMORY_OF_A_COMPILER))
