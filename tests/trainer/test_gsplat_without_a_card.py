@@ -2,6 +2,7 @@
 textbook and, on a pretended card, against whole trainings of the CPU backend."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_a_backend_that_draws_right_passes_the_self_check_and_one_that_does_not_
 # Whole trainings
 
 RUNS = {
-    "budget that grows": {"strategy": "budget", "target_gaussians": 200},
+    "budget that grows": {"strategy": "budget", "target_gaussians": 140},
     "default, in linear light": {"strategy": "default", "blend_space": "blender"},
     "mcmc": {"strategy": "mcmc"},
     "opaque photos with masks, a distorted lens, dropout and regularization": {
@@ -145,7 +146,8 @@ RUNS = {
         "dropout": 0.3,
     },
 }
-STEPS, DENSIFIED_EVERY = 40, 10
+STEPS, DENSIFIED_EVERY = 30, 7
+WIDTH, HEIGHT = 24, 18  # of the photos, in pixels
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def often(monkeypatch):
 
 def new_run(folder: Path, alpha: bool = True, masks: bool = False, distortion=None, **settings) -> RunFolder:
     """A run over a ball, in `folder`, that has not begun."""
-    capture = write_ball_capture(folder / "capture", points=150, alpha=alpha)
+    capture = write_ball_capture(folder / "capture", points=100, alpha=alpha, width=WIDTH, height=HEIGHT, focal_px=24.0)
     description = json.loads((capture / "transforms.json").read_text())
     for frame in description["frames"]:
         if masks:
@@ -174,8 +176,8 @@ def write_mask(path: Path) -> None:
     from PIL import Image
 
     path.parent.mkdir(exist_ok=True)
-    mask = np.full((30, 40), 255, np.uint8)
-    mask[:10, :15] = 0
+    mask = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    mask[:6, :8] = 0
     Image.fromarray(mask).save(path)
 
 
@@ -192,7 +194,7 @@ def test_a_training_on_the_card_is_the_training_on_the_cpu(name, tmp_path, monke
     found = last(folder)
     assert json.loads(folder.summary_file.read_text())["backend"] == "cuda"
     assert found.gaussian_count == expected.gaussian_count and found.step == STEPS
-    assert found.psnr_db == pytest.approx(expected.psnr_db, abs=5e-3) and expected.psnr_db > 10
+    assert found.psnr_db == pytest.approx(expected.psnr_db, abs=5e-3) and expected.psnr_db > 9
     assert found.train_psnr_db == pytest.approx(expected.train_psnr_db, abs=5e-3)
 
 
@@ -204,7 +206,7 @@ def test_a_run_goes_on_wherever_it_was_begun(strategy, tmp_path, monkeypatch, of
         settings = TrainConfig.read(folder.config_file)
         for place, resume in zip(way.split(), (False, True), strict=True):
             train_on_card(folder, monkeypatch, resume) if place == "card" else train_in(folder, resume)
-            settings.replaced(iterations=STEPS).write(folder.config_file)
+            replace(settings, iterations=STEPS).write(folder.config_file)
         results[way] = last(folder)
     expected = results["cpu cpu"]
     for way, found in results.items():
@@ -214,7 +216,7 @@ def test_a_run_goes_on_wherever_it_was_begun(strategy, tmp_path, monkeypatch, of
 
 def test_a_step_waits_for_the_card_once_and_uploads_nothing_when_the_photos_are_there(tmp_path, monkeypatch):
     """One wait of ours, for the loss; gsplat's kernels add one of their own, which counts what covers the tiles."""
-    crossed = train_on_card(new_run(tmp_path), monkeypatch, look_at=30)
+    crossed = train_on_card(new_run(tmp_path), monkeypatch, look_at=20)
     waits = {line: count for (kind, line), count in crossed.items() if kind == "wait"}
     assert sum(waits.values()) <= 1, waits
     uploads = {line: size for (kind, line), size in crossed.items() if kind == "upload"}
@@ -223,13 +225,13 @@ def test_a_step_waits_for_the_card_once_and_uploads_nothing_when_the_photos_are_
 
 
 def test_photos_that_find_no_room_on_the_card_travel_as_bytes_once_a_step(tmp_path, monkeypatch):
-    crossed = train_on_card(new_run(tmp_path), monkeypatch, room_bytes=0, look_at=30)
+    crossed = train_on_card(new_run(tmp_path), monkeypatch, room_bytes=0, look_at=20)
     uploaded = sum(size for (kind, _), size in crossed.items() if kind == "upload")
-    assert uploaded == 40 * 30 * 4, "the colors and the coverage of one photo, for the next step"
+    assert uploaded == WIDTH * HEIGHT * 4, "the colors and the coverage of one photo, for the next step"
 
 
 def test_a_card_without_memory_names_a_count_that_fits_and_leaves_a_run_that_goes_on(tmp_path, monkeypatch, often):
-    folder = new_run(tmp_path, save_every=20)
+    folder = new_run(tmp_path, save_every=15)
 
     def full(self, loss):
         if self.steps_left == 0:
@@ -238,7 +240,7 @@ def test_a_card_without_memory_names_a_count_that_fits_and_leaves_a_run_that_goe
         return CudaRasterizer.value_of(self, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PretendedCard, "steps_left", 25, raising=False)
+        patch.setattr(PretendedCard, "steps_left", 18, raising=False)
         patch.setattr(PretendedCard, "value_of", full)
         with pytest.raises(RunError, match="memory does not suffice") as refusal:
             train_on_card(folder, monkeypatch)
