@@ -35,8 +35,8 @@ def gsplat_on_the_cpu() -> Iterator[None]:
 class PretendedCard(CudaRasterizer):
     """The CUDA backend on the pretended card, which needs no preparation."""
 
-    def __init__(self, blend_space: str):
-        super().__init__(blend_space=blend_space, device=CARD)
+    def __init__(self, blend_space: str, antialiased: bool):
+        super().__init__(antialiased=antialiased, blend_space=blend_space, device=CARD)
 
     def prepare(self, announce) -> None:
         """Nothing to build."""
@@ -75,7 +75,9 @@ def train_on_card(
     with monkeypatch.context() as patch, Card():
         patch.setattr(_backend, "_C", gsplat_kernels.module(kernel))
         patch.setattr(training.Run, "train_step", watched)
-        patch.setattr(training, "choose", lambda device, blend_space: PretendedCard(blend_space))
+        patch.setattr(
+            training, "choose", lambda device, blend_space, antialiased: PretendedCard(blend_space, antialiased)
+        )
         patch.setattr(training, "room_for_photos", lambda device: room_bytes)
         train_in(folder, resume)
     return counted
