@@ -22,7 +22,7 @@ from pathlib import Path
 
 import bpy
 
-from ..splat_addon.capture.capture import capture_folder, open_capture
+from ..splat_addon.capture.capture import capture_folder
 from ..splat_addon.capture.card import card_of
 from ..splat_addon.capture.choices import choices_of
 from ..splat_addon.capture.inspection import inspect_photos
@@ -33,7 +33,7 @@ from ..splat_addon.run.config import TrainConfig
 from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.run.wording import counted, processor
-from ..splat_addon.scene.photos.pixels import decode, small_photo
+from ..splat_addon.scene.photos.pixels import decode, open_settled, small_photo
 from ..splat_addon.scene.runs import found_runs
 from ..splat_addon.scene.runs.run_object import bring_in
 from ..splat_addon.scene.seeds.choosing import surfaces_to_capture
@@ -174,7 +174,7 @@ def _inspect(options: argparse.Namespace) -> int:
     """0 when nothing is wrong with it, 1 when there is a warning."""
     config = with_settings(TrainConfig(), vars(options))
     folder = capture_folder(options.capture.resolve())
-    capture = open_capture(folder, config.hold_out_every, False, choices_of(config))
+    capture = open_settled(folder, config.hold_out_every, False, choices_of(config))
     card = card_of(capture).inspected(inspect_photos(capture, small_photo, decode))
     _say(json.dumps(card.as_json()) if options.json else "\n".join(card.lines()))
     return 1 if card.warnings else 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from ..splat_addon.capture.capture import capture_folder, open_capture
+from ..splat_addon.capture.capture import capture_folder
 from ..splat_addon.capture.export import ExportOptions, export_capture
 from ..splat_addon.capture.formats.transforms import is_own_capture
 from ..splat_addon.errors import CaptureError, SplatError, some_of
@@ -97,7 +97,7 @@ class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):
         scene = context.scene
         folder = capture_folder(self.folder())
         choices = reading_choices(scene, folder)
-        capture = open_capture(folder, scene.splat.training.hold_out_every, False, choices)
+        capture = pixels.open_settled(folder, scene.splat.training.hold_out_every, False, choices)
         opened = photo_capture.open_in_scene(scene, capture, folder.name or "Capture", choices)
         is_own = is_own_capture(folder)
         if self.stand_upright and not is_own:
@@ -131,7 +131,7 @@ class SPLAT_OT_open_again(bpy.types.Operator):
         scene, root = context.scene, chosen_root(context)
         folder = photo_capture.folder_of(root)  # type: ignore[arg-type] # poll
         choices = photo_capture.choices_of(scene, root)  # type: ignore[arg-type] # poll
-        capture = open_capture(folder, scene.splat.training.hold_out_every, False, choices)
+        capture = pixels.open_settled(folder, scene.splat.training.hold_out_every, False, choices)
         opened = photo_capture.open_again(scene, root, capture, choices)  # type: ignore[arg-type] # poll
         if not (is_own_capture(folder) or bpy.app.background):
             checking.look_first(capture)
@@ -300,7 +300,7 @@ class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):
         source = photo_capture.folder_of(root) if root else absolute(scene.splat.capture.folder)
         folder = self.folder()
         reading = photo_capture.choices_of(scene, root) if root else reading_choices(scene, source)
-        capture = open_capture(source, scene.splat.training.hold_out_every, False, reading)
+        capture = pixels.open_settled(source, scene.splat.training.hold_out_every, False, reading)
         choices = {"formats": frozenset(self.formats), "copy_photos": self.copy_photos, "undistort": self.undistort}
         if root is not None and self.axes == "WORLD":
             context.view_layer.update()

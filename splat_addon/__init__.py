@@ -11,7 +11,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         finding/            one finder of files: photos and masks under the names they have here
         photos/             how a file becomes the pixels that a camera measured
         seeds/              from points to the first gaussians
-        check/              whether cameras, points and photos belong together
+        check/              whether cameras, points and photos belong together; what these settle
     lesson/                 an image fitted by 2D gaussians: training in small           numpy
     run/                    the contract between Blender and its child processes         stdlib
         children/           the parent's end: one class for a child process, its kinds

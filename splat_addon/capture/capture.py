@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import CaptureError
 from .camera import Camera
 from .choices import AUTOMATIC, CaptureChoices
+from .doubts import Doubt
 from .file_names import inner_path
 from .finding.files import Files, shown
 from .formats import colmap
@@ -48,7 +49,7 @@ class View:
 class Capture:
     """What training sees. `missing` names the photos that the capture lists and the folder lacks; the cameras of those
     are in `views_without_photo`, as far as their size is known. `remarks` are what was decided, and warnings.
-    `model_folder` is the COLMAP model that was read, if it was one."""
+    `model_folder` is the COLMAP model that was read, if it was one. `doubts` are what the files leave open."""
 
     folder: Path
     views: tuple[View, ...]
@@ -57,6 +58,7 @@ class Capture:
     views_without_photo: tuple[View, ...] = ()
     remarks: tuple[Remark, ...] = ()
     model_folder: Path | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def all_views(self) -> tuple[View, ...]:
@@ -103,7 +105,11 @@ class Capture:
 
         points = None if self.points is None else self.points.moved(similarity)
         return replace(
-            self, views=moved(self.views), points=points, views_without_photo=moved(self.views_without_photo)
+            self,
+            views=moved(self.views),
+            points=points,
+            views_without_photo=moved(self.views_without_photo),
+            doubts=tuple(doubt.moved(similarity) for doubt in self.doubts),
         )
 
     def fingerprint(self) -> str:
@@ -139,7 +145,8 @@ def open_capture(
 
     Which views are held out is read from the capture; where it does not say, every `hold_out_every`-th is. Without
     `needs_photos` any number of them may be missing, since cameras alone can be looked at. What is decided by itself,
-    unless `choices` say otherwise, is in the capture's `remarks`.
+    unless `choices` say otherwise, is in the capture's `remarks`. No photo is decoded: who uses their pixels lets them
+    settle what is left open (`check/settling.py`).
     Raises CaptureError or CameraError: no capture, more than half of the photos missing, an impossible camera.
     """
     folder = Path(folder)
@@ -188,6 +195,7 @@ def open_capture(
         tuple(view for name, view in views.items() if name in lost),
         (*listed.remarks, *turns.remarks),
         listed.model_folder,
+        tuple(doubt for doubt in (listed.doubt, turns.doubt) if doubt is not None),
     )
     if needs_photos and not capture.training_views:
         raise CaptureError(f"{folder} has no view to train on.", "Hold out fewer views, or capture more.")

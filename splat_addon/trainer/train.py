@@ -51,7 +51,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     """
     folder.remove_left_over()
     torch.manual_seed(config.seed)
-    capture, about_capture = open_with_card(folder, config)
+    capture, decode, about_capture = open_with_card(folder, config)
     fingerprint = capture.fingerprint()  # before photos are read: one that is replaced meanwhile is noticed on resume
     blend_space = blend_space_of(config.blend_space, capture.folder)
     rasterizer = choose(config.device, blend_space, antialiased=is_antialiased(config))
@@ -62,7 +62,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
             state = read_checkpoint(folder, fingerprint)
             frame = frame_of(state, folder)
         moved = capture.moved(frame.training_from_world)
-        photos = load_photos(moved, config, folder.photos_file)
+        photos = load_photos(moved, config, folder.photos_file, decode)
         cloud, about_seeds = first_cloud(capture, config, frame, photos)
         photos.warnings.extend([*about_capture, *about_seeds, *about_rounding(frame)])
         model = GaussianModel(cloud, rasterizer.device)

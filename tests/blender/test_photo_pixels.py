@@ -162,6 +162,33 @@ def test_exports_hold_the_pixels_that_the_camera_measured(core, tmp_path, orient
     assert not bpy.data.images
 
 
+@pytest.mark.parametrize(("record", "is_measured_turned"), [(3, True), (3, False), (4, True)])
+def test_opening_settles_as_the_trainer_does(core, tmp_path, trainer_python, record, is_measured_turned):
+    """Blender's decoder and Pillow come to the same orientations; backgrounds and exports follow."""
+    from support.textured_ball import write_ball
+
+    write_ball(tmp_path / "c", record, is_measured_turned)
+    code = (
+        "import sys; from splat_addon.run.config import TrainConfig\n"
+        "from pathlib import Path; from splat_addon.run.folder import RunFolder\n"
+        "from splat_addon.trainer.photos.run_card import open_with_card\n"
+        "config = TrainConfig(capture=sys.argv[1]); run = RunFolder.create(Path(sys.argv[2]), config)\n"
+        "print(*(view.orientation for view in open_with_card(run, config)[0].views))"
+    )
+    command = [str(trainer_python), "-c", code, str(tmp_path / "c"), str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    trained = subprocess.run(
+        command, check=True, env=environment, cwd=ROOT, timeout=100, capture_output=True, text=True
+    )
+    expected = record if is_measured_turned else 1
+    assert trained.stdout.split() == [str(expected)] * 12
+    capture = core.pixels.open_settled(tmp_path / "c")
+    assert {view.orientation for view in capture.views} == {expected}
+    bpy.ops.splat.open_photo_capture(directory=str(tmp_path / "c"))
+    entry = next(item for item in bpy.data.cameras if item.background_images).background_images[0]
+    assert (entry.rotation != 0 or entry.use_flip_y) == is_measured_turned
+
+
 def test_standing_upright_goes_by_how_photos_were_held(core, tmp_path):
     """A quarter orbit whose photos are stored lying, as their records say; cameras measured on the stored pixels."""
     cameras = {}

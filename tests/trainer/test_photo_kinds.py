@@ -14,15 +14,18 @@ from splat_addon.capture.photos.orientation import turned
 from splat_addon.capture.photos.reading import read_photo
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
+from splat_addon.run.folder import RunFolder
 from splat_addon.trainer.losses import photometric_loss
 from splat_addon.trainer.metrics import psnr_db, ssim
 from splat_addon.trainer.photos.decoding import decode
 from splat_addon.trainer.photos.photo import NothingLeft, load_photo
+from splat_addon.trainer.photos.run_card import open_with_card
 from splat_addon.trainer.photos.store import load_photos
 from splat_addon.trainer.seeds import first_cloud
 from support.photo_files import DISPLAY_P3, exif, matrix_profile, png_chunk, with_exif, write_png
 from support.photo_kinds import HEIGHT, WIDTH, write_photo_kinds
 from support.scenes import write_ball_capture
+from support.textured_ball import write_ball
 
 CAMERA = Camera(WIDTH, HEIGHT, 40, 40, WIDTH / 2, HEIGHT / 2, np.eye(4))
 LOSSY = {"color.jpg": 4, "color_progressive.jpg": 4, "cmyk.jpg": 8, "several.jpg": 4}
@@ -220,3 +223,17 @@ def test_a_jpeg_of_a_phone_is_turned_or_not_like_any_other(tmp_path):
     assert np.abs(as_stored.astype(int) - colors).max() <= 4
     upside_down = load_photo(view_of(tmp_path / "a.jpg", orientation=3), 1000).rgb.numpy()
     assert np.array_equal(upside_down, as_stored[::-1, ::-1])
+
+
+def test_training_settles_orientations_by_the_points_and_decodes_no_photo_twice(tmp_path, monkeypatch):
+    write_ball(tmp_path / "c", 3, True)
+    asked = []
+    monkeypatch.setattr("splat_addon.trainer.photos.run_card.decode", lambda path: asked.append(path) or decode(path))
+    config = TrainConfig(capture=str(tmp_path / "c"))
+    capture, once, _ = open_with_card(RunFolder.create(tmp_path / "run", config), config)
+    assert {view.orientation for view in capture.views} == {3} and 0 < len(asked) < len(capture.views)
+    photos = load_photos(capture, config, tmp_path / "overflow", once)
+    assert sorted(asked) == sorted(view.image_path for view in capture.views)
+    for photo in photos.training:
+        stored = decode(tmp_path / f"c/images/{photo.name}.png").pixels
+        assert np.array_equal(photo.rgb.numpy(), stored[::-1, ::-1])

@@ -40,7 +40,7 @@ def train_moved(folder: Path, capture: Path, matrix: np.ndarray, monkeypatch, **
     def opened(path: Path, every: int) -> Capture:
         return open_capture(path, every).moved(matrix)
 
-    monkeypatch.setattr("splat_addon.trainer.train.open_capture", opened)
+    monkeypatch.setattr("splat_addon.trainer.photos.run_card.open_capture", opened)
     return train_in(new_folder(folder, capture, **settings))
 
 

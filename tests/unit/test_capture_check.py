@@ -8,70 +8,28 @@ import numpy as np
 import pytest
 
 from splat_addon.capture.camera import Camera
-from splat_addon.capture.capture import Capture, View, open_capture
+from splat_addon.capture.capture import Capture, open_capture
 from splat_addon.capture.card import card_of
 from splat_addon.capture.check.check import Check, check_capture
 from splat_addon.capture.check.geometry import check_geometry, folds_back
 from splat_addon.capture.points import Points
+from support.textured_ball import ball_capture
 
 DATA = Path(os.environ.get("SPLAT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared captures are not on this machine")
-WIDTH, HEIGHT, RADIUS = 96, 72, 1.0
-
-
-def color_of(places: np.ndarray) -> np.ndarray:
-    """(P, 3) a texture in space."""
-    random = np.random.default_rng(3)
-    waves = sum(np.sin(places @ random.normal(size=(3, 3)) * 2 + random.uniform(0, 6, 3)) for _ in range(5))
-    return np.clip(0.5 + 0.12 * waves, 0, 1)
-
-
-def looking_at_center(position: np.ndarray) -> np.ndarray:
-    forward = -position / np.linalg.norm(position)
-    right = np.cross(forward, (0, 0, 1))
-    right /= np.linalg.norm(right)
-    matrix = np.eye(4)
-    matrix[:3, :3] = (right, np.cross(forward, right), forward)
-    matrix[:3, 3] = -matrix[:3, :3] @ position
-    return matrix
-
-
-def ball(count: int = 12) -> tuple[Capture, dict[str, np.ndarray]]:
-    """A textured ball with photos all around, and points on it."""
-    views, photos = [], {}
-    random = np.random.default_rng(1)
-    across, down = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
-    for index in range(count):
-        angle = 2 * np.pi * index / count
-        position = np.array((3 * np.cos(angle), 3 * np.sin(angle), 0.8 + 0.6 * np.sin(2 * angle)))
-        camera = Camera(WIDTH, HEIGHT, 90.0, 90.0, WIDTH / 2, HEIGHT / 2, looking_at_center(position))
-        slopes = np.stack([(across - camera.cx) / 90, (down - camera.cy) / 90, np.ones_like(across)], axis=2)
-        rays = slopes.reshape(-1, 3) @ camera.camera_from_world[:3, :3]
-        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        along = rays @ position
-        root = along**2 - (position @ position - RADIUS**2)
-        hit = root > 0
-        pixels = np.full((len(rays), 3), 0.6)
-        pixels[hit] = color_of(position - (along[hit] + np.sqrt(root[hit]))[:, None] * rays[hit])
-        name = f"photo_{index:02d}"
-        photos[name] = pixels.reshape(HEIGHT, WIDTH, 3)
-        views.append(View(name, Path(f"{name}.png"), camera, index % 8 == 0, None, name))
-    places = random.normal(size=(800, 3))
-    places *= RADIUS / np.linalg.norm(places, axis=1, keepdims=True)
-    return Capture(Path("ball"), tuple(views), Points(places, color_of(places))), photos
 
 
 def banana() -> tuple[Capture, dict[str, np.ndarray]]:
     images = pytest.importorskip("PIL.Image")
     capture = open_capture(DATA / "banana")
-    return capture, {view.name: np.asarray(images.open(view.image_path).convert("RGB")) / 255 for view in capture.views}
+    return capture, {view.name: np.asarray(images.open(view.image_path).convert("RGB")) for view in capture.views}
 
 
-CAPTURES = [pytest.param(ball, id="ball"), pytest.param(banana, id="banana", marks=needs_data)]
+CAPTURES = [pytest.param(ball_capture, id="ball"), pytest.param(banana, id="banana", marks=needs_data)]
 
 
 def checked(capture: Capture, photos: dict[str, np.ndarray]) -> Check:
-    return check_capture(capture, lambda view, longest_px: photos[view.name])
+    return check_capture(capture, lambda view, longest_px: np.float32(photos[view.name] / 255))
 
 
 def warnings(check: Check) -> list[str]:
@@ -108,7 +66,7 @@ def test_a_right_capture_of_another_kind_is_not_complained_about_either(make, ki
     capture, photos = make()
     random, points = np.random.default_rng(2), capture.points
     if kind == "exposure":
-        photos = {name: np.clip(pixels * 2 ** random.uniform(-0.5, 0.3), 0, 1) for name, pixels in photos.items()}
+        photos = {name: np.clip(pixels * 2 ** random.uniform(-0.5, 0.3), 0, 255) for name, pixels in photos.items()}
     elif kind == "gray":
         photos = {name: pixels.mean(axis=2, keepdims=True) for name, pixels in photos.items()}
     elif kind == "few points":
@@ -167,7 +125,7 @@ def test_two_swapped_photos_are_named(make):
 
 
 def test_without_points_geometry_alone_is_checked_and_that_is_said():
-    capture, photos = ball()
+    capture, photos = ball_capture()
     check = checked(replace(capture, points=None), photos)
     assert check.agreement is None
     assert [remark.text for remark in check.remarks] == [
@@ -176,7 +134,7 @@ def test_without_points_geometry_alone_is_checked_and_that_is_said():
 
 
 def test_cameras_at_one_place_and_cameras_that_look_away_are_named():
-    capture, _ = ball(3)
+    capture, _ = ball_capture(3)
     place = capture.views[0].camera.position
 
     def moved(pose: np.ndarray) -> np.ndarray:
@@ -211,7 +169,7 @@ def test_a_lens_that_folds_back_within_the_picture_is_found(distortion, expected
 
 
 def test_the_card_says_what_was_opened_and_measured():
-    capture, photos = ball()
+    capture, photos = ball_capture()
     card = card_of(capture, checked(capture, photos))
     rows = dict(card.rows)
     assert rows["Photos"] == "12, 96 × 72 px" and rows["Points"] == "800" and rows["Masks"] == "none"

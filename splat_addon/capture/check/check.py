@@ -15,15 +15,24 @@ from ..camera import Camera
 from ..capture import Capture
 from ..remarks import Remark
 from .geometry import check_geometry
-from .measuring import FEWEST_POINTS, ORIENTATIONS, Decode, Measured, angles_deg, decoded, matrix, own_scores
+from .measuring import (
+    CLEAR_GAIN,
+    FEWEST_POINTS,
+    ORIENTATIONS,
+    WITHOUT_COLORS,
+    Decode,
+    Measured,
+    angles_deg,
+    decoded,
+    matrix,
+    own_scores,
+)
 
 APART_DEG = 15.0  # cameras turned less show nearly the same, so that their photos are no chance to compare with
 AGREEING = 0.8  # share of other photos that a camera's own one has to beat, in the mean
 ALIKE = 0.35  # correlation from which points and photos agree where there are no other photos to compare with
 SWAP_GAIN = 0.05  # correlation that two cameras gain, together, from each other's photo
-CLEAR_GAIN = 0.1  # mean correlation by which another hypothesis has to be better than the capture as it is
 _HYPOTHESIS_VIEWS = 16
-_WITHOUT_COLORS = 0.7  # correlation from which photos agree with each other although points have other colors
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 _LYING = (5, 6, 7, 8)  # orientations that exchange width and height
 
@@ -63,7 +72,7 @@ def check_capture(capture: Capture, decode: Decode, tell: Callable[[float], None
         names = some_of(unreadable)
         text = f"{len(unreadable)} photos cannot be read, or do not have their cameras' proportions ({names})."
         remarks = (*remarks, Remark(text, "Replace the files, or remove them.", True))
-    measured = Measured.of(capture, views, photos)
+    measured = Measured.of(capture.points, views, photos)
     if len(measured.views) < 2:
         why = Remark("Too few points lie in the photos to compare them: only the geometry was checked.")
         return Check(None, (*remarks, why))
@@ -73,16 +82,16 @@ def check_capture(capture: Capture, decode: Decode, tell: Callable[[float], None
 
 
 def _judged(measured: Measured) -> tuple[Agreement, tuple[Remark, ...]]:
-    is_colored = np.isfinite(measured.colors).all(axis=1).mean() > 0.5 and measured.colors.std(axis=0).max() > 1e-3
-    by_photos, scores = not is_colored, matrix(measured, not is_colored)
+    by_photos = not measured.is_colored
+    scores = matrix(measured, by_photos)
     agreement = _agreement(measured, scores)
     better = _better(measured, agreement, by_photos)
     if better is not None:
         return replace(agreement, agrees=False), (better,)
-    if is_colored and not agreement.agrees:  # colored by something else, perhaps: then photos agree with each other
+    if not by_photos and not agreement.agrees:  # colored by something else, perhaps: then photos agree with each other
         others = matrix(measured, True)
         by_others = _agreement(measured, others)
-        if by_others.agrees and by_others.score >= _WITHOUT_COLORS:
+        if by_others.agrees and by_others.score >= WITHOUT_COLORS:
             scores, agreement = others, by_others
             better = _better(measured, agreement, True)
             if better is not None:
@@ -136,18 +145,18 @@ def _better(measured: Measured, agreement: Agreement, by_photos: bool) -> Remark
     """Another reading of the same files under which points and photos agree clearly better, as a warning."""
     step = -(-len(measured.views) // _HYPOTHESIS_VIEWS) or 1
     measured = measured.only(list(range(0, len(measured.views), step)))
-    cameras, still = [view.camera for view in measured.views], np.eye(3)
-    now = own_scores(measured, cameras, still, 1, by_photos)
+    cameras = [view.camera for view in measured.views]
+    now = own_scores(measured, by_photos)
     tried: list[tuple[np.ndarray, str, str]] = []
     for orientation, (how, _) in ORIENTATIONS.items():
         if _may_be_turned(measured, orientation):
-            scores = own_scores(measured, cameras, still, orientation, by_photos)
+            scores = own_scores(measured, by_photos, orientations=[orientation] * len(cameras))
             tried.append((scores, f"they would with the photos {how}", _TURN_PHOTOS))
     if not agreement.agrees:
         for how, poses in _other_poses(cameras):
-            tried.append((own_scores(measured, poses, still, 1, by_photos), f"they would {how}", _TURN_CAMERAS))
+            tried.append((own_scores(measured, by_photos, poses), f"they would {how}", _TURN_CAMERAS))
         for turn in _quarter_turns():
-            scores = own_scores(measured, cameras, turn, 1, by_photos)
+            scores = own_scores(replace(measured, positions=measured.positions @ turn.T), by_photos)
             tried.append((scores, f"they would with the points' axes read as {_axes(turn)}", _MOVE_POINTS))
     if not tried:
         return None

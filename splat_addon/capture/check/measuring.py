@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..camera import Camera
-from ..capture import Capture, View
+from ..capture import View
+from ..photos.orientation import AS_STORED
+from ..points import Points
 from ..seeds.photo_colors import project_visible
 
 Decode = Callable[[View, int], np.ndarray | None]
@@ -20,6 +22,8 @@ LONGEST_SIDE_PX = 320
 DECODING_S = 6.0  # then the photos that were decoded have to do, if they are at least
 FEWEST_VIEWS = 4
 FEWEST_POINTS = 30  # in a photo, for it to be judged
+CLEAR_GAIN = 0.1  # mean correlation by which another reading has to be better than the capture as it is
+WITHOUT_COLORS = 0.7  # correlation from which photos agree with each other although points have other colors
 ORIENTATIONS = {  # Exif: relative place (x, y) in the camera's image -> in the picture
     2: ("mirrored", lambda x, y: (1 - x, y)),
     3: ("turned by 180 degrees", lambda x, y: (1 - x, 1 - y)),
@@ -54,23 +58,23 @@ def decoded(
         if pixels is None:
             unreadable.append(sample[index].listed_as or sample[index].name)
         else:
-            found[index] = _ranked(pixels)
+            found[index] = ranked(pixels)
         tell(0.8 * (done + 1) / len(order))
     places = sorted(found)
     return [sample[index] for index in places], [found[index] for index in places], sorted(unreadable)
 
 
-def _ranked(pixels: np.ndarray) -> np.ndarray:
+def ranked(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 4) float32: each color's rank within its photo, 0..1, and alpha."""
     height, width = pixels.shape[:2]
-    ranked = np.ones((height, width, 4), np.float32)
+    result = np.ones((height, width, 4), np.float32)
     for channel in range(3):
         levels = np.rint(np.clip(pixels[..., min(channel, pixels.shape[2] - 1)], 0, 1) * 255).astype(np.intp)
         counts = np.bincount(levels.ravel(), minlength=256)
-        ranked[..., channel] = ((np.cumsum(counts) - counts / 2) / levels.size)[levels]
+        result[..., channel] = ((np.cumsum(counts) - counts / 2) / levels.size)[levels]
     if pixels.shape[2] == 4:
-        ranked[..., 3] = pixels[..., 3]
-    return ranked
+        result[..., 3] = pixels[..., 3]
+    return result
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,16 @@ class Measured:
     colors: np.ndarray  # (P, 3); NaN where only photos can tell
 
     @staticmethod
-    def of(capture: Capture, views: list[View], photos: list[np.ndarray]) -> "Measured":
-        assert capture.points is not None  # the caller has looked
-        table = np.concatenate([capture.points.positions, capture.points.colors], axis=1)
+    def of(points: Points, views: list[View], photos: list[np.ndarray]) -> "Measured":
+        table = np.concatenate([points.positions, points.colors], axis=1)
         table = sampled(table[np.isfinite(table[:, :3]).all(axis=1)], 40 * MOST_POINTS)
         return Measured(views, photos, table[:, :3], table[:, 3:])
+
+    @property
+    def is_colored(self) -> bool:
+        """Whether the points have colors of their own."""
+        known = np.isfinite(self.colors).all(axis=1)
+        return bool(known.mean() > 0.5 and self.colors[known].std(axis=0).max() > 1e-3)
 
     def only(self, kept: list[int]) -> "Measured":
         return replace(self, views=[self.views[i] for i in kept], photos=[self.photos[i] for i in kept])
@@ -160,13 +169,16 @@ def matrix(measured: Measured, by_photos: bool) -> np.ndarray:
 
 
 def own_scores(
-    measured: Measured, cameras: list[Camera], turn: np.ndarray, orientation: int, by_photos: bool
+    measured: Measured, by_photos: bool, cameras: list[Camera] | None = None, orientations: list[int] | None = None
 ) -> np.ndarray:
-    """(C,) correlation of each view with its own photo, under another hypothesis; 0 where nothing can be seen."""
-    positions = measured.positions @ turn.T
-    projected = [_projected(camera, positions) for camera in cameras]
+    """(C,) correlation of each view with its own photo, with other cameras, or photos turned; 0 where nothing can be
+    seen."""
+    cameras = cameras or [view.camera for view in measured.views]
+    orientations = orientations or [AS_STORED] * len(cameras)
+    projected = [_projected(camera, measured.positions) for camera in cameras]
     own = [
-        _looked_up(photo, places, orientation) for photo, (_, places) in zip(measured.photos, projected, strict=True)
+        _looked_up(photo, places, orientation)
+        for photo, (_, places), orientation in zip(measured.photos, projected, orientations, strict=True)
     ]
     references = _references(measured, projected, own, by_photos)
     return np.nan_to_num(

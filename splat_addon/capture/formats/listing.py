@@ -11,6 +11,7 @@ from ...errors import CameraError, CaptureError, some_of
 from ...gaussians.formats.splat_ply import read_points
 from ..camera import Camera
 from ..choices import AUTOMATIC, CaptureChoices
+from ..doubts import Doubt
 from ..file_names import is_on_network
 from ..finding.files import IMAGE_SUFFIXES, Files, shown
 from ..finding.masks import FoundMasks, find_masks
@@ -32,7 +33,7 @@ _CLEAR = 0.5  # of the other's score: beyond, it is worth a warning
 class Listing:
     """By photo name. `held_out` is None when the files do not say; a photo may lack its camera, or be missing.
     `inverted_masks` are the photos whose masks mean by white what does not count. `model_folder` is the COLMAP model
-    that was read, None where it was transforms.json."""
+    that was read, None where it was transforms.json. `doubt` is whether the points stand where the cameras do."""
 
     photos: dict[str, Path]
     cameras: dict[str, Camera]
@@ -43,6 +44,7 @@ class Listing:
     inverted_masks: frozenset[str] = frozenset()
     model_folder: Path | None = None
     missing: frozenset[str] = field(default_factory=frozenset)
+    doubt: Doubt | None = None
 
 
 def read_listing(folder: Path, choices: CaptureChoices = AUTOMATIC) -> Listing:
@@ -59,7 +61,7 @@ def _of_transforms(folder: Path, path: Path, files: Files, choices: CaptureChoic
     listed = read_transforms(path, files, _chosen(folder, choices.photos_folder, "photos"))
     _check(listed.cameras)
     remarks = [*_about_photos(files, folder, listed.photos, listed.found), *listed.remarks]
-    points, more = _points_of_transforms(folder, listed, files, choices)
+    points, more, doubt = _points_of_transforms(folder, listed, files, choices)
     remarks += more
     remarks += _about_model_beside(folder, listed, files)
     held_out = listed.held_out
@@ -77,6 +79,7 @@ def _of_transforms(folder: Path, path: Path, files: Files, choices: CaptureChoic
         (*remarks, *more),
         frozenset(masks.inverted),
         missing=missing,
+        doubt=doubt,
     )
 
 
@@ -264,7 +267,7 @@ def _about_model_beside(folder: Path, listed: Transforms, files: Files) -> list[
 
 def _points_of_transforms(
     folder: Path, listed: Transforms, files: Files, choices: CaptureChoices
-) -> tuple[Points | None, list[Remark]]:
+) -> tuple[Points | None, list[Remark], Doubt | None]:
     """The points of a PLY next to the cameras; else those of the COLMAP model they came from, in the cameras' frame."""
     remarks = []
     model_folder = colmap.find_model(folder, files)
@@ -275,23 +278,25 @@ def _points_of_transforms(
         instead = "." if path is None and model_folder is None else "; others are used."
         remarks.append(Remark(text + instead, "Put the file there, or export the capture again.", is_warning=True))
     if path is not None:
-        points, more = _in_cameras_frame(Points(*read_points(path)), path.name, listed, model_folder, choices)
-        return points, remarks + more
+        read = Points(*read_points(path))
+        points, more, doubt = _in_cameras_frame(read, path.name, listed, model_folder, choices)
+        return points, remarks + more, doubt
     if model_folder is None:
-        return None, remarks
+        return None, remarks, None
     try:
         model = colmap.read_model(model_folder)
         _check(model.cameras)
     except (CaptureError, CameraError) as error:  # training starts without points too
         text = f"The points of {_place(model_folder, folder)} are not used: {error.message}"
-        return None, [*remarks, Remark(text, error.remedy, is_warning=True)]
+        return None, [*remarks, Remark(text, error.remedy, is_warning=True)], None
     points = Points(model.positions, model.colors).moved(listed.world_from_original)
     if not len(points.positions):
-        return None, remarks
+        return None, remarks, None
     if not _stand_alike(model.cameras, listed.cameras, listed.world_from_original):
         text = f"The points of {_place(model_folder, folder)} are not used: its cameras stand elsewhere than those of"
-        return None, [*remarks, Remark(f"{text} transforms.json.", "Add points3d.ply in the cameras' frame.", True)]
-    return points, remarks
+        elsewhere = Remark(f"{text} transforms.json.", "Add points3d.ply in the cameras' frame.", True)
+        return None, [*remarks, elsewhere], None
+    return points, remarks, None
 
 
 def _named_points_file(folder: Path, listed: Transforms, files: Files) -> Path | None:
@@ -303,29 +308,39 @@ def _named_points_file(folder: Path, listed: Transforms, files: Files) -> Path |
 
 def _in_cameras_frame(
     points: Points, name: str, listed: Transforms, model_folder: Path | None, choices: CaptureChoices
-) -> tuple[Points, list[Remark]]:
+) -> tuple[Points, list[Remark], Doubt | None]:
     """The points of a PLY where the cameras are. nerfstudio has written this file in COLMAP's frame at first, in that
-    of the cameras since. COLMAP's own points tell which; else how well the cameras look at them."""
+    of the cameras since. COLMAP's own points tell which; else how well the cameras look at them, unless both fit about
+    as well: then that is a doubt, to be settled by the photos."""
     moved = points.moved(listed.world_from_original)
     if moved is points:
-        return points, []
+        return points, [], None
     if choices.points_frame != "auto":
         is_original = choices.points_frame == "original"
-        return (moved if is_original else points), [
-            Remark(f"The points of {name} were {'moved' if is_original else 'left where they are'}, as was chosen.")
-        ]
+        text = f"The points of {name} were {'moved' if is_original else 'left where they are'}, as was chosen."
+        return (moved if is_original else points), [Remark(text)], None
+    remedy = "Choose the frame of the points if they do not fit the photos."
+    text = f"The points of {name} were moved by applied_transform to where the cameras are"
+    same = _same_points(points, listed, model_folder)
+    if same is not None:
+        return (moved, [Remark(f"{text}: they stood elsewhere.", remedy)], None) if same else (points, [], None)
     cameras = list(listed.cameras.values())
     as_written, as_moved = _missed(points, cameras), _missed(moved, cameras)
-    same = _same_points(points, listed, model_folder)
-    is_original = as_moved < _DECIDED * as_written if same is None else same
-    remedy = "Choose the frame of the points if they do not fit the photos."
+    is_original = as_moved < _DECIDED * as_written
+    is_clear = min(as_written, as_moved) <= _CLEAR * max(as_written, as_moved)
+    remark = None
     if is_original:
-        text = f"The points of {name} were moved by applied_transform to where the cameras are: they stood elsewhere."
-        return moved, [Remark(text, remedy, is_warning=same is None and as_moved > _CLEAR * as_written)]
-    if same is None and as_written >= _DECIDED * as_moved:
-        text = f"Whether applied_transform still has to move the points of {name} cannot be told from the cameras; they"
-        return points, [Remark(f"{text} were left where they are.", remedy, is_warning=True)]
-    return points, []
+        remark = Remark(f"{text}: they stood elsewhere.", remedy, is_warning=not is_clear)
+    elif as_written >= _DECIDED * as_moved:
+        unclear = f"Whether applied_transform still has to move the points of {name} cannot be told from the cameras;"
+        remark = Remark(f"{unclear} they were left where they are.", remedy, is_warning=True)
+    is_moved = Remark(f"{text}: only so they agree with the photos.", remedy)
+    is_left = Remark(f"The points of {name} were left where they are: only so they agree with the photos.", remedy)
+    doubt = None
+    if not is_clear:
+        first, second = (is_moved, is_left) if is_original else (is_left, is_moved)
+        doubt = Doubt(remark, first, second, points=points if is_original else moved)
+    return (moved if is_original else points), [] if remark is None else [remark], doubt
 
 
 def _missed(points: Points, cameras: list[Camera]) -> float:

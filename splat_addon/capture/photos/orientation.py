@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import CaptureError, some_of
 from ..camera import Camera
+from ..doubts import Doubt
 from ..remarks import Remark
 from .image_size import read_image_size
 from .records import read_orientation
@@ -24,11 +25,15 @@ AS_STORED = 1
 @dataclass(frozen=True)
 class Orientations:
     """What was decided: the orientation of each photo by name, where it is not 1. `unclear` are those whose sizes fit
-    both ways and whose cameras may have been measured on either; they are taken as stored."""
+    both ways and whose cameras may have been measured on either; they are taken as stored, with a doubt."""
 
     by_name: dict[str, int]
-    unclear: dict[str, int]
     remarks: tuple[Remark, ...]
+    doubt: Doubt | None = None
+
+    @property
+    def unclear(self) -> dict[str, int]:
+        return {} if self.doubt is None else dict(self.doubt.orientations)
 
 
 def swaps_sides(orientation: int) -> bool:
@@ -104,12 +109,18 @@ def decide_orientations(
                 f" {len(by_name)} ({some_of(by_name)})."
             )
         )
-    if unclear:
-        remarks.append(
-            Remark(
-                f"Photos with an Exif orientation whose cameras fit them stored and turned: {len(unclear)}"
-                f" ({some_of(unclear)}). They are used as stored.",
-                "If training does not converge, choose the other orientation.",
-            )
-        )
-    return Orientations(by_name, unclear, tuple(remarks))
+    doubt = _doubt(unclear) if unclear else None
+    if doubt is not None and doubt.remark is not None:
+        remarks.append(doubt.remark)
+    return Orientations(by_name, tuple(remarks), doubt)
+
+
+def _doubt(unclear: dict[str, int]) -> Doubt:
+    names = f"{len(unclear)} ({some_of(unclear)})"
+    text = f"Photos with an Exif orientation whose cameras fit them stored and turned: {names}."
+    return Doubt(
+        Remark(f"{text} They are used as stored.", "If training does not converge, choose the other orientation."),
+        Remark(f"{text} They are used as stored: only so the points agree with them."),
+        Remark(f"{text} They are turned: only so the points agree with them."),
+        orientations=unclear,
+    )

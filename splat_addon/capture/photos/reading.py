@@ -55,6 +55,28 @@ def read_photo(view: View, decode: Decode, reduce: Reduce | None = None) -> Phot
     return PhotoPixels(pixels, size, tuple(notes))
 
 
+def read_small_photo(view: View, longest_px: int, decode: Decode) -> np.ndarray:
+    """A view's photo to compare colors with, its longer side at most `longest_px`: every n-th pixel, (h, w, 4) floats
+    0..1, alpha 0 where its mask leaves nothing. Raises CaptureError, naming photo or mask, when one cannot be used."""
+
+    def reduce(pixels: np.ndarray) -> np.ndarray:
+        step = -(-max(pixels.shape[:2]) // longest_px)
+        return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step])
+
+    read = read_photo(view, decode, reduce)
+    colors = read.pixels.astype(np.float32) / 255
+    height, width = colors.shape[:2]
+    alpha = colors[..., 3] if colors.shape[2] == 4 else np.ones((height, width), np.float32)
+    weights = read_mask(view, read.full_size, decode)
+    if weights is not None:  # of each pixel, the mask's nearest
+        rows, columns = (
+            (2 * np.arange(photo) + 1) * mask // (2 * photo)
+            for photo, mask in zip((height, width), weights.shape, strict=True)
+        )
+        alpha = np.where(weights[np.ix_(rows, columns)] > 0, alpha, 0)
+    return np.dstack([colors[..., :3], alpha])
+
+
 def read_mask(view: View, photo: Size, decode: Decode) -> np.ndarray | None:
     """(h, w) uint8 at the mask's own size, how much each pixel of the view's photo of size `photo` counts; None without
     a mask. Raises CaptureError, naming it, when it cannot be read or does not fit.

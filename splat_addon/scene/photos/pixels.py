@@ -8,7 +8,9 @@ import bpy
 import numpy as np
 
 from ...capture.camera import Camera
-from ...capture.capture import View
+from ...capture.capture import Capture, View, open_capture
+from ...capture.check.settling import settled
+from ...capture.choices import AUTOMATIC, CaptureChoices
 from ...capture.photos.reading import read_mask, read_photo
 from ...capture.photos.undistort import undistorted_photo
 from ...capture.photos.values import Decoded
@@ -52,6 +54,14 @@ def decode(path: Path, longest_px: int = 0) -> Decoded:
         return Decoded(values, image.file_format == "JPEG")
     finally:
         bpy.data.images.remove(image)
+
+
+def open_settled(
+    folder: Path, hold_out_every: int = 8, needs_photos: bool = True, choices: CaptureChoices = AUTOMATIC
+) -> Capture:
+    """The capture in `folder` as training reads it: what its files leave open is settled by a few photos. Raises
+    CaptureError or CameraError, as `open_capture` does."""
+    return settled(open_capture(folder, hold_out_every, needs_photos, choices), decode)
 
 
 def seed_photo(view: View) -> Photo | None:

@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 from mathutils import Matrix
 
-from ...capture.capture import View, open_capture
+from ...capture.capture import View
 from ...capture.choices import CaptureChoices, choices_of
 from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
@@ -22,6 +22,7 @@ from ...run.folder import RunFolder
 from ..cameras import looking
 from ..cameras.conversion import apply_camera
 from ..own_data import ensure_local, is_local, is_own, require_local
+from ..photos.pixels import open_settled
 from ..runs.run_object import world_from_run
 from ..session import timer
 from ..settings.paths import capture_now, require_asked, run_path
@@ -163,7 +164,7 @@ def _views_of(
     folder: Path, hold_out_every: int, choices: CaptureChoices, _changed: int
 ) -> tuple[dict[str, View], float]:
     """The views by name and the extent of a capture, kept: stepping from view to view must not read it each time."""
-    capture = open_capture(folder, hold_out_every, choices=choices)
+    capture = open_settled(folder, hold_out_every, choices=choices)
     return {view.name: view for view in capture.views}, capture.extent
 
 

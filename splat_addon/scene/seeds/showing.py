@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ...capture.capture import Points, open_capture
+from ...capture.capture import Points
 from ...capture.choices import choices_of
 from ...capture.formats.transforms import is_own_capture
 from ...capture.points import POINTS_FILE
@@ -18,7 +18,7 @@ from ...gaussians.formats.splat_ply import write_points
 from ...run.config import TrainConfig
 from ..own_data import is_local
 from ..photos.photo_capture import find_root
-from ..photos.pixels import seed_photo
+from ..photos.pixels import open_settled, seed_photo
 from ..splats.appearance import show_splats
 from ..splats.box_modifier import hand_over
 from ..splats.data import is_splats, replace_splats, splat_collection, splats_to_object
@@ -60,7 +60,7 @@ def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
     """The splats that training with `config` starts from, in the capture's frame, and sentences for the user."""
     if config.init_splats:
         raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
-    capture = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
+    capture = open_settled(Path(config.capture), config.hold_out_every, choices=choices_of(config))
     cloud, notes = first_gaussians(capture, config, seed_photo)
     cloud = replace(cloud, antialiased=config.antialiased == "on")
     return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]

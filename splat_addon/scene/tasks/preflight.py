@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpy
 
-from ...capture.capture import Capture, open_capture
+from ...capture.capture import Capture
 from ...capture.card import Card, card_of
 from ...capture.choices import choices_of
 from ...capture.formats.transforms import is_own_capture
@@ -26,6 +26,7 @@ from ...run.config import TrainConfig
 from ...run.forecast import Forecast, PhotoSizes, forecast
 from ...run.resources import free_disk_bytes, free_memory_bytes
 from ...run.wording import counted, in_bytes, in_time, processor, rounded
+from ..photos.pixels import open_settled
 from ..session import part, timer
 from ..session.redraw import redraw
 from ..settings.paths import absolute
@@ -215,7 +216,7 @@ def listing_of(config: TrainConfig, kept: Known | None = None) -> Listing:
         return kept.listing[1]
     if not config.capture or config.capture == ".":
         raise CaptureError("No capture was chosen.", "Capture the scene, or choose the folder of a capture.")
-    capture = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
+    capture = open_settled(Path(config.capture), config.hold_out_every, choices=choices_of(config))
     listing = _listed(capture, config, stamp)
     kept.listing = asked, listing
     return listing

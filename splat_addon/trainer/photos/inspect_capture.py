@@ -1,6 +1,7 @@
 """`python -m splat_addon.trainer.photos.inspect_capture FOLDER`: what a capture holds, and what is wrong with it."""
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -10,20 +11,26 @@ import numpy as np
 
 from ...capture.capture import View, capture_folder, open_capture
 from ...capture.card import card_of
+from ...capture.check.settling import settled
 from ...capture.choices import MASKS, ORIENTATIONS, POINTS_FRAMES, choices_of
 from ...capture.inspection import inspect_photos
-from ...capture.photos.reading import read_photo
+from ...capture.photos.kept import KeptPictures
+from ...capture.photos.reading import Decode, read_photo
 from ...errors import CaptureError, SplatError
 from .decoding import decode
+
+_MOST_KEPT_BYTES = 400 << 20
 
 
 def main(arguments: Sequence[str]) -> int:
     """0 when nothing is wrong with the capture, 1 when there is a warning, 2 when it cannot be opened."""
     options = parse(arguments)
+    kept = KeptPictures(decode, _MOST_KEPT_BYTES)
     tell = _tell if options.progress else lambda fraction: None
     try:
         capture = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices_of(options))
-        inspection = inspect_photos(capture, small_photo, decode, tell)
+        capture = settled(capture, kept.first)
+        inspection = inspect_photos(capture, functools.partial(small_photo, decode=kept.second), decode, tell)
     except SplatError as error:
         if options.progress:
             print(json.dumps({"failed": error.message, "remedy": error.remedy}), flush=True)
@@ -57,7 +64,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def small_photo(view: View, longest_px: int) -> np.ndarray | None:
+def small_photo(view: View, longest_px: int, decode: Decode = decode) -> np.ndarray | None:
     """A view's photo as its camera saw it, reduced: (H, W, 3 or 4) floats 0..1; None when it cannot be used."""
 
     def reduce(pixels: np.ndarray) -> np.ndarray:

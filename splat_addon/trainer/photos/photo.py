@@ -13,7 +13,7 @@ from ...capture.camera import Camera
 from ...capture.capture import View
 from ...capture.photos import masks
 from ...capture.photos.masks import LEAST_SHARE
-from ...capture.photos.reading import read_mask, read_photo
+from ...capture.photos.reading import Decode, read_mask, read_photo
 from ...capture.photos.undistort import undistorted_photo
 from ...errors import CaptureError
 from ...files import written_aside
@@ -97,7 +97,7 @@ class NothingLeft(CaptureError):
     """A mask that leaves no pixel of its photo."""
 
 
-def load_photo(view: View, max_resolution: int) -> Photo:
+def load_photo(view: View, max_resolution: int, decode: Decode = decode) -> Photo:
     """A view's photo and mask, reduced and undistorted.
 
     Raises CaptureError, naming it, when one cannot be read or does not fit, and NothingLeft.

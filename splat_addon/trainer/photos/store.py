@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from ...capture.capture import Capture, View
+from ...capture.photos.reading import Decode
 from ...errors import CaptureError, some_of
 from ...files import open_own
 from ...run.config import TrainConfig
 from ...run.events import Warned
+from .decoding import decode
 from .photo import NothingLeft, Photo, load_photo
 
 AT_ONCE = 16  # photos that are decoded side by side
@@ -31,7 +33,7 @@ class Photos:
     warnings: list[Warned]  # what the user should know
 
 
-def load_photos(capture: Capture, config: TrainConfig, overflow: Path) -> Photos:
+def load_photos(capture: Capture, config: TrainConfig, overflow: Path, decode: Decode = decode) -> Photos:
     """Decode every photo of `capture`. Those that cannot be read are left out with a warning.
 
     Beyond `config.photo_memory_mb` they are kept in the file `overflow`, which is the caller's to delete.
@@ -43,7 +45,7 @@ def load_photos(capture: Capture, config: TrainConfig, overflow: Path) -> Photos
     failures: list[CaptureError] = []
     empty: list[CaptureError] = []
     notes: dict[str, list[str]] = {}
-    for view, loaded in _decoded(capture.views, config.max_resolution):
+    for view, loaded in _decoded(capture.views, config.max_resolution, decode):
         for note in loaded.notes if isinstance(loaded, Photo) else ():
             notes.setdefault(note, []).append(view.name)
         if isinstance(loaded, CaptureError):
@@ -74,12 +76,14 @@ def load_photos(capture: Capture, config: TrainConfig, overflow: Path) -> Photos
     return photos
 
 
-def _decoded(views: tuple[View, ...], max_resolution: int) -> Iterator[tuple[View, Photo | CaptureError]]:
+def _decoded(
+    views: tuple[View, ...], max_resolution: int, decode: Decode
+) -> Iterator[tuple[View, Photo | CaptureError]]:
     """Each view with its photo, or with why it has none, in order; a few are decoded ahead."""
 
     def load(view: View) -> Photo | CaptureError:
         try:
-            return load_photo(view, max_resolution)
+            return load_photo(view, max_resolution, decode)
         except CaptureError as error:
             return error
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ...capture.capture import open_capture
 from ...capture.card import read_card
+from ...capture.check.settling import settled
 from ...capture.choices import choices_of
 from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
@@ -122,11 +123,12 @@ def _worst_first(quality: ViewQuality) -> float:
 
 def _photos(config: TrainConfig):
     """A function from view name to the photo as it was compared (None where it cannot be had), and a note."""
+    from ..photos.decoding import decode
     from ..photos.photo import load_photo
 
     try:
         opened = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
-        views = {view.name: view for view in opened.views}
+        views = {view.name: view for view in settled(opened, decode).views}
     except (SplatError, OSError) as error:
         return lambda name: None, f"The photos are left out: {error}"
 
