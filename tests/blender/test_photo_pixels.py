@@ -1,6 +1,7 @@
 """Blender's decoding of photos against the trainer's, and what is shown and written of turned photos."""
 
 import os
+import struct
 import subprocess
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def test_what_blender_cannot_decode_is_said(core, tmp_path):
     with pytest.raises(core.reading.CaptureError, match=r"The photo .*a\.png cannot be read"):
         core.reading.read_photo(view, core.pixels.decode)
     assert core.pixels.seed_photo(view) is None and not bpy.data.images
+
+
+def test_a_mask_of_one_bit_is_read_right_or_refused(core, tmp_path):
+    """Blender 4.2 misreads uncompressed ones."""
+    rows = np.packbits(np.tile([0, 0, 1, 1, 1], (30, 8)).astype(np.uint8), axis=1).tobytes()
+    short, long = 3, 4
+    tags = [(256, short, 1, 40), (257, short, 1, 30), (258, short, 1, 1), (262, short, 1, 1)]
+    tags += [(273, long, 1, 8 + 2 + 12 * 8 + 4), (277, short, 1, 1), (278, short, 1, 30), (279, long, 1, len(rows))]
+    table = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    content = b"II*\0" + struct.pack("<IH", 8, len(tags)) + table + bytes(4) + rows
+    (tmp_path / "a.tif").write_bytes(content)
+    if bpy.app.version < (4, 5):
+        with pytest.raises(core.reading.CaptureError, match="misread by this Blender"):
+            core.pixels.decode(tmp_path / "a.tif")
+        return
+    expected = np.tile([0, 0, 1, 1, 1], (30, 8)) * 255
+    assert np.array_equal(core.pixels.decode(tmp_path / "a.tif").pixels[..., 0], expected)
 
 
 def exif_png(path: Path, pixels: np.ndarray, orientation: int) -> None:

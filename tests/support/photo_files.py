@@ -66,6 +66,20 @@ def matrix_profile(columns: np.ndarray, gamma: float) -> bytes:
     return head.ljust(128, b"\0") + struct.pack(">I", len(parts)) + table + body
 
 
+def write_float_tiff(path: Path, pixels: np.ndarray) -> None:
+    """Floating-point colors (H, W, 3) as an uncompressed TIFF."""
+    height, width, channels = pixels.shape
+    data = pixels.astype("<f4").tobytes()
+    start = 8 + 2 + 12 * 9 + 4
+    lists = struct.pack("<3H", 32, 32, 32) + struct.pack("<3H", 3, 3, 3)
+    short, long = 3, 4
+    tags = [(256, short, 1, width), (257, short, 1, height), (258, short, channels, start), (259, short, 1, 1)]
+    tags += [(262, short, 1, 2), (273, long, 1, start + len(lists)), (277, short, 1, channels)]
+    tags += [(279, long, 1, len(data)), (339, short, channels, start + 6)]
+    table = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + table + bytes(4) + lists + data)
+
+
 DISPLAY_P3 = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
 """(3, 3) XYZ (D50) of Display P3's red, green and blue, as its profile has them."""
 SRGB = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])

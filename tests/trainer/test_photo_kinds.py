@@ -10,8 +10,10 @@ from PIL import Image, ImageCms, ImageOps
 
 from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import View, open_capture
+from splat_addon.capture.formats.transforms import write_transforms
 from splat_addon.capture.photos.orientation import turned
 from splat_addon.capture.photos.reading import read_photo
+from splat_addon.capture.photos.records import is_float_color_tiff
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
@@ -22,7 +24,7 @@ from splat_addon.trainer.photos.photo import NothingLeft, load_photo
 from splat_addon.trainer.photos.run_card import open_with_card
 from splat_addon.trainer.photos.store import load_photos
 from splat_addon.trainer.seeds import first_cloud
-from support.photo_files import DISPLAY_P3, exif, matrix_profile, png_chunk, with_exif, write_png
+from support.photo_files import DISPLAY_P3, exif, matrix_profile, png_chunk, with_exif, write_float_tiff, write_png
 from support.photo_kinds import HEIGHT, WIDTH, write_photo_kinds
 from support.scenes import write_ball_capture
 from support.textured_ball import write_ball
@@ -64,6 +66,17 @@ def test_stored_pixels_are_turned_only_if_the_camera_was_measured_so(tmp_path, o
     assert np.array_equal(shown.rgb.numpy(), expected)
     with Image.open(tmp_path / "a.png") as file:
         assert np.array_equal(np.array(ImageOps.exif_transpose(file)), expected)
+
+
+def test_a_tiff_of_floating_point_colors_is_told_what_to_save_instead(tmp_path):
+    write_float_tiff(tmp_path / "a.tif", np.full((HEIGHT, WIDTH, 3), 0.5))
+    with pytest.raises(CaptureError, match=r"a\.tif is a TIFF of floating-point colors.*Save it as PNG with 16 bits"):
+        load_photo(view_of(tmp_path / "a.tif"), 1000)
+    Image.fromarray(np.full((HEIGHT, WIDTH), 0.5, np.float32)).save(tmp_path / "b.tif")
+    assert (
+        not is_float_color_tiff(tmp_path / "b.tif")
+        and load_photo(view_of(tmp_path / "b.tif"), 1000).rgb[0, 0, 0] == 128
+    )
 
 
 def test_profiles_agree_with_littlecms(tmp_path):
@@ -237,3 +250,49 @@ def test_training_settles_orientations_by_the_points_and_decodes_no_photo_twice(
     for photo in photos.training:
         stored = decode(tmp_path / f"c/images/{photo.name}.png").pixels
         assert np.array_equal(photo.rgb.numpy(), stored[::-1, ::-1])
+
+
+_KEEP = np.zeros((HEIGHT, WIDTH), np.uint8)
+_KEEP[:, : WIDTH // 2] = 1
+_LABELS = _KEEP * (1 + np.arange(WIDTH, dtype=np.uint8) // 4 % 5)
+MASK_SCHEMES = [
+    "masks/{}.png", "masks/{}.png.png", "masks/{}.png.mask.png", "mask/{}.png", "masks/{}_mask.png",
+    "images/{}_mask.png", "images/{}.png.mask.png", "images/{}.mask.png", "Masks/{}.PNG", "images/dynamic_mask_{}.png",
+]  # fmt: skip
+
+
+def write_mask_kinds(name_of) -> list[str]:
+    """The left half kept, in twelve kinds of values, as files that `name_of(kind)` names; the kinds."""
+    white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    palette = Image.fromarray(_LABELS, "P")
+    palette.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128, 128, 0, 128])
+    kinds = {
+        "01": _KEEP, "0255": _KEEP * 255, "bit": _KEEP > 0, "deep01": _KEEP.astype(np.uint16),
+        "deep255": _KEEP.astype(np.uint16) * 255, "deep": _KEEP.astype(np.uint16) * 65535, "gray": _KEEP * 128,
+        "labels": _LABELS, "palette": palette, "color": white * _KEEP[..., None],
+        "alpha": np.dstack([white, _KEEP * 255]), "opaque": np.dstack([white * _KEEP[..., None], white[..., 0]]),
+    }  # fmt: skip
+    for kind, values in kinds.items():
+        name_of(kind).parent.mkdir(parents=True, exist_ok=True)
+        (values if isinstance(values, Image.Image) else Image.fromarray(values)).save(name_of(kind), "PNG")
+    return list(kinds)
+
+
+@pytest.mark.parametrize("scheme", MASK_SCHEMES)
+def test_masks_of_every_kind_keep_the_same_under_every_name(tmp_path, scheme):
+    kinds = write_mask_kinds(lambda kind: tmp_path / scheme.format(kind))
+    assert len(kinds) == 12
+    (tmp_path / "images").mkdir(exist_ok=True)
+    cameras = {}
+    for place, kind in enumerate(kinds):
+        Image.new("RGB", (WIDTH, HEIGHT), (place, 0, 0)).save(tmp_path / f"images/{kind}.png")
+        pose = np.eye(4)
+        pose[0, 3] = place
+        cameras[f"images/{kind}.png"] = replace(CAMERA, camera_from_world=pose)
+    write_transforms(tmp_path / "transforms.json", cameras, set(), None, {})
+    capture = open_capture(tmp_path)
+    assert {view.name for view in capture.views} == set(kinds)
+    kept = (_KEEP == 0) if "dynamic" in scheme else (_KEEP > 0)
+    for view in capture.views:
+        mask = load_photo(view, 1000).mask
+        assert mask is not None and mask.dtype == torch.bool and np.array_equal(mask.numpy(), kept), view.name

@@ -11,7 +11,7 @@ from ..capture import View
 from .masks import mask_weights
 from .orientation import AS_STORED, inverse_orientation, turned, turned_size
 from .profiles import CONVERTED, NOT_UNDERSTOOD, read_profile
-from .records import is_heif, read_orientation, read_records
+from .records import is_float_color_tiff, is_heif, read_orientation, read_records
 from .sizes import Size, fits
 from .values import Decoded, to_bytes, to_color
 
@@ -119,6 +119,11 @@ def decoded_file(path: Path, what: str, decode: Decode) -> Decoded:
     except MemoryError as error:
         raise CaptureError(f"There is not enough memory for the {what} {path}.", "Make it smaller.") from error
     except CaptureError as error:
+        if is_float_color_tiff(path):
+            raise CaptureError(
+                f"The {what} {path} is a TIFF of floating-point colors, which training cannot read.",
+                "Save it as PNG with 16 bits per channel.",
+            ) from error
         raise CaptureError(
             f"The {what} {path} cannot be read.",
             "Replace the file, save it as JPEG or PNG with 8 or 16 bits per channel, or remove it.",

@@ -13,6 +13,7 @@ from ...files import open_regular
 _MOST_BYTES = 1 << 24  # of a record: no camera and no profile writes more
 _MOST_PARTS = 10_000  # of one file
 _ORIENTATION, _PROFILE = 274, 34675  # tags of TIFF 6.0 and of the ICC
+_BITS, _COMPRESSION, _SAMPLE_FORMAT, _FLOAT = 258, 259, 339, 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,36 @@ def is_heif(path: Path) -> bool:
     except OSError:
         return False
     return head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi")
+
+
+def is_one_bit_tiff(path: Path) -> bool:
+    """Whether a file is an uncompressed TIFF that stores one bit for each pixel. Without the tags, it is that."""
+    return _short_of_tiff(path, _BITS, 1) == _short_of_tiff(path, _COMPRESSION, 1) == (1, 1)
+
+
+def is_float_color_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF of floating-point colors."""
+    count, value = _short_of_tiff(path, _SAMPLE_FORMAT, 1) or (0, 0)
+    return count >= 3 and value == _FLOAT
+
+
+def _short_of_tiff(path: Path, tag: int, default: int) -> tuple[int, int] | None:
+    """How many 16-bit values a tag holds, and the first of them; None where the file is not a TIFF."""
+    try:
+        with open_regular(path) as opened:
+            file: Any = opened
+            mark = file.read(4)
+            if mark not in (b"II*\0", b"MM\0*"):
+                return None
+            file.seek(0)
+            order = "<" if mark[:2] == b"II" else ">"
+            _, count, value = _tags(file).get(tag, (3, 1, struct.pack(order + "HH", default, 0)))
+            if count > 2:
+                file.seek(struct.unpack(order + "I", value)[0])
+                value = file.read(2)
+            return count, struct.unpack_from(order + "H", value)[0]
+    except (OSError, struct.error, ValueError):
+        return None
 
 
 def _of_jpeg(file: BinaryIO) -> Records:

@@ -12,6 +12,7 @@ from ...capture.capture import Capture, View, open_capture
 from ...capture.check.settling import settled
 from ...capture.choices import AUTOMATIC, CaptureChoices
 from ...capture.photos.reading import read_mask, read_photo
+from ...capture.photos.records import is_one_bit_tiff
 from ...capture.photos.undistort import undistorted_photo
 from ...capture.photos.values import Decoded
 from ...capture.seeds.photo_colors import Photo, read_seed_photo
@@ -27,11 +28,14 @@ _FORMATS = {
     ".bmp": "BMP",
 }
 _QUALITY = 97
+_READS_ONE_BIT = (4, 5)  # Blender 4.2 takes eight pixels of an uncompressed TIFF as one
 
 
 def decode(path: Path, longest_px: int = 0) -> Decoded:
     """The picture in a file as it is stored, its longer side at most `longest_px`, unless that is 0. Raises
     CaptureError when it cannot be decoded."""
+    if bpy.app.version < _READS_ONE_BIT and is_one_bit_tiff(path):
+        raise CaptureError(f"{path} is misread by this Blender.", "Save it as PNG.")
     try:
         image: Any = bpy.data.images.load(str(path), check_existing=False)
     except RuntimeError as error:
