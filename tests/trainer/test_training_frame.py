@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from splat_addon.capture.capture import Capture, open_capture
+from splat_addon.capture.choices import CaptureChoices
 from splat_addon.gaussians.formats.splat_ply import read_splats, read_vertices, write_points, write_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Warned
@@ -37,8 +38,8 @@ def similarity(scale: float = 1.0, shift=(0.0, 0.0, 0.0)) -> np.ndarray:
 def train_moved(folder: Path, capture: Path, matrix: np.ndarray, monkeypatch, **settings) -> RunFolder:
     """Train on `capture` in a world that `matrix` has scaled and shifted, as a reader in double precision gives it."""
 
-    def opened(path: Path, every: int) -> Capture:
-        return open_capture(path, every).moved(matrix)
+    def opened(path: Path, every: int, choices: CaptureChoices) -> Capture:
+        return open_capture(path, every, choices=choices).moved(matrix)
 
     monkeypatch.setattr("splat_addon.trainer.photos.run_card.open_capture", opened)
     return train_in(new_folder(folder, capture, **settings))

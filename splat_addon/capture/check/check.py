@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import some_of
 from ..camera import Camera
 from ..capture import Capture
+from ..photos.orientation import AS_STORED
 from ..remarks import Remark
 from .geometry import check_geometry
 from .measuring import (
@@ -26,13 +27,19 @@ from .measuring import (
     decoded,
     matrix,
     own_scores,
+    turned_scores,
 )
 
 APART_DEG = 15.0  # cameras turned less show nearly the same, so that their photos are no chance to compare with
 AGREEING = 0.8  # share of other photos that a camera's own one has to beat, in the mean
 ALIKE = 0.35  # correlation from which points and photos agree where there are no other photos to compare with
 SWAP_GAIN = 0.05  # correlation that two cameras gain, together, from each other's photo
-_HYPOTHESIS_VIEWS = 16
+_HYPOTHESIS_VIEWS, _HYPOTHESIS_POINTS = 12, 3000  # that other readings are tried on
+_STEP = 0.12  # of a small move of the points: radians, a part of their size, of their distance from the cameras
+_SMALL_GAIN = 0.03  # correlation by which a small move of the points makes it better, where it is not weak
+_WEAK = 0.3
+_LEAST_SCORE = 0.15
+_TURNED_GAIN = 0.15  # correlation that a single photo gains when it is turned
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 _LYING = (5, 6, 7, 8)  # orientations that exchange width and height
 
@@ -102,7 +109,11 @@ def _judged(measured: Measured) -> tuple[Agreement, tuple[Remark, ...]]:
             f" chance ({agreement.score:.2f})."
         )
         return agreement, (Remark(text, _FIND_PHOTOS, True),)
-    return agreement, _misplaced(measured, scores)
+    beside = _beside(measured, by_photos)
+    if beside is not None:
+        return replace(agreement, agrees=False), (beside,)
+    turned = _turned(measured, by_photos)
+    return agreement, (*turned.values(), *_misplaced(measured, scores, set(turned)))
 
 
 def _agreement(measured: Measured, scores: np.ndarray) -> Agreement:
@@ -114,16 +125,16 @@ def _agreement(measured: Measured, scores: np.ndarray) -> Agreement:
         return Agreement(score, float("nan"), len(known), score >= ALIKE)
     wins = float((own[:, None] > scores)[is_other].mean())
     chance = float(np.median(scores[is_other]))
-    return Agreement(score, chance, len(known), wins >= AGREEING and score > 0.1)
+    return Agreement(score, chance, len(known), wins >= AGREEING and score > _LEAST_SCORE)
 
 
-def _misplaced(measured: Measured, scores: np.ndarray) -> tuple[Remark, ...]:
-    """Photos that fit the camera of another photo better, and it theirs."""
+def _misplaced(measured: Measured, scores: np.ndarray, told: set[int]) -> tuple[Remark, ...]:
+    """Photos that fit the camera of another photo better, and it theirs; not those that are told already."""
     own, is_apart = np.diag(scores), angles_deg(measured.views) >= APART_DEG
     gains = np.where(is_apart, np.nan_to_num(scores + scores.T - own[:, None] - own, nan=-9.0), -9.0)
     names, remarks = [view.listed_as or view.name for view in measured.views], []
     pairs = sorted(zip(*np.nonzero(np.triu(gains) > SWAP_GAIN), strict=True), key=lambda pair: -gains[pair])
-    told: set[int] = set()
+    told = set(told)
     for first, second in pairs:
         if not told & {first, second}:
             told |= {first, second}
@@ -141,22 +152,39 @@ def _misplaced(measured: Measured, scores: np.ndarray) -> tuple[Remark, ...]:
     return tuple(remarks)
 
 
+def _turned(measured: Measured, by_photos: bool) -> dict[int, Remark]:
+    """Single photos, by index, that fit their camera when they are turned."""
+    measured = measured.thinned(len(measured.views), _HYPOTHESIS_POINTS)
+    scores = turned_scores(measured, [AS_STORED, *ORIENTATIONS], by_photos)
+    found: dict[int, Remark] = {}
+    for index, view in enumerate(measured.views):
+        gains = {
+            orientation: score - scores[index, 0]
+            for orientation, score in zip(ORIENTATIONS, scores[index, 1:], strict=True)
+            if _may_be_turned(measured, index, orientation) and score - scores[index, 0] > _TURNED_GAIN
+        }
+        if gains:
+            how, _ = ORIENTATIONS[max(gains, key=lambda orientation: gains[orientation])]
+            text = f"The photo {view.listed_as or view.name} lies another way than its camera: it would fit {how}."
+            found[index] = Remark(text, "Turn the file, or remove the view from the capture.", True)
+    return found
+
+
 def _better(measured: Measured, agreement: Agreement, by_photos: bool) -> Remark | None:
     """Another reading of the same files under which points and photos agree clearly better, as a warning."""
-    step = -(-len(measured.views) // _HYPOTHESIS_VIEWS) or 1
-    measured = measured.only(list(range(0, len(measured.views), step)))
+    measured = measured.thinned(_HYPOTHESIS_VIEWS, _HYPOTHESIS_POINTS)
     cameras = [view.camera for view in measured.views]
     now = own_scores(measured, by_photos)
     tried: list[tuple[np.ndarray, str, str]] = []
     for orientation, (how, _) in ORIENTATIONS.items():
-        if _may_be_turned(measured, orientation):
+        if all(_may_be_turned(measured, index, orientation) for index in range(len(cameras))):
             scores = own_scores(measured, by_photos, orientations=[orientation] * len(cameras))
             tried.append((scores, f"they would with the photos {how}", _TURN_PHOTOS))
     if not agreement.agrees:
         for how, poses in _other_poses(cameras):
             tried.append((own_scores(measured, by_photos, poses), f"they would {how}", _TURN_CAMERAS))
         for turn in _quarter_turns():
-            scores = own_scores(replace(measured, positions=measured.positions @ turn.T), by_photos)
+            scores = own_scores(measured.moved(np.pad(turn, ((0, 0), (0, 1)))), by_photos)
             tried.append((scores, f"they would with the points' axes read as {_axes(turn)}", _MOVE_POINTS))
     if not tried:
         return None
@@ -169,9 +197,44 @@ def _better(measured: Measured, agreement: Agreement, by_photos: bool) -> Remark
     return Remark(text, remedy, True)
 
 
-def _may_be_turned(measured: Measured, orientation: int) -> bool:
-    """Whether photos turned that way would have the proportions of their cameras."""
-    camera, (height, width) = measured.views[0].camera, measured.photos[0].shape[:2]
+def _beside(measured: Measured, by_photos: bool) -> Remark | None:
+    """Whether points that do agree with the photos lie beside where they belong. There, agreement is best: any small
+    move makes it worse. Elsewhere it becomes better in some direction."""
+    measured = measured.thinned(_HYPOTHESIS_VIEWS, _HYPOTHESIS_POINTS)
+    now = own_scores(measured, by_photos)
+    found: list[tuple[float, str]] = []
+    for how, move in _small_moves(measured):
+        gain = own_scores(measured.moved(move), by_photos) - now
+        error = float(gain.std()) / max(1, len(gain)) ** 0.5
+        if not by_photos or gain.mean() > 3 * error:  # photos agree with each other less sharply
+            found.append((float(gain.mean()), how))
+    gain, how = max(found, default=(-1.0, ""))
+    if gain < (_SMALL_GAIN if by_photos or now.mean() >= _WEAK else 0):
+        return None
+    text = "Points and photos agree only roughly: the points lie beside the surfaces that the photos show"
+    return Remark(f"{text}, and agree better {how}.", _MOVE_POINTS, True)
+
+
+def _small_moves(measured: Measured) -> list[tuple[str, np.ndarray]]:
+    """Similarities (3, 4) that turn and scale the points about their middle by a little, or shift them."""
+    middle = np.median(measured.positions, axis=0)
+    distance = float(np.median([np.linalg.norm(view.camera.position - middle) for view in measured.views]))
+    moves = []
+    for axis, sign in itertools.product(range(3), (1, -1)):
+        direction, name = sign * np.eye(3)[axis], ("" if sign > 0 else "-") + "xyz"[axis]
+        shift = np.concatenate([np.eye(3), _STEP * distance * direction[:, None]], axis=1)
+        moves.append((f"shifted along {name}", shift))
+        cross = np.cross(np.eye(3), direction)
+        turn = np.eye(3) + np.sin(_STEP) * cross + (1 - np.cos(_STEP)) * cross @ cross
+        moves.append((f"turned about {name}", np.column_stack([turn, middle - turn @ middle])))
+    for scale, name in ((1 + _STEP, "larger"), (1 / (1 + _STEP), "smaller")):
+        moves.append((name, np.column_stack([scale * np.eye(3), (1 - scale) * middle])))
+    return moves
+
+
+def _may_be_turned(measured: Measured, index: int, orientation: int) -> bool:
+    """Whether a photo turned that way would have the proportions of its camera."""
+    camera, (height, width) = measured.views[index].camera, measured.photos[index].shape[:2]
     across, down = (height, width) if orientation in _LYING else (width, height)
     return abs((across / down) / (camera.width / camera.height) - 1) < 0.05
 

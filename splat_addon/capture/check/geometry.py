@@ -7,7 +7,7 @@ from ..camera import Camera
 from ..capture import Capture
 from ..remarks import Remark
 from ..seeds.photo_colors import project_visible
-from .measuring import MOST_POINTS, sampled
+from .measuring import MOST_IN_PHOTO, sampled
 
 
 def check_geometry(capture: Capture) -> tuple[Remark, ...]:
@@ -17,7 +17,7 @@ def check_geometry(capture: Capture) -> tuple[Remark, ...]:
     cameras = [view.camera for view in views]
     positions = np.stack([camera.position for camera in cameras])
     spread = float(np.linalg.norm(positions - np.median(positions, axis=0), axis=1).max())
-    points = None if capture.points is None else sampled(capture.points.positions, MOST_POINTS)
+    points = None if capture.points is None else sampled(capture.points.positions, MOST_IN_PHOTO)
     if points is not None:
         points = points[np.isfinite(points).all(axis=1)]
     if points is not None and len(points):

@@ -17,7 +17,8 @@ Decode = Callable[[View, int], np.ndarray | None]
 alpha; None when it cannot be read."""
 
 MOST_VIEWS = 64  # spread over the capture
-MOST_POINTS = 1500  # in one photo
+MOST_POINTS = 30_000
+MOST_IN_PHOTO = 1500
 LONGEST_SIDE_PX = 320
 DECODING_S = 6.0  # then the photos that were decoded have to do, if they are at least
 FEWEST_VIEWS = 4
@@ -89,7 +90,7 @@ class Measured:
     @staticmethod
     def of(points: Points, views: list[View], photos: list[np.ndarray]) -> "Measured":
         table = np.concatenate([points.positions, points.colors], axis=1)
-        table = sampled(table[np.isfinite(table[:, :3]).all(axis=1)], 40 * MOST_POINTS)
+        table = sampled(table[np.isfinite(table[:, :3]).all(axis=1)], MOST_POINTS)
         return Measured(views, photos, table[:, :3], table[:, 3:])
 
     @property
@@ -98,33 +99,50 @@ class Measured:
         known = np.isfinite(self.colors).all(axis=1)
         return bool(known.mean() > 0.5 and self.colors[known].std(axis=0).max() > 1e-3)
 
-    def only(self, kept: list[int]) -> "Measured":
-        return replace(self, views=[self.views[i] for i in kept], photos=[self.photos[i] for i in kept])
+    def thinned(self, most_views: int, most_points: int) -> "Measured":
+        """At most so many views, spread over these, and points."""
+        step = -(-len(self.views) // most_views) or 1
+        table = sampled(np.concatenate([self.positions, self.colors], axis=1), most_points)
+        return Measured(self.views[::step], self.photos[::step], table[:, :3], table[:, 3:])
+
+    def moved(self, similarity: np.ndarray) -> "Measured":
+        """With points that a similarity (3, 4) has moved."""
+        return replace(self, positions=self.positions @ similarity[:, :3].T + similarity[:, 3])
 
 
 def _projected(camera: Camera, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices of points that a camera sees, and their places relative to its image, 0..1."""
     seen, pixels = project_visible(camera, positions)
-    both = sampled(np.concatenate([seen[:, None], pixels / (camera.width, camera.height)], axis=1), MOST_POINTS)
+    both = sampled(np.concatenate([seen[:, None], pixels / (camera.width, camera.height)], axis=1), MOST_IN_PHOTO)
     return both[:, 0].astype(np.intp), both[:, 1:]
 
 
 def _looked_up(photo: np.ndarray, places: np.ndarray, orientation: int = 1) -> np.ndarray:
-    height, width = photo.shape[:2]
-    x, y = places.T if orientation == 1 else ORIENTATIONS[orientation][1](*places.T)
-    across = np.clip(x * width, 0, width - 1).astype(np.intp)
-    return photo[np.clip(y * height, 0, height - 1).astype(np.intp), across]
+    x, y = places.T if orientation == AS_STORED else ORIENTATIONS[orientation][1](*places.T)
+    across, down = _pixels(photo.shape[:2], x, y)
+    return photo[down, across]
 
 
-def _correlation(pixels: np.ndarray, reference: np.ndarray) -> float:
-    """Of the colors at points (Q, 4) with the reference (Q, 3), without the means; NaN where too little is known."""
-    is_known = (pixels[:, 3] >= 0.5) & np.isfinite(reference).all(axis=1)
-    if is_known.sum() < FEWEST_POINTS:
-        return np.nan
-    seen, known = pixels[is_known, :3], reference[is_known]
-    seen, known = seen - seen.mean(axis=0), known - known.mean(axis=0)
-    size = float((seen * seen).sum() * (known * known).sum())
-    return float((seen * known).sum()) / size**0.5 if size > 1e-9 else 0.0
+def _pixels(shape: tuple[int, ...], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    height, width = shape
+    return np.clip(x * width, 0, width - 1).astype(np.intp), np.clip(y * height, 0, height - 1).astype(np.intp)
+
+
+def _correlations(pixels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """(n,) of the colors at points in n photos, (n, Q, 4), with the reference (Q, 3), without the means; NaN where too
+    little is known."""
+    is_known = (pixels[..., 3] >= 0.5) & np.isfinite(reference).all(axis=1)
+    counts = is_known.sum(axis=1)
+    weights = is_known.astype(np.float64) / np.maximum(counts, 1)[:, None]
+    seen, known = pixels[..., :3].astype(np.float64), np.nan_to_num(reference)
+    seen_mean, known_mean = np.einsum("nq,nqc->nc", weights, seen), weights @ known
+    together = np.einsum("nqc,qc->nq", seen, known)
+    covariance = (weights * together).sum(axis=1) - (seen_mean * known_mean).sum(axis=1)
+    of_seen = (weights * np.einsum("nqc,nqc->nq", seen, seen)).sum(axis=1) - (seen_mean**2).sum(axis=1)
+    of_known = weights @ (known**2).sum(axis=1) - (known_mean**2).sum(axis=1)
+    size = np.sqrt(np.maximum(of_seen, 0) * np.maximum(of_known, 0))
+    result = np.where(size > 1e-9, covariance / np.maximum(size, 1e-9), 0.0)
+    return np.where(counts >= FEWEST_POINTS, result, np.nan)
 
 
 def _references(measured: Measured, projected: list, samples: list[np.ndarray], by_photos: bool) -> list[np.ndarray]:
@@ -160,12 +178,20 @@ def matrix(measured: Measured, by_photos: bool) -> np.ndarray:
     projected = [_projected(view.camera, measured.positions) for view in measured.views]
     own = [_looked_up(photo, places) for photo, (_, places) in zip(measured.photos, projected, strict=True)]
     references = _references(measured, projected, own, by_photos)
-    return np.array(
-        [
-            [_correlation(_looked_up(photo, places), reference) for photo in measured.photos]
-            for (_, places), reference in zip(projected, references, strict=True)
-        ]
-    )
+    stacks = [(group, np.stack([measured.photos[index] for index in group])) for group in _of_one_size(measured.photos)]
+    scores = np.full((len(own), len(own)), np.nan)
+    for row, ((_, places), reference) in enumerate(zip(projected, references, strict=True)):
+        for group, photos in stacks:
+            across, down = _pixels(photos.shape[1:3], *places.T)
+            scores[row, group] = _correlations(photos[:, down, across], reference)
+    return scores
+
+
+def _of_one_size(photos: list[np.ndarray]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, photo in enumerate(photos):
+        groups.setdefault(photo.shape, []).append(index)
+    return list(groups.values())
 
 
 def own_scores(
@@ -182,7 +208,21 @@ def own_scores(
     ]
     references = _references(measured, projected, own, by_photos)
     return np.nan_to_num(
-        [_correlation(sample, reference) for sample, reference in zip(own, references, strict=True)], nan=0.0
+        [_correlations(sample[None], reference)[0] for sample, reference in zip(own, references, strict=True)], nan=0.0
+    )
+
+
+def turned_scores(measured: Measured, orientations: list[int], by_photos: bool) -> np.ndarray:
+    """(C, len(orientations)) correlation of each view with its own photo turned, those of all others as they are; NaN
+    where too little is seen."""
+    projected = [_projected(view.camera, measured.positions) for view in measured.views]
+    own = [_looked_up(photo, places) for photo, (_, places) in zip(measured.photos, projected, strict=True)]
+    references = _references(measured, projected, own, by_photos)
+    return np.array(
+        [
+            [_correlations(_looked_up(photo, places, each)[None], reference)[0] for each in orientations]
+            for photo, (_, places), reference in zip(measured.photos, projected, references, strict=True)
+        ]
     )
 
 

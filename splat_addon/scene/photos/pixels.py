@@ -9,6 +9,7 @@ import numpy as np
 
 from ...capture.camera import Camera
 from ...capture.capture import Capture, View, open_capture
+from ...capture.check.measuring import LONGEST_SIDE_PX
 from ...capture.check.settling import settled
 from ...capture.choices import AUTOMATIC, CaptureChoices
 from ...capture.photos.reading import read_mask, read_photo
@@ -65,7 +66,8 @@ def open_settled(
 ) -> Capture:
     """The capture in `folder` as training reads it: what its files leave open is settled by a few photos. Raises
     CaptureError or CameraError, as `open_capture` does."""
-    return settled(open_capture(folder, hold_out_every, needs_photos, choices), decode)
+    opened = open_capture(folder, hold_out_every, needs_photos, choices)
+    return settled(opened, functools.partial(decode, longest_px=LONGEST_SIDE_PX))
 
 
 def seed_photo(view: View) -> Photo | None:
