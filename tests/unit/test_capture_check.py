@@ -147,7 +147,7 @@ def test_cameras_at_one_place_and_cameras_that_look_away_are_named():
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e9])
 def test_whether_cameras_stand_at_one_place_depends_on_no_unit(scale):
-    capture, _ = ball(3)
+    capture, _ = ball_capture(3)
     bare = replace(capture, points=None).moved(np.diag([scale, scale, scale, 1.0]))
     assert check_geometry(bare) == ()
     place = bare.views[0].camera.position
