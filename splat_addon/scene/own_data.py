@@ -20,7 +20,7 @@ def ensure_local(
     kind: str,
     name: str,
     make: Callable[[Any], Any],
-    version: int = 1,
+    version: int | str = 1,
     is_former: Callable[[Any], bool] = lambda _block: False,
     is_usable: Callable[[Any], bool] = lambda _block: True,
 ) -> Any:
@@ -120,7 +120,7 @@ def _is_included(collection: bpy.types.Collection, view_layer: bpy.types.ViewLay
     return False
 
 
-def _is_right(block: Any, version: int) -> bool:
+def _is_right(block: Any, version: int | str) -> bool:
     tree = _tree(block)
     if NAME_KEY not in block or tree is None:
         return NAME_KEY in block and block.get(VERSION_KEY) == version

@@ -16,8 +16,6 @@ from support.pixels import emissive
 from support.recording_layout import drawn, texts
 from support.splat_renders import Stage
 
-HAS_WORKING_SPACE = hasattr(bpy.types.BlendData.bl_rna.properties.get("colorspace"), "name")
-
 
 @pytest.fixture
 def stage(extension, tmp_path):
@@ -221,14 +219,6 @@ def test_what_only_the_artist_can_mend_is_told_until_it_is_mended(stage, told, c
     mend(stage)
     bpy.context.view_layer.update()
     assert words not in told()
-
-
-@pytest.mark.skipif(not HAS_WORKING_SPACE, reason="this Blender has one working space (5.0 brought others)")
-def test_another_working_space_is_told(stage, told):
-    stage.add(stage.random_cloud())
-    assert "working space" not in told()
-    bpy.ops.wm.set_working_color_space(working_space="ACEScg")
-    assert "working space is ACEScg" in told() and "Set Working Space to Linear Rec.709" in told()
 
 
 STUDIO = """ocio_profile_version: 2

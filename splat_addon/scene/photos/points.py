@@ -12,6 +12,7 @@ from ...capture.capture import Points
 from ...gaussians.srgb import decode_srgb
 from ..own_data import emptied, ensure_local, ensure_socket
 from ..settings.capabilities import has_resizable_point_clouds
+from ..settings.working_space import to_working
 
 COLOR = "Col"
 _NAME = "Splat Point Colors"
@@ -36,7 +37,7 @@ def points_to_object(points: Points, name: str, radius: float, collection: bpy.t
     for attribute, kind in ((COLOR, "FLOAT_COLOR"), ("radius", "FLOAT")):
         if attribute not in data.attributes:
             data.attributes.new(attribute, kind, "POINT")
-    linear = np.concatenate([decode_srgb(np.clip(colors, 0, 1)), np.ones((count, 1))], axis=1)
+    linear = np.concatenate([to_working(decode_srgb(np.clip(colors, 0, 1))), np.ones((count, 1))], axis=1)
     data.attributes["position"].data.foreach_set("vector", positions.ravel())
     data.attributes[COLOR].data.foreach_set("color", linear.astype(np.float32).ravel())
     data.attributes["radius"].data.foreach_set("value", np.full(count, radius, np.float32))

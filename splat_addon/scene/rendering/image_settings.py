@@ -10,7 +10,7 @@ import bpy
 from ...errors import CaptureError
 from ...run.render_folder import RenderPlan
 from ..splats.data import is_splats
-from ..splats.render_setup import LINEAR, VIEWS, other_working_space
+from ..splats.render_setup import VIEWS
 from . import render_settings
 
 VIEW_TRANSFORM = VIEWS["BLENDER"][0]
@@ -103,10 +103,6 @@ def _image_notes(scene: bpy.types.Scene, plan: RenderPlan) -> list[str]:
         notes.append("Compositing was switched off: it may differ between views.")
     if render.use_sequencer and scene.sequence_editor is not None and _has_strips(scene.sequence_editor):
         notes.append("The sequencer was switched off: its strips are not views of the scene.")
-    if other_working_space():
-        notes.append(
-            f"The file's working space is {other_working_space()}, in which seeds get other colors than {LINEAR} ones."
-        )
     view_is_plain = view.view_transform in VIEWS["BLENDER"]
     view_is_plain &= (view.look, view.exposure, view.gamma) == ("None", 0.0, 1.0)
     if not view_is_plain or view.use_curve_mapping or getattr(view, "use_white_balance", False):

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from ...gaussians.srgb import decode_srgb
+from ..settings.working_space import to_rec709, to_working, vertex_colors
 
 GRAY = 0.8  # Blender's color of a surface without material, scene-linear
 _COLOR_INPUTS = {
@@ -21,7 +22,8 @@ _COLOR_INPUTS = {
     "EMISSION": "Color",
 }
 _DECODED = decode_srgb(np.arange(256) / 255).astype(np.float32)  # of each byte
-_LINEAR_SPACES = {"Non-Color", "Raw", "Linear Rec.709", "Linear", "scene_linear", "Linear BT.709"}
+_REC709_SPACES = {"Linear Rec.709", "Linear", "Linear BT.709"}
+_LINEAR_SPACES = {"Non-Color", "Raw", "scene_linear", *_REC709_SPACES}
 
 
 class _Unknown(Exception):
@@ -51,9 +53,12 @@ class Places:
         stored = {"color": 4, "vector": 2 if attribute.data_type == "FLOAT2" else 3}[key]
         if stored < width:
             raise _Unknown
-        values = np.empty(stored * len(attribute.data), dtype=np.float32)
-        attribute.data.foreach_get(key, values)
-        values = values.reshape(-1, stored)[:, :width]
+        if key == "color":
+            values = vertex_colors(attribute)[:, :width]
+        else:
+            values = np.empty(stored * len(attribute.data), dtype=np.float32)
+            attribute.data.foreach_get(key, values)
+            values = values.reshape(-1, stored)[:, :width]
         if attribute.domain == "FACE":
             return values[self.polygons]
         indices = self.corners
@@ -67,17 +72,21 @@ class Places:
 
 
 def surface_colors(mesh, materials: list, polygons: np.ndarray, corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(P, 3) scene-linear base colors at places on a mesh (see `Places`); NaN where the nodes do not tell.
+    """(P, 3) linear Rec.709 base colors at places on a mesh (see `Places`); NaN where the nodes do not tell.
 
     `materials`: one per material index, None for an empty slot.
     """
-    places = Places(mesh, polygons, corners, weights)
+    return to_rec709(_surface_colors(mesh, materials, Places(mesh, polygons, corners, weights)))
+
+
+def _surface_colors(mesh, materials: list, places: Places) -> np.ndarray:
+    """The same, scene-linear."""
     indices = mesh.attributes.get("material_index")
     if indices is None or len(materials) < 2:
         return _colors(materials[0] if materials else None, places)
     index_of = np.empty(len(mesh.polygons), dtype=np.int32)
     indices.data.foreach_get("value", index_of)
-    index_of = np.clip(index_of, 0, len(materials) - 1)[polygons]
+    index_of = np.clip(index_of, 0, len(materials) - 1)[places.polygons]
     colors = np.empty((len(places), 3), dtype=np.float32)
     for index in np.unique(index_of):
         here = index_of == index
@@ -198,7 +207,9 @@ def _image_colors(node: bpy.types.Node, places: Places) -> np.ndarray:
     found = values.reshape(height, width, channels)[rows, columns]
     colors = np.repeat(found[:, :1], 3, axis=1) if channels < 3 else found[:, :3]
     if not image.is_float and space == "sRGB":  # float pixels are scene-linear already
-        colors = _DECODED[np.rint(colors * 255).astype(np.uint8)]
+        colors = to_working(_DECODED[np.rint(colors * 255).astype(np.uint8)])
+    elif not image.is_float and space in _REC709_SPACES:
+        colors = to_working(colors)
     return np.where(is_inside[:, None], colors, np.float32(0))
 
 

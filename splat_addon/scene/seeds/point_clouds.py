@@ -9,6 +9,7 @@ from ...capture.capture import Points
 from ...capture.seeds.first_gaussians import joined
 from ...errors import CaptureError
 from ...gaussians.srgb import encode_srgb
+from ..settings.working_space import to_rec709, vertex_colors
 from ..splats.data import is_splats
 
 COLOR_NAMES = ("Col", "Color", "color", "rgb", "RGB", "Cd")  # of importers; else any color attribute will do
@@ -47,7 +48,7 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Points:
     colors = np.full_like(positions, np.nan)
     if color is not None:
         linear = _vectors(color) if color.data_type == "FLOAT_VECTOR" else _colors(color)
-        colors = encode_srgb(np.clip(linear, 0, 1))
+        colors = encode_srgb(np.clip(to_rec709(linear), 0, 1))
     normals = None
     if normal is not None:
         normals = _vectors(normal) @ np.linalg.inv(matrix[:3, :3])
@@ -80,7 +81,5 @@ def _vectors(attribute: Any) -> np.ndarray:
 
 
 def _colors(attribute: Any) -> np.ndarray:
-    """(P, 3) scene-linear; Blender decodes byte colors itself."""
-    values = np.empty(4 * len(attribute.data), dtype=np.float32)
-    attribute.data.foreach_get("color", values)
-    return values.reshape(-1, 4)[:, :3].astype(np.float64)
+    """(P, 3) scene-linear."""
+    return vertex_colors(attribute)[:, :3].astype(np.float64)

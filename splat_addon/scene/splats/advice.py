@@ -5,9 +5,10 @@ import numpy as np
 
 from ...errors import some_of
 from ...gaussians.cloud import DISPLAY
-from .appearance import is_drawn_by_blender, is_native, splat_objects
+from ..settings.working_space import present
+from .appearance import converts_here, is_drawn_by_blender, is_native, splat_objects
 from .data import BLEND_SPACE_KEY, is_splats, splat_count
-from .render_setup import LEAST_SAMPLES, LINEAR, differences, lacking_view, needs_samples, other_working_space
+from .render_setup import LEAST_SAMPLES, differences, lacking_view, needs_samples
 from .transforms import shape_problem, transform_problems
 
 MANY = 1_000_000  # splats from which on one exact sample takes longer than sixteen of Blender's
@@ -90,10 +91,13 @@ def _settings(drawn: _Drawn) -> str:
 
 
 def _working_space(drawn: _Drawn) -> str:
-    space = other_working_space()
-    return space and (
-        f"The file's working space is {space}: splats, which have {LINEAR} colors, show in others. Set Working Space "
-        f"to {LINEAR} in Color Management."
+    """Only of groups that cannot be filled again: linked with their objects, or of another name."""
+    stale = [item.name for item in drawn.by_quads if not converts_here(item)]
+    if not stale:
+        return ""
+    return (
+        f"The quads of {some_of(stale)} show colors of another working space than {present()}: choose that one in "
+        "Color Management of the file they are linked from."
     )
 
 

@@ -9,13 +9,17 @@ from typing import Any
 
 import bpy
 import numpy as np
+from bpy.app.handlers import persistent
 
 from ...gaussians.rules import near_plane_scale
+from .. import own_data
+from ..settings import working_space
 from ..settings.capabilities import has_native_splats
 from ..settings.trained_for import is_antialiased
 from . import dilation, quads
 from .adoption import meet
 from .data import is_splats
+from .material import ENCODING_NAME, encoding_material
 
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
@@ -81,6 +85,14 @@ def is_drawn_by_blender(item: bpy.types.Object) -> bool:
     return is_native(item) and item.splat.drawn_by == "BLENDER"
 
 
+def converts_here(item: bpy.types.Object) -> bool:
+    """Whether an object's quads, if it has any, show its colors in the file's working space."""
+    modifier = look_modifier(item)
+    if modifier is None:
+        return True
+    return not working_space.is_for_another(modifier.node_group.get(own_data.VERSION_KEY, 0))
+
+
 def look_modifier(item: bpy.types.Object) -> Any:
     """The modifier that draws an object's splats; None when it has none."""
     for modifier in item.modifiers:
@@ -118,4 +130,17 @@ def give_look_to_all(scene: bpy.types.Scene) -> None:
         set_look(item, scene.splat.look)
 
 
+@persistent
+def follow_working_space(*_: Any) -> None:
+    """When the artist chooses another working space, or opens a file that has one: what draws splats converts to it."""
+    block: Any
+    for block, name, make in (
+        (bpy.data.node_groups.get(quads.GROUP_NAME), quads.GROUP_NAME, quads.splat_quads),
+        (bpy.data.materials.get(ENCODING_NAME), ENCODING_NAME, encoding_material),
+    ):
+        if own_data.is_own(block, name) and working_space.is_for_another(block[own_data.VERSION_KEY]):
+            make()
+
+
 ON_CHANGE = {"look": give_look_to_all}
+HANDLERS = {"depsgraph_update_post": follow_working_space, "load_post": follow_working_space}

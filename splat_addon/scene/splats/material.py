@@ -3,9 +3,11 @@
 from typing import Any
 
 import bpy
+import numpy as np
 
 from ...gaussians.rules import PictureRules
 from ..own_data import emptied, ensure_local
+from ..settings import working_space
 from .node_math import NodeTree, Scalar, Vector
 
 MATERIAL_NAME = "Splat Radiance"
@@ -50,13 +52,17 @@ def _glowing(name: str, former: Any) -> tuple[bpy.types.Material, NodeTree]:
 def encoding_material() -> bpy.types.Material:
     """For Blender's own splats under the view Raw: their color, which Blender decodes to linear, encoded again, so that
     display colors are blended. Their opacity needs no material."""
-    return ensure_local("materials", ENCODING_NAME, _make_encoding_material)
+    return ensure_local("materials", ENCODING_NAME, _make_encoding_material, working_space.version_here(1))
 
 
 def _make_encoding_material(former: Any) -> bpy.types.Material:
     material, tree = _glowing(ENCODING_NAME, former)
     radiance = tree.add("ShaderNodeAttribute", {"attribute_type": "GEOMETRY", "attribute_name": "radiance"}).outputs
-    encoded = tree.vector(*(_srgb_encoded(part) for part in Vector(tree, radiance["Color"]).parts))
+    linear = Vector(tree, radiance["Color"])
+    if not working_space.is_usual():
+        rows = np.linalg.inv(working_space.working_from_rec709())
+        linear = tree.vector(*(linear.dot(tuple(row)).at_least(0.0) for row in rows))
+    encoded = tree.vector(*(_srgb_encoded(part) for part in linear.parts))
     tree.add("ShaderNodeOutputMaterial", Surface=tree.add("ShaderNodeEmission", Color=encoded).outputs[0])
     return material
 

@@ -13,6 +13,7 @@ import bpy
 from ...gaussians.harmonics import MAX_DEGREE, SH_C0, higher_harmonics
 from ...gaussians.rules import ANTIALIAS_FLOOR, DEFAULT_RULES, PictureRules
 from .. import own_data
+from ..settings import working_space
 from .camera_values import CameraValues, add_camera_values
 from .data import BASE, HIGHER
 from .hidden_points import HIDDEN
@@ -34,7 +35,11 @@ FARTHEST = 2.0**-8  # relative depth by which a quad may be moved away for that
 def splat_quads() -> bpy.types.NodeTree:
     """The group, made at its first use. One that an earlier version has made is filled again, for all that use it."""
     return own_data.ensure_local(
-        "node_groups", GROUP_NAME, lambda former: _make_group(DEFAULT_RULES, former), VERSION, is_former=has_look
+        "node_groups",
+        GROUP_NAME,
+        lambda former: _make_group(DEFAULT_RULES, former),
+        working_space.version_here(VERSION),
+        is_former=has_look,
     )
 
 
@@ -203,6 +208,9 @@ def _color(tree: NodeTree, base: Socket, direction: Vector, is_display_space: So
         encoded = Vector(tree, _attribute(tree, f"{HIGHER}{k}", "FLOAT_VECTOR")).times_plus(value, encoded)
     encoded = encoded.at_least((0.0,) * 3)
     linear = tree.vector(*(_srgb_decoded(tree, channel) for channel in encoded.parts))
+    if not working_space.is_usual():
+        rows = working_space.working_from_rec709()
+        linear = tree.vector(*(linear.dot(tuple(row)) for row in rows))
     return tree.choose(is_display_space, encoded, linear)
 
 

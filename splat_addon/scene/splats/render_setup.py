@@ -10,7 +10,6 @@ from .appearance import is_drawn_by_blender, splat_objects
 
 _KEY = "splat_render_before"  # what is given back, kept with the scene
 _LACKING_KEY = "splat_render_lacks"  # the view that the color configuration does not have, kept so as well
-LINEAR = "Linear Rec.709"
 TRANSPARENT_BOUNCES = 1024  # the most layers of splats that a ray may cross
 CERTAIN_BOUNCES = 256  # and how many of them it crosses without being ended at random
 LEAST_SAMPLES = 64  # with which Blender's own splats, which are drawn by chance, come near 40 dB
@@ -97,12 +96,6 @@ def put_back(scene: bpy.types.Scene) -> list[str]:
     if _KEY in scene:
         del scene[_KEY]
     return changes
-
-
-def other_working_space() -> str:
-    """The file's working space (Blender 5), where that is not the one in which splats have their colors; else empty."""
-    space = getattr(getattr(bpy.data, "colorspace", None), "working_space", LINEAR)
-    return "" if space == LINEAR else str(space)
 
 
 def needs_samples(scene: bpy.types.Scene) -> bool:
