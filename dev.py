@@ -625,6 +625,7 @@ def all_stages(blenders: Sequence[Environment]) -> Iterator[tuple[str, Environme
     yield "trainer", TRAINER, ["trainer"]
     yield "unit", TRAINER, ["unit"]
     yield "COLMAP", COLMAP, ["colmap"]
+    yield "other programs", TRAINER, ["oracles"]
     for blender in reversed(blenders):  # in a process of its own: there the built zip is enabled, not the checkout
         yield f"{blender.title}, end to end", blender, ["e2e"]
 

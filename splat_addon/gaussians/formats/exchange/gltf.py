@@ -96,7 +96,8 @@ def _opened(reader: "_Reader") -> SplatFile:
     extras = document["asset"].get("extras")
     extras = extras if isinstance(extras, dict) else {}
     space = BLENDER if extras.get(_SPACE_KEY) == BLENDER else DISPLAY
-    parts, notes = [], []
+    parts: list[SplatPart] = []
+    notes: list[str] = []
     for name, matrix, primitive in reader.primitives():
         held = primitive.get("extensions", {}).get(EXTENSION)
         if held is None:
