@@ -124,8 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("--blend", type=Path, help="the .blend to bring them into (default: an empty one)")
     bring.add_argument("--save", type=Path, required=True, help="where the .blend is saved")
 
-    export = verb("export", _export, "Write splats as a PLY that other tools read.")
-    export.add_argument("ply", type=Path, help="the file to write")
+    export = verb("export", _export, "Write splats as a file that other tools read: its ending says the format.")
+    export.add_argument("file", type=Path, help="the file to write")
     source = export.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=Path, help="the run whose result is written")
     source.add_argument("--blend", type=Path, help="the .blend whose splats are written")
@@ -215,11 +215,14 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    target = options.ply.resolve()
+    target = options.file.resolve()
     if options.run:
         source = RunFolder(options.run.resolve()).result_file()
         if source is None:
             raise RunError(f"{options.run} has no splats.", "Train first, or give another run.")
+        if target.suffix.lower() != ".ply":
+            _convert(_parser().parse_args(["convert", str(source), str(target)]))
+            return
         try:
             shutil.copyfile(source, target)
         except OSError as error:

@@ -28,6 +28,10 @@ def test_the_whole_loop_from_the_command_line(extension, command, trainer_python
     ply = extension.module("splat_addon.gaussians.formats.splat_ply")
     one, two = ply.read_splats(tmp_path / "a.ply"), ply.read_splats(tmp_path / "b.ply")
     assert len(one) == len(two) > 0 and np.array_equal(one.means, two.means)
+    for name, source in (("c.spz", ["--run", str(run)]), ("d.glb", ["--blend", str(tmp_path / "with.blend")])):
+        assert command(["export", str(tmp_path / name), *source]) == 0
+        found = extension.module("splat_addon.gaussians.formats.registry").read_splats(tmp_path / name)
+        assert len(found) == len(one), name
     assert command(["train", "--resume", str(run), "--python", str(trainer_python)]) == 0, "nothing is left to do"
 
 
