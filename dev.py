@@ -4,6 +4,7 @@
     python3 dev.py demo [--out DIR]      a Blender scene is captured, trained and shown again, on this machine
     python3 dev.py test [pytest args]    the checks, then all tests: trainer, COLMAP, the oldest and the newest Blender
     python3 dev.py train CAPTURE [...]   train a capture folder
+    python3 dev.py baseline CAPTURE      its points splatted without training, beside a trained run
     python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
     python3 dev.py convert IN OUT [...]  splats from one format into another
     python3 dev.py inspect-capture DIR   what a capture holds, and whether its points and photos agree
@@ -124,6 +125,7 @@ BENCHMARKS_IN_EVERY_BLENDER = ("blender", "look")
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 COMMANDS = {
     "train": "splat_addon.trainer.cli",
+    "baseline": "splat_addon.trainer.baseline",
     "report": "splat_addon.trainer.report.write",
     "convert": "splat_addon.trainer.exchange.convert",
 }  # they have main()
@@ -373,6 +375,13 @@ def report(arguments: list[str]) -> int:
 def convert(arguments: list[str]) -> int:
     """Convert a splat file into another format, in the trainer's environment. The endings of the names say which."""
     return hand_over([ensure(TRAINER), "-m", COMMANDS["convert"], *arguments], child_environment(ROOT))
+
+
+def baseline(arguments: list[str]) -> int:
+    """Compare traditional splatting of a capture's points with a trained run, in the trainer's environment."""
+    if not arguments:
+        raise SetupError("No capture folder was given.", "Use: python3 dev.py baseline CAPTURE_FOLDER [--beside RUN]")
+    return hand_over([ensure(TRAINER), "-m", COMMANDS["baseline"], *arguments], child_environment(ROOT))
 
 
 def inspect_capture(arguments: list[str]) -> int:
@@ -721,7 +730,10 @@ def libraries(_arguments: list[str]) -> int:
     return 0
 
 
-_VERBS = (demo, test, train, report, convert, inspect_capture, build, check, bench, fuzz, torture, doctor, libraries)
+_VERBS = (
+    *(demo, test, train, baseline, report, convert, inspect_capture),
+    *(build, check, bench, fuzz, torture, doctor, libraries),
+)
 VERBS = {verb.__name__.replace("_", "-"): verb for verb in _VERBS}
 
 

@@ -52,6 +52,7 @@ def _draw_buttons(layout, scene) -> None:
     row.operator(SPLAT_OT_step_lesson.bl_idname, icon="FRAME_NEXT")
     row.operator(SPLAT_OT_reset_lesson.bl_idname, icon="FILE_REFRESH")
     row = layout.row(align=True)
+    row.use_property_split = False
     row.operator(SPLAT_OT_densify_lesson.bl_idname, icon="STICKY_UVS_DISABLE")
     row.prop(scene.splat.lesson, "is_auto", toggle=True)
 
@@ -69,7 +70,7 @@ def _draw_fit(layout, context, fitter) -> None:
         draw_fact(column, "Loss", f"{fitter.measured.loss:.3g}{hint}")
     column = layout.column(align=True)
     row = column.row()
-    for name in ("Target", "Render", f"Difference × {picture.DIFFERENCE_GAIN:.0f}"):
+    for name in ("Target", "Render", f"Diff. × {picture.DIFFERENCE_GAIN:.0f}"):
         row.label(text=name)
     width = context.region.width if context.region is not None else 0
     units = max(6.0, min(20.0, (width / scale - MARGIN_PX) / 20))

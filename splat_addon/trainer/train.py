@@ -387,6 +387,7 @@ class Run:
             "backend": self.rasterizer.name,
             "blend_space": self.rasterizer.blend_space,
             "antialiased": self.model.antialiased,
+            "seeds": self.seeds,
             "threads": torch.get_num_threads(),
             "capture": self.config.capture,
             "capture_fingerprint": self.fingerprint,

@@ -93,6 +93,24 @@ def test_the_timer_trains_in_short_turns_and_stops_when_paused(lesson):
     assert not bpy.ops.splat.pause_lesson.poll()
 
 
+def test_where_drawing_is_slow_training_still_gets_most_of_the_time(lesson, monkeypatch):
+    """With a clock of our own: a turn takes 25 ms, and all that Blender draws after showing the fit takes a second."""
+    clock, done = SimpleNamespace(now=1000.0), []
+    monkeypatch.setattr(lesson.live, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    lesson.live.train(lesson.scene)
+
+    def spend(name, seconds):
+        clock.now += seconds
+        done.append(name)
+        return True
+
+    monkeypatch.setattr(lesson.live, "work", lambda: spend("work", 0.025))
+    monkeypatch.setattr(lesson.live, "show", lambda scene: spend("show", 1.0))
+    for _ in range(400):
+        lesson.live._tick()
+    assert done.count("show") >= 3 and 0.025 * done.count("work") > done.count("show")
+
+
 def test_a_step_of_ten_thousand_gaussians_is_done_in_turns_of_less_than_50_ms(lesson):
     lesson.chosen.count, lesson.chosen.side_px = 10_000, 256
     lesson.live.train(lesson.scene, 1)

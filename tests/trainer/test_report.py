@@ -16,6 +16,7 @@ from splat_addon.errors import RunError, SetupError
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.folder import RunFolder, write_json
+from splat_addon.trainer import baseline
 from splat_addon.trainer.report import write
 from support.scenes import write_ball_capture
 
@@ -73,7 +74,7 @@ def test_the_numbers_are_those_of_metrics_json_the_worst_view_first(run):
 def test_images_are_in_the_page_and_show_photo_renders_and_difference(run):
     page = write.save_report(run).read_text(encoding="utf-8")
     sources = re.findall(r'src="([^"]*)"', page)
-    assert len(sources) == 8 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert len(sources) == 10 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>|<rdf:RDF.*?</rdf:RDF>', "", page, flags=re.S)
     images = [Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) for source in sources[:4]]
     photo, seeds, result, difference = (np.asarray(image.convert("RGB"), dtype=float) for image in images)
@@ -97,7 +98,7 @@ def test_a_run_whose_capture_is_gone_is_reported_without_photos(run):
     capture = Path(TrainConfig.read(run.config_file).capture)
     capture.rename(capture.with_name("moved"))
     page = write.save_report(run).read_text(encoding="utf-8")
-    assert "The photos are left out" in page and page.count("<img") == 4
+    assert "The photos are left out" in page and page.count("<img") == 6
 
 
 def test_the_command_line_writes_where_it_is_told_and_says_what_is_wrong(run, tmp_path):
@@ -114,6 +115,46 @@ def test_a_python_without_matplotlib_is_told_what_to_install(run, monkeypatch):
     with pytest.raises(SetupError, match=r"lacks matplotlib, .*-m pip install matplotlib"):
         write.save_report(run)
     assert not run.report_file.exists()
+
+
+def test_both_worlds_are_the_first_and_the_last_measurement_with_the_worst_view_of_each(run, capsys):
+    worlds = table(write.save_report(run).read_text(encoding="utf-8"), "worlds")
+    found = {row[0]: row[1:] for row in worlds if row[0]}
+    assert found["Primitives"] == ["100", "300, grown and pruned"]
+    assert found["Held-out PSNR, 2 views"] == ["12.38 dB", "26.76 dB"]
+    assert found["Held-out SSIM"] == ["0.1934", "0.4182"]
+    assert found["Worst view"] == ["view_00, 11.25 dB", "view_08, 22.01 dB"]
+    assert found["Parameters"][1].startswith("59 numbers per splat")
+    sources = [re.search('base64,([^"]*)', cell).group(1) for cell in worlds[-1][1:]]
+    shown = [Image.open(io.BytesIO(base64.b64decode(source))) for source in sources]
+    means = [np.asarray(image.convert("RGB"), dtype=float).mean() for image in shown]
+    assert np.allclose(means, [0, 140], atol=2), "the renders of these two views"
+    capture = TrainConfig.read(run.config_file).capture
+    assert baseline.main([capture, "--beside", str(run.path)]) == 0
+    said = capsys.readouterr().out
+    assert "Traditional splatting" in said and all(cell in said for row in found.values() for cell in row)
+
+
+@pytest.mark.parametrize(("seeds", "said"), [("random", "started from random places"), ("splats", "from other splats")])
+def test_where_nothing_was_measured_there_is_no_traditional_splatting(run, capsys, seeds, said):
+    write_json(run.about_file, {"seeds": seeds})
+    assert 'class="worlds"' not in write.save_report(run).read_text(encoding="utf-8")
+    assert baseline.main([TrainConfig.read(run.config_file).capture, "--beside", str(run.path)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_baseline_beside_a_run_of_another_capture_is_refused(run, tmp_path, capsys):
+    assert baseline.main([str(tmp_path), "--beside", str(run.path)]) == 1
+    assert "was trained on" in capsys.readouterr().err
+
+
+def test_a_baseline_trains_and_ends_with_the_table(tmp_path, capsys):
+    capture = write_ball_capture(tmp_path / "ball")
+    options = ["--run", str(tmp_path / "run"), "--iterations", "4", "--max-resolution", "32", "--device", "cpu"]
+    assert baseline.main([str(capture), *options]) == 0
+    said = capsys.readouterr().out.splitlines()
+    row = next(line for line in said if line.startswith("Time"))
+    assert "no training" in row and row.endswith("for 4 steps")
 
 
 def test_a_run_that_has_recorded_nothing_says_so(tmp_path):

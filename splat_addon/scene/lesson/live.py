@@ -22,8 +22,8 @@ from .target import read_target
 
 BUDGET_S = 0.025  # of training, before Blender has its turn
 PAUSE_S = 0.004
-SHOW_EVERY_S = 0.12
-LARGEST_SHARE = 0.25  # of the time, that showing may take
+SHOW_AFTER_S = 0.1  # of training
+LARGEST_SHARE = 0.4  # of the time, that showing may take, with all that Blender draws then
 
 
 class Fits:
@@ -40,8 +40,9 @@ class Fits:
         self.training: int | None = None
         self.steps_left: int | None = None  # None: until it is paused
         self.pieces: Iterator[None] | None = None  # of the step that is begun
-        self.shown_at = 0.0
-        self.show_s = 0.0
+        self.worked_s = 0.0  # since the fit was last shown
+        self.show_s = 0.0  # what showing it took, until the next turn
+        self.shows_since: float | None = None  # when showing began, until that is known
         self.rate = 0.0  # steps a second
         self.counted_from = (0.0, 0)  # when, and the step
 
@@ -177,18 +178,21 @@ def show(scene: bpy.types.Scene) -> None:
 def _tick() -> float | None:
     """Either train or show, so that each turn is short."""
     fits, now = _fits(), time.monotonic()
+    if fits.shows_since is not None:
+        fits.show_s, fits.shows_since = now - fits.shows_since, None
     scene = _scene_at_work()
-    if scene is not None and now > fits.shown_at + max(SHOW_EVERY_S, fits.show_s / LARGEST_SHARE):
+    if scene is not None and fits.worked_s > max(SHOW_AFTER_S, fits.show_s * (1 / LARGEST_SHARE - 1)):
         since, first = fits.counted_from
         fitter = fitter_of(scene)
         if fitter is not None and now > since + 1.0:
             fits.rate = (fitter.step_count - first) / (now - since)
             fits.counted_from = (now, fitter.step_count)
         show(scene)
-        fits.shown_at = time.monotonic()
-        fits.show_s = fits.shown_at - now
+        fits.worked_s, fits.shows_since = 0.0, now
         return PAUSE_S
-    return PAUSE_S if work() else None
+    has_more = work()
+    fits.worked_s += time.monotonic() - now
+    return PAUSE_S if has_more else None
 
 
 def _scene_at_work() -> bpy.types.Scene | None:

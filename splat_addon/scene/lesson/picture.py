@@ -80,6 +80,8 @@ def paint(fitter: Fitter, size: int) -> np.ndarray:
         for curve, color in ((fitter.held_out_losses, HELD_OUT), (fitter.losses, LOSS))
         if curve.steps
     ]
+    if not fitter.losses.steps:
+        return pixels
     dot = max(1, round(size / 300))
     end = max(100, fitter.step_count)
     pixels[top:] = draw_chart((size, size - top), lines, end, "Loss", dot, True, fitter.densified_at)

@@ -24,6 +24,7 @@ from ...run.events import Evaluated, ViewQuality
 from ...run.folder import RunFolder
 from ...run.history import History
 from ...run.wording import counted, processor
+from . import both_worlds
 from .plots import plots
 
 CELL_PX = 480  # longest side of an image in the page
@@ -36,7 +37,7 @@ p.lead { color: #666; margin-top: .2em; } .plots { display: flex; flex-wrap: wra
 table { border-collapse: collapse; } th, td { padding: .3em .9em; text-align: left; border-bottom: 1px solid #e4e4e4; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .views td { vertical-align: top; padding: .3em; } .views img { display: block; max-width: 330px; }
-.views td.number { padding-top: .8em; } details { margin-top: 1em; }
+.views td.number { padding-top: .8em; } .worlds img { max-width: 330px; } details { margin-top: 1em; }
 """
 
 
@@ -58,7 +59,7 @@ def page(folder: RunFolder) -> str:
     ]
     if evaluations and evaluations[-1].views:
         parts += ["<h2>Held-out views, the worst first</h2>", _views_table(folder, config, evaluations)]
-    parts += [_capture(folder), _settings(config), _about(folder)]
+    parts += [*_both_worlds(folder), _capture(folder), _settings(config), _about(folder)]
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(name)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
@@ -88,6 +89,22 @@ def _steps_table(evaluations: list[Evaluated]) -> str:
         step = "init only" if entry.step == 0 else str(entry.step)
         rows.append([step, _number(entry.psnr_db, 2), _number(entry.ssim, 4), *training, str(entry.gaussian_count)])
     return _table("steps", head, rows)
+
+
+def _both_worlds(folder: RunFolder) -> list[str]:
+    """The lesson's table with this run's numbers and its worst views; nothing where there is nothing to compare."""
+    try:
+        rows, ends = both_worlds.rows(folder), both_worlds.ends_of(folder)
+    except RunError:
+        return []
+    cells = [[_text(cell) for cell in row] for row in rows]
+    worst = [(entry, both_worlds.worst_of(entry)) for entry in ends]
+    files = [_renders(folder, entry).get(view.name) if view is not None else None for entry, view in worst]
+    images = [_image(_read(file) if file is not None else None, "worst view") for file in files]
+    if any(file is not None for file in files):
+        cells.append(["", *images])
+    lead = "What the measured points show as they are, beside what was learned from the photos."
+    return ["<h2>Both worlds</h2>", f"<p>{lead}</p>", _table("worlds", list(both_worlds.HEAD), cells)]
 
 
 def _views_table(folder: RunFolder, config: TrainConfig, evaluations: list[Evaluated]) -> str:
