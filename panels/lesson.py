@@ -96,10 +96,11 @@ def _draw_settings(layout, chosen) -> None:
 def _draw_one(layout, scene, fitter) -> None:
     """The chosen gaussian's gradient, factor by factor."""
     header, body = layout.panel("splat_lesson_one", default_closed=True)
-    header.label(text="One Gaussian")
+    header.label(text="Gaussians in the 3D View")
     if body is None:
         return
     body.prop(scene.splat.lesson, "color_by")
+    body.prop(scene.splat.lesson, "dot_sigmas", slider=True)
     body.prop(scene.splat.lesson, "selected")
     row = body.row(align=True)
     row.operator(SPLAT_OT_pick_lesson_gaussian.bl_idname, text="Highest Gradient").by = "GRADIENT"

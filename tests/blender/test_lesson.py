@@ -49,12 +49,12 @@ def test_training_makes_one_splat_object_that_follows_the_fit_and_stays_out_of_r
 
 def test_splats_lie_where_the_image_has_the_gaussians(extension, lesson):
     """Corner to corner: left is left, top is top, the angle turns the same way, sizes are sigmas."""
-    lesson.chosen.count, lesson.chosen.is_anisotropic = 2, True
+    lesson.chosen.count, lesson.chosen.is_anisotropic, lesson.chosen.dot_sigmas = 2, True, 1.0
     bpy.ops.splat.reset_lesson()
     gaussians = fit(lesson).gaussians
     gaussians.means[:] = [(0, 0), (32, 24)]
     gaussians.log_sigmas[:], gaussians.angles[:] = np.log([4.0, 1.0]), 0.5
-    cloud = lesson.shown.cloud_of(fit(lesson), "RADIANCE")
+    cloud = lesson.shown.cloud_of(fit(lesson), lesson.chosen)
     np.testing.assert_allclose(cloud.means[:, [0, 2]], [(-1, 1), (1, -0.5)], atol=1e-6)
     np.testing.assert_allclose(cloud.scales[0, [0, 2]], [0.25, 0.0625], rtol=1e-5)
     from mathutils import Quaternion, Vector
@@ -68,11 +68,11 @@ def test_colors_can_show_gradient_and_age(lesson, color_by):
     bpy.ops.splat.train_lesson(steps=20)
     bpy.ops.splat.densify_lesson()
     lesson.live.work(math.inf)
-    lesson.chosen.color_by = "RADIANCE"
-    own = lesson.shown.cloud_of(fit(lesson), "RADIANCE").sh
+    own = lesson.shown.cloud_of(fit(lesson), lesson.chosen).sh
     bpy.ops.splat.step_lesson()
     lesson.live.work(math.inf)
-    shown = lesson.shown.cloud_of(fit(lesson), color_by).sh * 0.2820948 + 0.5
+    lesson.chosen.color_by = color_by
+    shown = lesson.shown.cloud_of(fit(lesson), lesson.chosen).sh * 0.2820948 + 0.5
     assert np.abs(shown[:, 0] - own[:, 0]).max() > 0.1
     yellow, purple = (0.993, 0.906, 0.144), (0.267, 0.005, 0.329)
     values = fit(lesson).ages() if color_by == "AGE" else fit(lesson).asking.norms

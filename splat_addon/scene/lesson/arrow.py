@@ -117,43 +117,67 @@ def _draw_region(context: Any) -> None:
     arrow = on_screen(arrow_of(terms, fitter, number))
     if any(place is None for place in (*outline, *pixel, *arrow)):
         return
-    _stroke(region, outline, OUTLINE, scale)
-    _stroke(region, pixel, PIXEL, scale)
+    strokes = [(outline, OUTLINE), (pixel, PIXEL)]
     start, tip = arrow
     along = tip - start
     if along.length > 1:
         along.normalize()
         across, head = Vector((-along.y, along.x)), 9 * scale
-        _stroke(region, [start, tip], ARROW, 1.6 * scale)
-        _stroke(region, [tip - head * (along - 0.6 * across), tip, tip - head * (along + 0.6 * across)], ARROW,
-                1.6 * scale)  # fmt: skip
-    right = max(place.x for place in (*outline, tip)) + 14 * scale
-    _write(lines_of(terms), right, max(place.y for place in outline), scale)
+        strokes.append(([start, tip], ARROW))
+        strokes.append(([tip - head * (along - 0.6 * across), tip, tip - head * (along + 0.6 * across)], ARROW))
+    _draw_strokes(region, strokes, scale)
+    places, margin = (*outline, start, tip), 14 * scale
+    left, right = min(place.x for place in places) - margin, max(place.x for place in places) + margin
+    _write(lines_of(terms), left, right, max(place.y for place in outline), _right_end(context), scale)
 
 
-def _stroke(region: Any, points: list[Any], color: tuple[float, ...], scale: float) -> None:
+def _right_end(context: Any) -> int:
+    """Where the sidebar begins, in pixels of the region."""
+    sidebar = next((other for other in context.area.regions if other.type == "UI"), None)
+    if sidebar is None or sidebar.width <= 1:
+        return context.region.width
+    return min(context.region.width, sidebar.x - context.region.x)
+
+
+def _draw_strokes(region: Any, strokes: list[tuple[list[Any], tuple[float, ...]]], scale: float) -> None:
+    """Polylines, dark around all of them, to be seen on anything."""
     shader: Any = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
-    batch = batch_for_shader(shader, "LINE_STRIP", {"pos": [(point[0], point[1], 0.0) for point in points]})
     gpu.state.blend_set("ALPHA")
-    for width, tone in ((_WIDTH_PX + 2, (0, 0, 0, 0.6)), (_WIDTH_PX, color)):  # dark around, to be seen on anything
-        shader.bind()
-        shader.uniform_float("viewportSize", (region.width, region.height))
-        shader.uniform_float("lineWidth", width * scale)
-        shader.uniform_float("color", tone)
-        batch.draw(shader)
+    for is_dark in (True, False):
+        for points, color in strokes:
+            batch = batch_for_shader(shader, "LINE_STRIP", {"pos": [(point[0], point[1], 0.0) for point in points]})
+            shader.bind()
+            shader.uniform_float("viewportSize", (region.width, region.height))
+            shader.uniform_float("lineWidth", (_WIDTH_PX + (2 if is_dark else 0)) * scale)
+            shader.uniform_float("color", (0, 0, 0, 0.7) if is_dark else color)
+            batch.draw(shader)
     gpu.state.blend_set("NONE")
 
 
-def _write(lines: list[str], left: float, top: float, scale: float) -> None:
+def _draw_plate(left: float, bottom: float, right: float, top: float) -> None:
+    shader: Any = gpu.shader.from_builtin("UNIFORM_COLOR")
+    corners = [(left, bottom, 0.0), (right, bottom, 0.0), (left, top, 0.0), (right, top, 0.0)]
+    batch = batch_for_shader(shader, "TRI_STRIP", {"pos": corners})
+    gpu.state.blend_set("ALPHA")
+    shader.bind()
+    shader.uniform_float("color", (0, 0, 0, 0.6))
+    batch.draw(shader)
+    gpu.state.blend_set("NONE")
+
+
+def _write(lines: list[str], left: float, right: float, top: float, end: float, scale: float) -> None:
+    """Lines from `right` on, or where these would go beyond `end`, up to `left`."""
     font, size = 0, 12 * scale
     blf.size(font, size)
-    blf.enable(font, blf.SHADOW)
-    blf.shadow(font, 3, 0, 0, 0, 1)
+    sizes: list[Any] = [blf.dimensions(font, line) for line in lines]
+    width = max(across for across, _ in sizes)
+    start = right if right + width <= end else max(left - width, 0)
+    margin, step = 6 * scale, 17 * scale
+    _draw_plate(start - margin, top - len(lines) * step - margin, start + width + margin, top)
     for number, line in enumerate(lines):
         blf.color(font, *(PIXEL if number == 0 else ARROW if number == len(lines) - 1 else (1, 1, 1, 1)))
-        blf.position(font, left, top - (number + 1) * 17 * scale, 0)
+        blf.position(font, start, top - (number + 1) * step, 0)
         blf.draw(font, line)
-    blf.disable(font, blf.SHADOW)
 
 
 def register() -> None:

@@ -1,8 +1,9 @@
 """The gaussians of a fit in the scene: a splat object on an upright plane, two meters long, which everything draws that
 draws splats. It is kept out of renders, and so out of captures.
 
-Splats cover each other; so an additive fit looks alike here, and its true image is in the panel. Under transmittance
-they show what the fit shows: the first gaussian stands nearest to the front view.
+Splats cover each other and cannot add up; so an additive fit is shown as dots, black where a gaussian darkens, and its
+image is in the panel. Under transmittance, as large as they are, they show what the fit shows: the first gaussian is
+nearest to the front view.
 """
 
 from typing import Any
@@ -22,6 +23,7 @@ KEY, NAME = "splat_lesson", "Lesson"
 SIDE_M = 2.0
 THIN_M = 1e-4  # of a gaussian across the plane, and from one to the next
 CLEAREST = 1e-3  # opacity, of what cannot be seen
+ADDITIVE_OPACITY = 3.0  # times the strongest color: several together make what is seen in a place
 _RAMP = np.array(  # viridis
     [(0.267, 0.005, 0.329), (0.229, 0.322, 0.546), (0.128, 0.567, 0.551), (0.369, 0.789, 0.383), (0.993, 0.906, 0.144)]
 )
@@ -36,7 +38,7 @@ def make(scene: bpy.types.Scene, fitter: Fitter) -> bpy.types.Object:
     """The object, made where it is missing; in an action of the artist."""
     item = find(scene)
     if item is None:
-        item = splats_to_object(cloud_of(fitter, scene.splat.lesson.color_by), NAME, splat_collection(scene))
+        item = splats_to_object(cloud_of(fitter, scene.splat.lesson), NAME, splat_collection(scene))
         item[KEY] = True
         item.hide_render = True
     else:
@@ -50,7 +52,7 @@ def refresh(scene: bpy.types.Scene, fitter: Fitter) -> None:
     """Let the object show the fit as it is now, if it is there and nobody is editing it."""
     item = find(scene)
     if item is not None and item.mode == "OBJECT" and not bpy.app.is_job_running("RENDER"):
-        replace_splats(item, cloud_of(fitter, scene.splat.lesson.color_by))
+        replace_splats(item, cloud_of(fitter, scene.splat.lesson))
         data: Any = item.data
         data.name = NAME
 
@@ -67,23 +69,23 @@ def places_of(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.stack([x - width / 2, np.zeros_like(x), height / 2 - y], axis=-1) * meters_per_px(size)
 
 
-def cloud_of(fitter: Fitter, color_by: str) -> GaussianCloud:
-    """The gaussians as splats, in their order."""
+def cloud_of(fitter: Fitter, chosen) -> GaussianCloud:
+    """The gaussians as splats, in their order, as large and as colored as `chosen`."""
     gaussians, is_additive = fitter.gaussians, fitter.settings.is_additive
     count, scale = len(gaussians), meters_per_px(fitter.size)
     means = places_of(gaussians.means, fitter.size)
     means[:, 1] = THIN_M * (np.arange(count) - count / 2)
     log_scales = np.full((count, 3), np.log(THIN_M))
-    log_scales[:, [0, 2]] = gaussians.log_sigmas + np.log(scale)
+    log_scales[:, [0, 2]] = gaussians.log_sigmas + np.log(scale * chosen.dot_sigmas)
     zeros = np.zeros(count)
     half = gaussians.angles / 2  # from x to y down is, seen from the front, about +y
     opacities = gaussians.opacities.astype(np.float64)
-    colors = np.clip(gaussians.colors, 0, 1).astype(np.float64)
+    colors = np.maximum(gaussians.colors, 0).astype(np.float64)
     if is_additive:
-        opacities = colors.max(axis=1, initial=0)
-        colors = colors / np.maximum(opacities, 1e-6)[:, None]
-    if color_by != "RADIANCE":
-        colors = _ramp_colors(fitter, color_by)
+        peaks = gaussians.peaks(is_additive=True).astype(np.float64)
+        opacities, colors = ADDITIVE_OPACITY * peaks, colors / np.maximum(peaks, 1e-6)[:, None]
+    if chosen.color_by != "RADIANCE":
+        colors = _ramp_colors(fitter, chosen.color_by)
         opacities = np.maximum(opacities, 0.3)
     opacities = np.clip(opacities, CLEAREST, 0.99)
     return GaussianCloud(
@@ -91,7 +93,7 @@ def cloud_of(fitter: Fitter, color_by: str) -> GaussianCloud:
         log_scales,
         np.stack([np.cos(half), zeros, np.sin(half), zeros], axis=1),
         np.log(opacities / (1 - opacities)),
-        color_to_sh(colors)[:, None, :],
+        color_to_sh(np.minimum(colors, 1))[:, None, :],
         DISPLAY,
     )
 

@@ -100,6 +100,14 @@ class SPLAT_PG_lesson(bpy.types.PropertyGroup):
         default="RADIANCE",
         update=on_change("lesson.shown"),
     )
+    dot_sigmas: bpy.props.FloatProperty(
+        name="Size",
+        description="How large gaussians are in the 3D view: 1 is as they are; smaller ones can be told apart",
+        default=0.4,
+        min=0.05,
+        max=1.0,
+        update=on_change("lesson.shown"),
+    )
     selected: bpy.props.IntProperty(
         name="Gaussian",
         description="The one whose gradient is shown; -1 is none",
