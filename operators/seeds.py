@@ -48,8 +48,8 @@ class SPLAT_OT_sample_seeds(bpy.types.Operator):
             path = showing.write(scene, folder, points)
             message = f"{counted(len(points.positions))} seeds are in {path}"
         if showing.shown_seeds(scene) is not None:
-            cloud, _ = showing.first_splats(train_config(scene))
-            showing.show(scene, cloud, folder)
+            cloud, origin, _ = showing.first_splats(train_config(scene))
+            showing.show(scene, cloud, folder, origin)
         self.report({"INFO"}, message)
         return {"FINISHED"}
 
@@ -80,21 +80,21 @@ class SPLAT_OT_show_seeds(bpy.types.Operator):
         scene = context.scene
         config, folder = train_config(scene), chosen_capture(scene)
         if folder is not None:
-            cloud, notes = showing.first_splats(config)
-            origin = "training starts from"
+            cloud, origin, notes = showing.first_splats(config)
+            what = "training starts from"
         else:
             cloud, notes = showing.splats_at(seeds_to_capture(context), config)
-            origin = "a capture of the scene would start from"
+            origin, what = None, "a capture of the scene would start from"
         if len(cloud) == 0:
             raise CaptureError("There are no seeds.", "Select mesh objects to sample.")
-        item = showing.show(scene, cloud, folder)
+        item = showing.show(scene, cloud, folder, origin)
         context.view_layer.update()
         for other in list(context.view_layer.objects.selected):
             other.select_set(False)  # outlines would hide the splats
         make_active(context.view_layer, item)
         for note in notes:
             self.report({"WARNING"}, note)
-        self.report({"INFO"}, f"These are the {counted(len(cloud))} splats that {origin}")
+        self.report({"INFO"}, f"These are the {counted(len(cloud))} splats that {what}")
         return {"FINISHED"}
 
 

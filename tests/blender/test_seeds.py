@@ -172,6 +172,24 @@ def test_seeds_are_shown_as_the_trainer_makes_them(extension, ball_capture, trai
         assert np.median(error) < 0.05, "the photos gave the colours"
 
 
+def test_seeds_in_the_coordinates_of_a_country_are_shown_where_they_are(extension, ball_capture):
+    folder, place = ball_capture("plain"), np.array([448251.37, 5411932.21, 203.4])
+    listing = json.loads((folder / "transforms.json").read_text())
+    for frame in listing["frames"]:
+        for row in range(3):
+            frame["transform_matrix"][row][3] += place[row]
+    (folder / "transforms.json").write_text(json.dumps(listing))
+    splat_ply = extension.module("splat_addon.gaussians.formats.splat_ply")
+    positions, colors, normals = splat_ply.read_points(folder / "points3d.ply")
+    splat_ply.write_points(folder / "points3d.ply", positions.astype(np.float64) + place, colors, normals)
+    choose(folder, "CAPTURE")
+    assert bpy.ops.splat.show_seeds() == {"FINISHED"}
+    item = bpy.data.objects["Seeds"]
+    places = shown(extension).means + np.array(item.location, dtype=np.float64)
+    nearest = np.linalg.norm(places[:, None] - (positions + place)[None], axis=2).min(axis=1)
+    assert len(places) == len(positions) and nearest.max() < 5e-6
+
+
 def test_seeds_can_be_looked_at_before_any_capture(extension):
     bpy.ops.mesh.primitive_uv_sphere_add()
     bpy.context.scene.splat.capture.seed_count = 700

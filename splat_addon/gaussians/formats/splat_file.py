@@ -7,6 +7,7 @@ A format is a module with these names:
     recognizes(start, path)     whether a file that begins with the bytes `start` is one of these
     open_file(path, reading)    its SplatFile; raises SplatFileError
     write(path, header, blocks, settings)    raises SplatFileError; absent where files are only read
+    HAS_DOUBLES                 True where positions can be written in 64 bits; absent elsewhere
     losses(header, settings)    sentences about what it cannot hold; absent where files are only read
 """
 
@@ -54,6 +55,7 @@ class Settings:
     axes: str = STORED  # where the axes of what is written point, for formats that can say so
     spz_version: int = 3
     sh_bits: tuple[int, int] = (8, 8)  # of SPZ: for degree 1, and above; 1 to 8
+    origin: tuple[float, float, float] | None = None  # what means count from, for formats with HAS_DOUBLES
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class SplatPart:
     read: Callable[[], Iterable[GaussianCloud]]  # the gaussians in blocks, in the order of the file
     name: str = ""
     matrix: np.ndarray = field(default_factory=lambda: np.eye(4))  # (4, 4), in the file's axes
+    origin: tuple[float, float, float] | None = None  # what means count from, where the file's own are too large for
+    # 32 bits: `matrix` has it
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ import numpy as np
 from ...errors import SplatFileError
 from ..cloud import BLENDER, OPAQUE_LOGIT, GaussianCloud, empty_cloud
 from ..harmonics import MAX_DEGREE, coefficient_count, color_to_sh, sh_to_color
+from ..origin import needs_64_bits, origin_for
 from ..srgb import encode_srgb
 from . import compressed_ply, splat_columns
 from .ply import BLOCK_ROWS, as_matrix, open_ply, write_ply
 from .splat_columns import ANTIALIASED_COMMENT, BLENDER_COMMENT
 
 AUTO, LOGIT, LINEAR = "auto", "logit", "linear"  # how a file stores opacities; auto: as its values look
-_COARSE = 1e-4  # of the points' size
 _FLATNESS = math.log(1e-4)  # of the third scale of splats that have two, over the smaller of these
 _LOG_OF_ZERO = -104.0  # the first of which the exponential is 0 in 32 bits: what an infinitely thin splat has
 _FEW = 8  # different opacities: with fewer, nothing can be told from where they lie
@@ -98,6 +98,15 @@ class SplatPly:
         if self._columns.is_flat:
             found.append((f"{name} holds flat splats (2DGS): they are given a thickness of almost nothing.", ""))
         return found
+
+    def origin(self) -> tuple[float, float, float] | None:
+        """Where positions are to be counted from: None unless the file has them in double precision, and so far from
+        the origin that 32 bits would round what can be seen."""
+        vertices = self._file.require("vertex")
+        if self._columns is None or any(vertices.kind_of(name) != np.float64 for name in self._columns.mean):
+            return None
+        first = next(self._file.blocks("vertex"), None)
+        return None if first is None else origin_for(_table(first, self._columns.mean))
 
     def blocks(self, origin: Sequence[float] | None = None) -> Iterator[GaussianCloud]:
         """The gaussians in the order of the file, a few thousand at a time, their means counted from `origin` (3,), in
@@ -248,7 +257,7 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
     """
     has_color = np.isfinite(colors).all(axis=1)
     colors = np.where(has_color[:, None], colors, 0.5)
-    place = "<f8" if _needs_64_bits(positions) else "<f4"
+    place = "<f8" if needs_64_bits(positions) else "<f4"
     fields = [("x", place), ("y", place), ("z", place)]
     if normals is not None:
         fields += [("nx", "<f4"), ("ny", "<f4"), ("nz", "<f4")]
@@ -264,16 +273,6 @@ def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals:
         if normals is not None:
             vertices["n" + "xyz"[index]] = normals[:, index]
     write_ply(path, vertices.dtype, len(vertices), iter([vertices]))
-
-
-def _needs_64_bits(positions: np.ndarray) -> bool:
-    """Whether 32 bits round the positions (P, 3) of points to what can be seen, so far from the origin do they lie."""
-    finite = positions[np.isfinite(positions).all(axis=1)]
-    if positions.dtype != np.float64 or len(finite) == 0:
-        return False
-    size = float(np.median(np.abs(finite - np.median(finite, axis=0))))
-    with np.errstate(over="ignore"):
-        return bool(np.spacing(np.float32(np.median(np.abs(finite), axis=0).max())) > _COARSE * size > 0)
 
 
 def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

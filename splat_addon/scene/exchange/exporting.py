@@ -12,10 +12,11 @@ from ...errors import some_of
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.registry import format_for
 from ...gaussians.formats.splat_file import Header, Settings
+from ...gaussians.origin import origin_for
 from ...gaussians.transform import STORED, is_exact, joined, transformed
 from ..splats.adoption import mark
 from ..splats.contents.bundled import expose_usd
-from ..splats.data import SplatReader
+from ..splats.data import Origin, SplatReader
 from .placement import WORLD, file_from_object
 
 AUTO = "AUTO"
@@ -56,16 +57,29 @@ class Export:
         self.path, self._items = path, items
         self.format: ModuleType = format_for(path)
         axes = self.format.WRITE_AXES if choices.axes == AUTO else choices.axes
-        self._settings = Settings(axes, choices.spz_version, choices.sh_bits)
         self._readers = [SplatReader(item) for item in items]
         self._matrices = [file_from_object(item, items[0], axes, choices.space) for item in items]
         first = self._readers[0]
+        self._far = _far_origin(first, self._matrices[0])
+        has_doubles = getattr(self.format, "HAS_DOUBLES", False)
+        origin = self._far if has_doubles else None
+        if origin is not None:
+            shift = np.eye(4)
+            shift[:3, 3] = [-value for value in origin]
+            self._matrices = [shift @ matrix for matrix in self._matrices]
+        self._settings = Settings(axes, choices.spz_version, choices.sh_bits, origin)
         degree, count = max(reader.sh_degree for reader in self._readers), sum(reader.count for reader in self._readers)
         self.header = Header(count, degree, first.blend_space, first.antialiased)
 
     def losses(self) -> list[str]:
         """Sentences about what the file will not hold, or hold otherwise."""
         found = self.format.losses(self.header, self._settings)
+        if self._far is not None and self._settings.origin is None:
+            step = np.spacing(np.float32(np.abs(self._far).max()))
+            found.append(
+                f"The splats lie so far from the origin that this format rounds positions to {step:.2g}: a PLY keeps "
+                "them, or move them to the scene's origin."
+            )
         bent = [item.name for item, matrix in zip(self._items, self._matrices, strict=True) if not is_exact(matrix)]
         if bent:
             found.append(
@@ -90,6 +104,14 @@ class Export:
                 moved = transformed(block, matrix)
                 is_as_file = moved.sh_degree == self.header.sh_degree and _look(moved) == _look(empty)
                 yield moved if is_as_file else joined([empty, moved], self.header.blend_space)
+
+
+def _far_origin(reader: SplatReader, matrix: np.ndarray) -> Origin:
+    """Where a file's positions have to count from, since splats that are moved by `matrix` are too far away for 32
+    bits."""
+    if not matrix[:3, 3].any():
+        return None
+    return origin_for(reader.positions().astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 def _look(cloud: GaussianCloud) -> tuple[str, bool]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...gaussians.transform import STORED, z_up_from
 from ..photos.photo_capture import root_of
+from ..splats.data import from_origin
 from ..splats.files import placed_exactly
 
 WORLD, OBJECT = "WORLD", "OBJECT"
@@ -21,10 +22,12 @@ def file_from_object(item: bpy.types.Object, active: bpy.types.Object, axes: str
     of the `active` object."""
     if space == OBJECT:
         active_from_item = np.eye(4) if item == active else np.linalg.inv(_matrix(active)) @ _matrix(item)
-        return active_from_item if axes == STORED else _file_from_world(axes) @ _put(active) @ active_from_item
+        own = _from_origin(active) @ active_from_item
+        return own if axes == STORED else _file_from_world(axes) @ _turned(active) @ own
     world_from_object = _motion(item) @ _world_from_put(item)
     if axes == STORED:
-        return _close_to_whole(np.linalg.inv(_world_from_put(active)) @ world_from_object)
+        world_from_file = _world_from_put(active) @ np.linalg.inv(_from_origin(active))
+        return _close_to_whole(np.linalg.inv(world_from_file) @ world_from_object)
     return _file_from_world(axes) @ world_from_object
 
 
@@ -39,6 +42,16 @@ def _matrix(item: bpy.types.Object) -> np.ndarray:
 def _put(item: bpy.types.Object) -> np.ndarray:
     """(4, 4) where the import put the object, without rounding; the identity for what came in another way."""
     return placed_exactly(item)[0]
+
+
+def _from_origin(item: bpy.types.Object) -> np.ndarray:
+    """(4, 4) from positions to those of the file or the capture: what they count from is added."""
+    return np.array(from_origin(item), dtype=np.float64)
+
+
+def _turned(item: bpy.types.Object) -> np.ndarray:
+    """(4, 4) how the import turned what is in the file."""
+    return _put(item) @ np.linalg.inv(_from_origin(item))
 
 
 def _world_from_put(item: bpy.types.Object) -> np.ndarray:

@@ -12,7 +12,7 @@ from mathutils import Matrix
 
 from ...errors import RunError
 from ...gaussians.cloud import GaussianCloud
-from ...gaussians.formats.splat_ply import read_splats
+from ...gaussians.formats.splat_ply import SplatPly, read_splats
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
 from ..own_data import is_local, make_active, require_local
@@ -37,22 +37,27 @@ def find(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
 
 
 def put(
-    scene: bpy.types.Scene, folder: RunFolder, cloud: GaussianCloud, view_layer: bpy.types.ViewLayer | None = None
+    scene: bpy.types.Scene,
+    folder: RunFolder,
+    cloud: GaussianCloud,
+    view_layer: bpy.types.ViewLayer | None = None,
+    origin: splat_data.Origin = None,
 ) -> bpy.types.Object:
-    """Show `cloud` as the splats of a run: what its object held before is replaced; without one, it is made, where
-    `view_layer` (unless given, the one at hand) has it. Raises SceneError when the scene is linked."""
+    """Show `cloud`, whose means count from `origin`, as the splats of a run: what its object held before is replaced;
+    without one, it is made, where `view_layer` (unless given, the one at hand) has it. Raises SceneError when the scene
+    is linked."""
     require_local(scene)
     item = find(scene, folder)
     if item is None:
         collection = splat_data.splat_collection(scene, view_layer)
-        item = splat_data.splats_to_object(cloud, folder.path.name, collection)
+        item = splat_data.splats_to_object(cloud, folder.path.name, collection, origin)
         item[RUN_KEY] = str(folder.path)
         appearance.show_splats(item, scene)
         hand_over(scene)
         follow_capture(scene, item, folder)
     else:
         name = item.data.name
-        splat_data.replace_splats(item, cloud)
+        splat_data.replace_splats(item, cloud, origin)
         item.data.name = name  # it was taken while both were there
         appearance.fit_to_splats(item)
     data: Any = item.data
@@ -84,8 +89,9 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
         raise RunError(
             f"The run in {folder.path} has no splats yet.", "Wait for a snapshot, or take one with Snapshot."
         )
-    cloud = read_splats(path)
-    item = put(scene, folder, cloud, view_layer)
+    origin = SplatPly(path).origin()
+    cloud = read_splats(path, origin)
+    item = put(scene, folder, cloud, view_layer, origin)
     follow_capture(scene, item, folder)
     unhide(scene, item)
     hidden = hide_others(scene, folder)
@@ -140,7 +146,8 @@ def capture_of(folder: RunFolder) -> Path | None:
 
 
 def _lies_where(other: bpy.types.Object, item: bpy.types.Object) -> bool:
-    return other.parent == item.parent and is_same_place(other.matrix_basis, item.matrix_basis, item.data)
+    apart = splat_data.from_origin(other).inverted() @ splat_data.from_origin(item)
+    return other.parent == item.parent and is_same_place(other.matrix_basis @ apart, item.matrix_basis, item.data)
 
 
 def _is_seen(item: bpy.types.Object, scene: bpy.types.Scene) -> bool:
@@ -172,10 +179,15 @@ def _digest(item: bpy.types.Object) -> str:
 
 def follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunFolder) -> None:
     """Hang splats that nobody has moved below the root of the capture they were trained on, if that is open."""
-    if item.parent is None and item.matrix_basis == Matrix.Identity(4):
+    if item.parent is None and splat_data.is_unmoved(item):
         capture = capture_of(folder)
         if capture is not None:
             item.parent = photo_capture.find_root(scene, capture)
+
+
+def world_from_capture_of(item: bpy.types.Object) -> Matrix:
+    """Where the world that an object's splats were trained in lies in the scene."""
+    return item.matrix_world @ splat_data.from_origin(item).inverted()
 
 
 def world_from_run(scene: bpy.types.Scene, folder: RunFolder, capture: Path | None = None) -> Matrix:
@@ -183,7 +195,7 @@ def world_from_run(scene: bpy.types.Scene, folder: RunFolder, capture: Path | No
     them, else where the capture's own root is, else at the origin. `capture` is where it is now, if it has moved."""
     item = find(scene, folder)
     if item is not None:
-        return item.matrix_world.copy()
+        return world_from_capture_of(item)
     capture = capture or capture_of(folder)
     root = photo_capture.find_root(scene, capture) if capture is not None else None
     return root.matrix_world.copy() if root is not None else Matrix.Identity(4)

@@ -15,13 +15,14 @@ from ...errors import CaptureError, RunError
 from ...files import remove_file
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import write_points
+from ...gaussians.origin import origin_for
 from ...run.config import TrainConfig
 from ..own_data import is_local
 from ..photos.photo_capture import find_root
 from ..photos.pixels import open_settled, seed_photo
 from ..splats.appearance import show_splats
 from ..splats.box_modifier import hand_over
-from ..splats.data import is_splats, replace_splats, splat_collection, splats_to_object
+from ..splats.data import Origin, is_splats, replace_splats, splat_collection, splats_to_object
 from .capture_folder import is_capture
 
 SEEDS_KEY = "splat_seeds"  # on the object that shows them
@@ -56,14 +57,21 @@ def forget(folder: Path) -> None:
         ) from error
 
 
-def first_splats(config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
-    """The splats that training with `config` starts from, in the capture's frame, and sentences for the user."""
+def first_splats(config: TrainConfig) -> tuple[GaussianCloud, Origin, list[str]]:
+    """The splats that training with `config` starts from, in the capture's frame, what their positions count from
+    there, and sentences for the user."""
     if config.init_splats:
         raise RunError(f"Training starts from {config.init_splats}, not from seeds.", "Clear Init Splats to use seeds.")
     capture = open_settled(Path(config.capture), config.hold_out_every, choices=choices_of(config))
-    cloud, notes = first_gaussians(capture, config, seed_photo)
+    places = np.stack([view.camera.position for view in capture.views])
+    if capture.points is not None and len(capture.points.positions):
+        places = capture.points.positions
+    origin = origin_for(np.asarray(places, dtype=np.float64))
+    counted_from = np.eye(4)
+    counted_from[:3, 3] -= origin or 0.0
+    cloud, notes = first_gaussians(capture, config, seed_photo, counted_from if origin else None)
     cloud = replace(cloud, antialiased=config.antialiased == "on")
-    return _without_harmonics(cloud), [f"{sentence} {remedy}" for sentence, remedy in notes]
+    return _without_harmonics(cloud), origin, [f"{sentence} {remedy}" for sentence, remedy in notes]
 
 
 def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[str]]:
@@ -75,14 +83,15 @@ def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[
     return cloud, ["Where only photos can tell the color, seeds are gray until the scene is captured."]
 
 
-def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None) -> bpy.types.Object:
-    """Show seeds as the scene's one object for them, below the root of the photo capture in `folder` if it is open."""
+def show(scene: bpy.types.Scene, cloud: GaussianCloud, folder: Path | None, origin: Origin = None) -> bpy.types.Object:
+    """Show seeds, whose positions count from `origin`, as the scene's one object for them, below the root of the photo
+    capture in `folder` if it is open."""
     item = shown_seeds(scene)
     if item is None:
-        item = splats_to_object(cloud, OBJECT_NAME, splat_collection(scene))
+        item = splats_to_object(cloud, OBJECT_NAME, splat_collection(scene), origin)
         item[SEEDS_KEY] = True
     else:
-        replace_splats(item, cloud)
+        replace_splats(item, cloud, origin)
     item.parent = find_root(scene, folder) if folder is not None else None
     show_splats(item, scene)
     hand_over(scene)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ...errors import SplatFileError
 from ...gaussians.cloud import DISPLAY, GaussianCloud, empty_cloud, opacities_of
@@ -22,7 +23,9 @@ from .contents import attributes
 from .contents.attributes import BASE, HARMONICS, HIGHER
 from .transforms import remember_places
 
+Origin = tuple[float, float, float] | None
 COLLECTION = "Splats"
+ORIGIN_KEY = "splat_origin"  # of an object: what its positions count from, in double precision; missing: its own origin
 FROM_FILE = "file:"  # begins the names of attributes that only an export reads
 STORED_OPACITY = f"{FROM_FILE}opacity"
 STORED_LENGTH = f"{FROM_FILE}quaternion_length"
@@ -43,9 +46,13 @@ def splat_count(item: bpy.types.Object) -> int:
     return attributes.points_in(item.data)
 
 
-def splats_to_object(cloud: GaussianCloud, name: str, collection: bpy.types.Collection) -> bpy.types.Object:
-    """A new object at the identity that holds `cloud`, in the carrier that this Blender allows."""
+def splats_to_object(
+    cloud: GaussianCloud, name: str, collection: bpy.types.Collection, origin: Origin = None
+) -> bpy.types.Object:
+    """A new object that holds `cloud`, in the carrier that this Blender allows: at the identity, or at the `origin`
+    that its means count from."""
     item = bpy.data.objects.new(name, splats_to_data(cloud, name))
+    count_from(item, origin)
     item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = cloud.blend_space, cloud.antialiased
     collection.objects.link(item)
     return item
@@ -57,13 +64,47 @@ def splat_collection(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer | N
     return ensure_collection(scene, COLLECTION, view_layer)
 
 
-def replace_splats(item: bpy.types.Object, cloud: GaussianCloud) -> None:
-    """Give an object other gaussians; its former data goes when nothing else uses it."""
+def replace_splats(item: bpy.types.Object, cloud: GaussianCloud, origin: Origin = None) -> None:
+    """Give an object other gaussians, whose means count from `origin`; its former data goes when nothing else uses
+    it."""
+    count_from(item, origin)
     former: Any = item.data
     item.data = cast(Any, splats_to_data(cloud, former.name))
     item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = cloud.blend_space, cloud.antialiased
     if former.users == 0:
         remove_data(former)
+
+
+def count_from(item: bpy.types.Object, origin: Origin) -> None:
+    """Let the positions of an object count from another origin, and stand where they stood: the origin becomes part of
+    its place."""
+    former = from_origin(item)
+    if origin is None:
+        item.pop(ORIGIN_KEY, None)
+    else:
+        item[ORIGIN_KEY] = list(origin)
+    if former != from_origin(item):
+        item.matrix_basis = item.matrix_basis @ former.inverted() @ from_origin(item)
+
+
+def origin_of(item: bpy.types.Object) -> Origin:
+    """What the positions of an object count from; None where they count from its own origin."""
+    stored = item.get(ORIGIN_KEY)
+    try:
+        x, y, z = (float(value) for value in stored) if stored is not None else ()
+    except (TypeError, ValueError):  # nothing, or what is not ours
+        return None
+    return x, y, z
+
+
+def from_origin(item: bpy.types.Object) -> Matrix:
+    """(4, 4) the shift by what the positions of an object count from: exact, since that is in 32 bits."""
+    return Matrix.Translation(origin_of(item) or (0, 0, 0))
+
+
+def is_unmoved(item: bpy.types.Object) -> bool:
+    """Whether an object stands where its splats belong, within its parent."""
+    return item.matrix_basis == from_origin(item)
 
 
 def remove_data(data: Any) -> None:
@@ -130,7 +171,8 @@ def _carrier(name: str, count: int) -> bpy.types.ID:
 
 
 def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
-    """The gaussians of a splat object in its own frame. Raises SplatFileError when it holds none."""
+    """The gaussians of a splat object in its own frame, in which `origin_of` it is not added. Raises SplatFileError
+    when it holds none."""
     reader = SplatReader(item)
     cloud = empty_cloud(reader.count, reader.sh_degree, reader.blend_space, reader.antialiased)
     done = 0
@@ -160,12 +202,16 @@ class SplatReader:
         self.has_more_harmonics = attributes.harmonics_in(self._data) > HARMONICS  # than are read
         self.sh_degree = attributes.degree_for(attributes.harmonics_in(self._data))
 
+    def positions(self) -> np.ndarray:
+        """(N, 3) where the gaussians are, in the object's frame."""
+        position = self._data.attributes.get("position")
+        return np.zeros((0, 3), np.float32) if position is None else attributes.raw(position)
+
     def blocks(self) -> Iterator[GaussianCloud]:
         """The gaussians in the object's order."""
         higher = [f"{HIGHER}{k}" for k in range(coefficient_count(self.sh_degree) - 1)]
         values = {name: attributes.read(self._data, name) for name in ("scale", "rotation", BASE, *higher)}
-        position = self._data.attributes.get("position")
-        values["position"] = np.zeros((0, 3)) if position is None else attributes.raw(position)
+        values["position"] = self.positions()
         stored = {
             name: attributes.raw(self._data.attributes[name])
             for name in (STORED_OPACITY, STORED_LENGTH)

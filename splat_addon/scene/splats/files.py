@@ -16,7 +16,7 @@ from ..settings.trained_for import ANTIALIASED_KEY, BLEND_SPACE_KEY
 from . import appearance
 from .box_modifier import hand_over
 from .contents.bundled import expose_usd, pixels_of
-from .data import remove_data, splat_blocks_to_data, splat_count
+from .data import ORIGIN_KEY, from_origin, remove_data, splat_blocks_to_data, splat_count
 
 AUTO = "AUTO"
 AXES = [
@@ -57,6 +57,8 @@ def import_splats(
         item = bpy.data.objects.new(data.name, data)
         collection.objects.link(item)
         _put(item, turn @ part.matrix)
+        if part.origin is not None:
+            item[ORIGIN_KEY] = list(part.origin)
         item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = part.header.blend_space, part.header.antialiased
         appearance.show_splats(item, scene)
         items.append(item)
@@ -85,9 +87,10 @@ def _put(item: bpy.types.Object, matrix: np.ndarray) -> None:
 
 
 def placed_exactly(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
-    """(4, 4) where its import put an object, below its parent: exactly, and as Blender rounded it. The identity for
-    what came in another way."""
+    """(4, 4) where its import put an object, below its parent: exactly, and as Blender rounded it. For what came in
+    another way, where its positions count from."""
     stored = np.array(item.get(_PLACED_KEY, []), dtype=np.float64)
     if stored.shape != (32,) or not np.isfinite(stored).all():
-        return np.eye(4), np.eye(4)
+        place = np.array(from_origin(item), dtype=np.float64)
+        return place, place
     return stored[:16].reshape(4, 4), stored[16:].reshape(4, 4)

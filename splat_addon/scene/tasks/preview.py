@@ -18,11 +18,12 @@ import numpy as np
 
 from ...errors import SplatError
 from ...gaussians.cloud import GaussianCloud
-from ...gaussians.formats.splat_ply import read_splats
+from ...gaussians.formats.splat_ply import SplatPly, read_splats
 from ...run.events import SnapshotSaved
 from ...run.folder import RunFolder
 from ..runs import run_object
 from ..session import part
+from ..splats.data import Origin, from_origin
 from ..splats.transforms import is_same_place
 from ..viewport import display
 from ..viewport.texels import CloudSplats
@@ -54,6 +55,7 @@ class _Read:
     splats: CloudSplats | None
     total: int = 0
     seconds: float = 0.0
+    origin: Origin = None  # what positions count from
 
 
 class RunPreview:
@@ -62,8 +64,11 @@ class RunPreview:
     Drawing asks for `place` at each redraw: it is brought up to date by `refresh`, a few times a second.
     """
 
-    def __init__(self, run: live_run.LiveRun, splats: CloudSplats):
+    def __init__(self, run: live_run.LiveRun, splats: CloudSplats, origin: Origin = None):
         self.splats = splats
+        self._place_in_capture = np.eye(4)
+        self._place_in_capture[:3, 3] = origin or 0.0
+        self._world_from_capture: np.ndarray | None = None
         self.scene_uid = 0  # the scene it is drawn in
         self.place: np.ndarray | None = None  # (4, 4), where the result will lie; None while it is not to be seen
         self._run = run
@@ -75,19 +80,21 @@ class RunPreview:
         former = self.scene_uid, None if self.place is None else self.place.tolist()
         item = run_object.find(scene, self._run.folder)
         is_hidden = item is not None and not any(item.visible_get(view_layer=layer) for layer in scene.view_layers)
-        place = np.array(run_object.world_from_run(scene, self._run.folder, self._capture))
-        self.scene_uid, self.place = scene.session_uid, None if is_hidden else place
+        place = np.array(run_object.world_from_run(scene, self._run.folder, self._capture), dtype=np.float64)
+        self.scene_uid, self._world_from_capture = scene.session_uid, place
+        self.place = None if is_hidden else place @ self._place_in_capture
         return former != (self.scene_uid, None if self.place is None else self.place.tolist())
 
     def replaces(self, item: bpy.types.Object) -> bool:
         """Whether an object shows the same capture in the same place: what this run, or an earlier one, was before."""
         path = item.get(run_object.RUN_KEY)
-        if path is None or self.place is None:
+        if path is None or self.place is None or self._world_from_capture is None:
             return False
         if path not in self._are_alike:
             capture = run_object.capture_of(RunFolder(Path(path)))
             self._are_alike[path] = capture is not None and capture == self._capture
-        return self._are_alike[path] and is_same_place(item.matrix_world, self.place, item.data)
+        place = self._world_from_capture @ np.array(from_origin(item), dtype=np.float64)
+        return self._are_alike[path] and is_same_place(item.matrix_world, place, item.data)
 
 
 class Follower:
@@ -170,9 +177,11 @@ class Follower:
         """The thread. It touches nothing but the file and the answer."""
         began = time.perf_counter()
         try:
-            cloud = read_splats(self.run.folder.path / event.path)
+            path = self.run.folder.path / event.path
+            origin = SplatPly(path).origin()
+            cloud = read_splats(path, origin)
             splats, total = CloudSplats(most_visible(cloud.select(cloud.finite()), limit)), len(cloud)
-            self._read = _Read(event, splats, total, time.perf_counter() - began)
+            self._read = _Read(event, splats, total, time.perf_counter() - began, origin)
         except (SplatError, OSError, ValueError, MemoryError):  # it was replaced or removed meanwhile: the next one
             self._read = _Read(event, None)
 
@@ -182,7 +191,7 @@ class Follower:
             self.hide()
             self.obstacle = "edited"
             return True
-        self._preview = RunPreview(self.run, splats)
+        self._preview = RunPreview(self.run, splats, read.origin)
         self._preview.refresh(scene)
         display.set_preview(self._preview)
         self.shown = Shown(read.event.step, splats.count, read.total)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from ...cloud import GaussianCloud
 from ...transform import STORED
 from ..splat_file import Header, Reading, Settings, SplatFile, SplatPart, kept_degree
@@ -10,6 +12,7 @@ from ..splat_ply import SplatPly, write_splat_blocks
 
 NAME, TITLE, EXTENSIONS = "ply", "PLY", (".ply",)
 READ_AXES, WRITE_AXES = STORED, STORED  # as its trainer had them
+HAS_DOUBLES = True
 
 
 def recognizes(start: bytes, path: Path) -> bool:
@@ -23,7 +26,10 @@ def open_file(path: Path, reading: Reading) -> SplatFile:
     degree, notes = kept_degree(file.stored_degree)
     decisions = [f"{sentence} {remedy}".strip() for sentence, remedy in file.remarks]
     header = Header(file.count, degree, file.blend_space, file.antialiased)
-    return SplatFile(path, NAME, (SplatPart(header, file.blocks),), READ_AXES, (*decisions, *notes))
+    origin, matrix = file.origin(), np.eye(4)
+    matrix[:3, 3] = origin or 0.0
+    part = SplatPart(header, lambda: file.blocks(origin), "", matrix, origin)
+    return SplatFile(path, NAME, (part,), READ_AXES, (*decisions, *notes))
 
 
 def losses(header: Header, settings: Settings) -> list[str]:
@@ -34,4 +40,4 @@ def losses(header: Header, settings: Settings) -> list[str]:
 def write(path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings) -> None:
     """As `write_splat_blocks`."""
     space, antialiased = header.blend_space, header.antialiased
-    write_splat_blocks(path, header.count, header.sh_degree, iter(blocks), space, antialiased=antialiased)
+    write_splat_blocks(path, header.count, header.sh_degree, iter(blocks), space, settings.origin, antialiased)
