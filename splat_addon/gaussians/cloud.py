@@ -1,6 +1,6 @@
 """A splat cloud: N gaussians with their stored parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class GaussianCloud:
     blend_space: str = DISPLAY  # what the colors were trained, or are going to be trained, to be blended in
     # Whether opacities were trained to fall by what the dilation adds: see `rules.ANTIALIAS_FLOOR`.
     antialiased: bool = False
+    # What a file says of each gaussian besides, (N,) each by the name of its column: kept for the way back.
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         count = len(self.means)
@@ -109,10 +111,12 @@ class GaussianCloud:
             self.sh[which],
             self.blend_space,
             self.antialiased,
+            {name: values[which] for name, values in self.extras.items()},
         )
 
     def put(self, start: int, block: "GaussianCloud") -> None:
-        """Replace the gaussians from `start` on by those of `block`. ValueError when those were trained otherwise."""
+        """Replace the gaussians from `start` on by those of `block`, without extras. ValueError when those were trained
+        otherwise."""
         if block.blend_space != self.blend_space:
             raise ValueError(f"{block.blend_space!r} colors cannot be put among {self.blend_space!r} ones")
         if block.antialiased != self.antialiased:

@@ -112,6 +112,35 @@ def test_opacities_are_read_as_they_look_or_as_they_are_told(stage, ply, splats,
         np.testing.assert_allclose(splats.splats_from_object(item).opacities, expected, atol=1e-6)
 
 
+def test_columns_that_are_no_part_of_splats_come_back(stage, ply, splats, tmp_path):
+    """Of every type, the largest numbers included; also when splats were left out and deleted in between."""
+    random, cloud = np.random.default_rng(7), stage.random_cloud(5000, degree=0)
+    cloud.means[17] = np.nan
+    extras = {
+        "score": random.normal(size=5000).astype(np.float32),
+        "label": random.integers(0, 256, 5000).astype(np.uint8),
+        "seen": random.integers(-(2**15), 2**15, 5000).astype(np.int16),
+        "identity": random.integers(2**31, 2**32, 5000).astype(np.uint32),
+        "when": random.integers(0, 2**20, 5000).astype(np.float64),
+    }
+    kinds = {name: values.dtype for name, values in extras.items()}
+    whole = replace(cloud, extras=extras)
+    blocks = iter([whole.select(slice(0, 4096)), whole.select(slice(4096, None))])
+    ply.write_splat_blocks(tmp_path / "in.ply", 5000, 0, blocks, "display", extras=kinds)
+    item = import_file(tmp_path / "in.ply")
+    assert "ply:score" in item.data.attributes and "ply:when" in item.data.attributes
+    splat_renders.delete_points(item, np.arange(4999) < 10)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    item.data.attributes.new("ply:x", "FLOAT", "POINT")  # a name that is taken
+    bpy.ops.splat.export_ply(filepath=str(tmp_path / "out.ply"))
+    before, after = (ply.read_vertices(tmp_path / name) for name in ("in.ply", "out.ply"))
+    kept = np.delete(np.arange(5000), [*range(10), 17])
+    assert after.dtype == before.dtype and len(after) == len(kept)
+    for name in extras:
+        assert np.array_equal(after[name], extras[name][kept]), name
+    assert ply.read_splats(tmp_path / "out.ply").extras == {}, "training does not ask for them"
+
+
 @needs_cases
 @pytest.mark.parametrize("name", ["inf_opacity", "inf_scale", "two_scales", "rgb_mode", "cc_names", "filter_3d"])
 def test_every_splat_of_the_collected_files_comes_in(stage, splats, name):

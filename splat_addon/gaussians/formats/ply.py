@@ -22,7 +22,10 @@ _NUMPY_TYPES = {
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
     "double": "f8", "float64": "f8",
 }  # fmt: skip
-_PLY_TYPES = {"<f4": "float", "<f8": "double", "|u1": "uchar"}
+PLY_TYPES = {
+    "<f4": "float", "<f8": "double", "|u1": "uchar", "|i1": "char", "<u2": "ushort", "<i2": "short", "<u4": "uint",
+    "<i4": "int",
+}  # fmt: skip
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
 _LONGEST_HEADER = 1 << 20
 _NUMBERS_OF_TEXT = 1 << 19  # in one block: what Python keeps of a number takes some thirty bytes
@@ -248,7 +251,7 @@ def write_ply(
     path = Path(path)
     header = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
     header.append(f"element vertex {count}")
-    header += [f"property {_PLY_TYPES[dtype[name].str]} {name}" for name in dtype.names or ()]
+    header += [f"property {PLY_TYPES[dtype[name].str]} {name}" for name in dtype.names or ()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside, open(aside, "wb") as file:

@@ -6,6 +6,7 @@ filter that is not yet part of the scales (Mip-Splatting, Yu et al. 2024), or na
 """
 
 import contextlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,9 @@ _ANTIALIASED_WORDS = {  # Brush's and Postshot's
 }
 _COLOR_SPACE = "color_space"  # an element of SHARP's files: 0 for sRGB, 1 for linear RGB
 _FOREIGN_PREFIX = "scalar_"  # CloudCompare's
+_MOST_EXTRA = 32  # columns that are kept although they are no part of splats
+_FREE = re.compile(r"[!-~]{1,48}")
+_TAKEN = re.compile(r"n?[xyz]|f_dc_\d+|f_rest_\d+|opacity|scale_\d+|rot_\d+|filter_3D")
 _RGB = ["red", "green", "blue"]
 # Columns of splats that move: 4DGS (Yang et al. 2024), Spacetime Gaussians (Li et al. 2024), and those like them.
 _IN_TIME = {"t", "time", "scale_t", "t_scale", "time_scale", "scale_3", "rot_4", "duration"}
@@ -48,6 +52,7 @@ class SplatColumns:
     rotation: list[str]
     is_rgb: bool
     filter: str | None
+    extra: list[str]  # what is no part of splats
 
     @property
     def is_flat(self) -> bool:
@@ -83,11 +88,22 @@ def find_columns(file: PlyFile) -> SplatColumns:
         )
     groups["rest"] = _rest_of(file, names)
     found = {group: [names[name] for name in members] for group, members in groups.items()}
-    return SplatColumns(**found, is_rgb=is_rgb, filter=names.get(FILTER))
+    used = {name for members in found.values() for name in members} | {names.get(FILTER)}
+    extra = [name for name in stored if name not in used and is_free(name)][:_MOST_EXTRA]
+    return SplatColumns(**found, is_rgb=is_rgb, filter=names.get(FILTER), extra=extra)
+
+
+def is_free(name: str) -> bool:
+    """Whether a column may have that name although it is no part of splats."""
+    return _FREE.fullmatch(name) is not None and _TAKEN.fullmatch(name) is None and not _is_in_time(name)
+
+
+def _is_in_time(name: str) -> bool:
+    return name in _IN_TIME or name.startswith(_IN_TIME_STEMS)
 
 
 def _refuse_in_time(file: PlyFile, names: list[str]) -> None:
-    moving = [name for name in names if name in _IN_TIME or name.startswith(_IN_TIME_STEMS)]
+    moving = [name for name in names if _is_in_time(name)]
     if moving:
         raise SplatFileError(
             f"{file.path.name} holds splats that move in time (it has the columns {', '.join(moving[:4])}).",

@@ -11,7 +11,7 @@ A format is a module with these names:
     losses(header, settings)    sentences about what it cannot hold; absent where files are only read
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Header:
     sh_degree: int
     blend_space: str = DISPLAY
     antialiased: bool = False
+    extras: Mapping[str, np.dtype] = field(default_factory=dict)  # what the blocks' `extras` are, of PLYs
 
 
 @dataclass(frozen=True)

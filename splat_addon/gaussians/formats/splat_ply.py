@@ -7,7 +7,7 @@ What other trainers and editors write is read as that: see `splat_columns.py`.
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +99,14 @@ class SplatPly:
             found.append((f"{name} holds flat splats (2DGS): they are given a thickness of almost nothing.", ""))
         return found
 
+    @property
+    def extras(self) -> dict[str, np.dtype]:
+        """Columns that are no part of splats, and their types."""
+        if self._columns is None:
+            return {}
+        vertices = self._file.require("vertex")
+        return {name: vertices.kind_of(name).newbyteorder("<") for name in self._columns.extra}
+
     def origin(self) -> tuple[float, float, float] | None:
         """Where positions are to be counted from: None unless the file has them in double precision, and so far from
         the origin that 32 bits would round what can be seen."""
@@ -108,9 +116,9 @@ class SplatPly:
         first = next(self._file.blocks("vertex"), None)
         return None if first is None else origin_for(_table(first, self._columns.mean))
 
-    def blocks(self, origin: Sequence[float] | None = None) -> Iterator[GaussianCloud]:
+    def blocks(self, origin: Sequence[float] | None = None, with_extras: bool = False) -> Iterator[GaussianCloud]:
         """The gaussians in the order of the file, a few thousand at a time, their means counted from `origin` (3,), in
-        double precision where the file has it. Raises SplatFileError when cut short."""
+        double precision where the file has it; if wanted, with `extras`. Raises SplatFileError when cut short."""
         antialiased = self.antialiased
         if self._columns is None:
             for cloud in compressed_ply.blocks(self._file, self._rest_count, self.blend_space):
@@ -127,7 +135,7 @@ class SplatPly:
         kept = coefficient_count(self.sh_degree) - 1
         harmonics = [base] + [rest[k :: self._rest_count] for k in range(kept)]
         is_linear = self.has_linear_opacities
-        rgb_unit = 0.0
+        rgb_unit, extras = 0.0, columns.extra if with_extras else []
         for block in self._file.blocks("vertex"):
             table = as_matrix(block)
             means = table[:, mean] if origin is None else _table(block, columns.mean) - origin
@@ -156,6 +164,7 @@ class SplatPly:
                 sh=by_column.transpose(2, 0, 1),
                 blend_space=self.blend_space,
                 antialiased=antialiased,
+                extras={name: block[name] for name in extras},
             )
 
     @functools.cached_property
@@ -223,30 +232,49 @@ def write_splat_blocks(
     blend_space: str,
     origin: Sequence[float] | None = None,
     antialiased: bool = False,
+    extras: Mapping[str, np.dtype] | None = None,
 ) -> None:
     """Write the `count` gaussians of `blocks`, as `write_splats` does. `blend_space` and `antialiased` are those of the
-    file."""
+    file; `extras` are those of the blocks that are written behind all others, and as what."""
+    extras = extras or {}
     rest_count = coefficient_count(sh_degree) - 1
     names = [*"xyz", "nx", "ny", "nz", *_names("f_dc", 3), *_names("f_rest", 3 * rest_count), "opacity"]
     names += [*_names("scale", 3), *_names("rot", 4)]
     place = "<f4" if origin is None else "<f8"
     dtype = np.dtype([(name, place if name in "xyz" else "<f4") for name in names])
-    packed = np.dtype([("place", place, 3), ("others", "<f4", len(names) - 3)])
+    dtype = np.dtype([*dtype.descr, *extras.items()])
+    packed = np.dtype([("place", place, 3), ("others", "<f4", len(names) - 3), *_extra_fields(extras)])
 
     def tables() -> Iterator[np.ndarray]:
         for block in blocks:
             rest = block.sh[:, 1:].transpose(0, 2, 1).reshape(len(block), 3 * rest_count)
             normals, opacity = np.zeros_like(block.means), block.logit_opacities[:, None]
             parts = [normals, block.sh[:, 0], rest, opacity, block.log_scales, block.quaternions]
-            if origin is None:
+            if origin is None and not extras:
                 yield np.concatenate([block.means, *parts], axis=1)
                 continue
             rows = np.empty(len(block), packed)
-            rows["place"], rows["others"] = block.means.astype(np.float64) + origin, np.concatenate(parts, axis=1)
+            rows["place"] = block.means if origin is None else block.means.astype(np.float64) + origin
+            rows["others"] = np.concatenate(parts, axis=1)
+            for name, (field, kind) in zip(extras, _extra_fields(extras), strict=True):
+                rows[field] = _within_type(block.extras[name], kind)
             yield rows
 
     comments = [BLENDER_COMMENT] if blend_space == BLENDER else []
     write_ply(path, dtype, count, tables(), [*comments, ANTIALIASED_COMMENT] if antialiased else comments)
+
+
+def _extra_fields(extras: Mapping[str, np.dtype]) -> list[tuple[str, np.dtype]]:
+    """Their fields in a record: names of their own, which those of columns could collide with."""
+    return [(f"extra {index}", np.dtype(kind)) for index, kind in enumerate(extras.values())]
+
+
+def _within_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Values as numbers of a type, those beyond its limits at them."""
+    if kind.kind not in "iu" or values.dtype == kind:
+        return values
+    limits = np.iinfo(kind)
+    return np.clip(np.nan_to_num(np.rint(values)), limits.min, limits.max)
 
 
 def write_points(path: Path, positions: np.ndarray, colors: np.ndarray, normals: np.ndarray | None = None) -> None:

@@ -1,7 +1,7 @@
 """Writing splat objects as files of any format."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -69,7 +69,10 @@ class Export:
             self._matrices = [shift @ matrix for matrix in self._matrices]
         self._settings = Settings(axes, choices.spz_version, choices.sh_bits, origin)
         degree, count = max(reader.sh_degree for reader in self._readers), sum(reader.count for reader in self._readers)
-        self.header = Header(count, degree, first.blend_space, first.antialiased)
+        extras = {
+            name: kind for name, kind in first.extras.items() if all(name in reader.extras for reader in self._readers)
+        }
+        self.header = Header(count, degree, first.blend_space, first.antialiased, extras)
 
     def losses(self) -> list[str]:
         """Sentences about what the file will not hold, or hold otherwise."""
@@ -103,7 +106,9 @@ class Export:
             for block in reader.blocks():
                 moved = transformed(block, matrix)
                 is_as_file = moved.sh_degree == self.header.sh_degree and _look(moved) == _look(empty)
-                yield moved if is_as_file else joined([empty, moved], self.header.blend_space)
+                if not is_as_file:
+                    moved = replace(joined([empty, moved], self.header.blend_space), extras=moved.extras)
+                yield moved
 
 
 def _far_origin(reader: SplatReader, matrix: np.ndarray) -> Origin:

@@ -47,18 +47,11 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
 
 def fit_to_splats(item: bpy.types.Object) -> None:
     """Draw an object's splats as they were trained, antialiased or not, with the near plane that their size needs."""
-    set_antialiasing(item)
-    _fit_near_plane(item)
-
-
-def set_antialiasing(item: bpy.types.Object) -> None:
-    """Draw an object's splats antialiased if they were trained so."""
     modifier = look_modifier(item)
-    if modifier is None or item.library is not None:
-        return
-    if quads.ANTIALIASED in modifier.node_group.interface.items_tree:  # files of earlier versions lack it
+    if modifier is not None and quads.ANTIALIASED in modifier.node_group.interface.items_tree:
         _set_input(modifier, quads.ANTIALIASED, is_antialiased(item))
         item.update_tag()
+    _fit_near_plane(item)
 
 
 def _fit_near_plane(item: bpy.types.Object) -> None:

@@ -2,10 +2,11 @@
 
 Attributes (all on points): position, `scale` (linear sigma), `rotation` (unit quaternion w x y z), `radiance:base` (the
 raw base coefficients of red, green, blue, and the opacity 0..1), `radiance:sh_0` … (higher coefficients, rgb each).
-Two more keep what these cannot, for an exact way back: `file:opacity` (the logit), `file:quaternion_length`.
+Two more keep what these cannot, for an exact way back: `file:opacity` (the logit), `file:quaternion_length`. What a
+file says besides is in `ply:` and the name of its column.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import bpy
@@ -14,7 +15,8 @@ from mathutils import Matrix
 
 from ...errors import SplatFileError
 from ...gaussians.cloud import DISPLAY, GaussianCloud, empty_cloud, opacities_of
-from ...gaussians.formats.ply import BLOCK_ROWS
+from ...gaussians.formats.ply import BLOCK_ROWS, PLY_TYPES
+from ...gaussians.formats.splat_columns import is_free
 from ...gaussians.harmonics import coefficient_count
 from ..own_data import ensure_collection
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
@@ -28,6 +30,8 @@ COLLECTION = "Splats"
 ORIGIN_KEY = "splat_origin"  # of an object: what its positions count from, in double precision; missing: its own origin
 FROM_FILE = "file:"  # begins the names of attributes that only an export reads
 STORED_OPACITY = f"{FROM_FILE}opacity"
+FROM_COLUMN = "ply:"  # begins the names of attributes that hold what a file says besides
+COLUMNS_KEY = "splat_columns"  # of the data: the types of those, by name
 STORED_LENGTH = f"{FROM_FILE}quaternion_length"
 _LOG_OF_ZERO = -104.0  # the first of which the exponential is 0 in 32 bits: what is written for a scale of 0
 _SAME_OPACITY = 2e-7  # nearer to what the file says than 32 bits can tell: it was not edited
@@ -122,8 +126,15 @@ def splats_to_data(cloud: GaussianCloud, name: str) -> bpy.types.ID:
     return splat_blocks_to_data(len(cloud), cloud.sh_degree, blocks, name)
 
 
-def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCloud], name: str) -> bpy.types.ID:
-    """The data-block of the `count` gaussians that come in `blocks`, as `splats_to_data` makes it.
+def splat_blocks_to_data(
+    count: int,
+    sh_degree: int,
+    blocks: Iterable[GaussianCloud],
+    name: str,
+    extras: Mapping[str, np.dtype] | None = None,
+) -> bpy.types.ID:
+    """The data-block of the `count` gaussians that come in `blocks`, as `splats_to_data` makes it, with their `extras`
+    of these names and types.
 
     Twice the data is the most memory this takes: what Blender keeps, and as much again while it is filled.
     """
@@ -132,6 +143,11 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
     kinds |= {BASE: (attributes.base_type(), 4), STORED_OPACITY: ("FLOAT", 1), STORED_LENGTH: ("FLOAT", 1)}
     kinds |= {f"{HIGHER}{k}": ("FLOAT_VECTOR", 3) for k in range(harmonics)}
     staged = {attribute: np.empty((count, width), np.float32) for attribute, (_, width) in kinds.items()}
+    extras = extras or {}
+    for column, stored in extras.items():
+        is_real = stored.kind == "f"
+        kinds[FROM_COLUMN + column] = ("FLOAT" if is_real else "INT", 1)
+        staged[FROM_COLUMN + column] = np.empty((count, 1), np.float32 if is_real else np.int32)
     done = 0
     for block in blocks:
         if not (is_finite := block.finite()).all():
@@ -146,6 +162,9 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
         for k, attribute in enumerate([BASE, *(f"{HIGHER}{k}" for k in range(harmonics))]):
             for channel in range(3):  # long strides one by one are faster than short rows together
                 staged[attribute][rows, channel] = block.sh[:, k, channel]
+        with np.errstate(over="ignore"):
+            for column in extras:
+                staged[FROM_COLUMN + column][rows, 0] = block.extras[column]
         done = rows.stop
     data = _carrier(name, done)
     for attribute, (kind, _) in kinds.items():  # all are made before any is written: making one moves the others
@@ -153,6 +172,8 @@ def splat_blocks_to_data(count: int, sh_degree: int, blocks: Iterable[GaussianCl
             data.attributes.new(attribute, kind, "POINT")
     for attribute in kinds if done else ():  # empty carriers have no positions
         attributes.write(data, attribute, staged.pop(attribute)[:done])
+    if extras:
+        data[COLUMNS_KEY] = {column: stored.str for column, stored in extras.items()}
     remember_places(data)
     data.update_tag()
     return data
@@ -199,6 +220,7 @@ class SplatReader:
         self.count = splat_count(item)
         self.blend_space = str(item.get(BLEND_SPACE_KEY, DISPLAY))
         self.antialiased = is_antialiased(item)
+        self.extras = _columns_of(self._data)  # names of what files say besides, and its types
         self.has_more_harmonics = attributes.harmonics_in(self._data) > HARMONICS  # than are read
         self.sh_degree = attributes.degree_for(attributes.harmonics_in(self._data))
 
@@ -217,6 +239,8 @@ class SplatReader:
             for name in (STORED_OPACITY, STORED_LENGTH)
             if self._has(name)
         }
+        extras = {name: attributes.numbers(self._data.attributes[FROM_COLUMN + name]) for name in self.extras}
+        extras |= {name: extras[name].view(np.uint32) for name, kind in self.extras.items() if kind == np.uint32}
         for start in range(0, self.count, BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             opacities, quaternions = values[BASE][rows, 3], values["rotation"][rows]
@@ -234,11 +258,29 @@ class SplatReader:
                 sh=np.stack([values[BASE][rows, :3], *(values[name][rows] for name in higher)], axis=1),
                 blend_space=self.blend_space,
                 antialiased=self.antialiased,
+                extras={name: values[rows] for name, values in extras.items()},
             )
 
     def _has(self, name: str) -> bool:
         attribute = self._data.attributes.get(name)
         return attribute is not None and attribute.data_type == "FLOAT" and len(attribute.data) == self.count
+
+
+def _columns_of(data: Any) -> dict[str, np.dtype]:
+    """The columns that a file had besides, as far as they are still there, and of which type they were: what was joined
+    to others may not say that."""
+    stored = data.get(COLUMNS_KEY)
+    types = stored.to_dict() if hasattr(stored, "to_dict") else {}
+    found = {}
+    for attribute in data.attributes:
+        kind = {"FLOAT": "<f4", "INT": "<i4"}.get(attribute.data_type)
+        if attribute.name.startswith(FROM_COLUMN) and attribute.domain == "POINT" and kind is not None:
+            name = attribute.name.removeprefix(FROM_COLUMN)
+            known = types.get(name)
+            if is_free(name):
+                found[name] = np.dtype(known if known in PLY_TYPES else kind)
+    order = [*(name for name in types if name in found), *(name for name in found if name not in types)]
+    return {name: found[name] for name in order}
 
 
 def _exp(log_scales: np.ndarray) -> np.ndarray:

@@ -72,8 +72,8 @@ def import_splats(
 
 def _data_of(part: SplatPart, name: str) -> bpy.types.ID | None:
     """The data-block of a part; None when it holds nothing to show."""
-    blocks = iter(part.read())
-    data = splat_blocks_to_data(part.header.count, part.header.sh_degree, blocks, name)
+    header, blocks = part.header, iter(part.read())
+    data = splat_blocks_to_data(header.count, header.sh_degree, blocks, name, header.extras)
     if len(data.attributes["position"].data if "position" in data.attributes else ()) == 0:
         remove_data(data)
         return None

@@ -324,7 +324,8 @@ def adopt(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> None:
     hand_over(scene)
 
 
-def _on_drawn_by(item: bpy.types.Object) -> None:
+def _on_drawn(item: bpy.types.Object) -> None:
+    """Something about how an object is drawn was chosen: files of earlier versions get the nodes for it."""
     for scene in item.users_scene if is_splats(item) else ():
         adopt(scene, [item])
     start_anew()
@@ -334,11 +335,6 @@ def _on_trained_for(item: bpy.types.Object) -> None:
     if is_splats(item) and appearance.look_modifier(item) is None:
         adopt(bpy.context.scene, [item])
     start_anew()
-
-
-def _on_antialiased(item: bpy.types.Object) -> None:
-    _on_trained_for(item)
-    appearance.set_antialiasing(item)
 
 
 def _attribute_names(scene: bpy.types.Scene, typed: str) -> list[str]:
@@ -386,9 +382,9 @@ HANDLERS = {
     "load_post": _on_load,
 }
 ON_CHANGE = {
-    "drawn_by": _on_drawn_by,
+    "drawn_by": _on_drawn,
     "trained_for": _on_trained_for,
-    "antialiased": _on_antialiased,
+    "antialiased": _on_drawn,
     "viewport": start_anew,
     "viewport.show": _on_show,
     "viewport.attributes": _attribute_names,

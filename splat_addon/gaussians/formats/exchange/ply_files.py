@@ -25,10 +25,10 @@ def open_file(path: Path, reading: Reading) -> SplatFile:
     file = SplatPly(path, reading.opacities)
     degree, notes = kept_degree(file.stored_degree)
     decisions = [f"{sentence} {remedy}".strip() for sentence, remedy in file.remarks]
-    header = Header(file.count, degree, file.blend_space, file.antialiased)
+    header = Header(file.count, degree, file.blend_space, file.antialiased, file.extras)
     origin, matrix = file.origin(), np.eye(4)
     matrix[:3, 3] = origin or 0.0
-    part = SplatPart(header, lambda: file.blocks(origin), "", matrix, origin)
+    part = SplatPart(header, lambda: file.blocks(origin, with_extras=True), "", matrix, origin)
     return SplatFile(path, NAME, (part,), READ_AXES, (*decisions, *notes))
 
 
@@ -40,4 +40,6 @@ def losses(header: Header, settings: Settings) -> list[str]:
 def write(path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings) -> None:
     """As `write_splat_blocks`."""
     space, antialiased = header.blend_space, header.antialiased
-    write_splat_blocks(path, header.count, header.sh_degree, iter(blocks), space, settings.origin, antialiased)
+    write_splat_blocks(
+        path, header.count, header.sh_degree, iter(blocks), space, settings.origin, antialiased, header.extras
+    )

@@ -154,11 +154,19 @@ def raw(attribute: Any) -> np.ndarray:
     return values.reshape(-1, width)
 
 
+def numbers(attribute: Any) -> np.ndarray:
+    """(N,) values of an attribute that is one number, float32 or int32, for each point."""
+    values = np.empty(len(attribute.data), dtype=np.int32 if attribute.data_type == "INT" else np.float32)
+    attribute.data.foreach_get("value", values)
+    return values
+
+
 def write(data: Any, name: str, values: np.ndarray) -> None:
     """Set all values (N, width) of an attribute that has the right type."""
     attribute = data.attributes[name]
-    key = _FIELDS[attribute.data_type][0]
-    attribute.data.foreach_set(key, np.ascontiguousarray(values, dtype=np.float32).ravel())
+    key = _FIELDS.get(attribute.data_type, ("value", 1))[0]
+    numbers = np.int32 if attribute.data_type == "INT" else np.float32
+    attribute.data.foreach_set(key, np.ascontiguousarray(values, dtype=numbers).ravel())
 
 
 def base_type() -> str:
