@@ -7,9 +7,12 @@ import pytest
 
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud, empty_cloud
+from splat_addon.gaussians.formats.registry import cloud_of, open_splats
+from splat_addon.gaussians.formats.registry import write_splats as write_any
 from splat_addon.gaussians.formats.splat_ply import SplatPly, read_splats, write_splats
 from splat_addon.gaussians.harmonics import SH_C0
 from splat_addon.gaussians.srgb import encode_srgb
+from splat_addon.gaussians.transform import joined
 
 KINDS = {"f4": "float", "f8": "double", "u1": "uchar", "u2": "ushort"}
 
@@ -207,3 +210,16 @@ def test_what_an_ordinary_file_holds_is_read_bit_for_bit(tmp_path):
     assert isinstance(cloud, GaussianCloud) and SplatPly(tmp_path / "a.ply").remarks == []
     assert np.array_equal(cloud.logit_opacities, values["opacity"].astype(np.float32))
     assert np.array_equal(cloud.log_scales[:, 2], values["scale_2"].astype(np.float32))
+
+
+def test_converted_and_joined_files_keep_what_they_were_trained_for(tmp_path):
+    values = columns()
+    values["filter_3D"] = np.full(20, 0.01)
+    path = write(tmp_path / "a.ply", values)
+    file = open_splats(path)
+    assert file.parts[0].header.antialiased and any("3D filter" in note for note in file.notes)
+    cloud = cloud_of(file)
+    for name in ("b.ply", "c.spz"):
+        write_any(tmp_path / name, cloud)
+        assert cloud_of(open_splats(tmp_path / name)).antialiased
+    assert joined([cloud, cloud]).antialiased
