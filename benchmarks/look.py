@@ -99,7 +99,7 @@ def render_held_out(folder: RunFolder, path: Path, count: int) -> Path:
     photos = photos[:: max(1, len(photos) // count)][:count]
     cloud = read_splats(folder.splats_file)
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(getattr(cloud, name))) for name in Gaussians._fields))
-    rasterizer = choose("auto", config.blend_space)
+    rasterizer = choose("auto", config.blend_space, antialiased=cloud.antialiased)
     rasterizer.prepare(print)
     gaussians = Gaussians(*(values.to(rasterizer.device) for values in gaussians))
     black = torch.zeros(3, device=rasterizer.device)
