@@ -8,7 +8,7 @@ import numpy as np
 
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.gaussians.formats.splat_ply import read_points, read_splats, write_points, write_splats
+from splat_addon.gaussians.formats.splat_ply import SplatPly, read_points, read_splats, write_points, write_splats
 
 from ..scenes import random_cloud
 from .mutations import COUNTS, Mutator
@@ -17,8 +17,9 @@ from .trial import Broken, Trial, require_bounded, require_finite
 _TYPES = ("char", "uchar", "short", "ushort", "int", "uint", "float", "double", "uint8", "float32", "half", "list")
 _FORMATS = ("binary_little_endian", "binary_big_endian", "ascii", "binary", "")
 _NAMES = ("x", "red", "has_color", "nx", "f_dc_0", "f_rest_0", "f_rest_3", "opacity", "scale_0", "rot_0", "min_x",
-          "packed_color", "", "é")  # fmt: skip
-_ELEMENTS = ("vertex", "chunk", "sh", "face", "")
+          "packed_color", "scalar_opacity", "scalar_f_dc_0", "filter_3D", "green", "label", "t", "color_space", "", "é",
+          )  # fmt: skip
+_ELEMENTS = ("vertex", "chunk", "sh", "face", "color_space", "")
 
 
 def ply(mutator: Mutator) -> Trial:
@@ -38,6 +39,9 @@ def _read(folder: Path) -> None:
     refused: SplatFileError | None = None
     try:
         require_sound(read_splats(folder / "a.ply"), folder)
+        file = SplatPly(folder / "a.ply")
+        if any(set(block.extras) != set(file.extras) for block in file.blocks(file.origin(), with_extras=True)):
+            raise Broken("other columns than announced")
     except SplatFileError as error:
         refused = error
     try:
@@ -102,6 +106,32 @@ def _broken_header(mutator: Mutator, header: bytes) -> bytes:
 
 
 @functools.cache
+def _dialect() -> bytes:
+    """Of Mip-Splatting, 2DGS, CloudCompare and SHARP at once: twelve splats with opacities from 0 to 1, far away."""
+    names = [
+        "x",
+        "y",
+        "z",
+        "scalar_opacity",
+        "scale_0",
+        "scale_1",
+        *(f"rot_{i}" for i in range(4)),
+        "filter_3D",
+        "label",
+    ]
+    kinds = [(name, "<f8" if name in "xyz" else "<f4") for name in names]
+    rows = np.zeros(12, np.dtype([*kinds, *((name, "u1") for name in ("red", "green", "blue"))]))
+    random = np.random.default_rng(0)
+    for name in rows.dtype.names:
+        rows[name] = random.uniform(0, 1, 12)
+    rows["x"] += 4e6
+    words = {"<f8": "double", "<f4": "float", "|u1": "uchar"}
+    properties = "".join(f"property {words[rows.dtype[name].str]} {name}\n" for name in rows.dtype.names)
+    header = f"ply\nformat binary_little_endian 1.0\ncomment SplatRenderMode: mip\nelement vertex 12\n{properties}"
+    header += "element color_space 1\nproperty uchar color_space\nend_header\n"
+    return header.encode() + rows.tobytes() + b"\x01"
+
+
 def _plys() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.ply"
@@ -121,6 +151,7 @@ def _plys() -> tuple[bytes, ...]:
     rows = "\n".join(" ".join(f"{value:.6g}" for value in row) for row in table)
     found.append(header.format("ascii").encode() + rows.encode())
     found.append(header.format("binary_big_endian").encode() + table.astype(">f8").tobytes())
+    found.append(_dialect())
     found.append(
         b"ply\nformat ascii 1.0\nelement camera 1\nproperty float a\nelement vertex 2\nproperty float x\n"
         b"property float y\nproperty float z\nproperty uchar red\nproperty uchar green\nproperty uchar blue\n"
