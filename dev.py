@@ -8,6 +8,7 @@
     python3 dev.py report RUN [--out F]  a run's curves, held-out table and images as one HTML page
     python3 dev.py convert IN OUT [...]  splats from one format into another
     python3 dev.py inspect-capture DIR   what a capture holds, and whether its points and photos agree
+    python3 dev.py inspect-splats RUN    how likely each splat is a floater, and why
     python3 dev.py build                 the extension's zip in dist/, validated
     python3 dev.py check [--fix]         ruff, types, register and unregister twice in each Blender
     python3 dev.py bench NAME [...]      run benchmarks/NAME.py
@@ -403,6 +404,18 @@ def inspect_capture(arguments: list[str]) -> int:
     return hand_over(command, child_environment(ROOT))
 
 
+def inspect_splats(arguments: list[str]) -> int:
+    """Say for each splat of a run, or of a file, how likely it is a floater, in the trainer's environment.
+
+    --capture DIR       the capture, instead of that of the run
+    --without-photos    go by positions alone
+    --out FILE          where the inspection is written, instead of in the run
+    """
+    if not arguments:
+        raise SetupError("No run was given.", "Use: python3 dev.py inspect-splats RUN_FOLDER [--capture DIR]")
+    return hand_over([ensure(TRAINER), "-m", "splat_addon.trainer.inspection", *arguments], child_environment(ROOT))
+
+
 def doctor(arguments: list[str]) -> int:
     """Say what training on an NVIDIA card needs and what of it is here, in the trainer's environment.
 
@@ -731,7 +744,7 @@ def libraries(_arguments: list[str]) -> int:
 
 
 _VERBS = (
-    *(demo, test, train, baseline, report, convert, inspect_capture),
+    *(demo, test, train, baseline, report, convert, inspect_capture, inspect_splats),
     *(build, check, bench, fuzz, torture, doctor, libraries),
 )
 VERBS = {verb.__name__.replace("_", "-"): verb for verb in _VERBS}

@@ -12,6 +12,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         photos/             how a file becomes the pixels that a camera measured
         seeds/              from points to the first gaussians
         check/              whether cameras, points and photos belong together; what these settle
+    inspection/             from evidence per splat to a score, reasons and regions      numpy
     lesson/                 an image fitted by 2D gaussians: training in small           numpy
     run/                    the contract between Blender and its child processes         stdlib
         children/           the parent's end: one class for a child process, its kinds
@@ -20,6 +21,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         densify/            where gaussians are added and removed
         photos/             photos as training reads them
         report/             a run as one HTML page
+        inspection/         evidence about every splat, from photos, and its file
         backend/            what depends on the processor: cpu/, cuda/, reference/
     scene/                  the adapter to Blender, the only bpy below this package      bpy
         its rooms are listed in `scene/__init__.py`

@@ -2,10 +2,11 @@
 
     the trainer    `Started`, then any of `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned`, then `Finished`
     the render     `RenderStarted`, then any of `RenderProgressed`, `Warned`, then `RenderFinished`
+    an inspection  `InspectionStarted`, then any of `InspectionProgressed`, `Warned`, then `InspectionFinished`
 
-`Failed` ends either, also before it has started; a render that is stopped before it has started says `RenderFinished`
-alone. Exactly one event is the last. Unknown events and fields are ignored, so that an older reader can watch a newer
-trainer.
+`Failed` ends any of them, also before it has started; a render that is stopped before it has started says
+`RenderFinished` alone, an inspection `InspectionFinished`. Exactly one event is the last. Unknown events and fields are
+ignored, so that an older reader can watch a newer trainer.
 """
 
 import json
@@ -113,6 +114,36 @@ class RenderFinished:
 
 
 @dataclass(frozen=True)
+class InspectionStarted:
+    """The inspection of splats begins. Without photos (`view_count` 0), it goes by their positions alone."""
+
+    gaussian_count: int
+    view_count: int
+
+
+@dataclass(frozen=True)
+class InspectionProgressed:
+    """The bar moves, at most five times a second. `state` says what is being done."""
+
+    fraction: float
+    state: str
+
+
+@dataclass(frozen=True)
+class InspectionFinished:
+    """The inspection lies complete at `path`, an absolute path; or it was `stopped`, and what was there before stays.
+
+    `select_count` splats have a score at which they are selected.
+    """
+
+    stopped: bool
+    path: str = ""
+    gaussian_count: int = 0
+    select_count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something was left out or replaced; the work goes on."""
 
@@ -140,9 +171,10 @@ class Finished:
 
 TrainingEvent = Started | Progressed | Evaluated | SnapshotSaved | Finished
 RenderEvent = RenderStarted | RenderProgressed | RenderFinished
-Event = TrainingEvent | RenderEvent | Warned | Failed
-First = Started | RenderStarted | RenderFinished | Failed
-Last = Finished | RenderFinished | Failed
+InspectionEvent = InspectionStarted | InspectionProgressed | InspectionFinished
+Event = TrainingEvent | RenderEvent | InspectionEvent | Warned | Failed
+First = Started | RenderStarted | RenderFinished | InspectionStarted | InspectionFinished | Failed
+Last = Finished | RenderFinished | InspectionFinished | Failed
 _KINDS = {kind.__name__: (kind, frozenset(spec.name for spec in fields(kind))) for kind in get_args(Event)}
 
 

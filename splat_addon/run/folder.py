@@ -17,7 +17,8 @@ from .lock import RunLock
 
 # What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
 WRITTEN_FILES = (
-    "about.json", "capture.json", "checkpoint.pt", "events.jsonl", "held_out.png", "log.txt", "metrics.json",
+    "about.json", "capture.json", "checkpoint.pt", "events.jsonl", "held_out.png", "inspection.npz", "log.txt",
+    "metrics.json",
     "photos.cache", "preview.ply", "report.html", "splats.ply", "summary.json", "trainer.lock", "config.json",
 )  # fmt: skip
 WRITTEN_FOLDERS = ("commands", "held_out", "report", "snapshots")
@@ -37,6 +38,7 @@ class RunFolder:
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
     report.html    curves, table and images, when asked for
+    inspection.npz what photos tell about each of the splats, when asked for
     trainer.lock   held while it trains      commands/      what the trainer is told by others than its parent
     """
 
@@ -77,6 +79,10 @@ class RunFolder:
     @property
     def report_file(self) -> Path:
         return self.path / "report.html"
+
+    @property
+    def inspection_file(self) -> Path:
+        return self.path / "inspection.npz"
 
     @property
     def summary_file(self) -> Path:
@@ -174,7 +180,11 @@ class RunFolder:
         own = [*map(partial_of, trainers), *self.snapshot_file(0).parent.glob(f"step_*.ply{PARTIAL}")]
         own += [self.photos_file]
         own += self.held_out_folder.rglob(f"*.png{PARTIAL}")
-        others = [partial_of(self.report_file), *self.commands_folder.glob(f"*.json{PARTIAL}")]
+        others = [
+            partial_of(self.report_file),
+            partial_of(self.inspection_file),
+            *self.commands_folder.glob(f"*.json{PARTIAL}"),
+        ]
         for path in [*own, *others]:
             with contextlib.suppress(OSError):  # most of them are not there
                 if path in own or time.time() - path.lstat().st_mtime > ABANDONED_S:

@@ -26,7 +26,7 @@ BLENDER = {
 LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "matplotlib", "numba", "scipy", "torch", "torchvision"}
 PHOTOGRAPHS = {"PIL", "av", "pycolmap"}
 CORE = {"errors", "files", "gaussians", "capture", "run", "environment"}
-PURE = {"inspection", "lesson"}  # more of the core, which Blender's side alone uses
+PURE = {"inspection", "lesson"}  # more of the core, which Blender's side uses; the trainer, inspection alone
 
 # layer: (layers it may import, third-party packages it may import)
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -39,7 +39,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "environment": ({"errors", "files", "run"}, set()),
     "inspection": ({"errors", "gaussians", "capture"}, {"numpy"}),
     "lesson": ({"errors", "gaussians", "capture"}, {"numpy"}),
-    "trainer": (CORE, LEARNING | {"numpy", "plyfile"}),
+    "trainer": (CORE | {"inspection"}, LEARNING | {"numpy", "plyfile"}),
     "align": (CORE, PHOTOGRAPHS | {"numpy"}),
     "cluster": (CORE, {"ray"}),
     "scene": (CORE | PURE, BLENDER | {"numpy"}),

@@ -24,6 +24,9 @@ from splat_addon.run.events import (
     Evaluated,
     Failed,
     Finished,
+    InspectionFinished,
+    InspectionProgressed,
+    InspectionStarted,
     Progressed,
     RenderFinished,
     RenderProgressed,
@@ -53,6 +56,9 @@ EVENTS = [
     RenderStarted("Cycles", 40),
     RenderProgressed(10, 40, 60.0),
     RenderFinished(40, False, 80.0),
+    InspectionStarted(100, 40),
+    InspectionProgressed(0.5, "looking through photos"),
+    InspectionFinished(False, "inspection.npz", 100, 3, 2.5),
     Finished(10, False, 120, 5.0),
 ]
 

@@ -17,6 +17,7 @@ PIXELS = TILE_WIDTH * TILE_HEIGHT
 # The first six are three doubles: u - ½, v - ½ (the place in pixel indices) and the slope k; see blend.py.
 RECORD = 16
 LOG2_OPACITY, ROOT_A, NEGATIVE_B, RED, GREEN, BLUE, DEPTH = range(6, 13)  # sqrt(A), -B, with A and B times ½ log2(e)
+SET_ASIDE = 13  # 0, or 1 where the median depth is measured as if the gaussian were not there; see evidence.py
 EXPONENT_SCALE = 0.5 / 0.6931471805599453  # ½ log2(e)
 
 # A bounds record: where a gaussian reaches, 8 floats; see bin.py.
@@ -38,6 +39,13 @@ CAMERA_SIZE = 27
 FORWARD_ROW, BACKWARD_ROW = 5 * TILE_WIDTH, 6 * TILE_WIDTH
 ROW_BUFFER = TILE_HEIGHT + 16
 BLEND_SCRATCH = TILE_HEIGHT * BACKWARD_ROW + 2 * ROW_BUFFER + PIXELS + 3 * TILE_WIDTH
+
+# Evidence: a row of 8 floats for each gaussian, see evidence.py: Σ over pixels of w, and of w times what is told there
+# by the names; then the largest w.
+EVIDENCE = 8
+WEIGHT, BEHIND, GAP, HANG, DISTANCE, IMPORTANCE, GAIN, PEAK = range(EVIDENCE)
+EVIDENCE_ROW = 9 * TILE_WIDTH
+EVIDENCE_SCRATCH = TILE_HEIGHT * EVIDENCE_ROW + 2 * ROW_BUFFER + 3 * TILE_WIDTH
 
 # Sorting and binning.
 DIGIT_BITS = 11

@@ -123,6 +123,22 @@ def lane_sum(typing_context, v):
     return v.element(v), build
 
 
+@intrinsic
+def lane_max(typing_context, v):
+    """The largest of the lanes, a scalar."""
+
+    def build(context, builder, sig, args):
+        largest = args[0]
+        while largest.type.count > 1:
+            half = largest.type.count // 2
+            low = shuffled(builder, largest, largest, range(half))
+            high = shuffled(builder, largest, largest, range(half, 2 * half))
+            largest = builder.select(builder.fcmp_ordered(">", low, high), low, high)
+        return builder.extract_element(largest, ir.IntType(32)(0))
+
+    return v.element(v), build
+
+
 # --- Arithmetic --------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,85 @@
+"""Why a splat is called a floater, in words with numbers, and what nobody can know about it."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .evidence import Evidence
+from .score import BY_GEOMETRY, FARTHEST, LONELY_WEIGHT, TOO_FAR, UNSEEN, Findings
+
+MOST = 3  # reasons for one splat
+LEAST_PART = 0.05  # a sign that adds less to the score is no reason
+CLOSE = 0.25  # median depths: nearer splats are right in front of a camera
+SWARM_FROM = 0.3  # of what `open` can be
+AWAY = 0.5  # of a splat's mass off the source mesh
+MIRRORS = "Before mirrors and glass this is a guess: their light comes from behind them."
+WALLS = "Photos cannot tell the depth of plain walls: add views or seeds there."
+
+
+def reasons(
+    findings: Findings,
+    evidence: Evidence | None,
+    splat: int,
+    away: np.ndarray | None = None,
+    length: Callable[[float], str] = lambda value: f"{value:.3g} units",
+) -> list[str]:
+    """Up to three sentences about a splat, the strongest first.
+
+    `away` (N,) is the part of each splat's mass that is off the source mesh; `length` puts capture units into words.
+    """
+    kind = findings.kind[splat]
+    if evidence is None or kind == BY_GEOMETRY:
+        return [_lonely(findings, splat), "Judged by positions alone: give the capture for evidence from its photos."]
+    if kind == UNSEEN:
+        return ["No photo that was looked through uses it: what it shows was never compared with anything."]
+    if kind == TOO_FAR:
+        return [f"More than {FARTHEST:g} times as far as what photos see: judged as sky, and never as a floater."]
+    found: list[tuple[float, str]] = []
+    if away is not None and away[splat] > AWAY:
+        found.append((2.0 * float(away[splat]), f"{away[splat]:.0%} of it hangs off the source mesh."))
+    behind = float(evidence.behind[splat])
+    if behind > 0:
+        told = (
+            f"{behind:.0%} of the light it shares lands behind it,"
+            f" on average {length(float(evidence.distance[splat]))} further."
+        )
+        found.append((float(evidence.hang[splat]), told))
+    seen, through = int(evidence.seen[splat]), int(evidence.looked_through[splat])
+    if through:
+        see = "sees" if seen == 1 else "see"
+        told = f"{through} of {counted(seen, 'photo')} that {see} its place look through it."
+        found.append((float(evidence.view_hang[splat]), told))
+    others = float(findings.open[splat])
+    if others > SWARM_FROM:
+        found.append((others - SWARM_FROM, "In a swarm: photos look through the splats around it, too."))
+    found.append((LONELY_WEIGHT * float(findings.lonely[splat]), _lonely(findings, splat)))
+    if evidence.nearness[splat] < CLOSE:
+        found.append((0.3, f"{length(float(evidence.nearest[splat]))} in front of a camera."))
+    users = evidence.views_of(splat)
+    if len(users) == 1:
+        found.append((0.1, f"Used by one photo alone: {users[0]}."))
+    found = [entry for entry in found if entry[0] >= LEAST_PART]
+    found.sort(key=lambda entry: -entry[0])
+    return [told for _, told in found[:MOST]] or ["Nothing speaks against it."]
+
+
+def need(evidence: Evidence, splats: np.ndarray) -> str:
+    """What the photos lose with some splats, one by one: a sentence."""
+    gain = float(evidence.gain[splats].astype(np.float64).sum())
+    importance = float(evidence.importance[splats].astype(np.float64).sum())
+    if importance <= 0:
+        return "No photo changes without it."
+    share = gain / importance
+    if share <= 0:
+        return "The photos would be matched better without it."
+    return f"The photos need it: {min(share, 1):.0%} of what it changes is for the better."
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 photo', '3 photos'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _lonely(findings: Findings, splat: int) -> str:
+    return f"Alone: its neighbors are {math.exp(float(findings.lonely[splat])):.1f} times as far as usual."

@@ -1,0 +1,85 @@
+"""How likely each splat is a floater: matter that hangs where there is none.
+
+Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score adds two signs:
+
+    open      0..1, of the places around a splat: how far behind them the views land that look there, in the mean, from
+              nothing to twice δ (see evidence.py). It belongs to a neighborhood, since floaters come in swarms.
+    lonely    how much farther its neighbors are than usual, at its distance from the cameras
+
+Floaters hide floaters: where they are most of what a view shows, its depth lies on them. So there are two rounds: what
+the first is `certain` of is out of the way of depths in the second. docs/inspection.md has what the score finds, which
+scenes it was chosen on, and what it cannot know.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.neighbors import nearest_distances
+from .evidence import Evidence
+from .grid import cell_means
+
+CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in
+LONELY_WEIGHT = 0.3
+NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
+FARTHEST = 2.5  # medians of depth: what lies beyond is sky to the photos, and never called a floater
+SELECT_FROM, LOOK_FROM = 0.8, 0.5  # scores that are selected, and that are worth a look
+CERTAIN_FROM, CERTAIN_LONELY_WEIGHT = 0.8, 0.2  # of the first round
+JUDGED, TOO_FAR, UNSEEN, BY_GEOMETRY = range(4)  # kinds: what a score stands for
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The score (N,), from 0 up, and the signs (N,) that it is the sum of; `kind` (N,) says what it stands for."""
+
+    score: np.ndarray
+    open: np.ndarray
+    lonely: np.ndarray
+    kind: np.ndarray
+
+
+def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
+    """Score the splats that the evidence is about. Lengths of both are in the same units."""
+    cell, weights = CELL * evidence.reach, np.sqrt(evidence.weight)
+    is_open = cell_means(cloud.means, evidence.view_hang[:, None], weights, cell)[:, 0]
+    lonely = loneliness(cloud.means, evidence.nearness)
+    kind = np.full(len(cloud), JUDGED, np.uint8)
+    kind[evidence.used_by == 0] = UNSEEN
+    kind[~(evidence.nearness < FARTHEST)] = TOO_FAR
+    kind[np.isinf(evidence.nearness)] = UNSEEN
+    score = np.where(evidence.nearness < FARTHEST, is_open + LONELY_WEIGHT * lonely, 0)
+    return Findings(score.astype(np.float32), is_open, lonely, kind)
+
+
+def certain(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:
+    """(N,) which splats are floaters beyond doubt, by how far behind them light lands in parts of its own distance."""
+    return gap_score(cloud, evidence) > CERTAIN_FROM
+
+
+def gap_score(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:
+    """(N,) the sum of the mean gap 1 - z/D of the splat, of those around it, and of what the views there see."""
+    around = np.stack([evidence.gap, evidence.view_gap], axis=1)
+    means = cell_means(cloud.means, around, np.sqrt(evidence.weight), CELL * evidence.reach)
+    score = evidence.gap + means.sum(axis=1) + CERTAIN_LONELY_WEIGHT * loneliness(cloud.means, evidence.nearness)
+    return np.where(evidence.nearness < FARTHEST, score, 0)
+
+
+def score_by_geometry(cloud: GaussianCloud) -> Findings:
+    """What positions alone can say, without any photo: which splats are far from all others."""
+    lonely = loneliness(cloud.means, np.ones(len(cloud)))
+    kind = np.full(len(cloud), BY_GEOMETRY, np.uint8)
+    return Findings(LONELY_WEIGHT * lonely, np.zeros(len(cloud), np.float32), lonely, kind)
+
+
+def loneliness(means: np.ndarray, nearness: np.ndarray) -> np.ndarray:
+    """(N,) the logarithm of how many times farther the three nearest others are than those of half of all splats, after
+    what is to be expected at that nearness to a camera; 0 for those that are nearer."""
+    distances = nearest_distances(means)
+    if distances.shape[1] == 0:
+        return np.zeros(len(means), np.float32)
+    mean = distances.mean(axis=1)
+    usual = float(np.median(mean)) or 1.0
+    near = np.clip(nearness, NEAREST_COUNTED, FARTHEST)
+    logs = np.log(np.maximum(mean, 1e-6 * usual)) - np.log(near)
+    return np.maximum(0, logs - np.median(logs)).astype(np.float32)

@@ -1,0 +1,147 @@
+"""Evidence about every splat: one pass over the photos through the trainer's kernels."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from ...capture.capture import View
+from ...gaussians.cloud import GaussianCloud
+from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, USED_FROM, Evidence
+from ..backend.cpu.evidence import evidence_of_view
+from ..backend.cpu.kernels.evidence import GAP_FROM
+from ..backend.cpu.kernels.layout import BEHIND, DISTANCE, GAIN, GAP, HANG, IMPORTANCE, PEAK, WEIGHT
+from ..backend.cpu.rasterizer import CpuRasterizer
+from ..backend.protocol import Gaussians
+from ..photos.photo import Photo
+
+LONGER_SIDE_PX = 200  # of the reduced photos: a quarter of that loses little, see docs/inspection.md
+REACH_VIEWS = 8
+BLOCK = 1 << 18  # splats whose centers are projected at a time
+
+
+class Stopped(Exception):
+    """Somebody asked for the inspection to stop."""
+
+
+def chosen_views(views: Sequence[View]) -> list[View]:
+    """At most `MOST_VIEWS` of them, evenly."""
+    places = np.linspace(0, len(views) - 1, min(len(views), MOST_VIEWS)).round().astype(int)
+    return [views[place] for place in places]
+
+
+@torch.no_grad()
+def reach_of(rasterizer: CpuRasterizer, cloud: GaussianCloud, photos: Sequence[Photo]) -> float:
+    """The median depth of what some of the photos see of `cloud`, in its units: what lengths are measured by."""
+    gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
+    found = []
+    for photo in photos[:: max(1, len(photos) // REACH_VIEWS)][:REACH_VIEWS]:
+        view = rasterizer.render(gaussians, photo.camera, torch.zeros(3), sh_degree=0)
+        found.append(view.depth[view.alpha > 0.5].numpy())
+    depths = np.concatenate(found) if found else np.empty(0)
+    return float(np.median(depths)) if len(depths) else 1.0
+
+
+def gather(
+    rasterizer: CpuRasterizer,
+    cloud: GaussianCloud,
+    photos: Sequence[Photo],
+    reach: float,
+    set_aside: np.ndarray | None = None,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Evidence:
+    """Look through all `photos`, which are reduced and in the frame of `cloud`. All lengths are in its units.
+
+    Depths are measured as if the splats of the mask `set_aside` (N,) were clear. `reach`: see `reach_of`. `tell` is
+    called with the number of photos done, and may raise `Stopped`.
+    """
+    gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
+    aside = None if set_aside is None else torch.from_numpy(np.ascontiguousarray(set_aside))
+    count = len(cloud)
+    sums, peak = np.zeros((count, PEAK), np.float64 if count < 1 << 20 else np.float32), np.zeros(count, np.float32)
+    used_by = np.zeros(count, np.uint64)
+    delta = HANGS_FROM * reach
+    centers = _Centers(cloud.means, delta)
+    for number, photo in enumerate(photos):
+        tell(number)
+        background = torch.full((3,), photo.backdrop)
+        target = photo.over(background, rasterizer.over)
+        mask = photo.mask_on(rasterizer.device)
+        counts = None if mask is None else mask.float()
+        view = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, delta, counts, aside)
+        rows, depths = view.sums.numpy(), view.median_depth.numpy()
+        sums += rows[:, :PEAK]
+        np.maximum(peak, rows[:, PEAK], out=peak)
+        used_by[rows[:, PEAK] >= USED_FROM] |= np.uint64(1 << number)
+        known = depths[depths > 0]
+        centers.look(photo, depths, float(np.median(known)) if len(known) else np.inf)
+    tell(len(photos))
+    weight, landing = sums[:, WEIGHT], sums[:, BEHIND]
+    seen = np.maximum(centers.seen, 1)
+    return Evidence(
+        weight=weight.astype(np.float32),
+        peak=peak,
+        behind=_ratio(landing, weight),
+        gap=_ratio(sums[:, GAP], weight),
+        hang=_ratio(sums[:, HANG], weight),
+        distance=_ratio(sums[:, DISTANCE], landing),
+        gain=sums[:, GAIN].astype(np.float32),
+        importance=sums[:, IMPORTANCE].astype(np.float32),
+        seen=centers.seen,
+        looked_through=centers.looked_through,
+        view_gap=centers.gaps / seen,
+        view_hang=centers.hangs / seen,
+        nearness=centers.nearness,
+        nearest=centers.nearest,
+        used_by=used_by,
+        reach=reach,
+        view_names=tuple(photo.name for photo in photos),
+        view_positions=np.array([photo.camera.position for photo in photos]).reshape(-1, 3),
+    )
+
+
+def arrays_of(cloud: GaussianCloud) -> tuple[np.ndarray, ...]:
+    """The parameters in the order of `Gaussians`."""
+    return cloud.means, cloud.log_scales, cloud.quaternions, cloud.logit_opacities, cloud.sh
+
+
+def _ratio(sums: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return (sums / np.where(whole > 0, whole, 1)).astype(np.float32)
+
+
+class _Centers:
+    """What views show at the places of the splats' centers."""
+
+    def __init__(self, means: np.ndarray, delta: float):
+        self._means, self._delta = means, delta
+        count = len(means)
+        self.seen, self.looked_through = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
+        self.gaps, self.hangs = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        self.nearness, self.nearest = np.full(count, np.inf, np.float32), np.full(count, np.inf, np.float32)
+
+    def look(self, photo: Photo, depths: np.ndarray, median: float) -> None:
+        """Take in a view with its median depths (H, W) and the median of these."""
+        for start in range(0, len(self._means), BLOCK):
+            self._look(slice(start, start + BLOCK), photo, depths, median)
+
+    def _look(self, block: slice, photo: Photo, depths: np.ndarray, median: float) -> None:
+        camera = photo.camera
+        camera_from_world = camera.camera_from_world.astype(np.float32)
+        x, y, z = camera_from_world[:3, :3] @ self._means[block].T + camera_from_world[:3, 3:]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            column, row = x / z * np.float32(camera.fx) + camera.cx, y / z * np.float32(camera.fy) + camera.cy
+            inside = np.flatnonzero(
+                (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+            )
+        pixels = row[inside].astype(np.intp), column[inside].astype(np.intp)
+        counts = np.ones(len(inside), bool) if photo.mask is None else photo.mask.numpy()[pixels] != 0
+        inside, depth, z = inside[counts], depths[pixels][counts], z[inside][counts]
+        for values, found in ((self.nearest, z), (self.nearness, z / median)):
+            part = values[block]
+            part[inside] = np.minimum(part[inside], found)
+        is_open = (depth > 0) & (z < (1 + GAP_FROM) * depth)
+        inside, z, depth = inside[is_open], z[is_open], depth[is_open]
+        self.seen[block][inside] += 1
+        self.looked_through[block][inside] += (depth - z > self._delta).astype(np.uint8)
+        self.gaps[block][inside] += np.maximum(1 - z / depth, 0)
+        self.hangs[block][inside] += np.clip((depth - z) / (2 * self._delta), 0, 1)

@@ -1,0 +1,215 @@
+"""From evidence to a score, reasons and regions: what is said about splats whose truth is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from splat_addon.errors import SplatFileError
+from splat_addon.gaussians.cloud import GaussianCloud
+from splat_addon.inspection.evidence import COLUMNS, Evidence
+from splat_addon.inspection.file import Inspection, arrays_of, key_of, places_of, read_inspection
+from splat_addon.inspection.grid import cell_means
+from splat_addon.inspection.reasons import reasons
+from splat_addon.inspection.regions import find_regions
+from splat_addon.inspection.score import (
+    BY_GEOMETRY,
+    SELECT_FROM,
+    TOO_FAR,
+    UNSEEN,
+    score_by_geometry,
+    score_splats,
+)
+from splat_addon.inspection.surfaces import away_share, mass_places
+
+VIEWS = ("a", "b", "c")
+
+
+def cloud_at(means, log_scale=-4.0, seed=0) -> GaussianCloud:
+    rng, count = np.random.default_rng(seed), len(means)
+    return GaussianCloud(
+        means=np.asarray(means, np.float32),
+        log_scales=rng.normal(log_scale, 0.2, (count, 3)),
+        quaternions=rng.normal(size=(count, 4)),
+        logit_opacities=rng.normal(size=count),
+        sh=rng.normal(size=(count, 4, 3)),
+    )
+
+
+def evidence_of(count: int, **columns) -> Evidence:
+    """Sound splats at an ordinary distance, used by all views, but for the columns given."""
+    values = {name: np.zeros(count, np.float32) for name in COLUMNS}
+    values |= {"weight": np.ones(count, np.float32), "nearness": np.ones(count, np.float32)}
+    values |= {"seen": np.full(count, 3, np.uint8), "looked_through": np.zeros(count, np.uint8)}
+    values |= {"used_by": np.full(count, 7, np.uint64), **columns}
+    return Evidence(**values, reach=4.0, view_names=VIEWS, view_positions=np.zeros((3, 3)))
+
+
+def wall_and_swarm(seed=0):
+    """A wall of 900 splats and 30 in the air before it: (cloud, evidence, which of them float)."""
+    rng = np.random.default_rng(seed)
+    across, up = np.meshgrid(np.linspace(-2, 2, 30), np.linspace(-2, 2, 30))
+    wall = np.stack([across.ravel(), up.ravel(), np.full(900, 4.0)], axis=1)
+    swarm = rng.normal([0, 0, 2], 0.1, (30, 3))
+    floats = np.arange(930) >= 900
+    hang = np.where(floats, 1.0, 0.0).astype(np.float32)
+    columns = {"view_hang": hang, "hang": hang, "behind": hang, "looked_through": (3 * floats).astype(np.uint8)}
+    columns |= {"distance": 2 * hang, "view_gap": 0.5 * hang, "gap": 0.5 * hang}
+    columns |= {"nearness": np.where(floats, 0.5, 1.0).astype(np.float32)}
+    return cloud_at(np.concatenate([wall, swarm])), evidence_of(930, **columns), floats
+
+
+def test_a_swarm_before_a_wall_is_selected_and_the_wall_is_not():
+    cloud, evidence, floats = wall_and_swarm()
+    score = score_splats(cloud, evidence).score
+    assert (score[floats] > SELECT_FROM).all()
+    assert (score[~floats] < 0.1).all()
+
+
+def test_what_is_sky_or_was_never_compared_has_no_score():
+    cloud, evidence, _ = wall_and_swarm()
+    nearness, used_by = evidence.nearness.copy(), evidence.used_by.copy()
+    nearness[900], nearness[901], used_by[901] = 3.0, np.inf, 0
+    findings = score_splats(cloud, replace(evidence, nearness=nearness, used_by=used_by))
+    assert findings.score[[900, 901]].tolist() == [0, 0]
+    assert findings.kind[[900, 901]].tolist() == [TOO_FAR, UNSEEN]
+    assert "sky" in reasons(findings, evidence, 900)[0]
+    assert "never compared" in reasons(findings, evidence, 901)[0]
+
+
+def test_reasons_are_the_strongest_with_their_numbers():
+    cloud, evidence, _ = wall_and_swarm()
+    findings = score_splats(cloud, evidence)
+    told = reasons(findings, evidence, 905, length=lambda value: f"{value:.1f} m")
+    assert len(told) == 3
+    assert "3 of 3 photos that see its place look through it." in told
+    assert "100% of the light it shares lands behind it, on average 2.0 m further." in told
+    assert reasons(findings, evidence, 400) == ["Nothing speaks against it."]
+    away = np.full(930, 0.75)
+    assert reasons(findings, evidence, 905, away)[0] == "75% of it hangs off the source mesh."
+
+
+def test_a_splat_of_one_photo_is_said_to_be_so():
+    cloud, evidence, _ = wall_and_swarm()
+    alone = replace(evidence, used_by=np.full(930, 2, np.uint64))
+    assert alone.used.tolist() == [1] * 930
+    assert "Used by one photo alone: b." in reasons(score_splats(cloud, alone), alone, 0)
+
+
+def test_without_photos_what_is_far_from_all_others_stands_out_and_is_marked():
+    means = np.concatenate([np.random.default_rng(1).normal(0, 0.1, (500, 3)), [[5.0, 0, 0]]])
+    findings = score_by_geometry(cloud_at(means))
+    assert findings.score.argmax() == 500
+    assert (findings.kind == BY_GEOMETRY).all()
+    assert "positions alone" in reasons(findings, None, 500)[1]
+
+
+def test_swarms_are_regions_and_the_one_that_covers_most_comes_first():
+    cloud, evidence, floats = wall_and_swarm()
+    more = cloud_at(np.random.default_rng(2).normal([1.5, 1, 2.5], 0.05, (5, 3)))
+    both = GaussianCloud(*(np.concatenate(pair) for pair in zip(arrays(cloud), arrays(more), strict=True)))
+    weight = np.concatenate([evidence.weight, np.full(5, 20.0)]).astype(np.float32)
+    known = evidence_of(935, weight=weight, used_by=np.where(np.arange(935) < 900, 7, 5).astype(np.uint64))
+    regions = find_regions(both, np.concatenate([floats, np.ones(5)]), known, 0.5)
+    assert [len(region.splats) for region in regions] == [5, 30]
+    assert sorted(regions[1].splats.tolist()) == list(range(900, 930))
+    assert np.linalg.norm(regions[0].center - [1.5, 1, 2.5]) < 0.1
+    assert regions[0].used_by == (0, 2)
+    assert find_regions(both, np.zeros(935), known, 0.5) == []
+
+
+def test_large_splats_that_touch_are_one_region_though_their_centers_are_far_apart():
+    cloud = cloud_at([[0, 0, 0], [1.0, 0, 0], [9.0, 0, 0]], log_scale=0.0)
+    assert [len(region.splats) for region in find_regions(cloud, np.ones(3), evidence_of(3), 0.5)] == [2, 1]
+
+
+def arrays(cloud):
+    return cloud.means, cloud.log_scales, cloud.quaternions, cloud.logit_opacities, cloud.sh
+
+
+def test_cell_means_are_weighted_and_count_only_what_is_there():
+    points = np.array([[0.0, 0, 0], [0.01, 0, 0], [10.0, 0, 0]])
+    means = cell_means(points, np.array([[1.0], [4.0], [7.0]]), np.array([2.0, 1.0, 1.0]), 0.5)
+    np.testing.assert_allclose(means[:, 0], [2, 2, 7], atol=1e-6)
+
+
+def test_mass_places_have_the_mean_and_the_covariance_of_their_splat():
+    cloud = cloud_at([[1.0, 2, 3]], log_scale=-1.0)
+    places = mass_places(cloud)[0]
+    w, x, y, z = cloud.rotations[0].astype(float)
+    axes = np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ])  # fmt: skip
+    np.testing.assert_allclose(places.mean(axis=0), [1, 2, 3], atol=1e-6)
+    expected = axes @ np.diag(cloud.scales[0].astype(float) ** 2) @ axes.T
+    np.testing.assert_allclose(np.cov(places.T, bias=True), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_share_off_a_mesh_is_that_of_exact_distances_but_for_its_cells():
+    rng = np.random.default_rng(3)
+    floor = np.stack([*rng.uniform(-3, 3, (2, 40_000)), np.zeros(40_000)], axis=1)
+    cloud = cloud_at(np.stack([*rng.uniform(-2, 2, (2, 400)), rng.uniform(0, 1, 400)], axis=1), log_scale=-2.0)
+    height = np.abs(mass_places(cloud)[..., 2])
+    share = away_share(cloud, floor, 0.3)
+    assert (share <= (height > 0.3 * 5 / 6).mean(axis=1) + 1e-6).all()
+    assert (share >= (height > 0.3 * 3 / 2).mean(axis=1) - 1e-6).all()
+    assert 0.2 < share.mean() < 0.9
+
+
+def inspection_of(cloud, evidence) -> Inspection:
+    findings = score_splats(cloud, evidence)
+    return Inspection(key_of(cloud), places_of(cloud.means), findings, evidence, "/c", "2:x", "cpu", "display")
+
+
+def saved(tmp_path, inspection, **changes):
+    path = tmp_path / "inspection.npz"
+    np.savez(path, **{**arrays_of(inspection), **changes})
+    return path
+
+
+def test_an_inspection_comes_back_from_its_file(tmp_path):
+    cloud, evidence, _ = wall_and_swarm()
+    before = inspection_of(cloud, evidence)
+    after = read_inspection(saved(tmp_path, before))
+    assert (after.key, after.capture, after.blend_space) == (before.key, "/c", "display")
+    np.testing.assert_array_equal(after.findings.score, before.findings.score)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(after.evidence, name), getattr(evidence, name))
+    assert after.evidence.view_names == VIEWS
+    after.require_for(cloud)
+
+
+@pytest.mark.parametrize("name", ["means", "log_scales", "quaternions", "logit_opacities", "sh"])
+def test_an_inspection_of_other_splats_is_refused(name):
+    cloud, evidence, _ = wall_and_swarm()
+    inspection = inspection_of(cloud, evidence)
+    changed = getattr(cloud, name).copy()
+    changed.flat[-1] += np.float32(0.5)
+    with pytest.raises(SplatFileError, match="other splats"):
+        inspection.require_for(replace(cloud, **{name: changed}))
+    with pytest.raises(SplatFileError, match="other splats"):
+        inspection.require_for(cloud.select(np.arange(len(cloud))[::-1]))
+
+
+def test_files_that_are_no_inspection_are_refused_with_a_remedy(tmp_path):
+    cloud, evidence, _ = wall_and_swarm()
+    inspection = inspection_of(cloud, evidence)
+    other_version = np.frombuffer(bytes(arrays_of(inspection)["about"]).replace(b'"version": 1', b'"version": 9'), "u1")
+    for changes, expected in (
+        ({"about": other_version}, "another version"),
+        ({"score": np.zeros(3)}, "not an inspection"),
+        ({"weight": np.zeros(3)}, "not an inspection"),
+        ({"about": np.zeros(4, np.uint8)}, "not an inspection"),
+    ):
+        path = saved(tmp_path, inspection, **changes)
+        with pytest.raises(SplatFileError, match=expected) as refused:
+            read_inspection(path)
+        assert refused.value.remedy == "Inspect the splats again."
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(SplatFileError, match="not an inspection"):
+        read_inspection(broken)
+    with pytest.raises(SplatFileError, match="not an inspection"):
+        read_inspection(tmp_path / "nowhere.npz")
