@@ -5,6 +5,7 @@ import json
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def places_of(means: np.ndarray) -> str:
     return f"{len(means)}:{digest.hexdigest()[:32]}"
 
 
-def arrays_of(inspection: Inspection) -> dict[str, np.ndarray]:
+def arrays_of(inspection: Inspection) -> dict[str, Any]:
     """What `np.savez` is to write."""
     about = {
         name: getattr(inspection, name)

@@ -80,6 +80,9 @@ class TrainConfig:
         True, "Train photos with transparency over random colors, so that nothing grows behind it", group="Data"
     )
     init_splats: str = _setting("", "PLY of splats to start from, instead of the capture's points", group="Data")
+    cleared_splats: str = _setting(
+        "", "Budget: PLY of splats that were deleted from Init Splats; none are added where they were", group="Data"
+    )
     seeds: str = _setting(
         "points", "Start from the capture's points, or at random where the cameras look (also without points)",
         choices=("points", "random"), group="Data",

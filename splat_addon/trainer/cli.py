@@ -25,6 +25,13 @@ def main(arguments: Sequence[str]) -> int:
         if options.resume:
             folder = RunFolder(options.resume.resolve())
             config = TrainConfig.read(folder.config_file)
+        elif options.train_on:
+            from .inspection.train_without import run_without
+
+            earlier, path = RunFolder(options.train_on.resolve()), options.run or next_run_path(Path("runs").resolve())
+            folder, deleted = run_without(earlier, path, options.above)
+            config = TrainConfig.read(folder.config_file)
+            print(f"Without the {counted(deleted)} splats of {earlier.path} that are floaters by their score")
         else:
             config = configure(options)
             if not Path(config.capture).is_dir():
@@ -60,11 +67,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py train", description="Train gaussian splats on a capture.")
     parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="resume a run from its last checkpoint")
+    parser.add_argument("--train-on", type=Path, metavar="RUN", help="go on from an inspected run without its floaters")
+    parser.add_argument("--above", type=float, help="score from which --train-on deletes (default 0.8)")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
     add_settings(parser)
     options = parser.parse_args(arguments)
-    if (options.capture is None) == (options.resume is None):
-        parser.error("give the folder of a capture, or --resume with a run folder")
+    if sum(given is not None for given in (options.capture, options.resume, options.train_on)) != 1:
+        parser.error("give the folder of a capture, or --resume or --train-on with a run folder")
     return options
 
 

@@ -15,6 +15,7 @@ from ..gaussians.formats.splat_ply import SplatPly, read_splats
 from ..gaussians.harmonics import coefficient_count
 from ..run.config import TrainConfig
 from ..run.events import Warned
+from .densify.cleared import ClearedSpace
 from .photos.decoding import decode
 from .photos.photo import Photo
 from .photos.store import Photos
@@ -49,6 +50,18 @@ def is_antialiased(config: TrainConfig) -> bool:
     if config.antialiased != "auto":
         return config.antialiased == "on"
     return bool(config.init_splats) and SplatPly(Path(config.init_splats)).antialiased
+
+
+def cleared_space(config: TrainConfig, kept: GaussianCloud, frame: TrainingFrame = WORLD) -> ClearedSpace | None:
+    """Where the deleted splats that the settings name were, in the `frame` of the run, and none of `kept` are.
+
+    None when the settings name none. Raises SplatFileError.
+    """
+    if not config.cleared_splats:
+        return None
+    deleted = read_splats(Path(config.cleared_splats), frame.origin)
+    deleted = deleted.select(deleted.finite())
+    return ClearedSpace(frame.from_origin(deleted), kept) if len(deleted) else None
 
 
 def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:

@@ -36,7 +36,7 @@ from .notices import about_earlier_version, about_rounding, about_unseen, about_
 from .photos.near import NearPhotos, room_for_photos
 from .photos.run_card import open_with_card
 from .photos.store import Photos, load_photos
-from .seeds import first_cloud, is_antialiased, kind_of_seeds
+from .seeds import cleared_space, first_cloud, is_antialiased, kind_of_seeds
 from .stored import Misfit, random_state, rows, seconds, whole_number
 from .training_frame import WORLD, TrainingFrame
 
@@ -66,7 +66,8 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         cloud, about_seeds = first_cloud(capture, config, frame, photos)
         photos.warnings.extend([*about_capture, *about_seeds, *about_rounding(frame)])
         model = GaussianModel(cloud, rasterizer.device)
-        run = Run(folder, config, wire, model, rasterizer, photos, moved, frame, fingerprint)
+        cleared = cleared_space(config, cloud, frame)
+        run = Run(folder, config, wire, model, rasterizer, photos, moved, frame, fingerprint, cleared)
         if state is not None:
             if not is_comparable(state):
                 photos.warnings.append(about_earlier_version())
@@ -138,7 +139,17 @@ class Run:
     """
 
     def __init__(
-        self, folder, config, wire, model, rasterizer, photos: Photos, capture: Capture, frame=WORLD, fingerprint=""
+        self,
+        folder,
+        config,
+        wire,
+        model,
+        rasterizer,
+        photos: Photos,
+        capture: Capture,
+        frame=WORLD,
+        fingerprint="",
+        cleared=None,
     ):
         self.folder: RunFolder = folder
         self.config: TrainConfig = config
@@ -153,7 +164,7 @@ class Run:
         self.random = np.random.default_rng(config.seed)
         pixels = [photo.covered_pixels for photo in photos.training]
         self.near = NearPhotos(rasterizer.device, room_for_photos(rasterizer.device))
-        self.densifier = make_densifier(model, config, capture.extent, pixels)
+        self.densifier = make_densifier(model, config, capture.extent, pixels, cleared)
         self.step = 0
         self.measured: list[Evaluated] = []
         self.train_seconds = 0.0

@@ -9,20 +9,27 @@ from ...run.config import TrainConfig
 from ...run.forecast import target_count
 from ..model import GaussianModel
 from .budget import BudgetDensifier
+from .cleared import ClearedSpace
 from .count_curve import CountCurve
 from .default import DefaultDensifier
 from .densifier import Densifier
 from .mcmc import McmcDensifier
 
 
-def make_densifier(model: GaussianModel, config: TrainConfig, extent: float, photo_pixels: Sequence[int]) -> Densifier:
+def make_densifier(
+    model: GaussianModel,
+    config: TrainConfig,
+    extent: float,
+    photo_pixels: Sequence[int],
+    cleared: ClearedSpace | None = None,
+) -> Densifier:
     """The strategy that `config` names. `extent`: the scene's, capture units; `photo_pixels`: of each training photo
-    those that count."""
+    those that count; `cleared`: where the strategy "budget" adds nothing."""
     target = target_count(config, len(model), sum(photo_pixels))
     photo = sum(photo_pixels) / max(1, len(photo_pixels))
     curve = CountCurve(len(model), target, bool(config.target_gaussians), photo)
     if config.strategy == "budget":
-        return BudgetDensifier(model, config, curve)
+        return BudgetDensifier(model, config, curve, cleared)
     if config.strategy == "mcmc":
         return McmcDensifier(model, config, curve)
     return DefaultDensifier(model, config, extent)

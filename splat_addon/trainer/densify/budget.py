@@ -15,6 +15,7 @@ from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
 from ..stored import table, whole_number
+from .cleared import ClearedSpace
 from .count_curve import GROWS_FROM, CountCurve
 from .densifier import DENSIFY_EVERY
 from .screen_gradients import ScreenGradients
@@ -30,7 +31,11 @@ SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
 class BudgetDensifier:
     """The strategy "budget"."""
 
-    def __init__(self, model: GaussianModel, config: TrainConfig, curve: CountCurve):
+    def __init__(
+        self, model: GaussianModel, config: TrainConfig, curve: CountCurve, cleared: ClearedSpace | None = None
+    ):
+        """`cleared`: where nothing is split, and what drifts there is removed."""
+        self.cleared = cleared
         self.model = model
         self.config = config
         self.curve = curve
@@ -49,6 +54,8 @@ class BudgetDensifier:
         if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= REPLACES_UNTIL:
             return
         gone = broken_or_faint(self.model.gaussians, self.config.prune_opacity)
+        if self.cleared is not None:
+            gone |= self.cleared.holds(self.model.gaussians.means)
         wanted = self.curve.at(step, fraction) - (len(gone) - int(gone.sum()))
         asking = self.gradients.means().masked_fill(gone, -1.0)
         count = max(0, min(wanted, int(SHARE_AT_ONCE * len(asking)), int((asking > 0).sum())))

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -228,7 +229,7 @@ def spread(findings: Findings, is_judged: np.ndarray) -> Findings:
 
 def spread_evidence(evidence: Evidence, is_judged: np.ndarray) -> Evidence:
     """Evidence about the splats of a mask (N,) as evidence about all: none is about the others."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in COLUMNS:
         values = getattr(evidence, name)
         columns[name] = np.full(len(is_judged), np.inf if name in ("nearness", "nearest") else 0).astype(values.dtype)

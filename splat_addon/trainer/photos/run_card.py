@@ -15,10 +15,11 @@ from .decoding import decode
 
 
 def open_with_card(folder: RunFolder, config: TrainConfig) -> tuple[Capture, Decode, list[Warned]]:
-    """Open the capture of a run and write its card into the run's folder. What the parent has measured before, and left
-    there, is on it; what of that is wrong is returned. The decoder, for `load_photos`, does not decode once more the few
-    photos that settled what the capture's files leave open. Raises SplatError, and OSError when the card cannot be
-    written.
+    """Open the capture of a run and write its card into the run's folder.
+
+    What the parent has measured before, and left there, is on it; what of that is wrong is returned. The decoder, for
+    `load_photos`, does not decode again the few photos that settled what the capture's files leave open. Raises
+    SplatError, and OSError when the card cannot be written.
     """
     kept = KeptPictures(decode, config.photo_memory_mb * 2**20)
     opened = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
