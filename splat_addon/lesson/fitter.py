@@ -11,7 +11,7 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ STALLS_AFTER = 100  # steps: Auto compares the mean loss of so many with that of
 STALLED = 0.97  # and densifies when it is above this part of it
 HELD_OUT_EVERY = 10  # steps
 MOST_POINTS = 2000  # of a curve: when there are more, every second one goes
+MOST_GAUSSIANS = 10_000
 SMALLEST_SIGMA_PX = 0.3  # smaller ones fall between the pixels
 
 
@@ -214,17 +215,33 @@ class Fitter:
     def loaded(cls, text: str) -> "Fitter":
         """The fit that `saved` has written; it goes on with the same numbers. Raises LessonError for anything else."""
         try:
-            with np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False) as arrays:
+            content = base64.b64decode(text, validate=True)
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(record.file_size for record in archive.infolist()) > len(content):
+                    raise ValueError("it is packed, which we never do: a few bytes could fill the memory")
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays(arrays)
-        except (binascii.Error, zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        except (
+            *(binascii.Error, zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError, OSError, EOFError),
+            *(MemoryError, OverflowError),
+        ) as error:
             raise LessonError("The fit that this file holds cannot be read.", "Press Reset to begin anew.") from error
 
     @classmethod
     def _from_arrays(cls, arrays) -> "Fitter":
-        facts = json.loads(bytes(arrays["facts"]))
-        fitter = cls(arrays["target"], Settings(**facts["settings"]), arrays["target"].dtype.type)
+        facts, target = json.loads(bytes(arrays["facts"])), arrays["target"]
+        if target.ndim != 3 or target.shape[2] != 3 or not 1 <= min(target.shape[:2]) <= max(target.shape[:2]) <= 256:
+            raise ValueError("the target has another shape")
+        if target.dtype not in (np.float32, np.float64) or not np.isfinite(target).all():
+            raise ValueError("the target holds something other than colors")
+        settings = Settings(**facts["settings"])
+        _require_possible(settings)
+        fitter = cls(target, replace(settings, count=1), target.dtype.type)
+        fitter.settings = settings
         kinds = {name: (array.shape[1:], array.dtype) for name, array in fitter.gaussians.arrays().items()}
         count = len(arrays["gaussians.means"])
+        if count > MOST_GAUSSIANS:
+            raise ValueError("there are too many gaussians")
 
         def rows(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
             array = arrays[name]
@@ -281,3 +298,15 @@ class Fitter:
         if is_held_out not in self._photometric:
             self._photometric[is_held_out] = PhotometricLoss(self.target, mask)
         yield from self._photometric[is_held_out].parts(image, self.settings.ssim_lambda)
+
+
+def _require_possible(settings: Settings) -> None:
+    """Raise ValueError for settings that no fit of ours has."""
+    for spec in fields(Settings):
+        value, kinds = getattr(settings, spec.name), (float, int) if spec.type is float else (spec.type,)
+        if type(value) not in kinds:
+            raise ValueError(f"{spec.name} is something else")
+    is_possible = 0 <= settings.count <= MOST_GAUSSIANS and 1 <= settings.most <= MOST_GAUSSIANS and settings.seed >= 0
+    is_possible &= 0 <= settings.held_out <= 0.5 and 0 <= settings.ssim_lambda <= 1
+    if not is_possible or settings.loss not in ("mse", "l1_ssim") or settings.strategy not in ("default", "mcmc"):
+        raise ValueError("the settings are none of ours")

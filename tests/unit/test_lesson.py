@@ -1,5 +1,8 @@
 """The fitter of the lesson: equations against plain loops and finite differences, repeatable fits, bad targets."""
 
+import base64
+import io
+import json
 import math
 from dataclasses import replace
 from itertools import product
@@ -265,6 +268,44 @@ def test_text_that_is_no_fit_is_refused_in_a_sentence(fitted):
     for text in ("", "no base64!", "aGVsbG8=", fitted[: len(fitted) // 2]):
         with pytest.raises(LessonError, match="Press Reset to begin anew"):
             Fitter.loaded(text)
+
+
+def rewritten(text: str, change, pack: bool = False) -> str:
+    """A saved fit with other content, as a stranger's file could hold it."""
+    with np.load(io.BytesIO(base64.b64decode(text))) as arrays:
+        content = dict(arrays)
+    facts = json.loads(bytes(content["facts"]))
+    change(content, facts)
+    content["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    file = io.BytesIO()
+    (np.savez_compressed if pack else np.savez)(file, **content)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content, facts: facts["settings"].update(count=10**12),
+        lambda content, facts: facts["settings"].update(count="many"),
+        lambda content, facts: facts["settings"].update(loss="none"),
+        lambda content, facts: facts["settings"].update(seed=-1),
+        lambda content, facts: facts.update(random={}),
+        lambda content, facts: content.update(target=np.zeros((3, 5000, 3), np.float32)),
+        lambda content, facts: content.update(target=np.full((4, 4, 3), np.nan, np.float32)),
+        lambda content, facts: content.update(target=np.zeros((4, 4, 3), np.int64)),
+        lambda content, facts: content.update(mask=np.ones(7, bool)),
+        lambda content, facts: content.update({"gaussians.means": np.zeros((20_000, 2), np.float32)}),
+    ],
+)
+def test_a_strangers_fit_is_refused_in_a_sentence(fitted, change):
+    assert Fitter.loaded(rewritten(fitted, lambda content, facts: None)).step_count > 0
+    with pytest.raises(LessonError, match="cannot be read"):
+        Fitter.loaded(rewritten(fitted, change))
+
+
+def test_a_fit_is_never_unpacked(fitted):
+    with pytest.raises(LessonError, match="cannot be read"):
+        Fitter.loaded(rewritten(fitted, lambda content, facts: content.update(more=np.zeros(10**6)), pack=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 2)])
