@@ -1,7 +1,7 @@
 """A capture in one look: what was opened, what was decided and why, and what is wrong with it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,14 +9,17 @@ import numpy as np
 
 from ..errors import some_of
 from .camera import Camera
-from .capture import Capture
+from .capture import Capture, View
 from .check.check import Agreement, Check
 from .formats.json_values import read_json
 from .inspection import Inspection, read_inspection, read_remarks
+from .photos.orientation import AS_STORED
+from .photos.records import read_orientation
 from .remarks import Remark
-from .upright import up_direction
+from .upright import held_upright, up_direction
 
 AGREEMENT, MASKS = "Agreement", "Masks"
+_MOST_HELD = 64  # cameras that are asked which way is up
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def card_of(capture: Capture, check: Check | None = None) -> Card:
         (MASKS, f"{len(masked)} of {len(capture.views)} photos" if masked else "none"),
         ("Points", str(0 if capture.points is None else len(capture.points.positions))),
         (AGREEMENT, "not measured"),
-        ("Frame", _frame([view.camera for view in views])),
+        ("Frame", _frame(views[:: -(-len(views) // _MOST_HELD)])),
     ]
     if capture.views:
         rows.append(("Scale", f"cameras within {capture.extent:.3g} units of their middle"))
@@ -106,9 +109,10 @@ def _lenses(cameras: Iterable[Camera]) -> str:
     return f"{len(lenses)}, {np.median(angles):.0f}° wide{bends}"
 
 
-def _frame(cameras: list[Camera]) -> str:
-    """Which of the axes is up, by how the cameras were held."""
-    up = up_direction(cameras)
+def _frame(views: Sequence[View]) -> str:
+    """Which of the axes is up, by how the cameras were held: photos that are stored lying count as viewers show them."""
+    records = [read_orientation(view.image_path) if view.orientation == AS_STORED else AS_STORED for view in views]
+    up = up_direction([held_upright(view.camera, turn) for view, turn in zip(views, records, strict=True)])
     axis = int(np.abs(up).argmax())
     off = math.degrees(math.acos(min(1.0, float(abs(up[axis])))))
     name = f"{'-' if up[axis] < 0 else ''}{'xyz'[axis]}"

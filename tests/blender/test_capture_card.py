@@ -238,13 +238,14 @@ def test_the_child_measures_what_is_wrong_and_it_is_kept(extension, tasks, panel
     ), "it is handed to the run"
 
 
-def test_the_child_gives_way_to_training(extension, tasks, trained_by, tmp_path, monkeypatch):
+def test_the_child_gives_way_to_training(extension, tasks, panel, trained_by, tmp_path, monkeypatch):
     scene = bpy.context.scene
     scene.splat.capture.folder = str(write_capture(tmp_path / "ball"))
     key = known(tasks).key
     config = extension.module("splat_addon.scene.settings.training").train_config(scene)
     tasks.checking.want(key, config)
     assert tasks.checking.follow() is not None and tasks.checking.fraction(key) == 0.0
+    assert ("progress", "Comparing photos and points") in drawn(panel, bpy.context)
     child = tasks.checking.part(tasks.checking.Checks).child
     monkeypatch.setattr(tasks.live_run, "is_training", lambda: True)
     assert tasks.checking.follow() is None and tasks.checking.fraction(key) is None

@@ -16,7 +16,7 @@ from splat_addon.capture.photos.values import Decoded
 from splat_addon.capture.points import Points
 from splat_addon.capture.remarks import Remark
 from splat_addon.run.config import READING, TrainConfig
-from support.photo_files import write_png
+from support.photo_files import exif, png_chunk, write_png
 from support.scenes import ring_of_cameras
 
 REMARKS = (Remark("It was found."), Remark("It is wrong.", "Mend it.", is_warning=True))
@@ -71,6 +71,9 @@ def test_what_masks_keep_and_which_axis_is_up_is_on_the_card(tmp_path):
     assert rows["Agreement"] == "not measured" and card.remarks[0] == REMARKS[0]
     tilted = np.array([[1, 0, 0, 0], [0, np.cos(2), -np.sin(2), 0], [0, np.sin(2), np.cos(2), 0]])
     assert dict(card_of(capture.moved(np.vstack([tilted, [0, 0, 0, 1]]))).rows)["Frame"] == "-y is up, 25° off"
+    for view in capture.views:  # held upside down, which the record says
+        write_png(view.image_path, np.zeros((30, 40, 3)), before=png_chunk(b"eXIf", exif(3)))
+    assert dict(card_of(capture).rows)["Frame"] == "-z is up"
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path):
