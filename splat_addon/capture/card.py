@@ -110,7 +110,7 @@ def _lenses(cameras: Iterable[Camera]) -> str:
 
 
 def _frame(views: Sequence[View]) -> str:
-    """Which of the axes is up, by how the cameras were held: photos that are stored lying count as viewers show them."""
+    """Which of the axes is up, by how the cameras were held: photos stored lying count as viewers show them."""
     records = [read_orientation(view.image_path) if view.orientation == AS_STORED else AS_STORED for view in views]
     up = up_direction([held_upright(view.camera, turn) for view, turn in zip(views, records, strict=True)])
     axis = int(np.abs(up).argmax())

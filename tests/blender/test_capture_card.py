@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -193,8 +194,8 @@ def test_a_handful_of_photos_is_compared_in_slices(extension, tasks, tmp_path):
     bpy.context.scene.splat.capture.folder = str(folder)
     assert known(tasks).card.inspection is None
     tasks.checking.look_first(capture)
-    slices = []
-    while tasks.checking.part(tasks.checking.Checks).first.thread is None:
+    look, slices = tasks.checking.part(tasks.checking.Checks).first, []
+    while look.thread is None:
         began = time.perf_counter()
         tasks.checking.look_on()
         slices.append(time.perf_counter() - began)
@@ -247,6 +248,9 @@ def test_the_child_gives_way_to_training(extension, tasks, panel, trained_by, tm
     assert tasks.checking.follow() is not None and tasks.checking.fraction(key) == 0.0
     assert ("progress", "Comparing photos and points") in drawn(panel, bpy.context)
     child = tasks.checking.part(tasks.checking.Checks).child
+    tasks.checking.want(key, replace(config, iterations=77))
+    tasks.checking.follow()
+    assert tasks.checking.part(tasks.checking.Checks).child is child, "what it measures is the same"
     monkeypatch.setattr(tasks.live_run, "is_training", lambda: True)
     assert tasks.checking.follow() is None and tasks.checking.fraction(key) is None
     assert child.join(10.0) and tasks.checking.known(key) is None

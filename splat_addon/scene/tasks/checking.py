@@ -108,9 +108,10 @@ def follow() -> float | None:
     if live_run.is_training():
         _end(checks)
         return None  # who draws the card afterwards, wants it again
-    if checks.wanted is not None and (checks.child is None or checks.inspected != checks.wanted):
-        _end(checks)
-        _begin(checks, checks.wanted)
+    if checks.wanted is not None:
+        if checks.inspected is None or checks.inspected.key != checks.wanted.key:
+            _end(checks)
+            _begin(checks, checks.wanted)
         checks.wanted = None
     if checks.child is None:
         return None
@@ -127,8 +128,9 @@ def wait() -> None:
     checks = _checks()
     while _look(checks):
         pass
-    if checks.first is not None and checks.first.thread is not None:
-        checks.first.thread.join()
+    thread = checks.first.thread if checks.first is not None else None
+    if thread is not None:
+        thread.join()
     while follow() is not None:
         if checks.child is not None:
             checks.child.join(0.2)
@@ -150,8 +152,8 @@ def look_on() -> float | None:
     checks = _checks()
     if _look(checks):
         return 0.0
-    if checks.first is not None and checks.first.thread is not None and checks.first.thread.is_alive():
-        return TICK_S
+    if checks.first is not None:
+        return TICK_S  # it is being compared
     redraw()
     return None
 
@@ -173,18 +175,26 @@ def _look(checks: Checks) -> bool:
 
 def _compare(checks: Checks, look: FirstLook) -> None:
     """The thread. It touches nothing but what was decoded, and the answer."""
+    try:
+        inspection = _inspected(look)
+        if inspection is not None:
+            checks.known = {**checks.known, key_of(look.capture): inspection}
+    except OSError:  # a photo is gone meanwhile: the preflight will say so
+        pass
+    finally:
+        if checks.first is look:
+            checks.first = None
+
+
+def _inspected(look: FirstLook) -> Inspection | None:
+    """What the photos that could be decoded tell; None where these are too few."""
     views = tuple(view for view in look.capture.views if look.photos.get(view.name) is not None)
     if len(views) < FEWEST_VIEWS:
-        return
+        return None
     sample = replace(look.capture, views=views, views_without_photo=())
     check = check_capture(sample, lambda view, _longest_px: look.photos[view.name])
     of_photos = [remark for remark in check.remarks if remark not in check_geometry(sample)]
-    check = Check(check.agreement, (*check_geometry(look.capture), *of_photos))
-    try:
-        key = key_of(look.capture)
-    except OSError:  # a photo is gone meanwhile: the preflight will say so
-        return
-    checks.known = {**checks.known, key: Inspection(check)}
+    return Inspection(Check(check.agreement, (*check_geometry(look.capture), *of_photos)))
 
 
 def _begin(checks: Checks, wanted: Wanted) -> None:
