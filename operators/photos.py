@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from ..splat_addon.capture.capture import capture_folder
+from ..splat_addon.capture.capture import capture_folder, open_capture
 from ..splat_addon.capture.export import ExportOptions, export_capture
 from ..splat_addon.capture.formats.transforms import is_own_capture
 from ..splat_addon.errors import CaptureError, SplatError, some_of
@@ -97,14 +97,15 @@ class SPLAT_OT_open_photo_capture(_ChoosesFolder, bpy.types.Operator):
         scene = context.scene
         folder = capture_folder(self.folder())
         choices = reading_choices(scene, folder)
-        capture = pixels.open_settled(folder, scene.splat.training.hold_out_every, False, choices)
+        listed = open_capture(folder, scene.splat.training.hold_out_every, False, choices)
+        capture = pixels.settle(listed)
         opened = photo_capture.open_in_scene(scene, capture, folder.name or "Capture", choices)
         is_own = is_own_capture(folder)
         if self.stand_upright and not is_own:
             photo_capture.stand_upright(opened.root, DISTANCE_M)
         scene.splat.capture.folder = photo_capture.path_text(folder)
         if not (is_own or bpy.app.background):
-            checking.look_first(capture)
+            checking.look_first(listed, capture)
         for other in list(context.view_layer.objects.selected):
             other.select_set(False)
         context.view_layer.objects.active = opened.root
@@ -131,10 +132,11 @@ class SPLAT_OT_open_again(bpy.types.Operator):
         scene, root = context.scene, chosen_root(context)
         folder = photo_capture.folder_of(root)  # type: ignore[arg-type] # poll
         choices = photo_capture.choices_of(scene, root)  # type: ignore[arg-type] # poll
-        capture = pixels.open_settled(folder, scene.splat.training.hold_out_every, False, choices)
+        listed = open_capture(folder, scene.splat.training.hold_out_every, False, choices)
+        capture = pixels.settle(listed)
         opened = photo_capture.open_again(scene, root, capture, choices)  # type: ignore[arg-type] # poll
         if not (is_own_capture(folder) or bpy.app.background):
-            checking.look_first(capture)
+            checking.look_first(listed, capture)
         _report(self, opened.remarks)
         self.report({"INFO"}, f"Opened {opened.camera_count} cameras and {opened.point_count} points again")
         return {"FINISHED"}

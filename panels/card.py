@@ -48,18 +48,18 @@ def _draw_card(layout, known: preflight.Preflight) -> None:
     fraction = checking.fraction(known.key)
     if fraction is not None:
         layout.progress(factor=fraction, text="Comparing photos and points", type="BAR")
-    elif known.card.inspection is None:
-        _draw_why_unmeasured(layout, known.key)
+    elif known.card.inspection is None or known.card.inspection.check.agreement is None:
+        _draw_why_unmeasured(layout, known)
     remarks = sorted(known.card.remarks, key=lambda remark: not remark.is_warning)
     for remark in remarks:
         draw_sentence(layout, remark.told, "ERROR" if remark.is_warning else "INFO", WRAP)
 
 
-def _draw_why_unmeasured(layout, key: str) -> None:
+def _draw_why_unmeasured(layout, known: preflight.Preflight) -> None:
     chosen = preferences.of_addon()
-    if checking.why_not(key):
-        draw_sentence(layout, checking.why_not(key), "INFO", WRAP)
-    elif chosen is not None and not chosen.trainer_python:
+    if checking.why_not(known.key):
+        draw_sentence(layout, checking.why_not(known.key), "INFO", WRAP)
+    elif chosen is not None and not chosen.trainer_python and known.card.has_points:
         draw_sentence(layout, "Points and photos are compared when a trainer is set up.", "INFO", WRAP)
 
 

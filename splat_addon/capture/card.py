@@ -18,7 +18,7 @@ from .photos.records import read_orientation
 from .remarks import Remark
 from .upright import held_upright, up_direction
 
-AGREEMENT, MASKS = "Agreement", "Masks"
+AGREEMENT, MASKS, POINTS = "Agreement", "Masks", "Points"
 _MOST_HELD = 64  # cameras that are asked which way is up
 
 
@@ -35,6 +35,11 @@ class Card:
         """What is wrong with it."""
         return tuple(remark for remark in self.remarks if remark.is_warning)
 
+    @property
+    def has_points(self) -> bool:
+        """Whether there is something to compare with photos."""
+        return dict(self.rows).get(POINTS, "0") != "0"
+
     def inspected(self, inspection: Inspection | None) -> "Card":
         """This card, of a capture that was not inspected yet, with what was measured."""
         if inspection is None:
@@ -44,7 +49,7 @@ class Card:
             rows[AGREEMENT] = _said(inspection.check.agreement)
         if inspection.kept_share is not None:
             rows[MASKS] += f", keeping {100 * inspection.kept_share:.0f} %"
-        return Card(tuple(rows.items()), (*self.remarks, *inspection.check.remarks), inspection)
+        return Card(tuple(rows.items()), inspection.remarks_after(self.remarks), inspection)
 
     def as_json(self) -> dict:
         """For files, and for a parent process."""
@@ -75,7 +80,7 @@ def card_of(capture: Capture, check: Check | None = None) -> Card:
         ("Lenses", _lenses(view.camera for view in views)),
         ("Split", f"{len(capture.training_views)} to train on, {len(capture.held_out_views)} held out"),
         (MASKS, f"{len(masked)} of {len(capture.views)} photos" if masked else "none"),
-        ("Points", str(0 if capture.points is None else len(capture.points.positions))),
+        (POINTS, str(0 if capture.points is None else len(capture.points.positions))),
         (AGREEMENT, "not measured"),
         ("Frame", _frame(views[:: -(-len(views) // _MOST_HELD)])),
     ]

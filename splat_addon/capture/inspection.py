@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -23,10 +23,27 @@ _CHECKING = 0.9  # of the work
 @dataclass(frozen=True)
 class Inspection:
     """`kept_share` is how much of the photos masks keep, 0..1, in the mean of a sample; None where there are none, or
-    nobody has looked."""
+    nobody has looked. Where photos have settled what the capture's files leave open, `settled` are the remarks about
+    that, in place of those in `superseded`."""
 
     check: Check
     kept_share: float | None = None
+    settled: tuple[Remark, ...] = ()
+    superseded: tuple[Remark, ...] = ()
+
+    def with_settled(self, opened: Capture, settled: Capture) -> "Inspection":
+        """The same with what became of the doubts about a capture that was opened."""
+        before, after = opened.remarks, settled.remarks
+        return replace(
+            self,
+            settled=tuple(remark for remark in after if remark not in before),
+            superseded=tuple(remark for remark in before if remark not in after),
+        )
+
+    def remarks_after(self, remarks: tuple[Remark, ...]) -> tuple[Remark, ...]:
+        """What is to be said of a capture of which `remarks` was said when it was opened."""
+        kept = [remark for remark in remarks if remark not in self.superseded]
+        return (*kept, *(remark for remark in self.settled if remark not in kept), *self.check.remarks)
 
     def as_json(self) -> dict:
         """For a parent process, and to be kept."""
@@ -35,6 +52,8 @@ class Inspection:
             "agreement": None if agreement is None else {name: _plain(of) for name, of in asdict(agreement).items()},
             "remarks": [asdict(remark) for remark in self.check.remarks],
             "kept_share": self.kept_share,
+            "settled": [asdict(remark) for remark in self.settled],
+            "superseded": [asdict(remark) for remark in self.superseded],
         }
 
 
@@ -73,7 +92,8 @@ def read_inspection(values: object) -> Inspection | None:
             return None
     share = values.get("kept_share")
     kept_share = float(share) if isinstance(share, int | float) and 0 <= share <= 1 else None
-    return Inspection(Check(agreement, read_remarks(values.get("remarks"))), kept_share)
+    check, settled = Check(agreement, read_remarks(values.get("remarks"))), read_remarks(values.get("settled"))
+    return Inspection(check, kept_share, settled, read_remarks(values.get("superseded")))
 
 
 def read_remarks(values: object) -> tuple[Remark, ...]:

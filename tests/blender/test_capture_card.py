@@ -193,7 +193,7 @@ def test_a_handful_of_photos_is_compared_in_slices(extension, tasks, tmp_path):
     capture = extension.module("splat_addon.capture.capture").open_capture(folder)
     bpy.context.scene.splat.capture.folder = str(folder)
     assert known(tasks).card.inspection is None
-    tasks.checking.look_first(capture)
+    tasks.checking.look_first(capture, capture)
     look, slices = tasks.checking.part(tasks.checking.Checks).first, []
     while look.thread is None:
         began = time.perf_counter()
@@ -208,8 +208,30 @@ def test_a_handful_of_photos_is_compared_in_slices(extension, tasks, tmp_path):
 def test_photos_that_are_too_large_to_decode_in_passing_are_left_to_the_child(extension, tasks, tmp_path, monkeypatch):
     capture = extension.module("splat_addon.capture.capture").open_capture(write_capture(tmp_path / "ball"))
     monkeypatch.setattr(tasks.checking, "read_image_size", lambda path: (4000, 3000))
-    tasks.checking.look_first(capture)
+    tasks.checking.look_first(capture, capture)
     assert tasks.checking.part(tasks.checking.Checks).first is None
+
+
+@pytest.mark.parametrize("by_child", [False, True])
+def test_what_photos_have_settled_takes_the_place_of_the_doubt(extension, tasks, request, tmp_path, by_child):
+    """Photos upside down with a record, which fit their cameras both ways: the points tell. Blender decodes no photo in
+    the preflight's thread, so that this comes from who has opened the capture, or from the child."""
+    folder = write_capture(tmp_path / "ball", turned=True)
+    scene = bpy.context.scene
+    scene.splat.capture.folder = str(folder)
+    answer = known(tasks)
+    opened = extension.module("splat_addon.capture.capture").open_capture(folder)
+    (doubt,) = opened.doubts
+    assert doubt.remark in answer.card.remarks and doubt.corrected not in answer.card.remarks
+    if by_child:
+        request.getfixturevalue("trained_by")
+        tasks.checking.want(answer.key, extension.module("splat_addon.scene.settings.training").train_config(scene))
+    else:
+        tasks.checking.look_first(opened, extension.module("splat_addon.scene.photos.pixels").settle(opened))
+    tasks.checking.wait()
+    card = tasks.preflight.look(scene).card
+    assert doubt.corrected in card.remarks and doubt.remark not in card.remarks
+    assert card.inspection.check.agreement.agrees and not card.warnings
 
 
 def test_the_child_measures_what_is_wrong_and_it_is_kept(extension, tasks, panel, trained_by, tmp_path):

@@ -88,9 +88,9 @@ def test_photos_are_counted_at_the_size_they_are_trained_at(preflight, capture):
 
 def test_a_change_is_looked_at_again_and_an_unchanged_capture_is_not_read_again(preflight, capture, monkeypatch):
     opened = []
-    open_settled = preflight.open_settled
+    open_capture = preflight.open_capture
     monkeypatch.setattr(
-        preflight, "open_settled", lambda *given, **named: opened.append(given) or open_settled(*given, **named)
+        preflight, "open_capture", lambda *given, **named: opened.append(given) or open_capture(*given, **named)
     )
     first = known(preflight)
     bpy.context.scene.splat.training.target_gaussians = 77

@@ -77,13 +77,16 @@ def test_what_masks_keep_and_which_axis_is_up_is_on_the_card(tmp_path):
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path):
-    inspection = Inspection(Check(Agreement(0.5, float("nan"), 7, True), REMARKS), 0.25)
+    settled = (Remark("They are used turned."),)
+    inspection = Inspection(Check(Agreement(0.5, float("nan"), 7, True), REMARKS), 0.25, settled, REMARKS[:1])
     card = replace(card_of(ring(tmp_path)).inspected(inspection))
     (tmp_path / "capture.json").write_text(json.dumps(card.as_json(), allow_nan=False))
     again = read_card(tmp_path / "capture.json")
     assert again.rows == card.rows and again.remarks == card.remarks and again.warnings == (REMARKS[1],)
     assert np.isnan(again.inspection.check.agreement.chance) and again.inspection.kept_share == 0.25
-    assert again.inspection.check.remarks == REMARKS
+    assert again.inspection.check.remarks == REMARKS and again.inspection.settled == settled
+    assert again.remarks == (*settled, *REMARKS), "instead of what was said when it was opened"
+    assert again.inspection.superseded == REMARKS[:1]
     assert [line for line in card.lines() if "Warning" in line] == ["Warning: It is wrong. Mend it."]
 
 

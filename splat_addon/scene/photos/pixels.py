@@ -61,13 +61,17 @@ def decode(path: Path, longest_px: int = 0) -> Decoded:
         bpy.data.images.remove(image)
 
 
+def settle(opened: Capture) -> Capture:
+    """A capture that was opened, with what its files leave open settled by a few photos."""
+    return settled(opened, functools.partial(decode, longest_px=LONGEST_SIDE_PX))
+
+
 def open_settled(
     folder: Path, hold_out_every: int = 8, needs_photos: bool = True, choices: CaptureChoices = AUTOMATIC
 ) -> Capture:
     """The capture in `folder` as training reads it: what its files leave open is settled by a few photos. Raises
     CaptureError or CameraError, as `open_capture` does."""
-    opened = open_capture(folder, hold_out_every, needs_photos, choices)
-    return settled(opened, functools.partial(decode, longest_px=LONGEST_SIDE_PX))
+    return settle(open_capture(folder, hold_out_every, needs_photos, choices))
 
 
 def seed_photo(view: View) -> Photo | None:

@@ -5,6 +5,7 @@ long. Many more are looked at by a child in the trainer's Python, which gives wa
 for the next start, by the capture's fingerprint. Captures of a scene need no check: their cameras are the scene's.
 """
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -47,8 +48,10 @@ class Wanted:
 
 @dataclass
 class FirstLook:
-    """A handful of photos of a capture that was just opened: those that are still to be decoded, and those that are."""
+    """A handful of photos of a capture that was just opened: those that are still to be decoded, and those that are.
+    `opened` is the capture as its files say, `capture` as photos have settled what these leave open."""
 
+    opened: Capture
     capture: Capture
     waiting: list[View]
     photos: dict[str, np.ndarray | None] = field(default_factory=dict)
@@ -136,15 +139,18 @@ def wait() -> None:
             checks.child.join(0.2)
 
 
-def look_first(capture: Capture) -> None:
-    """Begin to look at a handful of photos, if they are small enough for Blender to decode them in passing."""
+def look_first(opened: Capture, capture: Capture) -> None:
+    """Begin to look at a handful of photos, if they are small enough for Blender to decode them in passing. `capture`
+    is what became of the one that was `opened`."""
     views = [capture.views[index] for index in _spread(len(capture.views), FIRST_VIEWS)]
     views = [view for view in views if _is_small(view)]
     checks = _checks()
     checks.first = None
     if len(views) >= FEWEST_VIEWS and capture.points is not None and len(capture.points.positions):
-        checks.first = FirstLook(capture, views)
+        checks.first = FirstLook(opened, capture, views)
         timer.start(look_on)
+    elif opened.doubts:
+        _know(checks, opened, capture, Check(None, ()))
 
 
 def look_on() -> float | None:
@@ -176,25 +182,27 @@ def _look(checks: Checks) -> bool:
 def _compare(checks: Checks, look: FirstLook) -> None:
     """The thread. It touches nothing but what was decoded, and the answer."""
     try:
-        inspection = _inspected(look)
-        if inspection is not None:
-            checks.known = {**checks.known, key_of(look.capture): inspection}
-    except OSError:  # a photo is gone meanwhile: the preflight will say so
-        pass
+        _know(checks, look.opened, look.capture, _checked(look))
     finally:
         if checks.first is look:
             checks.first = None
 
 
-def _inspected(look: FirstLook) -> Inspection | None:
-    """What the photos that could be decoded tell; None where these are too few."""
+def _know(checks: Checks, opened: Capture, capture: Capture, check: Check) -> None:
+    with contextlib.suppress(OSError):  # a photo is gone meanwhile: the preflight will say so
+        inspection = Inspection(check).with_settled(opened, capture)
+        checks.known = {**checks.known, key_of(opened): inspection}
+
+
+def _checked(look: FirstLook) -> Check:
+    """What the photos that could be decoded tell, if they are enough."""
     views = tuple(view for view in look.capture.views if look.photos.get(view.name) is not None)
     if len(views) < FEWEST_VIEWS:
-        return None
+        return Check(None, ())
     sample = replace(look.capture, views=views, views_without_photo=())
     check = check_capture(sample, lambda view, _longest_px: look.photos[view.name])
     of_photos = [remark for remark in check.remarks if remark not in check_geometry(sample)]
-    return Inspection(Check(check.agreement, (*check_geometry(look.capture), *of_photos)))
+    return Check(check.agreement, (*check_geometry(look.capture), *of_photos))
 
 
 def _begin(checks: Checks, wanted: Wanted) -> None:

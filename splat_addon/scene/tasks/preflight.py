@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpy
 
-from ...capture.capture import Capture
+from ...capture.capture import Capture, open_capture
 from ...capture.card import Card, card_of
 from ...capture.choices import choices_of
 from ...capture.formats.transforms import is_own_capture
@@ -26,7 +26,6 @@ from ...run.config import TrainConfig
 from ...run.forecast import Forecast, PhotoSizes, forecast
 from ...run.resources import free_disk_bytes, free_memory_bytes
 from ...run.wording import counted, in_bytes, in_time, processor, rounded
-from ..photos.pixels import open_settled
 from ..session import part, timer
 from ..session.redraw import redraw
 from ..settings.paths import absolute
@@ -107,16 +106,16 @@ def latest(scene: bpy.types.Scene) -> Preflight | None:
 
 
 def _inspected(answer: Preflight, config: TrainConfig) -> Preflight:
-    """An answer with what was measured meanwhile; what was not is asked for."""
-    if not answer.key or answer.card is None:
+    """An answer with what was measured meanwhile, and what is wrong with the capture; what was not measured is asked
+    for."""
+    if answer.card is None:
         return answer
-    if not bpy.app.background:
+    if answer.key and not bpy.app.background:
         checking.want(answer.key, config)
-    inspection = checking.known(answer.key)
-    if inspection is None:
+    card = answer.card.inspected(checking.known(answer.key))
+    if card == answer.card and not card.warnings:
         return answer
-    wrong = tuple(remark.told for remark in inspection.check.remarks if remark.is_warning)
-    return replace(answer, card=answer.card.inspected(inspection), problems=(*answer.problems, *wrong))
+    return replace(answer, card=card, problems=(*answer.problems, *(remark.told for remark in card.warnings)))
 
 
 def inspection_of(config: TrainConfig) -> Inspection | None:
@@ -195,7 +194,6 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None =
             f"It needs about {in_bytes(needs.disk_bytes)} of disk space next to {capture.name};"
             f" {in_bytes(free_disk)} is free. Free some, or raise Save Every."
         )
-    problems += [remark.told for remark in listing.card.warnings]
     if not listing.seed_count:
         problems.append("The capture has no points to start from. Capture again, or add points3d.ply.")
     return Preflight(tuple(rows), tuple(problems), needs, card=listing.card, key=listing.key)
@@ -216,7 +214,8 @@ def listing_of(config: TrainConfig, kept: Known | None = None) -> Listing:
         return kept.listing[1]
     if not config.capture or config.capture == ".":
         raise CaptureError("No capture was chosen.", "Capture the scene, or choose the folder of a capture.")
-    capture = open_settled(Path(config.capture), config.hold_out_every, choices=choices_of(config))
+    # As the files say: this is a thread, in which Blender decodes nothing. What photos settle, an inspection tells.
+    capture = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
     listing = _listed(capture, config, stamp)
     kept.listing = asked, listing
     return listing

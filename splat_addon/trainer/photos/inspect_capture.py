@@ -28,9 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     kept = KeptPictures(decode, _MOST_KEPT_BYTES)
     tell = _tell if options.progress else lambda fraction: None
     try:
-        capture = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices_of(options))
-        capture = settled(capture, kept.first)
+        opened = open_capture(capture_folder(options.folder), options.hold_out_every, False, choices_of(options))
+        capture = settled(opened, kept.first)
         inspection = inspect_photos(capture, functools.partial(small_photo, decode=kept.second), decode, tell)
+        inspection = inspection.with_settled(opened, capture)
     except SplatError as error:
         if options.progress:
             print(json.dumps({"failed": error.message, "remedy": error.remedy}), flush=True)
