@@ -1,6 +1,6 @@
 """The adapter to Blender: the only code below `splat_addon` that imports bpy. Its rooms, each above those it imports:
 
-    tasks/      what is at work for this Blender: training and its previews, rendering, set-up, reports, forecasts
+    tasks/      what is at work for this Blender: training, previews, rendering, set-up, reports, forecasts, checks
     lesson/     the lesson: fitting an image, seen in the 3D view and the panel
     review/     held-out views: the list, looking through them, what lies over them, a run's curves
     runs/       a run in the scene: the object of its result, finding runs again

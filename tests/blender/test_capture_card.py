@@ -295,6 +295,7 @@ def test_a_python_that_cannot_check_says_why_once(extension, tasks, panel, tmp_p
     tasks.checking.want(key, extension.module("splat_addon.scene.settings.training").train_config(scene))
     assert tasks.checking.follow() is None
     chosen.trainer_python = ""
+    assert tasks.checking.why_not(key) == "", "another Python may be able to"
 
 
 def test_the_command_prints_the_card(extension, tmp_path, capsys):

@@ -65,7 +65,7 @@ class Checks:
     def __init__(self) -> None:
         self.known: dict[str, Inspection] = {}
         self.whole: dict[str, Inspection] | None = None  # of them, what a child measured; None until the file was read
-        self.failures: dict[str, str] = {}  # why a child could not inspect a capture
+        self.failures: dict[tuple[str, str], str] = {}  # why the child of a Python could not inspect a capture
         self.first: FirstLook | None = None
         self.wanted: Wanted | None = None
         self.child: JsonChild | None = None
@@ -94,13 +94,13 @@ def fraction(key: str) -> float | None:
 
 def why_not(key: str) -> str:
     """Why the child could not inspect this capture; empty where it could, or has not tried."""
-    return _checks().failures.get(key, "")
+    return _checks().failures.get((key, _python()), "")
 
 
 def want(key: str, config: TrainConfig) -> None:
     """Let a child inspect a capture as soon as it can, unless that is done. Costs microseconds."""
     checks = _checks()
-    if key not in _read_whole(checks) and key not in checks.failures:
+    if key not in _read_whole(checks) and (key, _python()) not in checks.failures:
         checks.wanted = Wanted(key, config)
         timer.start(follow, TICK_S)
 
@@ -215,7 +215,7 @@ def _begin(checks: Checks, wanted: Wanted) -> None:
         command += [f"--{name.replace('_', '-')}={value}" for name, value in _options(config).items()]
         checks.child = JsonChild(command, "The capture could not be checked", "Check the trainer Python.")
     except (RunError, SetupError) as error:
-        checks.failures[wanted.key] = f"{error.message} {error.remedy}"
+        checks.failures[wanted.key, _python()] = f"{error.message} {error.remedy}"
         return
     checks.inspected, checks.fraction = wanted, 0.0
 
@@ -234,7 +234,7 @@ def _take_in(checks: Checks, said: dict) -> None:
         inspection = read_inspection(said.get("finished"))
         if inspection is None:
             message, remedy = said.get("failed", "The check ended without a result."), said.get("remedy", "")
-            checks.failures[wanted.key] = f"{message} {remedy}".strip()
+            checks.failures[wanted.key, _python()] = f"{message} {remedy}".strip()
         else:
             _keep(checks, wanted.key, inspection)
         checks.child = checks.inspected = None
@@ -270,6 +270,12 @@ def _is_small(view: View) -> bool:
     except CaptureError:
         return False
     return width * height <= _MOST_PIXELS.get(view.image_path.suffix.lower(), _MOST_OTHER_PIXELS)
+
+
+def _python() -> str:
+    """The Python that trains, as it was chosen."""
+    chosen = preferences.of_addon()
+    return chosen.trainer_python if chosen is not None else ""
 
 
 def _checks() -> Checks:
