@@ -2,12 +2,11 @@
 
     python3 dev.py bench formats [--splats 1000000] [--only spz,glb] [--json F]
 
-One cloud of degree 3 is written and read in every format, then rotated. Ratios are to PLY in the same run. SOG and
-.ksplat, which are only read, are made by the tests' own writers, of which nobody measures the time.
+One cloud of degree 3 is written and read in every format, then rotated. Ratios are to PLY in the same run. .ksplat,
+which is only read, is made by the tests' own writer, of which nobody measures the time.
 """
 
 import argparse
-import io
 import json
 import sys
 import tempfile
@@ -19,13 +18,12 @@ from typing import Any
 
 import numpy as np
 from _figures import Peak, current_memory
-from PIL import Image
 
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.registry import read_splats, write_splats
-from splat_addon.gaussians.formats.splat_file import Reading
+from splat_addon.gaussians.formats.splat_file import Reading, Settings
 from splat_addon.gaussians.transform import transformed
-from splat_addon.trainer.exchange.image_pixels import pixels_of
+from splat_addon.trainer.exchange.image_pixels import pixels_of, webp_of
 from support import exchange_files
 
 ENDINGS = {
@@ -41,7 +39,6 @@ LIMITS_S = {
 }
 ROTATION_LIMIT_S = 0.5
 MEMORY_LIMIT = 2.5  # of the data
-SOG_AT_MOST = 65_536  # its test writer gives each splat a palette entry of its own
 
 
 def main() -> int:
@@ -58,14 +55,11 @@ def main() -> int:
         for name in dict.fromkeys(["ply", *wanted]):
             path = Path(folder) / f"a{ENDINGS[name]}"
             some = cloud
-            if name == "sog":
-                some = cloud.select(slice(min(len(cloud), SOG_AT_MOST)))
-                path.write_bytes(exchange_files.sog(some, 2, webp))
-            elif name == "ksplat":
+            if name == "ksplat":
                 some = replace(cloud, sh=cloud.sh[:, :9])
                 path.write_bytes(exchange_files.ksplat(some, 1, 256))
             else:
-                took, memory, _ = measured(partial(write_splats, path, cloud))
+                took, memory, _ = measured(partial(write_splats, path, cloud, Settings(encode=webp_of)))
                 to_ply.setdefault("write", took)
                 cases.append(case(name, "write", took, to_ply["write"], memory / bytes_of(cloud), len(cloud)))
             took, memory, found = measured(partial(read_splats, path, reading=Reading(pixels_of)))
@@ -150,12 +144,6 @@ def rotation() -> np.ndarray:
     turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
     matrix[:3, :3] = turn * np.sign(np.linalg.det(turn))
     return matrix
-
-
-def webp(pixels: np.ndarray) -> bytes:
-    output = io.BytesIO()
-    Image.fromarray(pixels).save(output, "WEBP", lossless=True, exact=True, quality=20, method=0)
-    return output.getvalue()
 
 
 if __name__ == "__main__":

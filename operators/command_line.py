@@ -42,7 +42,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import remember_run
 from ..splat_addon.scene.settings.training import READING_FIELDS, train_config
 from ..splat_addon.scene.splats import data as splats
-from ..splat_addon.scene.splats.contents.bundled import expose_usd, pixels_of
+from ..splat_addon.scene.splats.contents.bundled import expose_usd, pixels_of, webp_of
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 
 NAME = "splat"
@@ -240,7 +240,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     expose_usd(options.source, options.target)
-    convert(options, _say, pixels_of)
+    convert(options, _say, pixels_of, webp_of)
 
 
 def _set_up(options: argparse.Namespace) -> None:

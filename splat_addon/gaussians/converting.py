@@ -9,12 +9,13 @@ import numpy as np
 from . import color
 from .cloud import GaussianCloud
 from .formats.registry import cloud_of, format_for, open_splats
-from .formats.splat_file import Header, Pixels, Reading, Settings, in_blocks
+from .formats.splat_file import Encode, Header, Pixels, Reading, Settings, in_blocks
 from .transform import STORED, transformed, with_degree, z_up_from
 
 
-def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels) -> None:
-    """Carry out what `run.conversion` reads from a command line; `say` gets each sentence for whoever started it.
+def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, encode: Encode) -> None:
+    """Carry out what `run.conversion` reads from a command line; `say` gets each sentence for whoever started it,
+    `pixels` and `encode` are for images.
 
     What the target cannot hold is said before it is written. Raises SplatError.
     """
@@ -35,7 +36,7 @@ def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels) -> N
         cloud = replace(cloud, sh=with_degree(cloud.sh, options.sh_degree))
     cloud = _recolored(cloud, options)
     header = Header(len(cloud), cloud.sh_degree, cloud.blend_space, cloud.antialiased)
-    settings = Settings(wanted, options.spz_version, tuple(options.sh_bits))
+    settings = Settings(wanted, options.spz_version, tuple(options.sh_bits), encode=encode)
     for loss in writer.losses(header, settings):
         say(loss)
     writer.write(options.target, header, in_blocks(cloud), settings)

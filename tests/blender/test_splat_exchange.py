@@ -223,6 +223,19 @@ def encode(pixels):
         return file.read()
 
 
+def test_sog_goes_out_and_comes_back(exchange, tmp_path):
+    cloud = exchange.cloud(70, 1)
+    item = import_file(exchange.write(tmp_path / "in.ply", cloud), axes="Y_DOWN")
+    seen = exchange.in_world(item)
+    images = len(bpy.data.images)
+    again = exchange.in_world(import_file(export(tmp_path / "out.sog")))
+    assert len(bpy.data.images) == images
+    order = [np.abs(again.means - mean).max(axis=1).argmin() for mean in seen.means]
+    again = again.select(order)
+    assert np.allclose(again.means, seen.means, atol=2e-4) and np.allclose(again.sh, seen.sh, atol=0.03)
+    assert np.allclose(again.opacities, seen.opacities, atol=0.003)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_sog_is_decoded_by_blender(exchange, tmp_path, version):
     cloud = exchange.cloud(70, 3)

@@ -17,7 +17,7 @@ from splat_addon.gaussians.formats.exchange import spz
 from splat_addon.gaussians.formats.registry import read_splats, write_splats
 from splat_addon.gaussians.formats.splat_file import Reading, Settings
 from splat_addon.gaussians.transform import rotation_matrices, transformed
-from splat_addon.trainer.exchange.image_pixels import pixels_of
+from splat_addon.trainer.exchange.image_pixels import pixels_of, webp_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -168,12 +168,13 @@ def test_the_reference_reads_our_spz(plain, tmp_path, version):
     ("ending", "limits"),
     [
         (".spz", SPZ),
+        (".sog", {"place": 1.2e-3, "shape": 0.08, "alpha": 0.0021, "base": 0.03, "higher": 0.2}),
         (".compressed.ply", {"place": 0.01, "shape": 0.012, "alpha": 0.0021, "base": 0.0075, "higher": 0.01}),
         (".splat", {"place": 1e-6, "shape": 0.06, "alpha": 0.0021, "base": 0.0075, "higher": 0.21}),
     ],
 )
 def test_splat_transform_reads_ours(plain, tmp_path, ending, limits):
-    write_splats(tmp_path / f"a{ending}", plain)
+    write_splats(tmp_path / f"a{ending}", plain, Settings(encode=webp_of))
     splat_transform(tmp_path / f"a{ending}", tmp_path / "found.ply")
     assert_near(read_splats(tmp_path / "found.ply"), plain, **limits)
 

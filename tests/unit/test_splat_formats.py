@@ -14,6 +14,7 @@ from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.converting import convert
 from splat_addon.gaussians.formats.exchange import gltf, spz
+from splat_addon.gaussians.formats.exchange.sog_writing import palette
 from splat_addon.gaussians.formats.registry import (
     FORMATS,
     cloud_of,
@@ -27,7 +28,7 @@ from splat_addon.gaussians.formats.registry import (
 from splat_addon.gaussians.formats.splat_file import Header, Reading, Settings
 from splat_addon.gaussians.transform import rotation_matrices, transformed, z_up_from
 from splat_addon.run.arguments import add_conversion
-from support.exchange_files import glb, ksplat, quantized_glb, raw_pixels, sog, sog_files
+from support.exchange_files import glb, ksplat, quantized_glb, raw_pixels, sog, sog_files, webp
 from support.scenes import random_cloud
 
 # ending: largest errors of position (of the cloud's size), log-scale, opacity, base coefficient, higher ones, rotation
@@ -103,8 +104,8 @@ def test_numbers_beyond_a_format_are_held_at_its_ends_and_stay_finite(tmp_path):
     cloud.quaternions[1] = (1e-20, 0, 0, 0)
     for module in written_formats():
         path = tmp_path / f"a{module.EXTENSIONS[0]}"
-        write_splats(path, cloud)
-        found = read_splats(path)
+        write_splats(path, cloud, Settings(encode=webp))
+        found = read_splats(path, reading=Reading(raw_pixels))
         assert len(found) == 6 and found.finite().all(), module.NAME
         assert np.isfinite(found.opacities).all() and np.ptp(found.opacities) > 0.99, module.NAME
 
@@ -306,6 +307,27 @@ def test_sog_is_read_from_a_zip_and_from_a_folder(tmp_path, version, degree):
         assert_near(found, cloud, (5e-5, 0.005, 0.01, 0.01, 0.005, 0.006))
 
 
+@pytest.mark.parametrize("count", [1, 7, 2000])
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_sog_is_written(tmp_path, count, degree):
+    cloud = replace(random_cloud(count, degree=degree), antialiased=True)
+    cloud.sh[:, 1:] = cloud.sh[np.arange(count) % 5, 1:] if count > 5 else cloud.sh[:, 1:]
+    write_splats(tmp_path / "a.sog", cloud, Settings(encode=webp))
+    found = read_splats(tmp_path / "a.sog", reading=Reading(raw_pixels))
+    assert found.antialiased and found.sh_degree == degree
+    assert_near(found, cloud, (5e-5, 0.02, 0.002, 0.02, 0.02, 0.007))
+    with pytest.raises(SplatFileError, match="cannot be encoded here"):
+        write_splats(tmp_path / "b.sog", cloud)
+
+
+def test_a_palette_is_as_large_as_its_time_allows():
+    rows = np.random.default_rng(0).normal(size=(5000, 9)).astype(np.float32)
+    entries, labels = palette(rows)
+    fewer, _ = palette(rows, within_s=0)
+    assert len(fewer) == 1024 < len(entries) == 4096 and labels.max() < len(entries)
+    assert np.mean((entries[labels] - rows) ** 2) < 0.5
+
+
 def test_sog_needs_somebody_who_decodes_images(tmp_path):
     (tmp_path / "a.sog").write_bytes(sog(random_cloud(3)))
     with pytest.raises(SplatFileError, match="in images, which cannot be decoded here"):
@@ -344,7 +366,7 @@ def converted(tmp_path, arguments, capsys):
     parser = argparse.ArgumentParser()
     add_conversion(parser)
     try:
-        convert(parser.parse_args([str(argument) for argument in arguments]), print, raw_pixels)
+        convert(parser.parse_args([str(argument) for argument in arguments]), print, raw_pixels, webp)
     except SplatFileError as error:
         return 1, f"{error.message} {error.remedy}"
     return 0, capsys.readouterr().out

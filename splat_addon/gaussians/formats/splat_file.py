@@ -25,6 +25,7 @@ from ..transform import STORED
 from .splat_ply import AUTO
 
 Pixels = Callable[[bytes], np.ndarray]  # the bytes of an image file -> (H, W, 4) uint8, straight alpha, top row first
+Encode = Callable[[np.ndarray], bytes]  # the reverse, as lossless WebP
 SMALLEST_OPACITY = 1e-6  # opacities of 0 and 1 have no finite logit
 SMALLEST_OPACITY_32_BITS = 1e-7  # the same where files hold floats
 _SMALLEST_SCALE = 1e-45
@@ -57,6 +58,7 @@ class Settings:
     spz_version: int = 3
     sh_bits: tuple[int, int] = (8, 8)  # of SPZ: for degree 1, and above; 1 to 8
     origin: tuple[float, float, float] | None = None  # what means count from, for formats with HAS_DOUBLES
+    encode: Encode | None = None  # makes lossless images, for formats that keep splats in them
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ...gaussians.formats.splat_file import Header, Settings
 from ...gaussians.origin import origin_for
 from ...gaussians.transform import STORED, is_exact, joined, transformed
 from ..splats.adoption import mark
-from ..splats.contents.bundled import expose_usd
+from ..splats.contents.bundled import expose_usd, webp_of
 from ..splats.data import Origin, SplatReader
 from .placement import WORLD, file_from_object
 
@@ -24,7 +24,7 @@ AXES = [
     (
         AUTO,
         "Automatic",
-        "As files of the format usually are: PLY as stored, SPZ and glTF y up, USD z up",
+        "As files of the format usually are: PLY as stored, SPZ and glTF y up, SOG y down, USD z up",
     ),
     (STORED, "As Stored", "As the axes were in the file or the capture that the splats come from"),
     ("Y_UP", "Y Up", "For viewers and game engines"),
@@ -67,7 +67,7 @@ class Export:
             shift = np.eye(4)
             shift[:3, 3] = [-value for value in origin]
             self._matrices = [shift @ matrix for matrix in self._matrices]
-        self._settings = Settings(axes, choices.spz_version, choices.sh_bits, origin)
+        self._settings = Settings(axes, choices.spz_version, choices.sh_bits, origin, webp_of)
         degree, count = max(reader.sh_degree for reader in self._readers), sum(reader.count for reader in self._readers)
         extras = {
             name: kind for name, kind in first.extras.items() if all(name in reader.extras for reader in self._readers)

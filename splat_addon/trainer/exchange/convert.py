@@ -14,10 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_conversion(parser)
     options = parser.parse_args(arguments)
     from ...gaussians.converting import convert  # what needs NumPy, when --help is not all that is wanted
-    from .image_pixels import pixels_of
+    from .image_pixels import pixels_of, webp_of
 
     try:
-        convert(options, print, pixels_of)
+        convert(options, print, pixels_of, webp_of)
     except SplatError as error:
         print(f"{error.message} {error.remedy}", file=sys.stderr)
         return 1

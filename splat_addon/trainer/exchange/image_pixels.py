@@ -13,3 +13,10 @@ def pixels_of(data: bytes) -> np.ndarray:
             return np.asarray(image.convert("RGBA"))
     except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ValueError("not an image") from error
+
+
+def webp_of(pixels: np.ndarray) -> bytes:
+    """A lossless WebP of (H, W, 4) uint8."""
+    output = io.BytesIO()
+    Image.fromarray(pixels).save(output, "WEBP", lossless=True, exact=True, method=2)
+    return output.getvalue()

@@ -66,21 +66,22 @@ def open_file(path: Path, reading: Reading) -> SplatFile:
         raise broken(path, "has contents that glTF does not allow") from error
 
 
-def _document(path: Path, content: bytes) -> tuple[dict, bytes]:
+def _document(path: Path, content: bytes) -> tuple[dict, bytes | memoryview]:
     """The JSON, and the binary chunk where there is one."""
-    text, data = content, b""
-    chunks: dict[bytes, bytes] = {}
+    text: bytes | memoryview = content
+    data: bytes | memoryview = b""
+    chunks: dict[bytes, memoryview] = {}
     if content.startswith(b"glTF"):
         at = 12
         while at + 8 <= len(content):
             size, kind = struct.unpack_from("<I4s", content, at)
             if at + 8 + size > len(content):
                 raise broken(path, "is shorter than it says")
-            chunks.setdefault(kind, content[at + 8 : at + 8 + size])
+            chunks.setdefault(kind, memoryview(content)[at + 8 : at + 8 + size])
             at += 8 + size
         text, data = chunks.get(b"JSON", b""), chunks.get(b"BIN\0", b"")
     try:
-        document = json.loads(text)
+        document = json.loads(bytes(text))
     except (ValueError, RecursionError) as error:
         raise broken(path, "holds no JSON that can be read") from error
     if not isinstance(document, dict) or not isinstance(document.get("asset"), dict):
@@ -173,9 +174,9 @@ def _as_float(values: np.ndarray, is_normalized: bool) -> np.ndarray:
 class _Reader:
     """A document, its buffers, and what is asked of them. What is not as glTF has it ends in errors of Python."""
 
-    def __init__(self, path: Path, document: dict, data: bytes):
+    def __init__(self, path: Path, document: dict, data: bytes | memoryview):
         self.path, self.document, self._binary = path, document, data
-        self._buffers: dict[int, bytes] = {}
+        self._buffers: dict[int, bytes | memoryview] = {}
 
     def primitives(self) -> Iterator[tuple[str, np.ndarray, dict]]:
         """(name, world from primitive (4, 4), primitive) for each node that has a mesh; without nodes, every mesh."""
@@ -235,7 +236,7 @@ class _Reader:
             raise broken(self.path, "is shorter than its contents say")
         return memoryview(buffer)[start : start + size], _whole(held.get("byteStride", 0))
 
-    def _buffer(self, number: Any) -> bytes:
+    def _buffer(self, number: Any) -> bytes | memoryview:
         buffers = self.document["buffers"]
         number = _index(number, buffers)
         if number not in self._buffers:

@@ -20,10 +20,12 @@ from ...cloud import GaussianCloud
 from ...transform import Y_DOWN
 from ..splat_file import Header, Pixels, Reading, SplatFile, SplatPart, broken, degree_of_rest, file_bytes, logits_of
 from .packing import from_smallest_three
+from .sog_writing import losses, write
 
 NAME, TITLE, EXTENSIONS = "sog", "SOG", (".sog", "meta.json")
-READ_AXES = Y_DOWN
+READ_AXES, WRITE_AXES = Y_DOWN, Y_DOWN
 
+__all__ = ["EXTENSIONS", "NAME", "READ_AXES", "TITLE", "WRITE_AXES", "losses", "open_file", "recognizes", "write"]
 _ZIP = b"PK\x03\x04"
 _META = "meta.json"
 _COLUMNS = 64  # entries of the palette in a row of its image

@@ -1,10 +1,13 @@
 """What Blender brings for reading and writing splat files: decoders of images, and USD."""
 
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
 import bpy
 import numpy as np
+
+from ....files import remove_folder
 
 
 def pixels_of(data: bytes) -> np.ndarray:
@@ -22,6 +25,22 @@ def pixels_of(data: bytes) -> np.ndarray:
         return np.rint(values.reshape(height, width, 4) * 255).astype(np.uint8)[::-1]
     finally:
         bpy.data.images.remove(image)
+
+
+def webp_of(pixels: np.ndarray) -> bytes:
+    """A lossless WebP of (H, W, 4) uint8; what is under an alpha of 0 becomes black."""
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new("Splats", width, height, alpha=True)
+    place = Path(tempfile.mkdtemp(dir=bpy.app.tempdir)) / "texels.webp"
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        image.pixels.foreach_set((pixels[::-1] / np.float32(255)).ravel())
+        image.file_format, image.filepath_raw = "WEBP", str(place)
+        image.save(quality=100)
+        return place.read_bytes()
+    finally:
+        bpy.data.images.remove(image)
+        remove_folder(place.parent)
 
 
 def expose_usd(*paths: Path) -> None:
