@@ -154,6 +154,14 @@ def test_a_fit_survives_saving_and_loading_and_goes_on_with_the_same_numbers(les
     assert fit(lesson).saved() == expected
 
 
+def test_a_copied_scene_goes_on_with_a_copy_of_the_fit(lesson):
+    bpy.ops.splat.train_lesson(steps=4)
+    copied = lesson.scene.copy()
+    lesson.live.train(copied, 2)
+    lesson.live.work(math.inf)
+    assert lesson.live.fitter_of(copied).step_count == 6 and fit(lesson).step_count == 4
+
+
 def test_a_fit_that_cannot_be_read_is_told_and_reset_mends_it(lesson, tmp_path):
     lesson.chosen.fit = "no fit"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "broken.blend"))

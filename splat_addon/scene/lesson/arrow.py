@@ -117,7 +117,7 @@ def _draw_region(context: Any) -> None:
     arrow = on_screen(arrow_of(terms, fitter, number))
     if any(place is None for place in (*outline, *pixel, *arrow)):
         return
-    strokes = [(outline, OUTLINE), (pixel, PIXEL)]
+    strokes: list[tuple[list[Any], tuple[float, ...]]] = [(outline, OUTLINE), (pixel, PIXEL)]
     start, tip = arrow
     along = tip - start
     if along.length > 1:

@@ -104,6 +104,8 @@ def train(scene: bpy.types.Scene, steps: int | None = None) -> None:
     if fits.training is not None and fits.training != scene.session_uid:
         _pause()
     if fitter_of(scene) is None:
+        _load(scene)  # of a scene that was copied or appended
+    if fitter_of(scene) is None:
         reset(scene)
     fitter = fitter_of(scene)
     assert fitter is not None
@@ -216,6 +218,20 @@ def _keep(scene: bpy.types.Scene) -> None:
         scene.splat.lesson.fit = fitter.saved()
 
 
+def _load(scene: bpy.types.Scene) -> None:
+    """Take up the fit that a scene holds. One that cannot be read is told in the panel."""
+    fits, uid = _fits(), scene.session_uid
+    if not scene.splat.lesson.fit or scene.library is not None:
+        return
+    try:
+        fits.fitters[uid] = Fitter.loaded(scene.splat.lesson.fit)
+    except LessonError as error:
+        fits.problems[uid] = f"{error.message} {error.remedy}"
+    else:
+        fits.fitters[uid].measure()
+        picture.repaint(fits.fitters[uid])
+
+
 def _settings(chosen) -> Settings:
     fixed = Settings(
         count=chosen.count,
@@ -260,17 +276,8 @@ def _forget_all(*_) -> None:
 
 @bpy.app.handlers.persistent
 def _take_up(*_) -> None:
-    """Fits of the file that was loaded. Those that cannot be read are told in the panel."""
-    fits = _fits()
     for scene in bpy.data.scenes:
-        if scene.splat.lesson.fit and scene.library is None:
-            try:
-                fits.fitters[scene.session_uid] = Fitter.loaded(scene.splat.lesson.fit)
-            except LessonError as error:
-                fits.problems[scene.session_uid] = f"{error.message} {error.remedy}"
-            else:
-                fits.fitters[scene.session_uid].measure()
-                picture.repaint(fits.fitters[scene.session_uid])
+        _load(scene)
 
 
 @bpy.app.handlers.persistent

@@ -62,10 +62,9 @@ def rows(folder: RunFolder) -> list[tuple[str, str, str]]:
         ("Held-out SSIM", _number(first.ssim, 4), _number(last.ssim, 4)),
         ("Time", "no training", f"{duration} for {counted(last.step)} steps"),
     ]
-    worst = [worst_of(entry) for entry in (first, last)]
-    if all(worst):
-        named = [f"{view.name}, {_decibel(view.psnr_db)}" for view in worst if view is not None]
-        found.append(("Worst view", *named))
+    before, after = worst_of(first), worst_of(last)
+    if before is not None and after is not None:
+        found.append(("Worst view", _named(before), _named(after)))
     return found
 
 
@@ -97,6 +96,10 @@ def _read(file: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def _named(view: ViewQuality) -> str:
+    return f"{view.name}, {_decibel(view.psnr_db)}"
 
 
 def _decibel(value: float) -> str:
