@@ -13,6 +13,7 @@
     cameras/    Blender's cameras and the capture's: conversion, rigs, shots, looking through one
     settings/   what the artist chooses: property groups, paths, preferences; knows no feature
     own_data.py  data-blocks of the add-on's own: local, complete and of this version, or made anew
+    node_references.py  which objects geometry nodes bring into the scene
     session/    the one session, the one timer, the one redraw
 
 What the artist chose is in `settings/` and saved in the .blend. What runs is in the session, and never saved. What was

@@ -14,6 +14,7 @@ from support.cube_scene import add_cube, prepare, select
 from support.extension import ROOT
 from support.pixels import emissive
 from support.recording_layout import drawn, texts
+from support.scene_kinds import nodes_modifier
 from support.splat_renders import Stage
 
 
@@ -136,6 +137,39 @@ def test_instances_are_told_and_left_out_of_captures(stage, told, as_captured, t
     before = splat_renders.render(scene, tmp_path)[..., 3]
     as_captured(scene)
     assert before.max() > 0.9 and splat_renders.render(scene, tmp_path)[..., 3].max() == 0
+
+
+@pytest.mark.parametrize("way", ["Object Info", "Collection Info", "modifier input"])
+def test_splats_that_geometry_nodes_show_are_told_and_left_out_of_captures(stage, told, as_captured, tmp_path, way):
+    scene, cloud = stage.scene, stage.random_cloud(40, degree=0, means=np.random.default_rng(2).normal(0, 0.3, (40, 3)))
+    splats = stage.add(cloud)
+    kept = bpy.data.collections.new("Kept")
+    kept.objects.link(splats)
+    cube = add_cube()
+    cube.name = "Shower"
+    (join,) = nodes_modifier(cube, "GeometryNodeSetPosition")
+    tree, name = join.id_data, "Collection" if way == "Collection Info" else "Object"
+    info = tree.nodes.new(f"GeometryNode{name}Info")
+    tree.links.new(info.outputs["Instances" if name == "Collection" else "Geometry"], join.inputs[0])
+    if way == "modifier input":
+        socket = tree.interface.new_socket("Shown", in_out="INPUT", socket_type="NodeSocketObject")
+        tree.links.new(tree.nodes["Group Input"].outputs["Shown"], info.inputs["Object"])
+        modifier = cube.modifiers[0]
+        if hasattr(modifier, "properties"):
+            getattr(modifier.properties.inputs, socket.identifier).value = splats
+        else:
+            modifier[socket.identifier] = splats
+    else:
+        info.inputs[name].default_value = kept if name == "Collection" else splats
+    splats.hide_render = name == "Object"  # of itself; Object Info shows it all the same
+    splat_renders.add_camera(scene, (0, -5, 1), size=(24, 18))
+    scene.cycles.samples = 1
+    cube.update_tag()
+    bpy.context.view_layer.update()
+    assert "'Shower' instances splats" in told()
+    before = splat_renders.render(scene, tmp_path)[..., 3]
+    as_captured(scene)
+    assert before.max() > 0.5 and splat_renders.render(scene, tmp_path)[..., 3].max() == 0
 
 
 def test_instances_made_real_look_as_trained(stage, told):

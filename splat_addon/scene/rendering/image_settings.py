@@ -9,6 +9,7 @@ import bpy
 
 from ...errors import CaptureError
 from ...run.render_folder import RenderPlan
+from ..node_references import objects_shown_by_nodes
 from ..splats.data import is_splats
 from ..splats.render_setup import VIEWS
 from . import render_settings
@@ -30,6 +31,7 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
     for item in bpy.data.objects:  # also those that only stand in collections which the scene instances
         if is_splats(item):
             item.hide_render = True
+    _empty_splats_of_nodes(scene)
     keeps_crop = plan.resolution is None and scene.render.use_border and scene.render.use_crop_to_border
     _set_up_size(scene, plan)
     notes += render_settings.make_neutral(scene, rendered_layer(scene), scene.render.engine)
@@ -45,6 +47,18 @@ def set_up(scene: bpy.types.Scene, plan: RenderPlan, cameras: list[bpy.types.Obj
 def rendered_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
     """The view layer that images show: the first one that renders."""
     return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+
+
+def _empty_splats_of_nodes(scene: bpy.types.Scene) -> None:
+    """Geometry nodes show objects that are hidden in renders all the same: of splats, nothing is left to be shown."""
+    shown = {found for item in scene.objects if not is_splats(item) for found in objects_shown_by_nodes(item)}
+    for item in filter(is_splats, shown):
+        data: Any = item.data
+        if isinstance(data, bpy.types.Mesh):
+            data.clear_geometry()
+        else:
+            data.resize(0)
+            data.update_tag()
 
 
 def _choose(owner: Any, name: str, values: tuple[str, ...]) -> None:

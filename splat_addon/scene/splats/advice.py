@@ -5,6 +5,7 @@ import numpy as np
 
 from ...errors import some_of
 from ...gaussians.cloud import DISPLAY
+from ..node_references import objects_shown_by_nodes
 from ..settings.working_space import present
 from .appearance import converts_here, is_drawn_by_blender, is_native, splat_objects
 from .data import BLEND_SPACE_KEY, is_splats, splat_count
@@ -148,10 +149,16 @@ def _instances(drawn: _Drawn) -> str:
 
 
 def _instances_of_quads(scene: bpy.types.Scene) -> list[str]:
-    """The names of objects that stand for a collection with splats which renders draw by quads."""
+    """The names of objects that stand for a collection with splats which renders draw by quads, or whose geometry nodes
+    show such splats."""
     answers: dict[int, bool] = {}  # by collection: many objects may stand for one, and one may be large
     found = []
     for item in scene.objects:
+        if item.modifiers and not item.hide_render and not is_splats(item):
+            splats = filter(is_splats, objects_shown_by_nodes(item))
+            if not all(map(is_drawn_by_blender, splats)):
+                found.append(item.name)
+                continue
         source = item.instance_collection if item.instance_type == "COLLECTION" else None
         if source is None or item.hide_render:
             continue
