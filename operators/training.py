@@ -1,5 +1,6 @@
 """Starting, watching and ending a training run."""
 
+import os
 from pathlib import Path
 
 import bpy
@@ -44,7 +45,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
     def execute(self, context):
         config = train_config(context.scene)
         capture = Path(config.capture)
-        if not capture.is_dir():
+        if not os.path.isdir(capture):
             raise RunError(f"The capture folder {capture} does not exist.", "Capture the scene, or choose a capture.")
         runs = capture.with_name(capture.name + "_runs")
         python = Path(preferences.trainer_python())
@@ -70,7 +71,7 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
             cls.poll_message_set("A run is already training: stop it first")
             return False
         path = run_path(context.scene)
-        if path is None or not RunFolder(path).checkpoint_file.is_file():
+        if path is None or not os.path.isfile(RunFolder(path).checkpoint_file):
             cls.poll_message_set("This scene has no run with anything saved to continue from")
             return False
         return has_trainer(cls, context)

@@ -1,6 +1,7 @@
 """Loss and held-out PSNR as curves."""
 
 import math
+import os
 
 import bpy
 
@@ -19,7 +20,7 @@ def run_to_draw(context):
     if live is not None and not live.is_over:
         return live.folder.path
     path = run_path(context.scene)
-    return path if path is not None and path.is_dir() else None
+    return path if path is not None and os.path.isdir(path) else None
 
 
 class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):

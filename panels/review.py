@@ -1,5 +1,6 @@
 """Held-out review."""
 
+import os
 import textwrap
 
 import bpy
@@ -75,7 +76,7 @@ def _draw_report(layout, scene) -> None:
     row = layout.row(align=True)
     text = "Writing the Report …" if report_writer.is_writing() else None
     row.operator(SPLAT_OT_save_report.bl_idname, text=text, icon="FILE_TICK")
-    if RunFolder(path).report_file.is_file():
+    if os.path.isfile(RunFolder(path).report_file):
         row.operator(SPLAT_OT_open_report.bl_idname, text="Open", icon="URL")
     icon = "ERROR"
     for line in textwrap.wrap(report_writer.failure_of(path), WRAP):

@@ -1,5 +1,6 @@
 """The report of a run: written by the trainer's Python, opened in the browser."""
 
+import os
 from pathlib import Path
 
 import bpy
@@ -56,7 +57,7 @@ class SPLAT_OT_open_report(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         path = run_path(context.scene)
-        if path is None or not RunFolder(path).report_file.is_file():
+        if path is None or not os.path.isfile(RunFolder(path).report_file):
             cls.poll_message_set("Save a report first")
             return False
         return True

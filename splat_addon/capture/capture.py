@@ -150,7 +150,7 @@ def open_capture(
     Raises CaptureError or CameraError: no capture, more than half of the photos missing, an impossible camera.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise CaptureError(f"The capture folder {folder} does not exist.", "Choose the folder of a capture.")
     listed = read_listing(folder, choices)
     names = sorted(listed.photos)
@@ -160,7 +160,7 @@ def open_capture(
         there = Files().folder(example.parent)
         holds = f"holds {shown(Path(there.images[0]), folder)}" if there.images else "holds no photo"
         if there.problem:
-            holds = f"cannot be read ({there.problem})" if example.parent.is_dir() else "is not there"
+            holds = f"cannot be read ({there.problem})" if os.path.isdir(example.parent) else "is not there"
         raise CaptureError(
             f"No photo found for {len(missing)} of {len(names)} cameras in {example.parent}.",
             f"Choose the folder that holds them: the capture lists {missing[0]}, and that folder {holds}.",
@@ -213,7 +213,7 @@ def capture_folder(path: Path) -> Path:
     """The folder of the capture that `path` belongs to, when its `transforms.json`, its model folder or its folder of
     photos was chosen."""
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):
         path = path.parent
     files = Files()
     if find_transforms(path) is not None:

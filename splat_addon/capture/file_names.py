@@ -1,5 +1,6 @@
 """Names that become files: what no file system refuses, all different, also where case does not count."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -85,5 +86,5 @@ def renders_of(folder: Path, views: Iterable[str]) -> dict[str, Path]:
     renders = {}
     for name, file in zip(names, distinct_files(names), strict=True):
         now, earlier = folder / f"{file}.png", folder / f"{name}.png"
-        renders[name] = earlier if now != earlier and not now.is_file() and earlier.is_file() else now
+        renders[name] = earlier if now != earlier and not os.path.isfile(now) and os.path.isfile(earlier) else now
     return renders

@@ -8,7 +8,7 @@ from ..capture.camera import LARGEST_NUMBER
 from ..errors import RunError
 from ..files import cause_in_system
 from ..run.folder import RunFolder
-from .stored import Misfit, read_stored, real_number
+from .stored import Misfit, read_stored, real_number, row_of
 from .training_frame import WORLD, TrainingFrame
 
 _EARLIER_FINGERPRINT = re.compile("[0-9a-f]{16}")
@@ -41,11 +41,8 @@ def frame_of(state: dict, folder: RunFolder) -> TrainingFrame:
     if "frame" not in state:
         return WORLD
     with belongs_to_run(folder):
-        try:
-            (x, y, z), unit = state["frame"]
-        except (TypeError, ValueError) as error:
-            raise Misfit("its frame is not an origin and a unit") from error
-        x, y, z = (real_number(value, "frame", -LARGEST_NUMBER, LARGEST_NUMBER) for value in (x, y, z))
+        origin, unit = row_of(2, state["frame"], "frame")
+        x, y, z = (real_number(value, "frame", -LARGEST_NUMBER, LARGEST_NUMBER) for value in row_of(3, origin, "frame"))
         return TrainingFrame((x, y, z), real_number(unit, "frame", SMALLEST_UNIT, 1 / SMALLEST_UNIT))
 
 

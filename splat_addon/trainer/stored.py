@@ -62,6 +62,14 @@ def rows(value, what: str) -> list:
     return value
 
 
+def row_of(count: int, value, what: str) -> Sequence:
+    """A list or tuple of `count` values: no tensor, which may seem to have any number of rows and none in memory.
+    Raises Misfit."""
+    if not isinstance(value, list | tuple) or len(value) != count:
+        raise Misfit(f"{what} is not a row of {count}")
+    return value
+
+
 def tensors(values, like: Sequence[Tensor], count: int | None, what: str, lowest: float = -math.inf) -> list[Tensor]:
     """Contiguous float32 tensors on the devices of `like`, each with as many rows as the others (`count` if given) and
     otherwise in the shape of its counterpart, finite and at least `lowest`. Raises Misfit."""

@@ -150,6 +150,26 @@ def test_resuming_a_run_asks_no_machine_that_only_its_settings_name(extension, p
         assert paths.capture_now(bpy.context.scene, rf"{SHARE}\thing") == tmp_path / "capture" and looked_at == []
 
 
+def test_paths_that_no_system_takes_break_neither_a_panel_nor_the_search_for_runs(extension, paths, tmp_path):
+    scene, run = bpy.context.scene, tmp_path / "run"
+    config = extension.module("splat_addon.run.config").TrainConfig
+    extension.module("splat_addon.run.folder").RunFolder.create(run, config(capture="x" * 5000))
+    scene.splat.capture.folder = str(tmp_path / "capture")
+    scene.splat.run_folder = "/" + "x" * 900
+    root = bpy.data.objects.new("Capture", None)
+    scene.collection.objects.link(root)
+    root[extension.module("splat_addon.scene.photos.photo_capture").ROOT_KEY] = "/" + "x" * 900
+    assert "Checking the capture" in draw_all(extension)
+    found_runs = extension.module("splat_addon.scene.runs.found_runs")
+    found_runs.found().runs = []
+    found_runs.search(wait=True)
+    assert found_runs.is_missing(paths.run_path(scene))
+    scene.splat.run_folder = str(run)
+    with pytest.raises(extension.module("splat_addon.errors").SplatError):
+        extension.module("splat_addon.scene.review.held_out").show(bpy.context, scene)
+    assert paths.capture_now(scene, "/" + "x" * 900) == Path("/" + "x" * 900), "said to be missing by who reads it"
+
+
 def test_a_file_on_a_share_finds_what_lies_there(extension, paths, monkeypatch):
     extension.drop(paths.Asked)
     monkeypatch.setattr(paths, "share_of", lambda path, _real=paths.share_of: _real(path or rf"{SHARE}\mine.blend"))

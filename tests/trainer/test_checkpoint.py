@@ -117,6 +117,12 @@ CHANGES = {
     ),
     "an origin beyond all": (put("frame", value=((1e16, 0.0, 0.0), 1.0)), "frame is not a number"),
     "a frame so small that it is none": (put("frame", value=((0.0, 0.0, 0.0), 1e-300)), "frame is not a number"),
+    "an origin of a trillion rows that are nowhere": (  # to count them took all memory there is
+        put("frame", value=(torch.zeros(1, 3).expand(10**12, 3), 1.0)),
+        "frame is not a row of 3",
+    ),
+    "a frame of two tensors": (put("frame", value=torch.zeros(2, 3)), "frame is not a row of 2"),
+    "an origin of two": (put("frame", value=((0.0, 0.0), 1.0)), "frame is not a row of 3"),
     "a tensor for randomness": (
         put("random", "state", value=torch.zeros(2, 2, 2)),
         "random is not a table",

@@ -362,3 +362,12 @@ def test_points_are_sorted_once_however_many_images_see_them(tmp_path, monkeypat
     colmap.write_model(tmp_path, model)
     colmap.read_model(tmp_path, with_observations=True)
     assert sorts.count(50) == 2, "once for writing, once for reading"
+
+
+def test_a_name_that_no_system_takes_is_said_to_be_missing(tmp_path):
+    """Half of the photos are called so: what their folder holds cannot even be asked."""
+    frames = [frame("x/" * 3000 + "a.png"), frame("images/a.png")]
+    write_document(tmp_path, *frames)
+    with pytest.raises(CaptureError, match="No photo found for 2 of 2 cameras") as caught:
+        open_capture(tmp_path)
+    assert "is not there" in caught.value.remedy or "cannot be read" in caught.value.remedy

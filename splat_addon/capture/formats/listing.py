@@ -146,7 +146,7 @@ def _chosen(folder: Path, choice: str, kind: str) -> Path | None:
     if not choice:
         return None
     chosen = Path(os.path.normpath(folder / choice))
-    if not chosen.is_dir():
+    if not os.path.isdir(chosen):
         raise CaptureError(
             f"The chosen folder of the {kind}, {chosen}, does not exist.",
             "Choose it again, or choose none: then it is looked for.",

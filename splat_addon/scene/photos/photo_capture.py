@@ -6,6 +6,7 @@ capture's own axes, so that training, which knows nothing of Blender, sees the s
 
 import contextlib
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -327,7 +328,7 @@ def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None
     So it fits the scene in a render of any height as well. Raises RuntimeError when Blender cannot open the file.
     """
     image = None
-    if view.image_path.is_file():
+    if os.path.isfile(view.image_path):
         image = bpy.data.images.load(str(view.image_path), check_existing=True)
         image[PHOTO_KEY] = True
     for entry in [entry for entry in lens.background_images if entry.image is not None and PHOTO_KEY in entry.image]:

@@ -6,6 +6,7 @@ remembered in the scene, saved with it, and given back.
 """
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def require_run(scene: bpy.types.Scene) -> Path:
     path = run_path(scene)
     if path is None:
         raise RunError("This scene has no run.", "Train first, or choose a run in the Splats panel.")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise RunError(f"The run folder {path} is gone.", "Choose where it is now in the Splats panel.")
     return path
 
@@ -149,7 +150,7 @@ def _step_measured(path: Path, _changed: int) -> int:
 
 def _find_view(folder: RunFolder, capture: Path, name: str) -> tuple[View, float]:
     """A view of the run's capture, and the capture's extent."""
-    changed = capture.stat().st_mtime_ns if capture.is_dir() else 0
+    changed = capture.stat().st_mtime_ns if os.path.isdir(capture) else 0
     config = TrainConfig.read(folder.config_file)
     for path in (config.photos_folder, config.model_folder):
         require_asked(path)

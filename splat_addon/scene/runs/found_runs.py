@@ -3,6 +3,7 @@
 Where: next to the captures and runs of the open scenes, where runs were started before, and where the preferences say.
 """
 
+import os
 import threading
 from pathlib import Path
 
@@ -126,5 +127,5 @@ def _remembered() -> list[str]:
 def _search(answer: Found, where: list[Path], of_scenes: list[Path]) -> None:
     """The thread. It touches nothing but the disk and the answer."""
     runs = find_runs(where)
-    answer.missing = frozenset(path for path in of_scenes if not path.is_dir())
+    answer.missing = frozenset(path for path in of_scenes if not os.path.isdir(path))
     answer.runs = runs

@@ -1,6 +1,7 @@
 """The object that shows a run's splats: found again, filled, and never overwritten once the artist edited it."""
 
 import contextlib
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     none, SplatFileError when they cannot be read, SceneError when the scene is linked; then nothing was changed.
     """
     require_local(scene)
-    if not folder.path.is_dir():
+    if not os.path.isdir(folder.path):
         raise RunError(f"The run folder {folder.path} is gone.", "Choose where it is now in the Splats panel.")
     path = folder.result_file()
     if path is None:

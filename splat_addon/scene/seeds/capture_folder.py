@@ -4,6 +4,7 @@ Looking searches folders below it, which takes long on a network or in a large f
 answer holds for some seconds. Where nothing is drawn (background mode), it is done at once.
 """
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -31,7 +32,7 @@ class Looked:
 
 def is_capture(folder: Path) -> bool:
     """Whether a folder looks like a capture, without reading it: now, from the disk."""
-    return folder.is_dir() and ((folder / FILE_NAME).is_file() or colmap.find_model(folder) is not None)
+    return os.path.isdir(folder) and ((folder / FILE_NAME).is_file() or colmap.find_model(folder) is not None)
 
 
 def chosen_capture(scene: bpy.types.Scene, at_once: bool | None = None) -> Path | None:

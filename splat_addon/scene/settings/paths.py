@@ -100,11 +100,11 @@ def capture_now(scene: bpy.types.Scene, named: str) -> Path:
     """
     with contextlib.suppress(RunError):
         capture = local_or_asked(named)
-        if capture.is_dir():
+        if os.path.isdir(capture):  # never raises, whatever the name
             return capture
     if scene.splat.capture.folder:
         moved = absolute(scene.splat.capture.folder)
-        if moved.is_dir():
+        if os.path.isdir(moved):
             return moved
     return local_or_asked(named)
 
