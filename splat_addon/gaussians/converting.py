@@ -9,7 +9,7 @@ import numpy as np
 from . import color
 from .cloud import GaussianCloud
 from .formats.registry import cloud_of, format_for, open_splats
-from .formats.splat_file import Encode, Header, Pixels, Reading, Settings, in_blocks
+from .formats.splat_file import Encode, Header, Pixels, Reading, Settings, gathered, in_blocks
 from .transform import STORED, transformed, with_degree, z_up_from
 
 
@@ -21,7 +21,9 @@ def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, enco
     """
     writer = format_for(options.target)
     file = open_splats(options.source, Reading(pixels))
-    cloud = cloud_of(file)
+    keeps_doubles = getattr(writer, "HAS_DOUBLES", False) and len(file.parts) == 1
+    part, origin = file.parts[0], file.parts[0].origin if keeps_doubles else None
+    cloud = cloud_of(file) if origin is None else gathered(part.header, part.read())  # which counts from there
     for note in file.notes:
         say(f"{file.path.name}: {note}")
     if len(cloud) < file.count:
@@ -31,12 +33,16 @@ def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, enco
         if known != wanted and wanted != STORED:
             say(f"{file.path.name} does not say where up is: written as stored. Name it with --from-axes.")
         wanted = known
-    cloud = transformed(cloud, axes_from_axes(wanted, known))
+    turn = axes_from_axes(wanted, known)
+    cloud = transformed(cloud, turn)
+    if origin is not None:
+        x, y, z = (turn[:3, :3] @ origin).tolist()
+        origin = x, y, z
     if options.sh_degree is not None and options.sh_degree < cloud.sh_degree:
         cloud = replace(cloud, sh=with_degree(cloud.sh, options.sh_degree))
     cloud = _recolored(cloud, options)
     header = Header(len(cloud), cloud.sh_degree, cloud.blend_space, cloud.antialiased)
-    settings = Settings(wanted, options.spz_version, tuple(options.sh_bits), encode=encode)
+    settings = Settings(wanted, options.spz_version, tuple(options.sh_bits), origin, encode=encode)
     for loss in writer.losses(header, settings):
         say(loss)
     writer.write(options.target, header, in_blocks(cloud), settings)

@@ -1,5 +1,6 @@
 """Splat PLYs of other trainers and editors: what they mean is read, and what cannot be read is named."""
 
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud, empty_cloud
+from splat_addon.gaussians.converting import convert
 from splat_addon.gaussians.formats.registry import cloud_of, open_splats
 from splat_addon.gaussians.formats.registry import write_splats as write_any
-from splat_addon.gaussians.formats.splat_ply import SplatPly, read_splats, write_splats
+from splat_addon.gaussians.formats.splat_ply import SplatPly, read_splats, read_vertices, write_splats
 from splat_addon.gaussians.harmonics import SH_C0
 from splat_addon.gaussians.srgb import encode_srgb
 from splat_addon.gaussians.transform import joined
+from splat_addon.run.arguments import add_conversion
 
 KINDS = {"f4": "float", "f8": "double", "u1": "uchar", "u2": "ushort"}
 
@@ -223,3 +226,18 @@ def test_converted_and_joined_files_keep_what_they_were_trained_for(tmp_path):
         write_any(tmp_path / name, cloud)
         assert cloud_of(open_splats(tmp_path / name)).antialiased
     assert joined([cloud, cloud]).antialiased
+
+
+def test_converting_keeps_places_far_from_the_origin_apart(tmp_path):
+    values, place = columns(50), np.array([448251.37, 5411932.21, 203.4])
+    for axis, name in enumerate("xyz"):
+        values[name] = values[name] + place[axis]
+    source = write(tmp_path / "a.ply", values, dict.fromkeys("xyz", "f8"))
+    parser = ArgumentParser()
+    add_conversion(parser)
+    arguments = [str(source), str(tmp_path / "b.ply"), "--from-axes", "y-down", "--axes", "z-up"]
+    convert(parser.parse_args(arguments), print, None)
+    found = read_vertices(tmp_path / "b.ply")
+    assert found.dtype["x"] == np.float64
+    for name, expected in (("x", values["x"]), ("y", values["z"]), ("z", -values["y"])):
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-5)
