@@ -36,7 +36,8 @@ def reach_of(rasterizer: CpuRasterizer, cloud: GaussianCloud, photos: Sequence[P
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
     found = []
     for photo in photos[:: max(1, len(photos) // REACH_VIEWS)][:REACH_VIEWS]:
-        view = rasterizer.render(gaussians, photo.camera, torch.zeros(3), sh_degree=0)
+        view = rasterizer.render(gaussians, photo.camera, torch.zeros(3), sh_degree=0, with_depth=True)
+        assert view.depth is not None
         found.append(view.depth[view.alpha > 0.5].numpy())
     depths = np.concatenate(found) if found else np.empty(0)
     return float(np.median(depths)) if len(depths) else 1.0

@@ -41,10 +41,10 @@ class NearPhotos:
             self._ahead = photo, self._copied(photo)
 
     def _copied(self, photo: Photo) -> Photo:
-        planes = {name: getattr(photo, name) for name in ("rgb", "alpha", "mask")}
-        copied = {name: None if plane is None else self._there(plane) for name, plane in planes.items()}
-        copy = replace(photo, **copied)
-        size = sum(plane.numel() for plane in planes.values() if plane is not None)
+        alpha = None if photo.alpha is None else self._there(photo.alpha)
+        mask = None if photo.mask is None else self._there(photo.mask)
+        copy = replace(photo, rgb=self._there(photo.rgb), alpha=alpha, mask=mask)
+        size = sum(plane.numel() for plane in (photo.rgb, photo.alpha, photo.mask) if plane is not None)
         if size <= self._room:
             self._room -= size
             self._kept[id(photo)] = photo, copy

@@ -91,7 +91,7 @@ def load() -> None:
 
 def _imported(path: Path) -> ModuleType:
     loader = importlib.machinery.ExtensionFileLoader(EXTENSION_NAME, str(path))
-    spec = importlib.util.spec_from_file_location(EXTENSION_NAME, path, loader=loader)
+    spec = importlib.machinery.ModuleSpec(EXTENSION_NAME, loader, origin=str(path))
     try:
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)

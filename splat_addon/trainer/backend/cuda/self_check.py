@@ -72,7 +72,7 @@ def compare(card: Rasterizer, judge: Rasterizer, scene: Scene) -> tuple[float, f
     expected, found = _step(judge, scene), _step(card, scene)
     image = float(np.quantile(np.abs(found["image"] - expected["image"]), IMAGE_SHARE))
     errors = {
-        name: float(np.linalg.norm(found[name] - values) / max(np.linalg.norm(values), 1e-12))
+        name: float(np.linalg.norm(found[name] - values)) / max(float(np.linalg.norm(values)), 1e-12)
         for name, values in expected.items()
         if name != "image"
     }
@@ -123,7 +123,8 @@ def check(make_card, judge=CpuRasterizer) -> Verdict:
             results.append(compare(make_card(scene.blend_space), judge(blend_space=scene.blend_space), scene))
         except (RuntimeError, ValueError) as error:  # a kernel that does not start, gradients of another shape
             results.append((np.inf, np.inf, f"{scene.name} ({str(error).splitlines()[0][:80]})"))
-    image, gradient = (max((result[place] for result in results), key=_badness) for place in (0, 1))
+    image = max((image for image, _, _ in results), key=_badness)
+    gradient = max((gradient for _, gradient, _ in results), key=_badness)
     worst = max(results, key=lambda result: _badness(result[1]))[2]
     passed = bool(image <= IMAGE_TOLERANCE and gradient <= GRADIENT_TOLERANCE)
     return Verdict(passed, float(image), float(gradient), worst, time.monotonic() - began)
