@@ -16,6 +16,7 @@ from splat_addon.run.children.trainer_process import TrainerProcess, trainer_com
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Finished, Warned
 from splat_addon.run.folder import RunFolder, write_json
+from splat_addon.trainer.inspection import inspect_splats
 from splat_addon.trainer.photos import inspect_capture
 from splat_addon.trainer.report import write
 from support.scenes import write_ball_capture
@@ -67,6 +68,14 @@ def test_photos_are_trained_as_was_decided(run, capture):
     is_shown = (rendered[..., 3] > 127) & (upright[..., 3] > 127) & (upright[::-1, ::-1, 3] > 127)
     right, wrong = (np.abs(rendered - photo)[is_shown, :3].mean() for photo in (upright, upright[::-1, ::-1]))
     assert is_shown.sum() > 500 and right < wrong - 10
+
+
+def test_what_inspects_the_splats_reads_the_photos_as_the_run_did(run):
+    """Else it would compare them with others: the fingerprint, which counts orientations, would be another."""
+    folder, _ = run
+    told = []
+    inspect_splats.inspect(inspect_splats.task_of(folder.path, None), told.append, lambda: False)
+    assert not [event for event in told if isinstance(event, Warned) and "has changed" in event.message]
 
 
 def test_the_report_shows_the_card_and_the_photos_as_they_were_trained(run):

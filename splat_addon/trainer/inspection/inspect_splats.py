@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from ...capture.capture import Capture, capture_folder, open_capture
+from ...capture.check.settling import settled
+from ...capture.choices import AUTOMATIC, CaptureChoices, choices_of
 from ...errors import CaptureError, RunError, SplatError
 from ...files import is_disk_full, open_own, written_aside
 from ...gaussians.formats.splat_ply import read_splats
@@ -45,6 +47,7 @@ from ...run.resources import free_memory_bytes
 from ...run.wire import PROGRESS_INTERVAL_S, take_standard_output
 from ...run.wording import counted, in_bytes
 from ..backend.cpu.rasterizer import CpuRasterizer
+from ..photos.decoding import decode
 from ..photos.photo import Photo
 from ..photos.store import load_photos
 from ..training_frame import TrainingFrame
@@ -66,6 +69,7 @@ class Task:
     hold_out_every: int = 8
     capture_fingerprint: str = ""  # of the run, empty where it is not known
     blend_space: str = ""  # of the run, empty: what the file says
+    choices: CaptureChoices = AUTOMATIC  # how the run has read the capture
 
 
 def task_of(target: Path, capture: Path | None, without_photos: bool = False, out: Path | None = None) -> Task:
@@ -95,7 +99,8 @@ def task_of(target: Path, capture: Path | None, without_photos: bool = False, ou
             "Put it back, say where it lies now (--capture), or go by positions alone (--without-photos).",
         )
     fingerprint, blend = str(about.get("capture_fingerprint", "")), str(about.get("blend_space", ""))
-    return Task(splats, place, out or folder.inspection_file, config.hold_out_every, fingerprint, blend)
+    choices = choices_of(config.moved_to(place))
+    return Task(splats, place, out or folder.inspection_file, config.hold_out_every, fingerprint, blend, choices)
 
 
 def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], bool]) -> Inspection:
@@ -113,7 +118,7 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
 
     capture, photos, frame = None, [], TrainingFrame()
     if task.capture is not None:
-        capture = open_capture(task.capture, task.hold_out_every)
+        capture = settled(open_capture(task.capture, task.hold_out_every, choices=task.choices), decode)
         fingerprint = capture.fingerprint()
         if task.capture_fingerprint and task.capture_fingerprint != fingerprint:
             changed = "The capture has changed since the splats were trained: they are compared with what is there now."
