@@ -236,7 +236,7 @@ def test_converting_keeps_places_far_from_the_origin_apart(tmp_path):
     parser = ArgumentParser()
     add_conversion(parser)
     arguments = [str(source), str(tmp_path / "b.ply"), "--from-axes", "y-down", "--axes", "z-up"]
-    convert(parser.parse_args(arguments), print, None)
+    convert(parser.parse_args(arguments), print, None, None)
     found = read_vertices(tmp_path / "b.ply")
     assert found.dtype["x"] == np.float64
     for name, expected in (("x", values["x"]), ("y", values["z"]), ("z", -values["y"])):

@@ -138,7 +138,7 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
     evidence = None
     if photos:
         cloud = frame.from_origin(replace(cloud, means=(cloud.means.astype(np.float64) - frame.origin)))
-        rasterizer = CpuRasterizer(blend_space=task.blend_space or cloud.blend_space)
+        rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
         compiling = InspectionProgressed(0.0, "compiling kernels once")
         rasterizer.prepare(lambda what: send(compiling))
 
