@@ -64,7 +64,8 @@ class KeptImages:
 
     def _state(self) -> str:
         state = read_state(self._scene, self._layer, self._painted)
-        return blake2b(repr((bpy.app.version_string, sorted(state.items()))).encode(), digest_size=8).hexdigest()
+        parts = sorted((part, mark.exact) for part, mark in state.items())
+        return blake2b(repr((bpy.app.version_string, parts)).encode(), digest_size=8).hexdigest()
 
     def _write(self) -> None:
         write_json(self._folder.state_file, {"cameras": self._cameras, "states": self._states})

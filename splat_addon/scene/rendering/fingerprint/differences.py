@@ -40,7 +40,7 @@ def compare(mine: State, copy: State, simulated: set[str]) -> Differences:
     simulation that may not be baked."""
     both = mine.keys() & copy.keys()
     one = {part for part in mine.keys() ^ copy.keys() if part[0] not in _SETTINGS}
-    parts = {part for part in both if mine[part] != copy[part]} | one
+    parts = {part for part in both if not mine[part].is_like(copy[part])} | one
     by_name: dict[tuple[str, str], list[str]] = {}
     for aspect, name in sorted(parts, key=lambda part: part[::-1]):
         by_name.setdefault((name, "" if aspect in _OF_OBJECTS else aspect), []).append(aspect)

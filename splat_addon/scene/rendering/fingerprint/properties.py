@@ -65,7 +65,7 @@ class PropertyDigest:
         self._add_custom(struct)
 
     def add_property(self, struct: Any, name: str, kind: str) -> None:
-        """Add one property; `kind` is the type of its definition."""
+        """Add one property; `kind` is the type of its definition, or `PATH`."""
         try:
             value = getattr(struct, name)
         except (AttributeError, RuntimeError, TypeError, ValueError):
@@ -77,11 +77,11 @@ class PropertyDigest:
                     self._name(item)
                 elif item is not None:
                     self.add(item)
+        elif kind == "PATH":  # which is another text in a copy that stands elsewhere
+            owner = struct.id_data
+            self.say(file_state(bpy.path.abspath(value, library=owner.library if owner else None)))
         elif kind != "POINTER":
             self.say(repr(plain(value)))
-            if name == "filepath":
-                owner = struct.id_data
-                self.say(file_state(bpy.path.abspath(value, library=owner.library if owner else None)))
         elif isinstance(value, bpy.types.ID) and not value.is_embedded_data:
             self._name(value)
         elif isinstance(value, bpy.types.Node):
@@ -120,7 +120,11 @@ def _properties(kind: Any) -> list[tuple[str, str]]:
         return [("nodes", "COLLECTION"), ("links", "COLLECTION")]
     base = set(bpy.types.Node.bl_rna.properties.keys()) - {"mute", "inputs", "outputs"}
     left_out = base if issubclass(kind, bpy.types.Node) else set()
-    named = [(spec.identifier, spec.type) for spec in rna.properties if not _is_passing(spec)]
+    named = [
+        (spec.identifier, "PATH" if spec.subtype in ("FILE_PATH", "DIR_PATH") else spec.type)
+        for spec in rna.properties
+        if not _is_passing(spec)
+    ]
     return [(name, type_) for name, type_ in named if name not in left_out]
 
 

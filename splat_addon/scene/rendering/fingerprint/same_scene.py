@@ -16,6 +16,7 @@ from ...cameras.shots import set_frame
 from ..image_settings import rendered_layer
 from . import simulations
 from .differences import BAKE, Differences, compare
+from .marks import Mark
 from .state import State, read_state
 
 _MOST = 6  # sentences of one message
@@ -30,7 +31,7 @@ def tell(folder: RenderFolder, plan: RenderPlan) -> None:
         state = read_state(scene, rendered_layer(scene), _painted(plan), has_cycles)
     finally:
         set_frame(scene, frame)
-    parts = [[*part, value] for part, value in sorted(state.items())]
+    parts = [[*part, mark.exact, mark.firm, mark.sketch] for part, mark in sorted(state.items(), key=lambda it: it[0])]
     write_json(folder.shown_file, {"has_cycles": has_cycles, "parts": parts})
 
 
@@ -41,7 +42,7 @@ def require(folder: RenderFolder, plan: RenderPlan, scene: bpy.types.Scene) -> l
     told so before.
     """
     told = json.loads(folder.shown_file.read_text(encoding="utf-8"))
-    mine: State = {(aspect, name): value for aspect, name, value in told["parts"]}
+    mine: State = {tuple(part[:2]): Mark(part[2], part[3], tuple(part[4])) for part in told["parts"]}
     painted, first = _painted(plan), plan.shots[0].frame
     last = max(shot.frame for shot in plan.shots)
     starts = simulations.unbaked(scene)

@@ -1,4 +1,4 @@
-"""What a render of a scene shows at its current frame: a hash for every part of it.
+"""What a render of a scene shows at its current frame: a mark for every part of it.
 
 Read in the artist's Blender and again in the one that renders a copy, it tells what the copy lacks; read at two times,
 it tells whether a finished image may be kept. Geometry is looked at as the viewport evaluates it. What the viewport
@@ -15,12 +15,13 @@ import numpy as np
 from ...splats.data import is_splats
 from ...splats.hidden_source import rendered_objects
 from ..render_settings import kept_settings
-from .geometry import array_hash, geometry_hash, hair_hash
+from .geometry import geometry_mark, hair_mark
+from .marks import Mark, MarkMaker, mark_of
 from .properties import PropertyDigest, file_state, plain
 
-# (aspect, name): a hash. Aspects: of objects `shape`, `place`, `copies`, `settings`, `hair`; of what they use, the name
+# By (aspect, name). Aspects: of objects `shape`, `place`, `copies`, `settings`, `hair`; of what they use, the name
 # of its type, such as `Material` or `Image`; `setting` of the scene.
-State = dict[tuple[str, str], str]
+State = dict[tuple[str, str], Mark]
 
 _UNSEEN = ("CAMERA", "ARMATURE", "LATTICE", "SPEAKER", "EMPTY")  # without instances, nothing of these is rendered
 _OBJECT_SETTINGS = (
@@ -52,7 +53,7 @@ class _Reader:
         self._depsgraph: Any = layer.depsgraph
         self._state: State = {}
         self._waiting: dict[tuple[str, str], bpy.types.ID] = {}
-        self._shapes: dict[int, str | None] = {}  # by address of the evaluated data; None: of splats
+        self._shapes: dict[int, Mark | None] = {}  # by address of the evaluated data; None: of splats
 
     def read(self) -> State:
         objects = {
@@ -67,7 +68,7 @@ class _Reader:
             self._refer(world)
         for path, value in kept_settings(self._scene, self._layer):
             if self._with_cycles or not path.startswith(("cycles", "layer.cycles")):
-                self._state["setting", path] = repr(plain(value))
+                self._state["setting", path] = Mark(repr(plain(value)))
         while self._waiting:
             _, block = self._waiting.popitem()
             self._read_block(block)
@@ -77,7 +78,7 @@ class _Reader:
         """Place and shape of everything the viewport shows of `objects`; returns the names of those it shows."""
         instances: Any = self._depsgraph.object_instances
         rows: dict[str, list[int]] = {}
-        shown: dict[str, list[str]] = {}
+        shown: dict[str, MarkMaker] = {}
         found = set()
         for row, instance in enumerate(instances):
             item = instance.object
@@ -90,31 +91,30 @@ class _Reader:
                 continue
             if is_copy:
                 rows.setdefault(owner, []).append(row)
-                shown.setdefault(owner, []).append(shape)
+                shown.setdefault(owner, MarkMaker()).say(shape.exact if not shape.sketch else shape.firm)
             else:
                 found.add(owner)
                 self._state["shape", owner] = shape
-                self._state["place", owner] = matrix_hash(item)
+                self._state["place", owner] = matrix_mark(item)
         if rows:
             matrices = np.empty(16 * len(instances), dtype=np.float32)
             instances.foreach_get("matrix_world", matrices)
             for owner, which in rows.items():
-                digest = blake2b("".join(shown[owner]).encode(), digest_size=8)
-                digest.update(matrices.reshape(-1, 16)[which].tobytes())
-                self._state["copies", owner] = digest.hexdigest()
+                shown[owner].add(matrices.reshape(-1, 16)[which])
+                self._state["copies", owner] = shown[owner].mark()
         return found
 
-    def _shape(self, item: bpy.types.Object) -> str | None:
-        """The hash of an evaluated object's data with its materials; None for splats."""
+    def _shape(self, item: bpy.types.Object) -> Mark | None:
+        """The mark of an evaluated object's data with its materials; None for splats."""
         data: Any = item.data
         if data is None:
-            return ""
+            return Mark("")
         address = data.as_pointer()
         if address not in self._shapes:
             self._shapes[address] = None if is_splats(item) else self._read_shape(item)
         return self._shapes[address]
 
-    def _read_shape(self, item: bpy.types.Object) -> str:
+    def _read_shape(self, item: bpy.types.Object) -> Mark:
         if item.type in ("LIGHT", "LIGHT_PROBE", "VOLUME"):
             self._refer(item.data)
         names = [slot.material.name_full if slot.material else "" for slot in item.material_slots]
@@ -125,7 +125,10 @@ class _Reader:
             names.append(material.name_full if material else "")
             if material:
                 self._refer(material)
-        return blake2b(f"{geometry_hash(item)} {names}".encode(), digest_size=8).hexdigest()
+        maker = MarkMaker()
+        maker.say(repr(names))
+        maker.add_mark(geometry_mark(item))
+        return maker.mark()
 
     def _read_object(self, item: bpy.types.Object, is_evaluated: bool) -> None:
         name = item.name_full
@@ -136,9 +139,9 @@ class _Reader:
             spec = item.bl_rna.properties.get(setting)
             if spec is not None and (setting != "cycles" or self._with_cycles):
                 digest.add_property(item, setting, spec.type)
-        self._state["settings", name] = digest.text()
+        self._state["settings", name] = Mark(digest.text())
         if len(item.particle_systems) and is_evaluated:
-            self._state["hair", name] = hair_hash(item.evaluated_get(self._depsgraph))
+            self._state["hair", name] = hair_mark(item.evaluated_get(self._depsgraph))
 
     def _read_hidden(self, item: bpy.types.Object) -> None:
         """What renders show and the viewport does not evaluate, as it was made and as it moves."""
@@ -154,7 +157,7 @@ class _Reader:
         action = item.animation_data and item.animation_data.action
         if action:
             digest.add(action)
-        self._state["place", name] = digest.text()
+        self._state["place", name] = Mark(digest.text())
 
     def _refer(self, block: bpy.types.ID) -> None:
         """Let a data-block that something uses be read, too."""
@@ -165,20 +168,21 @@ class _Reader:
 
     def _read_block(self, block: bpy.types.ID) -> None:
         key = (type(block).__name__, block.name_full)
-        self._state[key] = ""  # it may refer to itself
+        self._state[key] = Mark("")  # it may refer to itself
         if isinstance(block, bpy.types.Image):
-            self._state[key] = image_hash(block, block.name_full in self._painted)
+            self._state[key] = Mark(image_hash(block, block.name_full in self._painted))
         elif isinstance(block, bpy.types.Object):
             del self._state[key]
             self._read_referenced(block)
         elif isinstance(block, bpy.types.Collection):
-            self._state[key] = repr(sorted(item.name_full for item in block.all_objects if not is_splats(item)))
+            names = sorted(item.name_full for item in block.all_objects if not is_splats(item))
+            self._state[key] = Mark(repr(names))
         elif isinstance(block, bpy.types.Text):
-            self._state[key] = blake2b(block.as_string().encode(), digest_size=8).hexdigest()
+            self._state[key] = Mark(blake2b(block.as_string().encode(), digest_size=8).hexdigest())
         else:
             digest = PropertyDigest(self._refer, self._with_cycles)
             digest.add(block)  # where Blender puts animated and driven values, too
-            self._state[key] = digest.text()
+            self._state[key] = Mark(digest.text())
 
     def _read_referenced(self, item: bpy.types.Object) -> None:
         """An object that a modifier or a material refers to, whether it is rendered or not."""
@@ -192,16 +196,16 @@ class _Reader:
         shape = self._shape(now)
         if shape is not None:
             self._state["shape", name] = shape
-            self._state["place", name] = matrix_hash(now)
+            self._state["place", name] = matrix_mark(now)
 
 
 def _is_seen(item: bpy.types.Object) -> bool:
     return item.type not in _UNSEEN or item.instance_type != "NONE"
 
 
-def matrix_hash(item: bpy.types.Object) -> str:
-    """A hash of where an evaluated object stands in the world."""
-    return array_hash(np.array(item.matrix_world, dtype=np.float32))
+def matrix_mark(item: bpy.types.Object) -> Mark:
+    """Where an evaluated object stands in the world."""
+    return mark_of(np.array(item.matrix_world, dtype=np.float32))
 
 
 def image_hash(image: bpy.types.Image, is_painted: bool) -> str:
@@ -212,7 +216,7 @@ def image_hash(image: bpy.types.Image, is_painted: bool) -> str:
         pixels = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
         image.pixels.foreach_get(pixels)
         rounded = pixels.astype(np.float16) if image.is_float else np.rint(pixels * 255).astype(np.uint8)
-        about.append(array_hash(rounded))
+        about.append(mark_of(rounded).exact)
     elif len(packed):
         about += [blake2b(file.packed_file.data, digest_size=8).hexdigest() for file in packed]
     elif image.source == "GENERATED":
