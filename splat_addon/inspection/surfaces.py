@@ -7,7 +7,7 @@ from .grid import cell_keys, grid_origin, packed
 
 AWAY_FROM = 0.06  # of the reach: mass farther from every mesh hangs in the air
 _CELLS = 3  # of the grid to that distance
-_BLOCK = 1 << 16
+_BLOCK = 1 << 14
 _GOLDEN = 0.5 * (1 + np.sqrt(5))
 # (12, 3) the corners of an icosahedron, so far out that they have the mean and the covariance of a normal distribution.
 _MASS = np.array([
@@ -22,18 +22,40 @@ def away_share(cloud: GaussianCloud, surface: np.ndarray, distance: float) -> np
 
     The distance is measured in cells, to within a sixth of itself.
     """
-    cell = distance / _CELLS
-    origin = grid_origin(surface, cell)
-    near = _cells_within(np.unique(packed(cell_keys(surface, cell, origin))))
+    surface = np.asarray(surface, np.float64)
+    coarse, fine = _Cells(surface, distance, 1), _Cells(surface, distance / _CELLS, _CELLS)
     share = np.zeros(len(cloud), np.float32)
     for start in range(0, len(cloud), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        places = mass_places(cloud.select(rows))
-        for part in places.transpose(1, 0, 2):
-            wanted = packed(cell_keys(part, cell, origin))
-            found = np.minimum(np.searchsorted(near, wanted), len(near) - 1)
-            share[rows] += near[found] != wanted
-    return share / len(_MASS)
+        block = cloud.select(slice(start, start + _BLOCK))
+        places = mass_places(block).reshape(-1, 3)
+        is_near = coarse.are_near(places)
+        is_near[is_near] = fine.are_near(places[is_near])
+        share[start : start + len(block)] = 1 - is_near.reshape(len(block), len(_MASS)).mean(axis=1)
+    return share
+
+
+class _Cells:
+    """Which cells of a grid hold a point of the surface."""
+
+    def __init__(self, surface: np.ndarray, cell: float, reach: int):
+        """Cells at most `reach` and a half apart are near each other; for a reach of one, all that touch."""
+        self._cell, self._origin = cell, grid_origin(surface, cell)
+        self._keys = np.unique(packed(cell_keys(surface, cell, self._origin)))
+        steps = np.array([*np.ndindex(*(3 * [2 * reach + 1]))]) - reach
+        lengths = np.linalg.norm(steps, axis=1)
+        order = np.argsort(lengths, kind="stable")
+        self._steps = steps[order[lengths[order] <= max(reach + 0.5, np.sqrt(3))]]
+
+    def are_near(self, places: np.ndarray) -> np.ndarray:
+        """(P,) whether a place (P, 3) has a cell of the surface near it. Most have, in their own cell."""
+        cells, left = cell_keys(places, self._cell, self._origin), np.arange(len(places))
+        is_near = np.zeros(len(places), bool)
+        for step in self._steps:
+            wanted = packed(cells[left] + step)
+            found = self._keys[np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)] == wanted
+            is_near[left[found]] = True
+            left = left[~found]
+        return is_near
 
 
 def mass_places(cloud: GaussianCloud, part: float = 1.0) -> np.ndarray:
@@ -47,20 +69,3 @@ def mass_places(cloud: GaussianCloud, part: float = 1.0) -> np.ndarray:
     ], axis=1).reshape(-1, 3, 3)  # fmt: skip
     scaled = part * _MASS[None] * cloud.scales[:, None].astype(np.float64)
     return cloud.means[:, None] + scaled @ rotation.transpose(0, 2, 1)
-
-
-def _cells_within(keys: np.ndarray) -> np.ndarray:
-    """Those cells, ascending, and all whose middles are at most `_CELLS` and a half away from one of theirs."""
-    middle = packed(np.full((1, 3), _CELLS))[0]
-    steps = np.array([*np.ndindex(*(3 * [2 * _CELLS + 1]))])
-    steps = steps[np.linalg.norm(steps - _CELLS, axis=1) <= _CELLS + 0.5]
-    found = keys
-    for step in packed(steps) - middle:
-        found = np.union1d(found, keys + step) if len(found) < 1 << 16 else _merged(found, keys + step)
-    return found
-
-
-def _merged(ascending: np.ndarray, more: np.ndarray) -> np.ndarray:
-    place = np.minimum(np.searchsorted(ascending, more), len(ascending) - 1)
-    new = more[ascending[place] != more]
-    return np.unique(np.concatenate([ascending, new])) if len(new) else ascending
