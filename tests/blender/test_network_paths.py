@@ -159,7 +159,8 @@ def test_paths_that_no_system_takes_break_neither_a_panel_nor_the_search_for_run
     root = bpy.data.objects.new("Capture", None)
     scene.collection.objects.link(root)
     root[extension.module("splat_addon.scene.photos.photo_capture").ROOT_KEY] = "/" + "x" * 900
-    assert "Checking the capture" in draw_all(extension)
+    said = draw_all(extension)
+    assert "Checking the capture" in said or "capture holds no capture yet" in said, "the panels are drawn to the end"
     found_runs = extension.module("splat_addon.scene.runs.found_runs")
     found_runs.found().runs = []
     found_runs.search(wait=True)
