@@ -23,8 +23,8 @@ from splat_addon.trainer.backend.cpu.evidence import evidence_of_view
 from splat_addon.trainer.backend.cpu.kernels.layout import PEAK, WEIGHT
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians
+from splat_addon.trainer.evaluation.metrics import psnr_db
 from splat_addon.trainer.inspection.gather import arrays_of
-from splat_addon.trainer.metrics import psnr_db
 from splat_addon.trainer.train import train
 
 TAU = 0.02  # of the median true depth: how thick a surface is

@@ -43,8 +43,7 @@ from splat_addon.inspection.evidence import Evidence
 from splat_addon.inspection.grid import cell_keys, connected_cells, grid_origin, packed
 from splat_addon.inspection.score import LOOK_FROM, SELECT_FROM, gap_score
 from splat_addon.inspection.surfaces import AWAY_FROM, away_share
-from splat_addon.run.config import TrainConfig
-from splat_addon.run.train_on import train_on
+from splat_addon.run.config import TrainConfig, train_on
 from splat_addon.trainer.inspection.gather import LONGER_SIDE_PX, chosen_views, gather, reach_of
 from splat_addon.trainer.inspection.judge import judge
 from splat_addon.trainer.photos.store import load_photos

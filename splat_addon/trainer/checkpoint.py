@@ -4,11 +4,14 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+import numpy as np
+import torch
+
 from ..capture.camera import LARGEST_NUMBER
 from ..errors import RunError
 from ..files import cause_in_system
 from ..run.folder import RunFolder
-from .stored import Misfit, read_stored, real_number, row_of
+from .stored import Misfit, random_state, read_stored, real_number, row_of
 from .training_frame import WORLD, TrainingFrame
 
 _EARLIER_FINGERPRINT = re.compile("[0-9a-f]{16}")
@@ -68,3 +71,22 @@ def why_not_written() -> Iterator[None]:
         if reason is None:
             raise
         raise OSError(reason.errno, reason.strerror) from error
+
+
+def random_numbers(random: np.random.Generator, device: torch.device) -> dict:
+    """The states of all random numbers of a run, for a checkpoint: those of a card, too, where it is one."""
+    states = {"random": random.bit_generator.state, "torch_random": torch.get_rng_state()}
+    return {**states, "card_random": torch.cuda.get_rng_state()} if device.type == "cuda" else states
+
+
+def set_random_numbers(state: dict, random: np.random.Generator, device: torch.device) -> None:
+    """Go on with what `random_numbers` gave. Raises Misfit."""
+    generator = random.bit_generator
+    numbers = random_state(state["random"], generator.state, "random")
+    try:
+        generator.state = numbers
+        torch.set_rng_state(state["torch_random"])
+        if device.type == "cuda" and "card_random" in state:
+            torch.cuda.set_rng_state(state["card_random"])
+    except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
+        raise Misfit("its random numbers cannot go on") from error

@@ -1,4 +1,4 @@
-"""What the user should know of a run, though it goes on."""
+"""What the user should know of a run, though it goes on, and why one does not."""
 
 from pathlib import Path
 
@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from ..capture.camera import Camera
-from ..errors import SplatFileError
+from ..errors import RunError, SplatFileError
 from ..files import is_disk_full
 from ..gaussians.rules import DEFAULT_RULES
 from ..run.events import Warned
+from ..run.folder import RunFolder
+from ..run.wording import counted, rounded
 from .backend.cuda import doctor
 from .training_frame import COARSE_ROUNDING, TrainingFrame
 
@@ -75,4 +77,14 @@ def about_unwritten(path: Path, error: OSError | SplatFileError) -> Warned:
     return Warned(
         f"{path} cannot be written ({reason or error}). The run goes on without it.",
         "Close what holds it open, or make space on its disk.",
+    )
+
+
+def card_is_full(count: int, folder: RunFolder) -> RunError:
+    """What to say when a card's memory does not suffice for a step with `count` gaussians: memory is used in proportion
+    to them, and a tenth is left for what densification needs meanwhile."""
+    return RunError(
+        f"The card's memory does not suffice for {counted(count)} splats at this resolution.",
+        f"Start a new run with Max Splats at about {rounded(int(0.9 * count))} or a lower Max Resolution, or close what"
+        f" else uses the card and resume this one. {folder.what_is_left()}",
     )

@@ -4,9 +4,7 @@ import contextlib
 import gc
 import math
 import os
-import platform
 import time
-import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,25 +17,41 @@ from ..capture.capture import Capture
 from ..errors import RunError, SplatFileError
 from ..files import remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
-from ..run.config import TrainConfig, preset_of
+from ..run.config import TrainConfig
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
-from ..run.wording import counted, rounded
 from . import schedules
 from .backend import choose
-from .backend.protocol import Gaussians, Rendering
-from .checkpoint import belongs_to_run, frame_of, is_comparable, read_checkpoint, why_not_written
-from .contact_sheet import save_contact_sheet
+from .backend.protocol import Rendering
+from .checkpoint import (
+    belongs_to_run,
+    frame_of,
+    is_comparable,
+    random_numbers,
+    read_checkpoint,
+    set_random_numbers,
+    why_not_written,
+)
 from .densify import make_densifier
-from .evaluate import evaluate
+from .evaluation.contact_sheet import save_contact_sheet
+from .evaluation.evaluate import evaluate
+from .left_out import some_left_out
 from .model import GaussianModel
-from .notices import about_earlier_version, about_rounding, about_unseen, about_unused_card, about_unwritten
+from .notices import (
+    about_earlier_version,
+    about_rounding,
+    about_unseen,
+    about_unused_card,
+    about_unwritten,
+    card_is_full,
+)
 from .photos.near import NearPhotos, room_for_photos
 from .photos.run_card import open_with_card
-from .photos.store import Photos, load_photos
+from .photos.store import Photos, forget_frames, load_photos
+from .records import about, summary_of
 from .seeds import cleared_space, first_cloud, is_antialiased, kind_of_seeds
-from .stored import Misfit, random_state, rows, seconds, whole_number
+from .stored import rows, seconds, whole_number
 from .training_frame import WORLD, TrainingFrame
 
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
@@ -73,7 +87,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
                 photos.warnings.append(about_earlier_version())
             run.restore(state)
             state = None
-        write_json(folder.about_file, run.about())
+        write_json(folder.about_file, about(run))
         announce(run)
         return run.execute()
     except BaseException as error:
@@ -88,13 +102,6 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
                 remove_file(file)
 
 
-def forget_frames(error: BaseException | None) -> None:
-    """Let go of what the functions that an exception went through still hold. Its traceback can still be printed."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
 def announce(run: "Run") -> None:
     """Tell that the run begins, and what the user should know about it."""
     config, wire = run.config, run.wire
@@ -102,33 +109,6 @@ def announce(run: "Run") -> None:
     wire.send(Started(PROTOCOL, run.rasterizer.name, config.iterations, *counts, os.getpid()))
     for warning in [*run.photos.warnings, *(about_unused_card() if config.device == "auto" else [])]:
         wire.send(warning)
-
-
-def card_is_full(count: int, folder: RunFolder) -> RunError:
-    """What to say when a card's memory does not suffice for a step with `count` gaussians: memory is used in proportion
-    to them, and a tenth is left for what densification needs meanwhile."""
-    return RunError(
-        f"The card's memory does not suffice for {counted(count)} splats at this resolution.",
-        f"Start a new run with Max Splats at about {rounded(int(0.9 * count))} or a lower Max Resolution, or close what"
-        f" else uses the card and resume this one. {folder.what_is_left()}",
-    )
-
-
-def card_random(device: torch.device) -> dict:
-    """The state of a card's random numbers, for a checkpoint; nothing on a processor."""
-    return {"card_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
-
-
-def some_left_out(gaussians: Gaussians, part: float) -> Gaussians:
-    """The gaussians with about `part` of them invisible, chosen at random, and the others denser by as much.
-
-    What few views have overfitted with one gaussian each becomes the work of several (Park et al. 2025, DropGaussian).
-    """
-    if part <= 0:
-        return gaussians
-    logits = gaussians.logit_opacities
-    denser = torch.logit((torch.sigmoid(logits) / (1 - part)).clamp(1e-6, 0.999))
-    return gaussians._replace(logit_opacities=torch.where(torch.rand_like(logits) < part, -30.0, denser))
 
 
 class Run:
@@ -223,7 +203,8 @@ class Run:
         """One view: render, compare, differentiate, step, densify. Returns the loss."""
         config, model, fraction, views = self.config, self.model, self.fraction, len(self.photos.training)
         is_coarse = schedules.is_coarse(config, fraction)
-        photo = self.near.photo((self.photos.coarse if is_coarse else self.photos.training)[self.next_view()])
+        photos = self.photos.coarse if is_coarse else self.photos.training
+        photo = self.near.photo(photos[self.next_view()])
         device = self.rasterizer.device
         background = torch.full((3,), photo.backdrop, device=device)
         if photo.alpha is not None and config.random_background:
@@ -255,7 +236,7 @@ class Run:
         model.step(rates, self.rasterizer)
         self.step += 1
         if self._queue:
-            self.near.prepare((self.photos.coarse if is_coarse else self.photos.training)[self._queue[-1]])
+            self.near.prepare(photos[self._queue[-1]])
         value = self.rasterizer.value_of(loss)
         if not np.isfinite(value):
             raise RunError(
@@ -354,9 +335,7 @@ class Run:
             "step": self.step,
             "train_seconds": self.train_seconds,
             "queue": self._queue,
-            "random": self.random.bit_generator.state,
-            "torch_random": torch.get_rng_state(),
-            **card_random(self.rasterizer.device),
+            **random_numbers(self.random, self.rasterizer.device),
             "capture_fingerprint": self.fingerprint,
             "frame": (self.frame.origin, self.frame.unit),
         }
@@ -377,57 +356,13 @@ class Run:
             self.train_seconds = seconds(state["train_seconds"], "train_seconds")
             self.model.restore(state["model"])
             self.densifier.restore(state["densifier"])
-            generator = self.random.bit_generator
-            numbers = random_state(state["random"], generator.state, "random")
-            try:
-                generator.state = numbers
-                torch.set_rng_state(state["torch_random"])
-                if self.rasterizer.device.type == "cuda" and "card_random" in state:
-                    torch.cuda.set_rng_state(state["card_random"])
-            except (TypeError, ValueError, KeyError, OverflowError, RuntimeError) as error:
-                raise Misfit("its random numbers cannot go on") from error
+            set_random_numbers(state, self.random, self.rasterizer.device)
         self.measured = [event for event in self.folder.evaluations() if event.step <= self.step]
-
-    def about(self) -> dict:
-        """What is needed to repeat the run, in addition to its settings."""
-        return {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "platform": platform.platform(),
-            "backend": self.rasterizer.name,
-            "blend_space": self.rasterizer.blend_space,
-            "antialiased": self.model.antialiased,
-            "seeds": self.seeds,
-            "threads": torch.get_num_threads(),
-            "capture": self.config.capture,
-            "capture_fingerprint": self.fingerprint,
-            "training_views": [photo.name for photo in self.photos.training],
-            "held_out_views": [photo.name for photo in self.photos.held_out],
-        }
 
     def summarize(self) -> None:
         """The run in one record, for tables."""
-        first = next((entry for entry in self.measured if entry.step == 0), None)
-        last = self.measured[-1] if self.measured else None
-        summary = {
-            "scene": self.capture.folder.name,
-            "backend": self.rasterizer.name,
-            "strategy": self.config.strategy,
-            "blend_space": self.rasterizer.blend_space,
-            "antialiased": self.model.antialiased,
-            "preset": preset_of(self.config),
-            "seeds": self.seeds,
-            "iterations": self.step,
-            "train_seconds": self.train_seconds,
-            "gaussian_count": len(self.model),
-            "init_only_psnr_db": first and first.psnr_db,
-            "held_out_psnr_db": last and last.psnr_db,
-            "held_out_ssim": last and last.ssim,
-            "train_psnr_db": last and last.train_psnr_db,
-        }
         with self.only_warned("summary.json"):
-            write_json(self.folder.summary_file, summary)
+            write_json(self.folder.summary_file, summary_of(self))
 
     @contextlib.contextmanager
     def only_warned(self, name: str) -> Iterator[None]:

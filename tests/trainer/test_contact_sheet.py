@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated
 from splat_addon.run.folder import RunFolder
-from splat_addon.trainer.contact_sheet import CAPTION_PX, LONGEST_PX, fitting, save_contact_sheet
+from splat_addon.trainer.evaluation.contact_sheet import CAPTION_PX, LONGEST_PX, fitting, save_contact_sheet
 from splat_addon.trainer.photos.photo import Photo, read_png, save_png
 from support.scenes import looking_at
 
@@ -88,7 +88,7 @@ from PIL import Image
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import Evaluated
 from splat_addon.run.folder import RunFolder
-from splat_addon.trainer.contact_sheet import save_contact_sheet
+from splat_addon.trainer.evaluation.contact_sheet import save_contact_sheet
 from splat_addon.trainer.photos.photo import Photo
 
 def peak_mib():

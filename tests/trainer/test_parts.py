@@ -11,14 +11,14 @@ from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import View
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
-from splat_addon.trainer import metrics
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians, Rendering
 from splat_addon.trainer.backend.quaternions import quaternion_matrices
 from splat_addon.trainer.backend.reference.torch_tiles import TorchTilesRasterizer
 from splat_addon.trainer.densify.default import DefaultDensifier, split
+from splat_addon.trainer.evaluation import metrics
+from splat_addon.trainer.evaluation.metrics import psnr_db, ssim
 from splat_addon.trainer.losses import photometric_loss, ssim_map
-from splat_addon.trainer.metrics import psnr_db, ssim
 from splat_addon.trainer.model import GaussianModel
 from splat_addon.trainer.photos.photo import load_photo
 from support.scenes import looking_at, random_cloud

@@ -17,8 +17,8 @@ from splat_addon.capture.photos.records import is_float_color_tiff
 from splat_addon.errors import CaptureError
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
+from splat_addon.trainer.evaluation.metrics import psnr_db, ssim
 from splat_addon.trainer.losses import photometric_loss
-from splat_addon.trainer.metrics import psnr_db, ssim
 from splat_addon.trainer.photos.decoding import decode
 from splat_addon.trainer.photos.photo import NothingLeft, load_photo
 from splat_addon.trainer.photos.run_card import open_with_card

@@ -11,9 +11,9 @@ from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import read_splats, write_splats
 from splat_addon.inspection.file import Inspection, arrays_of, key_of, places_of
 from splat_addon.inspection.score import Findings
-from splat_addon.run.config import TrainConfig
+from splat_addon.run.config import STEPS_ON as STEPS
+from splat_addon.run.config import TrainConfig, train_on
 from splat_addon.run.folder import WRITTEN_FILES, RunFolder
-from splat_addon.run.train_on import STEPS, train_on
 from splat_addon.trainer import schedules
 from splat_addon.trainer.backend.protocol import Rendering
 from splat_addon.trainer.densify import make_densifier

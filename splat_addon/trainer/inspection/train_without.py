@@ -9,9 +9,8 @@ from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import read_splats, write_splats
 from ...inspection.file import read_inspection
 from ...inspection.score import SELECT_FROM
-from ...run.config import TrainConfig
+from ...run.config import TrainConfig, train_on
 from ...run.folder import RunFolder
-from ...run.train_on import train_on
 
 
 def run_without(earlier: RunFolder, path: Path, above: float | None = None) -> tuple[RunFolder, int]:

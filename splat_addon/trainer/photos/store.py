@@ -1,6 +1,7 @@
 """All photos of a run: decoded once, in memory up to a budget, beyond it in one file that the system pages."""
 
 import os
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -126,3 +127,10 @@ class _Store:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of what the functions that an exception went through still hold. Its traceback can still be printed."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
 from ....errors import SetupError
 from . import doctor, kernels, self_check
+from .build import compile_into
 from .rasterizer import CudaRasterizer
 
 _LOADS = f"import torch; from {kernels.__name__} import load; load()"
@@ -22,7 +24,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m splat_addon.trainer.backend.cuda", description=__doc__)
     parser.add_argument("--build", action="store_true", help="build the kernels, and check the card if there is one")
     parser.add_argument("--arch", type=_capabilities, default=[], help="compute capabilities, such as 8.6,9.0,12.0")
+    parser.add_argument("--compile", type=Path, help=argparse.SUPPRESS)  # what `kernels.build` starts
     options = parser.parse_args(arguments)
+    if options.compile:
+        compile_into(options.compile)
+        return 0
     for finding in doctor.examine():
         print(f"{'ok     ' if finding.is_fine else 'MISSING'} {finding.name}: {finding.found}")
         if not finding.is_fine:

@@ -1,4 +1,4 @@
-"""`python -m splat_addon.trainer.backend.cuda.build FOLDER`: compile gsplat's CUDA kernels into FOLDER.
+"""`python -m splat_addon.trainer.backend.cuda --compile FOLDER`: compile gsplat's CUDA kernels into FOLDER.
 
 The sources are gsplat's own, copied without the instances for numbers of channels that training never blends: nineteen
 sizes of each kernel take most of an hour of processor time, two a few minutes. `kernels.build` sets what PyTorch's
@@ -9,7 +9,6 @@ import importlib.util
 import re
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from . import kernels, toolkit
@@ -17,11 +16,10 @@ from . import kernels, toolkit
 _INSTANCE = re.compile(r"^ *__(?:INS|LAUNCH_KERNEL)__\((\d+)\)", re.MULTILINE)
 
 
-def main(arguments: Sequence[str]) -> int:
+def compile_into(place: Path) -> None:
     """Compile, link and load once."""
     from torch.utils.cpp_extension import load
 
-    (place,) = map(Path, arguments)
     sources = copied_sources(_gsplat_folder(), place / "sources")
     own = toolkit.own_cuda_folder()
     is_windows = sys.platform == "win32"
@@ -39,7 +37,6 @@ def main(arguments: Sequence[str]) -> int:
         build_directory=str(place),
         verbose=True,
     )
-    return 0
 
 
 def _gsplat_folder() -> Path:
@@ -85,7 +82,3 @@ def _linked_runtime(own: Path | None, place: Path) -> list[str]:
     if not named.exists():
         named.symlink_to(runtime)
     return [f"-L{place / 'lib'}"]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from types import ModuleType
 import torch
 
 from ....errors import SetupError
-from ....files import written_aside
+from ....files import remove_file, written_aside
 from ....run.children.child import clean_environment
 from ....run.lock import RunLock
 from ..cpu.kernel_cache import not_ours, root_of_user
@@ -117,7 +117,7 @@ def build(wanted: Sequence[str], announce: Callable[[str], None]) -> float:
     try:
         began = time.monotonic()
         for left_over in ("lock", "about.json"):  # PyTorch waits forever for the lock of a build that was killed
-            (place / left_over).unlink(missing_ok=True)
+            remove_file(place / left_over)
         every = sorted({*wanted}, key=lambda architecture: tuple(map(int, architecture.split("."))))
         _compile(place, every, announce)
         seconds = time.monotonic() - began
@@ -131,7 +131,7 @@ def build(wanted: Sequence[str], announce: Callable[[str], None]) -> float:
 def _compile(place: Path, wanted: Sequence[str], announce: Callable[[str], None]) -> None:
     """Run build.py, with its output in `build.log`."""
     log_file = place / "build.log"
-    command = [sys.executable, "-P", "-u", "-m", f"{__package__}.build", str(place)]
+    command = [sys.executable, "-P", "-u", "-m", __package__, "--compile", str(place)]
     with open(log_file, "w", encoding="utf-8") as log:
         worker = subprocess.Popen(
             command,

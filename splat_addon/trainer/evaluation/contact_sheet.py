@@ -7,11 +7,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..capture.file_names import renders_of
-from ..files import written_aside
-from ..run.events import Evaluated
-from ..run.folder import RunFolder
-from .photos.photo import Photo, pixels_of, read_png
+from ...capture.file_names import renders_of
+from ...files import written_aside
+from ...run.events import Evaluated
+from ...run.folder import RunFolder
+from ..photos.photo import Photo, pixels_of, read_png
 
 LONGEST_PX = 4096  # of the sheet, in both directions: at most 48 MiB, however much is held out
 CAPTION_PX = 16

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .losses import WINDOW_PX, ssim_map
+from ..losses import WINDOW_PX, ssim_map
 
 BAND_PIXELS = 1 << 16  # convolutions of PyTorch take more than a kilobyte for each pixel at once
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..capture.file_names import renders_of
-from ..run.events import Evaluated, ViewQuality
-from ..run.folder import RunFolder
-from .backend.blend_space import straight_color
-from .backend.protocol import Rasterizer, Rendering
+from ...capture.file_names import renders_of
+from ...run.events import Evaluated, ViewQuality
+from ...run.folder import RunFolder
+from ..backend.blend_space import straight_color
+from ..backend.protocol import Rasterizer, Rendering
+from ..model import GaussianModel
+from ..photos.photo import Photo, save_png
+from ..photos.store import Photos
 from .metrics import psnr_db, ssim
-from .model import GaussianModel
-from .photos.photo import Photo, save_png
-from .photos.store import Photos
 
 TRAINING_VIEWS = 8  # that are measured in addition to the held-out ones, spread over all
 
