@@ -37,7 +37,7 @@ SWAP_GAIN = 0.05  # correlation that two cameras gain, together, from each other
 _HYPOTHESIS_VIEWS, _HYPOTHESIS_POINTS = 12, 3000  # that other readings are tried on
 _STEP = 0.12  # of a small move of the points: radians, a part of their size, of their distance from the cameras
 _SMALL_GAIN = 0.03  # correlation by which a small move of the points makes it better, where it is not weak
-_WEAK = 0.3
+_WEAK = 0.2
 _LEAST_SCORE = 0.15
 _TURNED_GAIN = 0.15  # correlation that a single photo gains when it is turned
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -202,21 +202,22 @@ def _beside(measured: Measured, by_photos: bool) -> Remark | None:
     move makes it worse. Elsewhere it becomes better in some direction."""
     measured = measured.thinned(_HYPOTHESIS_VIEWS, _HYPOTHESIS_POINTS)
     now = own_scores(measured, by_photos)
+    is_weak = not by_photos and now.mean() < _WEAK  # photos agree with each other less sharply than with colors
     found: list[tuple[float, str]] = []
     for how, move in _small_moves(measured):
         gain = own_scores(measured.moved(move), by_photos) - now
-        error = float(gain.std()) / max(1, len(gain)) ** 0.5
-        if not by_photos or gain.mean() > 3 * error:  # photos agree with each other less sharply
+        needed = 0.0 if is_weak else max(_SMALL_GAIN, 3 * float(gain.std()) / max(1, len(gain)) ** 0.5)
+        if gain.mean() >= needed:
             found.append((float(gain.mean()), how))
-    gain, how = max(found, default=(-1.0, ""))
-    if gain < (_SMALL_GAIN if by_photos or now.mean() >= _WEAK else 0):
+    if not found:
         return None
+    _, how = max(found)
     text = "Points and photos agree only roughly: the points lie beside the surfaces that the photos show"
     return Remark(f"{text}, and agree better {how}.", _MOVE_POINTS, True)
 
 
 def _small_moves(measured: Measured) -> list[tuple[str, np.ndarray]]:
-    """Similarities (3, 4) that turn and scale the points about their middle by a little, or shift them."""
+    """Similarities (3, 4) that turn or enlarge the points about their middle by a little, or shift them."""
     middle = np.median(measured.positions, axis=0)
     distance = float(np.median([np.linalg.norm(view.camera.position - middle) for view in measured.views]))
     moves = []
@@ -227,8 +228,8 @@ def _small_moves(measured: Measured) -> list[tuple[str, np.ndarray]]:
         cross = np.cross(np.eye(3), direction)
         turn = np.eye(3) + np.sin(_STEP) * cross + (1 - np.cos(_STEP)) * cross @ cross
         moves.append((f"turned about {name}", np.column_stack([turn, middle - turn @ middle])))
-    for scale, name in ((1 + _STEP, "larger"), (1 / (1 + _STEP), "smaller")):
-        moves.append((name, np.column_stack([scale * np.eye(3), (1 - scale) * middle])))
+    # Not smaller: points at the rim of a thing are rid of the pixels behind it by that, wherever they belong.
+    moves.append(("larger", np.column_stack([(1 + _STEP) * np.eye(3), -_STEP * middle])))
     return moves
 
 
