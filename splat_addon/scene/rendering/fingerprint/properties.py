@@ -28,6 +28,7 @@ _PASSING_PREFIXES = (
     "is_paint",
 )
 _RELEVANT = {"show_render", "show_unborn", "show_dead"}  # of modifiers and particles
+_PATHS = ("FILE_PATH", "DIR_PATH")
 # What Blender computes while it runs and no file holds; a walk into it ends in evaluated memory that may be gone.
 _COMPUTED = {"Depsgraph", "ClothSolverResult", "NodesModifierWarning", "Preview"}
 
@@ -121,7 +122,7 @@ def _properties(kind: Any) -> list[tuple[str, str]]:
     base = set(bpy.types.Node.bl_rna.properties.keys()) - {"mute", "inputs", "outputs"}
     left_out = base if issubclass(kind, bpy.types.Node) else set()
     named = [
-        (spec.identifier, "PATH" if spec.subtype in ("FILE_PATH", "DIR_PATH") else spec.type)
+        (spec.identifier, "PATH" if spec.type == "STRING" and spec.subtype in _PATHS else spec.type)
         for spec in rna.properties
         if not _is_passing(spec)
     ]
