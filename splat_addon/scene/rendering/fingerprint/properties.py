@@ -9,12 +9,14 @@ from typing import Any
 import bpy
 
 # Properties that change while nobody changes the scene: interface, selection, the current frame; what is told by other
-# parts of a fingerprint (caches and bakes by the shapes they give); and this extension's.
+# parts of a fingerprint (caches and bakes by the shapes they give); this extension's; and `paired_output`, which
+# crashes Blender 4.5 on a closure zone without its end.
 _PASSING = {
     "rna_type", "splat", "name", "tag", "animation_data", "library_weak_reference", "override_library", "asset_data",
     "preview", "frame_current", "frame_subframe", "frame_float", "hide_viewport", "particles", "child_particles",
     "point_cache", "bakes", "bake_directory", "bake_target", "panels", "node_warnings", "execution_time",
     "persistent_uid", "interface", "annotation", "texture_paint_images", "texture_paint_slots", "trail_count",
+    "paired_output",
 }  # fmt: skip
 _PASSING_PREFIXES = (
     "select",
