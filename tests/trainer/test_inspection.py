@@ -260,17 +260,34 @@ def test_a_file_of_splats_is_inspected_with_a_capture_and_broken_splats_are_left
     assert not folder.inspection_file.exists()
 
 
-def test_a_capture_far_from_the_origin_gives_the_same_scores(tmp_path):
-    """Training moves such captures; lengths come back in capture units."""
-    splats, floats = wall_with_swarm()
-    write_capture(tmp_path / "capture")
-    document = json.loads((tmp_path / "capture" / "transforms.json").read_text())
-    shift, scale = np.array([5000.0, 0, 0]), 1000.0
+def write_capture_moved(folder: Path, shift: np.ndarray, scale: float = 1.0) -> None:
+    write_capture(folder)
+    document = json.loads((folder / "transforms.json").read_text())
     for frame in document["frames"]:
         matrix = np.array(frame["transform_matrix"])
         matrix[:3, 3] = matrix[:3, 3] * scale + shift
         frame["transform_matrix"] = matrix.tolist()
-    (tmp_path / "capture" / "transforms.json").write_text(json.dumps(document))
+    (folder / "transforms.json").write_text(json.dumps(document))
+
+
+def test_splats_in_the_coordinates_of_a_country_are_judged_as_at_the_origin(tmp_path):
+    """32 bits round to half a unit there, an eighth of the way to the wall."""
+    splats, floats = wall_with_swarm()
+    shift = (4_500_000.0, 5_500_000.0, 0.0)
+    for name, place in (("here", None), ("there", shift)):
+        write_capture_moved(tmp_path / name, np.array(place or (0.0, 0, 0)))
+        write_splats(tmp_path / f"{name}.ply", splats, place)
+        told(task_of(tmp_path / f"{name}.ply", tmp_path / name))
+    here, there = (read_inspection(tmp_path / f"{name}.inspection.npz").findings.score for name in ("here", "there"))
+    assert (there[floats] > SELECT_FROM).all()
+    np.testing.assert_allclose(there, here, atol=0.05)
+
+
+def test_a_capture_far_from_the_origin_gives_the_same_scores(tmp_path):
+    """Training moves such captures; lengths come back in capture units."""
+    splats, floats = wall_with_swarm()
+    shift, scale = np.array([5000.0, 0, 0]), 1000.0
+    write_capture_moved(tmp_path / "capture", shift, scale)
     moved = replace(splats, means=splats.means * scale + shift, log_scales=splats.log_scales + np.log(scale))
     write_splats(tmp_path / "far.ply", moved)
     task = task_of(tmp_path / "far.ply", tmp_path / "capture")

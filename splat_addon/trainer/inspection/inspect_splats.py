@@ -24,7 +24,7 @@ from ...capture.check.settling import settled
 from ...capture.choices import AUTOMATIC, CaptureChoices, choices_of
 from ...errors import CaptureError, RunError, SplatError
 from ...files import is_disk_full, open_own, written_aside
-from ...gaussians.formats.splat_ply import read_splats
+from ...gaussians.formats.registry import read_splats
 from ...inspection.evidence import COLUMNS, Evidence
 from ...inspection.file import Inspection, arrays_of, key_of, places_of
 from ...inspection.reasons import reasons
@@ -137,7 +137,10 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
     cloud = replace(cloud, quaternions=cloud.rotations)
     evidence = None
     if photos:
-        cloud = frame.from_origin(replace(cloud, means=(cloud.means.astype(np.float64) - frame.origin)))
+        if any(frame.origin):  # read anew: positions in 64 bits keep what 32 would round away out there
+            quaternions = cloud.quaternions
+            cloud = replace(read_splats(task.splats, frame.origin).select(is_finite), quaternions=quaternions)
+        cloud = frame.from_origin(cloud)
         rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
         compiling = InspectionProgressed(0.0, "compiling kernels once")
         rasterizer.prepare(lambda what: send(compiling))
