@@ -14,7 +14,7 @@ from .transform import STORED, transformed, with_degree, z_up_from
 
 
 def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, encode: Encode) -> None:
-    """Carry out what `run.conversion` reads from a command line; `say` gets each sentence for whoever started it,
+    """Carry out what `run.arguments` reads from a command line; `say` gets each sentence for whoever started it,
     `pixels` and `encode` are for images.
 
     What the target cannot hold is said before it is written. Raises SplatError.
@@ -43,7 +43,12 @@ def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, enco
     cloud = _recolored(cloud, options)
     header = Header(len(cloud), cloud.sh_degree, cloud.blend_space, cloud.antialiased)
     settings = Settings(wanted, options.spz_version, tuple(options.sh_bits), origin, encode=encode)
-    for loss in writer.losses(header, settings):
+    losses = writer.losses(header, settings)
+    if any(part.header.extras for part in file.parts):
+        losses = [*losses, "Columns that are no part of splats are left out."]
+    if origin is None and any(part.origin for part in file.parts):
+        losses = [*losses, "The splats lie far from the origin: positions are rounded to 32 bits. A PLY keeps them."]
+    for loss in losses:
         say(loss)
     writer.write(options.target, header, in_blocks(cloud), settings)
     size = options.target.stat().st_size / 1e6

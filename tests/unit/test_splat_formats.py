@@ -26,6 +26,7 @@ from splat_addon.gaussians.formats.registry import (
     written_formats,
 )
 from splat_addon.gaussians.formats.splat_file import Header, Reading, Settings
+from splat_addon.gaussians.formats.splat_ply import write_splats as write_ply
 from splat_addon.gaussians.transform import rotation_matrices, transformed, z_up_from
 from splat_addon.run.arguments import add_conversion
 from support.exchange_files import glb, ksplat, quantized_glb, raw_pixels, sog, sog_files, webp
@@ -401,6 +402,20 @@ def test_converting_says_what_is_not_known_and_what_is_lost(tmp_path, capsys):
     assert "trained in linear light" in said
     code, said = converted(tmp_path, [tmp_path / "missing.spz", tmp_path / "b.ply"], capsys)
     assert code == 1 and "missing.spz cannot be read" in said and not (tmp_path / "b.ply").exists()
+
+
+def test_converting_keeps_the_coordinates_of_a_country(tmp_path, capsys):
+    near = random_cloud(40)
+    write_ply(tmp_path / "far.ply", near, (500_000.0, 0.0, 5_000_000.0))
+    options = ["--from-axes", "y-down", "--axes", "y-up"]
+    code, said = converted(tmp_path, [tmp_path / "far.ply", tmp_path / "turned.ply", *options], capsys)
+    assert code == 0 and "rounded" not in said
+    expected = transformed(near, z_up_from("Y_UP").T @ z_up_from("Y_DOWN"))
+    assert np.allclose(
+        read_splats(tmp_path / "turned.ply", (500_000.0, 0.0, -5_000_000.0)).means, expected.means, atol=1e-6
+    )
+    _, said = converted(tmp_path, [tmp_path / "far.ply", tmp_path / "far.glb"], capsys)
+    assert "positions are rounded to 32 bits" in said
 
 
 def test_ply_loses_nothing_and_says_nothing():
