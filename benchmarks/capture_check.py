@@ -79,7 +79,10 @@ def whole_check(folder: Path) -> dict[str, float]:
         "from splat_addon.trainer.photos.inspect_capture import small_photo\n"
         "began = time.perf_counter(); capture = open_capture(Path(sys.argv[1])); opened = time.perf_counter() - began\n"
         "check_capture(capture, small_photo)\n"
-        "print(opened, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "seconds, status = time.perf_counter() - began, Path('/proc/self/status')\n"
+        "memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"  # on Linux, it begins with that of the parent
+        "if status.exists(): memory = int(status.read_text().split('VmHWM:')[1].split()[0])\n"
+        "print(opened, seconds, memory)"
     )
     root = Path(__file__).parents[1]
     said = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=root, stdout=subprocess.PIPE)

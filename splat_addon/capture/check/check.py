@@ -204,7 +204,7 @@ def _beside(measured: Measured, by_photos: bool) -> Remark | None:
     now = own_scores(measured, by_photos)
     is_weak = not by_photos and now.mean() < _WEAK  # photos agree with each other less sharply than with colors
     found: list[tuple[float, str]] = []
-    for how, move in _small_moves(measured):
+    for how, move in _small_moves(measured, is_weak):
         gain = own_scores(measured.moved(move), by_photos) - now
         needed = 0.0 if is_weak else max(_SMALL_GAIN, 3 * float(gain.std()) / max(1, len(gain)) ** 0.5)
         if gain.mean() >= needed:
@@ -216,8 +216,11 @@ def _beside(measured: Measured, by_photos: bool) -> Remark | None:
     return Remark(f"{text}, and agree better {how}.", _MOVE_POINTS, True)
 
 
-def _small_moves(measured: Measured) -> list[tuple[str, np.ndarray]]:
-    """Similarities (3, 4) that turn or enlarge the points about their middle by a little, or shift them."""
+def _small_moves(measured: Measured, with_smaller: bool) -> list[tuple[str, np.ndarray]]:
+    """Similarities (3, 4) that turn or scale the points about their middle by a little, or shift them.
+
+    Shrinking rids points at the rim of a thing of the pixels behind it, wherever they belong: it tells something where
+    agreement is weak."""
     middle = np.median(measured.positions, axis=0)
     distance = float(np.median([np.linalg.norm(view.camera.position - middle) for view in measured.views]))
     moves = []
@@ -228,8 +231,8 @@ def _small_moves(measured: Measured) -> list[tuple[str, np.ndarray]]:
         cross = np.cross(np.eye(3), direction)
         turn = np.eye(3) + np.sin(_STEP) * cross + (1 - np.cos(_STEP)) * cross @ cross
         moves.append((f"turned about {name}", np.column_stack([turn, middle - turn @ middle])))
-    # Not smaller: points at the rim of a thing are rid of the pixels behind it by that, wherever they belong.
-    moves.append(("larger", np.column_stack([(1 + _STEP) * np.eye(3), -_STEP * middle])))
+    scales = [(1 + _STEP, "larger"), *([(1 / (1 + _STEP), "smaller")] if with_smaller else [])]
+    moves += [(name, np.column_stack([scale * np.eye(3), (1 - scale) * middle])) for scale, name in scales]
     return moves
 
 
