@@ -104,9 +104,10 @@ def import_splats(folder: Path) -> int:
     import bpy
 
     files = _extension().module("splat_addon.scene.splats.files")
-    item, _ = files.import_splats(folder / "splats.ply", "STORED", bpy.context.scene, bpy.context.scene.collection)
-    count = _extension().module("splat_addon.scene.splats.data").splat_count(item)
-    bpy.data.objects.remove(item)
+    items, _ = files.import_splats(folder / "splats.ply", "STORED", bpy.context.scene, bpy.context.scene.collection)
+    splat_count = _extension().module("splat_addon.scene.splats.data").splat_count
+    count = sum(map(splat_count, items))
+    bpy.data.batch_remove(items)
     bpy.data.orphans_purge()
     return count
 
