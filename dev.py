@@ -410,6 +410,7 @@ def inspect_splats(arguments: list[str]) -> int:
     --capture DIR       the capture, instead of that of the run
     --without-photos    go by positions alone
     --out FILE          where the inspection is written, instead of in the run
+    --splats FILE       inspect these in place of the run's own result, with its photos
     """
     if not arguments:
         raise SetupError("No run was given.", "Use: python3 dev.py inspect-splats RUN_FOLDER [--capture DIR]")

@@ -3,6 +3,20 @@
 
 def modules():
     """All modules with panels or preferences, in order of registration, which is the order in the sidebar."""
-    from . import blenders_splats, capture, card, curves, lesson, photos, preferences, review, runs, splats, training
+    from . import (
+        blenders_splats,
+        capture,
+        card,
+        curves,
+        floaters,
+        lesson,
+        photos,
+        preferences,
+        review,
+        runs,
+        splats,
+        training,
+    )
 
-    return (preferences, capture, photos, card, training, curves, runs, splats, blenders_splats, review, lesson)
+    before = (preferences, capture, photos, card, training, curves, runs)
+    return (*before, splats, floaters, blenders_splats, review, lesson)

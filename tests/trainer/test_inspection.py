@@ -207,6 +207,19 @@ def test_it_stops_when_it_is_told_to_and_what_was_there_stays(run_of_known_float
     assert folder.inspection_file.read_text() == "earlier"
 
 
+def test_edited_splats_are_inspected_as_their_run_is_and_its_inspection_stays(run_of_known_floaters, tmp_path):
+    folder, floats = run_of_known_floaters
+    folder.inspection_file.write_text("earlier")
+    edited = wall_with_swarm()[0].select(np.arange(1625) % 2 == 0)
+    write_splats(tmp_path / "edited.ply", edited)
+    events = heard_from([folder.path, "--splats", tmp_path / "edited.ply"])
+    assert events[-1].path == str(tmp_path / "edited.inspection.npz")
+    inspection = read_inspection(tmp_path / "edited.inspection.npz")
+    inspection.require_for(edited)
+    assert (inspection.findings.score[floats[::2]] > SELECT_FROM).all()
+    assert folder.inspection_file.read_text() == "earlier"
+
+
 def refused(*arguments, **options) -> SplatError:
     with pytest.raises(SplatError) as error:
         inspect(task_of(*arguments, **options), lambda event: None, lambda: False)

@@ -2,9 +2,10 @@
 
 import bpy
 
-from . import capture, lesson, review, training, viewport
+from . import capture, inspection, lesson, review, training, viewport
 from .capture import SPLAT_PG_capture
 from .hooks import on_change
+from .inspection import SPLAT_PG_inspection
 from .lesson import SPLAT_PG_lesson
 from .paths import MAY_BE_RELATIVE, chosen
 from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
@@ -125,10 +126,12 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     hidden_source: bpy.props.CollectionProperty(type=SPLAT_PG_hidden_source)
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
     lesson: bpy.props.PointerProperty(type=SPLAT_PG_lesson)
+    inspection: bpy.props.PointerProperty(type=SPLAT_PG_inspection)
 
 
 CLASSES = (
     *(*capture.CLASSES, *training.CLASSES, *review.CLASSES, *viewport.CLASSES, *lesson.CLASSES),
+    *inspection.CLASSES,
     *(SPLAT_PG_object, SPLAT_PG_hidden_source, SPLAT_PG_scene),
 )
 

@@ -72,8 +72,15 @@ class Task:
     choices: CaptureChoices = AUTOMATIC  # how the run has read the capture
 
 
-def task_of(target: Path, capture: Path | None, without_photos: bool = False, out: Path | None = None) -> Task:
-    """What to inspect for a run folder or a splat file. Raises RunError when there is nothing to inspect there."""
+def task_of(
+    target: Path,
+    capture: Path | None,
+    without_photos: bool = False,
+    out: Path | None = None,
+    splats: Path | None = None,
+) -> Task:
+    """What to inspect for a run folder or a splat file; `splats` stand for the run's result, edited since. Raises
+    RunError when there is nothing to inspect there."""
     target = Path(target).resolve()
     if not target.is_dir():
         if not target.is_file():
@@ -82,7 +89,8 @@ def task_of(target: Path, capture: Path | None, without_photos: bool = False, ou
         beside = target.with_name(f"{target.stem}.inspection.npz")
         return Task(target, None if without_photos else found, out or beside)
     folder = RunFolder(target)
-    splats = folder.result_file()
+    out = out or (folder.inspection_file if splats is None else splats.with_name(f"{splats.stem}.inspection.npz"))
+    splats = splats or folder.result_file()
     if splats is None:
         raise RunError(f"{target} holds no splats yet.", "Give a run that has saved some, or a file of splats.")
     folder.require_no_links()
@@ -92,7 +100,7 @@ def task_of(target: Path, capture: Path | None, without_photos: bool = False, ou
     about = about if isinstance(about, dict) else {}
     place = Path(config.capture) if capture is None else capture_folder(capture)
     if without_photos:
-        return Task(splats, None, out or folder.inspection_file)
+        return Task(splats, None, out)
     if not place.is_dir():
         raise CaptureError(
             f"The capture {place}, which the splats were trained on, is gone.",
@@ -100,7 +108,7 @@ def task_of(target: Path, capture: Path | None, without_photos: bool = False, ou
         )
     fingerprint, blend = str(about.get("capture_fingerprint", "")), str(about.get("blend_space", ""))
     choices = choices_of(config.moved_to(place))
-    return Task(splats, place, out or folder.inspection_file, config.hold_out_every, fingerprint, blend, choices)
+    return Task(splats, place, out, config.hold_out_every, fingerprint, blend, choices)
 
 
 def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], bool]) -> Inspection:
@@ -256,7 +264,7 @@ def main(arguments: Sequence[str]) -> int:
         send = showing()
     began = time.perf_counter()
     try:
-        task = task_of(options.target, options.capture, options.without_photos, options.out)
+        task = task_of(options.target, options.capture, options.without_photos, options.out, options.splats)
         inspection = inspect(task, send, stop.is_set)
     except (Stopped, KeyboardInterrupt):
         send(InspectionFinished(stopped=True))
@@ -355,6 +363,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("target", type=Path, help="folder of a run, or a file of splats")
     parser.add_argument("--capture", type=Path, help="folder of the capture (default: that of the run)")
+    parser.add_argument("--splats", type=Path, help="inspect these in place of the run's own result")
     parser.add_argument("--without-photos", action="store_true", help="go by positions alone")
     parser.add_argument("--out", type=Path, help="the inspection (default: in the run, or beside the splats)")
     parser.add_argument("--events", action="store_true", help="talk to a program: events out, commands in")

@@ -1,0 +1,85 @@
+"""Floaters among the active object's splats."""
+
+import bpy
+
+from ..operators.splats.inspect import (
+    SPLAT_OT_cancel_inspection,
+    SPLAT_OT_delete_floaters,
+    SPLAT_OT_hide_floaters,
+    SPLAT_OT_inspect_splats,
+    SPLAT_OT_keep_splats,
+    SPLAT_OT_select_floaters,
+    SPLAT_OT_show_floater_score,
+    SPLAT_OT_show_hidden,
+    SPLAT_OT_step_region,
+)
+from ..splat_addon.run.wording import counted
+from ..splat_addon.scene.inspection import found, stepping
+from ..splat_addon.scene.inspection.columns import SCORE
+from ..splat_addon.scene.splats.data import is_splats
+from ..splat_addon.scene.tasks import inspecting
+from .capture import SidebarPanel
+from .wrap import WRAP, draw_sentence
+
+HOLES = "Deleting alone leaves holes. To close them, train on: dev.py inspect-splats RUN, then train --train-on RUN."
+
+
+class SPLAT_PT_floaters(SidebarPanel, bpy.types.Panel):
+    bl_idname = "SPLAT_PT_floaters"
+    bl_parent_id = "SPLAT_PT_splats"
+    bl_label = "Floaters"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        active = context.active_object
+        return active is not None and is_splats(active)
+
+    def draw(self, context):
+        layout, item = self.layout, context.active_object
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if inspecting.is_running():
+            fraction, state = inspecting.progress()
+            layout.progress(factor=fraction, text=state)
+            layout.operator(SPLAT_OT_cancel_inspection.bl_idname, icon="CANCEL")
+        else:
+            layout.operator(SPLAT_OT_inspect_splats.bl_idname, icon="VIEWZOOM")
+        for sentence in inspecting.said_of(item):
+            draw_sentence(layout, sentence, "ERROR", WRAP)
+        scores = found.scores(item.data)
+        if scores is not None:
+            _draw_found(layout, context, item, scores)
+
+
+def _draw_found(layout, context, item, scores) -> None:
+    chosen = context.scene.splat
+    layout.prop(chosen.inspection, "threshold")
+    threshold = chosen.inspection.threshold
+    layout.label(text=f"{counted(scores.above(threshold))} splats are above it", icon="OUTLINER_DATA_POINTCLOUD")
+    if scores.changed:
+        stale = f"{counted(scores.changed)} splats are not what was inspected: their scores are not used."
+        draw_sentence(layout, stale, "ERROR", WRAP)
+    is_shown = chosen.viewport.color_by == "ATTRIBUTE" and chosen.viewport.attribute == SCORE
+    layout.operator(SPLAT_OT_show_floater_score.bl_idname, icon="COLOR", depress=is_shown)
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_step_region.bl_idname, text="Previous Region", icon="TRIA_LEFT").by = -1
+    row.operator(SPLAT_OT_step_region.bl_idname, text="Next Region", icon="TRIA_RIGHT").by = 1
+    region = stepping.shown(item.data, threshold)
+    if region is not None:
+        layout.label(text=f"Region {region.number + 1} of {region.count}")
+        for sentence in region.sentences:
+            draw_sentence(layout, sentence, "DOT", WRAP)
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_select_floaters.bl_idname, icon="RESTRICT_SELECT_OFF")
+    row.operator(SPLAT_OT_keep_splats.bl_idname, icon="FAKE_USER_ON").keep = True
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
+    row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
+    draw_sentence(layout, HOLES, "INFO", WRAP)
+    layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
+    for caveat in stepping.CAVEATS:
+        draw_sentence(layout, caveat, "INFO", WRAP)
+
+
+CLASSES = (SPLAT_PT_floaters,)

@@ -1,0 +1,71 @@
+"""Scores as panels need them: kept for this session, since reading them takes time with many splats."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+from bpy.app.handlers import persistent
+
+from ..session import part
+from . import columns
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of the splats of one data-block, (N,) each."""
+
+    score: np.ndarray
+    is_current: np.ndarray
+
+    @property
+    def changed(self) -> int:
+        """How many splats were edited since, or came from elsewhere."""
+        return int((~self.is_current).sum())
+
+    def above(self, threshold: float) -> int:
+        """How many current scores are higher."""
+        return int((self.is_current & (self.score > threshold)).sum())
+
+
+class Known:
+    """By `session_uid` of the data; what changed is forgotten."""
+
+    def __init__(self) -> None:
+        self.scores: dict[int, Scores] = {}
+
+
+def scores(data: Any) -> Scores | None:
+    """The scores of splats that are not being edited; None where they were never inspected."""
+    if not columns.is_inspected(data) or getattr(data, "is_editmode", False):
+        return None
+    known = part(Known).scores
+    if data.session_uid not in known:
+        known[data.session_uid] = Scores(columns.score_of(data), columns.is_current(data))
+    return known[data.session_uid]
+
+
+def forget(data: Any) -> None:
+    """What was changed is to be read again."""
+    part(Known).scores.pop(data.session_uid, None)
+
+
+@persistent
+def _on_update(_scene, depsgraph) -> None:
+    for update in depsgraph.updates:
+        block = update.id.original
+        if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud):
+            forget(block)
+
+
+@persistent
+def _on_other_data(*_) -> None:
+    part(Known).scores.clear()
+
+
+HANDLERS = {
+    "depsgraph_update_post": _on_update,
+    "undo_post": _on_other_data,
+    "redo_post": _on_other_data,
+    "load_pre": _on_other_data,
+}

@@ -1,0 +1,316 @@
+"""Floaters in Blender: scores come to the right splats, follow them, and nothing is done by those of other splats."""
+
+import bpy
+import numpy as np
+import pytest
+
+from support.photo_files import write_png
+from support.recording_layout import drawn, texts
+from support.splat_renders import delete_points
+
+WALL, SWARM = 600, 20
+COUNT = WALL + SWARM
+FLOATS = np.arange(COUNT) >= WALL
+
+
+def wall_and_swarm(extension):
+    """A wall at z = 4, and a veil of small splats that hangs two units before it."""
+    rng = np.random.default_rng(0)
+    across, up = np.meshgrid(np.linspace(-4, 4, 30), np.linspace(-2, 2, 20))
+    wall = np.stack([across.ravel(), up.ravel(), np.full(WALL, 4.0)], axis=1)
+    log_scales = np.tile(np.log([0.25, 0.2, 0.01]), (COUNT, 1))
+    log_scales[FLOATS] = np.log(0.06)
+    return extension.module("splat_addon.gaussians.cloud").GaussianCloud(
+        means=np.concatenate([wall, rng.normal([0.2, 0, 2.0], 0.08, (SWARM, 3))]),
+        log_scales=log_scales,
+        quaternions=rng.normal(0, 1e-3, (COUNT, 4)) + (2.0, 0, 0, 0),
+        logit_opacities=np.where(FLOATS, -2.8, 3.0),
+        sh=rng.normal(0, 0.5, (COUNT, 1, 3)),
+    )
+
+
+@pytest.fixture
+def item(extension):
+    """An object of these splats, active."""
+    data = extension.module("splat_addon.scene.splats.data")
+    made = data.splats_to_object(wall_and_swarm(extension), "Wall", bpy.context.scene.collection)
+    bpy.context.view_layer.objects.active = made
+    bpy.context.view_layer.update()
+    return made
+
+
+@pytest.fixture
+def columns(extension):
+    return extension.module("splat_addon.scene.inspection.columns")
+
+
+@pytest.fixture
+def choosing(extension):
+    return extension.module("splat_addon.scene.inspection.choosing")
+
+
+def inspect_in_place(extension, item) -> None:
+    """Give an object the columns of an inspection that is made up: the swarm scores 1 and more, by its index."""
+    file = extension.module("splat_addon.inspection.file")
+    evidence = extension.module("splat_addon.inspection.evidence")
+    findings = extension.module("splat_addon.inspection.score").Findings
+    cloud = extension.module("splat_addon.scene.splats.data").splats_from_object(item)
+    hang = FLOATS.astype(np.float32)
+    values = {name: np.zeros(COUNT, np.float32) for name in evidence.COLUMNS}
+    values |= {"weight": np.arange(COUNT, dtype=np.float32), "nearness": np.ones(COUNT, np.float32), "hang": hang}
+    values |= {"behind": 0.75 * hang, "distance": 2 * hang, "view_hang": hang}
+    values |= {"seen": np.full(COUNT, 3, np.uint8), "looked_through": (2 * FLOATS).astype(np.uint8)}
+    values |= {"used_by": np.full(COUNT, 1 << 63 | 1 << 31 | 2, np.uint64)}
+    names = tuple(f"P_{number}" for number in range(64))
+    seen = evidence.Evidence(**values, reach=4.0, view_names=names, view_positions=np.zeros((64, 3)))
+    score = np.where(FLOATS, 1 + np.arange(COUNT) / 1000, 0.1).astype(np.float32)
+    found = findings(score, hang, np.zeros(COUNT, np.float32), np.zeros(COUNT, np.uint8))
+    inspection = file.Inspection(file.key_of(cloud), file.places_of(cloud.means), found, seen)
+    extension.module("splat_addon.scene.inspection.columns").put(item.data, inspection)
+    bpy.context.view_layer.update()
+
+
+def panel_of(extension):
+    return extension.module("panels.floaters").SPLAT_PT_floaters
+
+
+@pytest.fixture
+def trained_by(extension, trainer_python):
+    chosen = bpy.context.preferences.addons[extension.name].preferences
+    chosen.trainer_python = str(trainer_python)
+    yield
+    chosen.trainer_python = ""
+
+
+@pytest.fixture
+def run_object(extension, trained_by, tmp_path):
+    """The object of a run whose photos look at the wall from six places."""
+    camera = extension.module("splat_addon.capture.camera").Camera
+    cameras = {}
+    for number in range(6):
+        pose = np.eye(4)
+        pose[0, 3] = 0.6 * (number - 3)
+        cameras[f"images/{number}.png"] = camera(64, 48, 60.0, 60.0, 32.0, 24.0, pose)
+        (tmp_path / "capture" / "images").mkdir(parents=True, exist_ok=True)
+        write_png(tmp_path / "capture" / "images" / f"{number}.png", np.full((48, 64, 3), 120, np.uint8))
+    transforms = extension.module("splat_addon.capture.formats.transforms")
+    transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, [], None, {})
+    config = extension.module("splat_addon.run.config").TrainConfig
+    folders = extension.module("splat_addon.run.folder").RunFolder
+    folder = folders.create(tmp_path / "run", config(capture=str(tmp_path / "capture"), hold_out_every=0))
+    write = extension.module("splat_addon.gaussians.formats.splat_ply").write_splats
+    write(folder.splats_file, wall_and_swarm(extension))
+    bpy.context.scene.splat.run_folder = str(folder.path)
+    assert bpy.ops.splat.import_result() == {"FINISHED"}
+    return bpy.context.active_object
+
+
+def test_inspecting_a_run_finds_the_swarm_and_says_so_in_the_panel(extension, run_object, columns, choosing):
+    assert bpy.ops.splat.inspect_splats(wait=True) == {"FINISHED"}
+    data = run_object.data
+    assert columns.is_current(data).all()
+    assert (columns.score_of(data)[FLOATS] > 0.8).all() and (columns.score_of(data)[~FLOATS] > 0.8).mean() < 0.01
+    evidence = columns.evidence_of(data)
+    assert evidence.reach == pytest.approx(4.0, rel=0.05) and len(evidence.view_names) == 6
+    assert evidence.distance[FLOATS].mean() == pytest.approx(2.0, rel=0.1)
+    bpy.ops.splat.step_region()
+    selected = choosing.read_flags(data, choosing._selection(data))
+    assert selected[FLOATS].all()
+    told = texts(drawn(panel_of(extension), bpy.context))
+    assert "Region 1 of" in told and "of the light it shares lands behind it" in told
+
+
+def test_what_the_timer_takes_in_waits_for_object_mode_and_is_one_undo_step(extension, item, columns, trained_by):
+    inspecting = extension.module("splat_addon.scene.tasks.inspecting")
+    bpy.ops.ed.undo_push(message="made")
+    assert bpy.ops.splat.inspect_splats() == {"FINISHED"}
+    bpy.ops.object.mode_set(mode="EDIT")
+    while inspecting._inspecting().finished is None:
+        assert inspecting.follow() is not None
+        if inspecting._inspecting().child is not None:
+            inspecting._inspecting().child.join(0.2)
+    assert inspecting.follow() is not None and "Waits for Object Mode" in texts(drawn(panel_of(extension), bpy.context))
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert inspecting.follow() is None and columns.is_current(item.data).all()
+    bpy.ops.ed.undo()
+    assert not columns.is_inspected(bpy.data.objects["Wall"].data)
+    bpy.ops.ed.redo()
+    assert columns.is_current(bpy.data.objects["Wall"].data).all()
+
+
+def test_splats_that_were_edited_meanwhile_get_no_scores(extension, run_object, columns):
+    inspecting = extension.module("splat_addon.scene.tasks.inspecting")
+    inspecting.start(bpy.context.scene, run_object)
+    assert not bpy.ops.splat.inspect_splats.poll()
+    run_object.data.attributes["position"].data[5].vector = (9, 9, 9)
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="made of other splats than these"):
+        inspecting.wait()
+    assert not columns.is_inspected(run_object.data) and not inspecting.is_running()
+    assert "made of other splats" in texts(drawn(panel_of(extension), bpy.context))
+
+
+def test_without_a_run_or_a_capture_positions_are_judged_and_that_is_said(extension, item, columns, trained_by):
+    item.data.attributes["position"].data[3].vector = (90, 90, 90)
+    assert bpy.ops.splat.inspect_splats(wait=True) == {"FINISHED"}
+    assert int(columns.score_of(item.data).argmax()) == 3 and columns.evidence_of(item.data) is None
+    assert "positions alone" in texts(drawn(panel_of(extension), bpy.context))
+    with pytest.raises(RuntimeError, match="Without photos, there are no regions"):
+        bpy.ops.splat.step_region()
+
+
+def test_a_run_whose_capture_is_gone_is_not_inspected(run_object, tmp_path):
+    (tmp_path / "capture").rename(tmp_path / "elsewhere")
+    with pytest.raises(RuntimeError, match=r"is gone\. Put it back, or choose where it is now"):
+        bpy.ops.splat.inspect_splats(wait=True)
+    assert bpy.ops.splat.inspect_splats.poll()
+
+
+def test_what_was_cancelled_leaves_nothing_behind(extension, run_object, columns):
+    inspecting = extension.module("splat_addon.scene.tasks.inspecting")
+    inspecting.start(bpy.context.scene, run_object)
+    folder = inspecting._inspecting().folder
+    assert "Cancel" not in texts(drawn(panel_of(extension), bpy.context)) and folder.is_dir()
+    assert ("operator", "splat.cancel_inspection", None) in drawn(panel_of(extension), bpy.context)
+    assert bpy.ops.splat.cancel_inspection() == {"FINISHED"}
+    assert not folder.exists() and not columns.is_inspected(run_object.data)
+    assert inspecting.follow() is None
+
+
+def test_evidence_comes_back_from_the_attributes_as_it_was(extension, item, columns):
+    inspect_in_place(extension, item)
+    evidence = columns.evidence_of(item.data)
+    assert (evidence.used_by == np.uint64(1 << 63 | 1 << 31 | 2)).all()
+    assert evidence.views_of(0) == ["P_1", "P_31", "P_63"] and (evidence.used == 3).all()
+    assert np.array_equal(evidence.weight, np.arange(COUNT)) and evidence.distance[WALL] == 2
+    floats = extension.module("splat_addon.scene.viewport.texels").float_attributes(item.data)
+    assert [name for name in floats if name.startswith("floater")] == [
+        *("floater_behind", "floater_distance", "floater_gap", "floater_gap_others"),
+        *("floater_lonely", "floater_looked_through", "floater_score", "floater_views"),
+    ]
+
+
+def test_scores_follow_their_splats_when_others_are_deleted(extension, item, columns):
+    inspect_in_place(extension, item)
+    before, doomed = columns.score_of(item.data), np.arange(COUNT) % 3 == 0
+    delete_points(item, doomed)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert np.array_equal(columns.score_of(item.data), before[~doomed])
+    assert columns.is_current(item.data).all()
+
+
+def test_scores_of_edited_splats_are_not_used(extension, item, columns):
+    inspect_in_place(extension, item)
+    item.data.attributes["position"].data[WALL].vector = (0, 0, 1)
+    item.data.attributes["scale"].data[WALL + 1].vector = (1, 1, 1)
+    item.data.update_tag()
+    bpy.context.view_layer.update()
+    assert np.flatnonzero(~columns.is_current(item.data)).tolist() == [WALL, WALL + 1]
+    told = texts(drawn(panel_of(extension), bpy.context))
+    assert "2 splats are not what was inspected: their scores are not used." in told and "18 splats are above" in told
+    assert bpy.ops.splat.delete_floaters() == {"FINISHED"}
+    assert len(columns.score_of(item.data)) == COUNT - 18
+    assert np.allclose(item.data.attributes["position"].data[WALL].vector, (0, 0, 1)), "it was not deleted"
+
+
+def test_where_all_splats_are_others_nothing_can_be_done(extension, item, columns):
+    inspect_in_place(extension, item)
+    positions = np.zeros(3 * COUNT, np.float32)
+    item.data.attributes["position"].data.foreach_get("vector", positions)
+    item.data.attributes["position"].data.foreach_set("vector", positions + np.float32(0.5))
+    item.data.update_tag()
+    bpy.context.view_layer.update()
+    assert not columns.is_current(item.data).any()
+    assert not bpy.ops.splat.delete_floaters.poll() and not bpy.ops.splat.select_floaters.poll()
+
+
+def test_selecting_leaves_out_what_is_kept_and_what_scores_lower(extension, item, choosing):
+    inspect_in_place(extension, item)
+    bpy.context.scene.splat.inspection.threshold = 1 + (WALL + 4.5) / 1000
+    bpy.ops.splat.select_floaters()
+    name = choosing._selection(item.data)
+    assert np.flatnonzero(choosing.read_flags(item.data, name)).tolist() == list(range(WALL + 5, COUNT))
+    bpy.ops.splat.keep_splats()
+    bpy.context.scene.splat.inspection.threshold = 0.8
+    bpy.ops.splat.select_floaters()
+    assert np.flatnonzero(choosing.read_flags(item.data, name)).tolist() == list(range(WALL, WALL + 5))
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert choosing.read_flags(item.data, name).sum() == 5, "edit mode takes the selection over"
+
+
+def test_hiding_is_what_the_viewport_leaves_out_and_comes_back(extension, item):
+    inspect_in_place(extension, item)
+    texels = extension.module("splat_addon.scene.viewport.texels")
+    bpy.ops.splat.hide_floaters()
+    bpy.context.view_layer.update()
+    assert np.array_equal(texels._shown(item.data, COUNT), ~FLOATS)
+    assert item.data.attributes["splat_hidden"].data[WALL].value, "renders by quads leave it out"
+    bpy.ops.splat.show_hidden()
+    assert texels._shown(item.data, COUNT) is None and not item.data.attributes["splat_hidden"].data[WALL].value
+
+
+def test_deleting_takes_the_floaters_and_leaves_the_others_as_they_were(extension, item):
+    inspect_in_place(extension, item)
+    read = extension.module("splat_addon.scene.splats.data").splats_from_object
+    before = read(item)
+    bpy.ops.splat.delete_floaters()
+    after = read(item)
+    for name in ("means", "log_scales", "quaternions", "logit_opacities", "sh"):
+        assert np.array_equal(getattr(after, name), getattr(before, name)[~FLOATS]), name
+    with pytest.raises(RuntimeError, match=r"No splat has a score above 0\.8"):
+        bpy.ops.splat.delete_floaters()
+    bpy.context.scene.splat.inspection.threshold = 0.05
+    with pytest.raises(RuntimeError, match="Every splat would be deleted"):
+        bpy.ops.splat.delete_floaters()
+
+
+def test_undo_brings_deleted_splats_and_their_scores_back(extension, item, columns):
+    inspect_in_place(extension, item)
+    bpy.ops.ed.undo_push(message="inspected")
+    bpy.ops.splat.delete_floaters()
+    bpy.ops.ed.undo_push(message="deleted")
+    bpy.ops.ed.undo()
+    data = bpy.data.objects["Wall"].data
+    assert len(columns.score_of(data)) == COUNT and columns.is_current(data).all()
+
+
+def test_scores_are_kept_in_the_file(extension, item, columns, tmp_path):
+    inspect_in_place(extension, item)
+    before = columns.score_of(item.data)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "inspected.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "inspected.blend"))
+    data = bpy.data.objects["Wall"].data
+    assert np.array_equal(columns.score_of(data), before) and columns.is_current(data).all()
+    assert columns.evidence_of(data).views_of(0) == ["P_1", "P_31", "P_63"]
+
+
+def test_showing_the_score_colors_the_viewport_by_it_and_back(extension, item):
+    inspect_in_place(extension, item)
+    chosen = bpy.context.scene.splat.viewport
+    bpy.ops.splat.show_floater_score()
+    assert (chosen.color_by, chosen.attribute) == ("ATTRIBUTE", "floater_score")
+    bpy.ops.splat.show_floater_score()
+    assert chosen.color_by == "RADIANCE"
+
+
+def test_the_panel_says_what_can_be_done_and_what_deleting_costs(extension, item):
+    panel = panel_of(extension)
+    assert ("operator", "splat.delete_floaters", None) not in drawn(panel, bpy.context)
+    inspect_in_place(extension, item)
+    record = drawn(panel, bpy.context)
+    assert ("operator", "splat.delete_floaters", None) in record and ("prop", "threshold") in record
+    assert "Deleting alone leaves holes" in texts(record) and "--train-on" in texts(record)
+    assert "mirrors and glass" in texts(record) and "plain walls" in texts(record)
+
+
+def test_a_view_is_framed_on_the_region(extension, item):
+    stepping = extension.module("splat_addon.scene.inspection.stepping")
+    inspect_in_place(extension, item)
+    item.matrix_world = np.diag((2.0, 2.0, 2.0, 1.0))
+    bpy.context.view_layer.update()
+    region = stepping.step(item, 0.8, 1)
+    assert sorted(region.splats.tolist()) == list(range(WALL, COUNT))
+    view = type("View", (), {"view_perspective": "CAMERA"})()
+    stepping.frame(view, item, region)
+    assert np.allclose(view.view_location, 2 * region.center) and view.view_perspective == "PERSP"
+    assert view.view_distance == pytest.approx(8 * region.radius)
