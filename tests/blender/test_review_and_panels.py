@@ -115,8 +115,8 @@ def test_a_second_import_replaces_the_first(extension, reviewed):
 def test_a_capture_is_read_once_and_a_lost_one_ends_the_review(extension, reviewed, tmp_path, monkeypatch):
     review, scene = extension.module("splat_addon.scene.review.held_out"), bpy.context.scene
     opened = []
-    open_capture = review.open_capture
-    monkeypatch.setattr(review, "open_capture", lambda *given: opened.append(given) or open_capture(*given))
+    settled = review.open_settled
+    monkeypatch.setattr(review, "open_settled", lambda *given, **more: opened.append(given) or settled(*given, **more))
     bpy.ops.splat.review_view()
     bpy.ops.splat.review_view()
     scene.splat.held_out_index = 0

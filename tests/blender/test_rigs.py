@@ -157,6 +157,9 @@ def test_things_that_move_during_a_frame_range_are_named(extension, tmp_path):
         cube.location.x = 0.1 * frame
         cube.keyframe_insert("location", frame=frame)
     select(cube)
+    with pytest.raises(RuntimeError, match="'Cube' is animated, and was moved without a keyframe: insert one"):
+        bpy.ops.splat.capture_scene()
+    scene.frame_set(1)  # and it is where its keyframe has it
     assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     said = extension.module("splat_addon.scene.tasks.live_render").current().warnings
     assert any(text.startswith("While the images are made, 'Cube' moved: splats hold still.") for text in said)

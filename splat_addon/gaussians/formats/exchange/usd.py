@@ -65,7 +65,7 @@ def recognizes(start: bytes, path: Path) -> bool:
 
 def open_file(path: Path, reading: Reading) -> SplatFile:
     """All prims that hold splats, each where its transforms put it."""
-    if library("Usd") is not None:
+    if library("Usd") is not None and path.suffix.lower() in EXTENSIONS:  # it goes by names
         found = _with_usd(path)
     else:
         found = _by_hand(path, file_bytes(path))

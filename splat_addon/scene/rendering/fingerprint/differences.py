@@ -1,5 +1,6 @@
 """What two states of a scene say of each other, in words."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ....errors import some_of
@@ -25,6 +26,7 @@ _KINDS = {
 }
 _SETTINGS = {"setting", "settings", "ParticleSettings", "GeometryNodeTree"}
 BAKE = "has a simulation that is not baked: bake it"
+KEYFRAME = "is animated, and was moved without a keyframe: insert one, or go to its frame again"
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Differences:
     settings: list[str]  # what shows only if it is used: a setting of a modifier, of particles, of the render
 
 
-def compare(mine: State, copy: State, simulated: set[str]) -> Differences:
+def compare(mine: State, copy: State, simulated: set[str], animated: Collection[str] = ()) -> Differences:
     """A sentence for everything that differs, with its remedy where that is known; `simulated` are the objects with a
-    simulation that may not be baked."""
+    simulation that may not be baked, `animated` those whose animation a render follows."""
     both = mine.keys() & copy.keys()
     one = {part for part in mine.keys() ^ copy.keys() if part[0] not in _SETTINGS}
     parts = {part for part in both if not mine[part].is_like(copy[part])} | one
@@ -47,11 +49,13 @@ def compare(mine: State, copy: State, simulated: set[str]) -> Differences:
     found = Differences([], [])
     for (name, _), aspects in by_name.items():
         texts = found.settings if set(aspects) <= _SETTINGS else found.seen
-        texts.append(_sentence(name, aspects, mine, copy, simulated))
+        texts.append(_sentence(name, aspects, mine, copy, simulated, animated))
     return found
 
 
-def _sentence(name: str, aspects: list[str], mine: State, copy: State, simulated: set[str]) -> str:
+def _sentence(
+    name: str, aspects: list[str], mine: State, copy: State, simulated: set[str], animated: Collection[str]
+) -> str:
     aspect = aspects[0]
     if aspect == "setting":
         return f"The setting '{name}' is another one."
@@ -70,4 +74,6 @@ def _sentence(name: str, aspects: list[str], mine: State, copy: State, simulated
         return f"'{name}' is missing."
     if not known[0]:
         return f"'{name}' is there, but not in your scene."
+    if aspects == ["place"] and name in animated:
+        return f"'{name}' {KEYFRAME}."
     return f"'{name}' {some_of([_OF_OBJECTS[aspect] for aspect in aspects])}."

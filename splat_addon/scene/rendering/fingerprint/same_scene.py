@@ -15,7 +15,7 @@ from ....run.render_folder import RenderFolder, RenderPlan
 from ...cameras.shots import set_frame
 from ..image_settings import rendered_layer
 from . import simulations
-from .differences import BAKE, Differences, compare
+from .differences import BAKE, KEYFRAME, Differences, compare
 from .marks import Mark
 from .state import State, read_state
 
@@ -46,10 +46,11 @@ def require(folder: RenderFolder, plan: RenderPlan, scene: bpy.types.Scene) -> l
     painted, first = _painted(plan), plan.shots[0].frame
     last = max(shot.frame for shot in plan.shots)
     starts = simulations.unbaked(scene)
+    animated = [item.name_full for item in scene.objects if item.animation_data and item.animation_data.action]
 
     def differences() -> Differences:
         state = read_state(scene, rendered_layer(scene), painted, told["has_cycles"])
-        return compare(mine, state, set(starts))
+        return compare(mine, state, set(starts), animated)
 
     set_frame(scene, first)
     different, notes = differences(), []
@@ -68,7 +69,7 @@ def require(folder: RenderFolder, plan: RenderPlan, scene: bpy.types.Scene) -> l
     if folder.was_told(found):
         return [*notes, f"{_UNLIKE}: {_listed(found)}"]
     folder.remember_told(found)
-    remedy = "Then capture again." if all(BAKE in text for text in found) else _REOPEN
+    remedy = "Then capture again." if all(BAKE in text or KEYFRAME in text for text in found) else _REOPEN
     raise CaptureError(f"{_UNLIKE}: {_listed(found)}", remedy)
 
 
