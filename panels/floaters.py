@@ -73,6 +73,7 @@ def _draw_found(layout, context, item, scores) -> None:
     row = layout.row(align=True)
     row.operator(SPLAT_OT_select_floaters.bl_idname, icon="RESTRICT_SELECT_OFF")
     row.operator(SPLAT_OT_keep_splats.bl_idname, icon="FAKE_USER_ON").keep = True
+    row.operator(SPLAT_OT_keep_splats.bl_idname, text="", icon="FAKE_USER_OFF").keep = False
     row = layout.row(align=True)
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")

@@ -158,6 +158,15 @@ def test_without_a_run_or_a_capture_positions_are_judged_and_that_is_said(extens
         bpy.ops.splat.step_region()
 
 
+def test_splats_far_from_the_origin_are_known_again(extension, columns, trained_by):
+    data = extension.module("splat_addon.scene.splats.data")
+    cloud, origin = wall_and_swarm(extension), (456_789.25, 5_432_100.5, 300.0)
+    far = data.splats_to_object(cloud, "Far", bpy.context.scene.collection, origin)
+    bpy.context.view_layer.objects.active = far
+    assert bpy.ops.splat.inspect_splats(wait=True) == {"FINISHED"}
+    assert columns.is_current(far.data).all()
+
+
 def test_a_run_whose_capture_is_gone_is_not_inspected(run_object, tmp_path):
     (tmp_path / "capture").rename(tmp_path / "elsewhere")
     with pytest.raises(RuntimeError, match=r"is gone\. Put it back, or choose where it is now"):
@@ -212,6 +221,27 @@ def test_scores_of_edited_splats_are_not_used(extension, item, columns):
     assert np.allclose(item.data.attributes["position"].data[WALL].vector, (0, 0, 1)), "it was not deleted"
 
 
+def test_splats_that_are_joined_to_others_have_no_scores_of_theirs(extension, item, columns):
+    data = extension.module("splat_addon.scene.splats.data")
+    inspect_in_place(extension, item)
+    other = data.splats_to_object(wall_and_swarm(extension), "Other", bpy.context.scene.collection)
+    for one in (item, other):
+        one.select_set(True)
+    bpy.context.view_layer.objects.active = item
+    assert bpy.ops.object.join() == {"FINISHED"}
+    assert len(columns.score_of(item.data)) == 2 * COUNT and columns.is_current(item.data).sum() == COUNT
+
+
+@pytest.mark.parametrize("about", [7, "text", {"salt": "x", "reach": 1.0}, {"salt": 3.5, "views": "[", "reach": "y"}])
+def test_what_others_wrote_under_our_name_is_not_believed(extension, item, columns, about):
+    inspect_in_place(extension, item)
+    item.data[columns.KEY] = about
+    item.data.update_tag()
+    bpy.context.view_layer.update()
+    assert not columns.is_current(item.data).any() and columns.evidence_of(item.data) is None
+    assert "620 splats are not what was inspected" in texts(drawn(panel_of(extension), bpy.context))
+
+
 def test_where_all_splats_are_others_nothing_can_be_done(extension, item, columns):
     inspect_in_place(extension, item)
     positions = np.zeros(3 * COUNT, np.float32)
@@ -236,6 +266,9 @@ def test_selecting_leaves_out_what_is_kept_and_what_scores_lower(extension, item
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.object.mode_set(mode="OBJECT")
     assert choosing.read_flags(item.data, name).sum() == 5, "edit mode takes the selection over"
+    choosing.select(item.data, FLOATS)
+    bpy.ops.splat.keep_splats(keep=False)
+    assert choosing.floaters(item.data, 0.8).sum() == SWARM
 
 
 def test_hiding_is_what_the_viewport_leaves_out_and_comes_back(extension, item):
@@ -313,4 +346,4 @@ def test_a_view_is_framed_on_the_region(extension, item):
     view = type("View", (), {"view_perspective": "CAMERA"})()
     stepping.frame(view, item, region)
     assert np.allclose(view.view_location, 2 * region.center) and view.view_perspective == "PERSP"
-    assert view.view_distance == pytest.approx(8 * region.radius)
+    assert view.view_distance == pytest.approx(12 * region.radius)

@@ -105,16 +105,17 @@ def findings_of(data: Any) -> Findings:
 
 def evidence_of(data: Any) -> Evidence | None:
     """The evidence that reasons and regions need, the other columns 0; None where there were no photos."""
-    about = data.get(KEY)
-    if about is None or "views" not in about:
+    try:
+        about = data[KEY]
+        reach, names = float(about["reach"]), tuple(map(str, json.loads(about["views"])))
+    except (KeyError, TypeError, ValueError):  # without photos, or not ours
         return None
     count = attributes.points_in(data)
     columns = {name: np.zeros(count, np.float32) for name in COLUMNS}
     columns |= {column: _column(data, name) for column, name in _EVIDENCE.items()}
     halves = [_column(data, name).astype(np.int32).view(np.uint32).astype(np.uint64) for name in _USED_BY]
     columns["used_by"] = halves[0] | halves[1] << np.uint64(32)
-    names = tuple(map(str, json.loads(about["views"])))
-    return Evidence(**columns, reach=float(about["reach"]), view_names=names, view_positions=np.zeros((len(names), 3)))
+    return Evidence(**columns, reach=reach, view_names=names, view_positions=np.zeros((len(names), 3)))
 
 
 def _column(data: Any, name: str) -> np.ndarray:

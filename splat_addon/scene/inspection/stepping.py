@@ -16,7 +16,7 @@ from ..splats.data import splats_from_object
 from . import choosing, columns
 
 CAVEATS = (MIRRORS, WALLS)  # what no score can know
-_FRAMED = 4.0  # radii of a region that the view is wide
+_FRAMED = 6.0  # radii of a region that the eye is away from its center
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def step(item: bpy.types.Object, threshold: float, by: int) -> Region:
     is_in_it[region.splats] = True
     choosing.select(data, is_in_it)
     share = region.weight / (float(evidence.weight.sum(dtype=np.float64)) or 1.0)
-    size = f"{counted(len(region.splats))} splats, {share:.2%} of the photos, used by {len(region.used_by)} of them."
+    users = f"{len(region.used_by)} of {len(evidence.view_names)} photos use them"
+    size = f"{counted(len(region.splats))} splats: {share:.2%} of what photos show; {users}."
     told = (size, *reasons(findings, evidence, int(region.splats[0])))
     part(Stepping).shown = Shown(data.session_uid, threshold, number, len(regions), told)
     return region
