@@ -216,7 +216,7 @@ def test_auto_takes_the_cpu_and_says_so_where_a_card_is_ready(monkeypatch):
     assert announced("auto") == [
         Warned(
             "An NVIDIA card is here, but its backend has not passed a self-check on this machine, so the CPU is used.",
-            "Set Device to CUDA to use it.",
+            "Set Device to CUDA once: it is compared with the CPU then.",
         )
     ]
     assert announced("cpu") == [], "who chose needs no advice"
@@ -262,12 +262,13 @@ def test_each_missing_tool_is_said_before_the_first_step(monkeypatch, missing):
     fine = {name: doctor.Finding(name, "there", True) for name in ("torch", "device", "nvcc", "compiler", "ninja")}
     monkeypatch.setattr(doctor, "_torch", lambda: fine["torch"])
     monkeypatch.setattr(doctor, "_device", lambda: fine["device"])
-    monkeypatch.setattr(doctor, "_package", lambda name, version="": doctor.Finding(name, "there", True))
+    monkeypatch.setattr(doctor, "_package", lambda name: doctor.Finding(name, "there", True))
     monkeypatch.setattr(doctor, "_kernels", lambda: doctor.Finding("CUDA kernels", "not built", False, "Build."))
-    tools = {"nvcc": "_nvcc", "compiler": "_host_compiler", "ninja": "_ninja"}
+    tools = {"nvcc": "_nvcc", "compiler": "_cpp_compiler", "ninja": "_ninja"}
     for name, function in tools.items():
         if name != missing:
             monkeypatch.setattr(doctor, function, lambda name=name: fine[name])
+    monkeypatch.setattr(doctor.toolkit, "find_toolkit", lambda: None)  # wherever this machine has one
     monkeypatch.setenv("PATH", "/nowhere")
     for variable in ("CUDA_HOME", "CUDA_PATH", "CXX"):
         monkeypatch.setenv(variable, "/nowhere")

@@ -81,6 +81,7 @@ OWN_NUMBERS = {
     ("trainer/backend/plain.py", 0.999): "β2 of Adam",
     ("trainer/backend/cpu/adam.py", 0.999): "β2 of Adam",
     ("trainer/backend/cpu/kernels/blend.py", 255): "the bits of a row",
+    ("scene/splats/contents/bundled.py", 255): "the bytes of an image",
     ("scene/splats/contents/quantization.py", 255): "the steps of EEVEE's colors",
 }
 

@@ -62,7 +62,7 @@ def _cloud(seed: int, count: int, log_scale, shift: float = 0.0) -> dict[str, np
         "log_scales": random.normal(0, 0.4, (count, 3)) + log_scale,
         "quaternions": random.normal(size=(count, 4)),
         "logit_opacities": random.normal(0, 1.5, count),
-        "sh": random.normal(0, 0.3, (count, 16, 3)),
+        "sh": random.normal(0, 0.25, (count, 16, 3)),
     }
 
 
@@ -89,7 +89,7 @@ def _step(rasterizer: Rasterizer, scene: Scene) -> dict[str, np.ndarray]:
     for parameter in gaussians:
         parameter.requires_grad_()
     offsets = torch.zeros(len(gaussians.means), 2, device=device, requires_grad=True)
-    background = torch.full((3,), 0.3, device=device)
+    background = torch.full((3,), 0.25, device=device)
     image = rasterizer.render(gaussians, _camera(), background, sh_degree=3, screen_offsets_px=offsets).image
     (image * _weights(image.shape).to(device)).sum().backward()
     found = {"image": image, **{name: value.grad for name, value in gaussians._asdict().items()}}
