@@ -162,7 +162,7 @@ def splat_object(extension, count: int):
 
     files = extension.module("splat_addon.scene.splats.files")
     path = splat_file(extension, count)
-    return files.import_splats(path, "STORED", bpy.context.scene, bpy.context.scene.collection)[0]
+    return files.import_splats(path, "STORED", bpy.context.scene, bpy.context.scene.collection)[0][0]
 
 
 def scene_camera():
