@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 
+from support.cube_scene import add_cube
 from support.recording_layout import drawn, texts
 
 
@@ -45,6 +46,15 @@ def test_training_makes_one_splat_object_that_follows_the_fit_and_stays_out_of_r
     bpy.ops.splat.train_lesson(steps=5)
     assert np.abs(places() - before).max() > 1e-3 and np.abs(places()[:, 1]).max() < 0.01
     assert [other for other in bpy.data.objects if other.get("splat_lesson")] == [item]
+
+
+@pytest.mark.parametrize(("y", "expected"), [(0.0, -1.5), (0.5, -1.0), (5.0, 0.0)])
+def test_the_plane_is_not_inside_of_a_mesh(lesson, y, expected):
+    """The cube of a new file would hide it."""
+    add_cube(size=2.0).location.y = y
+    bpy.context.view_layer.update()
+    bpy.ops.splat.train_lesson(steps=1)
+    assert tuple(lesson.shown.find(lesson.scene).location) == pytest.approx((0, expected, 0), abs=1e-6)
 
 
 def test_splats_lie_where_the_image_has_the_gaussians(extension, lesson):

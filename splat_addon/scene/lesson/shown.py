@@ -10,6 +10,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from ...gaussians.cloud import DISPLAY, GaussianCloud
 from ...gaussians.harmonics import color_to_sh
@@ -21,6 +22,7 @@ from ..splats.data import is_splats, replace_splats, splat_collection, splats_to
 
 KEY, NAME = "splat_lesson", "Lesson"
 SIDE_M = 2.0
+GAP_M = 0.5  # to a mesh that would hide it
 THIN_M = 1e-4  # of a gaussian across the plane, and from one to the next
 CLEAREST = 1e-3  # opacity, of what cannot be seen
 ADDITIVE_OPACITY = 3.0  # times the strongest color: several together make what is seen in a place
@@ -41,11 +43,24 @@ def make(scene: bpy.types.Scene, fitter: Fitter) -> bpy.types.Object:
         item = splats_to_object(cloud_of(fitter, scene.splat.lesson), NAME, splat_collection(scene))
         item[KEY] = True
         item.hide_render = True
+        item.location.y = _in_front(scene)
     else:
         refresh(scene, fitter)
     show_splats(item, scene)
     hand_over(scene)
     return item
+
+
+def _in_front(scene: bpy.types.Scene) -> float:
+    """Where along y the plane is not inside of a mesh, such as the cube that new files have: nearer to the front."""
+    front = 0.0
+    for other in scene.objects:
+        if other.type == "MESH" and not is_splats(other) and other.visible_get():
+            corners = np.array([other.matrix_world @ Vector(corner) for corner in other.bound_box])
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            if (low[[0, 2]] < SIDE_M / 2).all() and (high[[0, 2]] > -SIDE_M / 2).all() and high[1] > 0 > low[1]:
+                front = min(front, float(low[1]) - GAP_M)
+    return front
 
 
 def refresh(scene: bpy.types.Scene, fitter: Fitter) -> None:
