@@ -155,7 +155,7 @@ def _part(reader: "_Reader", attributes: dict, space: str, antialiased: bool) ->
                     log_scales=sizes if has_logs else logs_of(sizes),
                     quaternions=_as_float(turn[rows], turn.dtype.kind != "f")[:, [3, 0, 1, 2]],
                     logit_opacities=logits_of(alpha, smallest),
-                    sh=np.stack([_as_float(each[rows], False) for each in harmonics], axis=1),
+                    sh=_side_by_side([each[rows] for each in harmonics]),
                     blend_space=space,
                     antialiased=antialiased,
                 )
@@ -164,11 +164,19 @@ def _part(reader: "_Reader", attributes: dict, space: str, antialiased: bool) ->
 
 
 def _as_float(values: np.ndarray, is_normalized: bool) -> np.ndarray:
-    """Float32 of an accessor's numbers; normalized ones as 0..1 or -1..1."""
-    found = values.astype(np.float32)
+    """Float32 of an accessor's numbers, a copy where they are none; normalized ones as 0..1 or -1..1."""
+    found = np.asarray(values, np.float32)
     if values.dtype.kind == "f" or not is_normalized:
         return found
     return np.maximum(found / np.float32(np.iinfo(values.dtype).max), np.float32(-1))
+
+
+def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:
+    """(N, K, 3) float32 of K times (N, 3). Three numbers are moved as one, which takes two thirds of the time."""
+    found = np.empty((len(columns[0]), len(columns)), "V12")
+    for k, column in enumerate(columns):
+        found[:, k] = np.ascontiguousarray(column, np.float32).view("V12")[:, 0]
+    return found.view(np.float32).reshape(len(found), -1, 3)
 
 
 class _Reader:
