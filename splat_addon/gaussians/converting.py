@@ -1,5 +1,6 @@
 """Splats from one file into another, turned and recolored exactly on the way."""
 
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,16 +9,19 @@ import numpy as np
 
 from . import color
 from .cloud import GaussianCloud
-from .formats.registry import cloud_of, format_for, open_splats
+from .formats.registry import cloud_of, format_for, open_splats, written_in_steps
 from .formats.splat_file import Encode, Header, Pixels, Reading, Settings, gathered, in_blocks
 from .transform import STORED, transformed, with_degree, z_up_from
+
+TELL_EVERY_S = 5.0
 
 
 def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, encode: Encode) -> None:
     """Carry out what `run.arguments` reads from a command line; `say` gets each sentence for whoever started it,
     `pixels` and `encode` are for images.
 
-    What the target cannot hold is said before it is written. Raises SplatError.
+    What the target cannot hold is said before it is written, and how far that is while it takes long. Raises
+    SplatError.
     """
     writer = format_for(options.target)
     file = open_splats(options.source, Reading(pixels))
@@ -50,7 +54,13 @@ def convert(options: Namespace, say: Callable[[str], None], pixels: Pixels, enco
         losses = [*losses, "The splats lie far from the origin: positions are rounded to 32 bits. A PLY keeps them."]
     for loss in losses:
         say(loss)
-    writer.write(options.target, header, in_blocks(cloud), settings)
+    told = time.monotonic()
+    for step in written_in_steps(options.target, header, in_blocks(cloud), settings):
+        if step.note:
+            say(step.note)
+        if time.monotonic() - told >= TELL_EVERY_S:
+            say(f"{options.target.name}: {100 * step.done:.0f} % written")
+            told = time.monotonic()
     size = options.target.stat().st_size / 1e6
     say(f"Wrote {len(cloud)} splats of degree {cloud.sh_degree} to {options.target} ({size:.1f} MB)")
 

@@ -4,13 +4,16 @@ import argparse
 import gzip
 import json
 import struct
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from splat_addon.errors import SplatFileError
+from splat_addon.gaussians import converting
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.converting import convert
 from splat_addon.gaussians.formats.exchange import gltf, spz
@@ -24,8 +27,9 @@ from splat_addon.gaussians.formats.registry import (
     read_splats,
     write_splats,
     written_formats,
+    written_in_steps,
 )
-from splat_addon.gaussians.formats.splat_file import Header, Reading, Settings
+from splat_addon.gaussians.formats.splat_file import Header, Reading, Settings, in_blocks
 from splat_addon.gaussians.formats.splat_ply import write_splats as write_ply
 from splat_addon.gaussians.transform import rotation_matrices, transformed, z_up_from
 from splat_addon.run.arguments import add_conversion
@@ -321,10 +325,39 @@ def test_sog_is_written(tmp_path, count, degree):
         write_splats(tmp_path / "b.sog", cloud)
 
 
+def carried_out(steps: Generator) -> tuple[list, Any]:
+    """What was yielded, and what was returned."""
+    found = []
+    while True:
+        try:
+            found.append(next(steps))
+        except StopIteration as end:
+            return found, end.value
+
+
+def test_writing_sog_goes_in_steps_and_can_be_given_up(tmp_path):
+    path, cloud = tmp_path / "a.sog", random_cloud(3000)
+    path.write_bytes(b"before")
+    header = Header(len(cloud), cloud.sh_degree)
+    steps = written_in_steps(path, header, in_blocks(cloud), Settings(encode=webp))
+    begun = [next(steps).done for _ in range(8)]
+    assert begun == sorted(begun) and 0.06 < begun[-1] < 1 and path.read_bytes() == b"before"
+    steps.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.sog"] and path.read_bytes() == b"before"
+    steps = written_in_steps(path, header, in_blocks(cloud), Settings(encode=webp))
+    next(steps)
+    means, cloud.means[:] = cloud.means.copy(), 0  # what the first step has read is not looked at again
+    *_, last = steps
+    assert (last.done, last.note) == (1.0, "Its palette of view-dependent colors has 2048 entries.")
+    found = read_splats(path, reading=Reading(raw_pixels))
+    assert np.abs(np.sort(found.means, axis=0) - np.sort(means, axis=0)).max() < 1e-3
+
+
 def test_a_palette_is_as_large_as_its_time_allows():
     rows = np.random.default_rng(0).normal(size=(5000, 9)).astype(np.float32)
-    entries, labels = palette(rows)
-    fewer, _ = palette(rows, within_s=0)
+    done, (entries, labels) = carried_out(palette(rows))
+    _, (fewer, _) = carried_out(palette(rows, within_s=0))
+    assert done == sorted(done) and done[-1] == 1
     assert len(fewer) == 1024 < len(entries) == 4096 and labels.max() < len(entries)
     assert np.mean((entries[labels] - rows) ** 2) < 0.5
 
@@ -402,6 +435,26 @@ def test_converting_says_what_is_not_known_and_what_is_lost(tmp_path, capsys):
     assert "trained in linear light" in said
     code, said = converted(tmp_path, [tmp_path / "missing.spz", tmp_path / "b.ply"], capsys)
     assert code == 1 and "missing.spz cannot be read" in said and not (tmp_path / "b.ply").exists()
+
+
+def test_converting_says_how_far_it_is_and_can_be_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(converting, "TELL_EVERY_S", 0.0)
+    write_splats(tmp_path / "a.ply", random_cloud(3000))
+    parser = argparse.ArgumentParser()
+    add_conversion(parser)
+    options = parser.parse_args([str(tmp_path / "a.ply"), str(tmp_path / "a.sog")])
+    said: list[str] = []
+
+    def stop(text: str) -> None:
+        said.append(text)
+        if text.startswith("a.sog: 5"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        converting.convert(options, stop, raw_pixels, webp)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.ply"] and said[-1].endswith(" % written")
+    converting.convert(options, said.append, raw_pixels, webp)
+    assert "Its palette of view-dependent colors has 2048 entries." in said and said[-1].startswith("Wrote 3000 splats")
 
 
 def test_converting_keeps_the_coordinates_of_a_country(tmp_path, capsys):

@@ -4,7 +4,7 @@ Files are recognized by what they hold; only where nothing in them says it, by t
 format is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +15,7 @@ from ...files import open_regular
 from ..cloud import GaussianCloud
 from ..transform import joined, transformed
 from .exchange import compressed_files, dot_splat, gltf, ksplat, ply_files, sog, spz, usd
-from .splat_file import Header, Reading, Settings, SplatFile, gathered, in_blocks, unreadable
+from .splat_file import Header, Progress, Reading, Settings, SplatFile, gathered, in_blocks, unreadable
 from .splat_ply import read_splats as read_ply
 
 FORMATS: tuple[ModuleType, ...] = (compressed_files, ply_files, spz, gltf, usd, sog, ksplat, dot_splat)
@@ -89,6 +89,19 @@ def cloud_of(file: SplatFile) -> GaussianCloud:
     """All gaussians of an opened file that are finite, in one cloud. Raises SplatFileError."""
     parts = [transformed(gathered(part.header, part.read()), part.matrix) for part in file.parts]
     return parts[0] if len(parts) == 1 else joined(parts)
+
+
+def written_in_steps(
+    path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings
+) -> Iterator[Progress]:
+    """Write gaussians in the format that the name of `path` ends with, a step whenever the next value is asked for. All
+    blocks are read in the first step. Closed before its end, it leaves the file as it was. Raises SplatFileError."""
+    module = format_for(path)
+    if hasattr(module, "write_in_steps"):
+        yield from module.write_in_steps(path, header, blocks, settings)
+    else:
+        module.write(path, header, blocks, settings)
+        yield Progress(1.0)
 
 
 def write_splats(path: Path, cloud: GaussianCloud, settings: Settings | None = None) -> None:

@@ -7,6 +7,7 @@ A format is a module with these names:
     recognizes(start, path)     whether a file that begins with the bytes `start` is one of these
     open_file(path, reading)    its SplatFile; raises SplatFileError
     write(path, header, blocks, settings)    raises SplatFileError; absent where files are only read
+    write_in_steps(…)           the same with its Progress, where it takes long; whoever closes it gives up writing
     HAS_DOUBLES                 True where positions can be written in 64 bits; absent elsewhere
     losses(header, settings)    sentences about what it cannot hold; absent where files are only read
 """
@@ -59,6 +60,14 @@ class Settings:
     sh_bits: tuple[int, int] = (8, 8)  # of SPZ: for degree 1, and above; 1 to 8
     origin: tuple[float, float, float] | None = None  # what means count from, for formats with HAS_DOUBLES
     encode: Encode | None = None  # makes lossless images, for formats that keep splats in them
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far writing a file is."""
+
+    done: float  # 0..1
+    note: str = ""  # what was decided on the way, a sentence
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ...run.arguments import CONVERSION, add_conversion
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the file was written, 1 when it could not be: a sentence says why."""
+    """0 when the file was written, 1 when it could not be (a sentence says why), 130 when somebody stopped it."""
     parser = argparse.ArgumentParser(prog="dev.py convert", description=CONVERSION)
     add_conversion(parser)
     options = parser.parse_args(arguments)
@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SplatError as error:
         print(f"{error.message} {error.remedy}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"Stopped: {options.target} was not written.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -20,12 +20,15 @@ from ...cloud import GaussianCloud
 from ...transform import Y_DOWN
 from ..splat_file import Header, Pixels, Reading, SplatFile, SplatPart, broken, degree_of_rest, file_bytes, logits_of
 from .packing import from_smallest_three
-from .sog_writing import losses, write
+from .sog_writing import losses, write, write_in_steps
 
 NAME, TITLE, EXTENSIONS = "sog", "SOG", (".sog", "meta.json")
 READ_AXES, WRITE_AXES = Y_DOWN, Y_DOWN
 
-__all__ = ["EXTENSIONS", "NAME", "READ_AXES", "TITLE", "WRITE_AXES", "losses", "open_file", "recognizes", "write"]
+__all__ = [
+    "EXTENSIONS", "NAME", "READ_AXES", "TITLE", "WRITE_AXES", "losses", "open_file", "recognizes", "write",
+    "write_in_steps",
+]  # fmt: skip
 _ZIP = b"PK\x03\x04"
 _META = "meta.json"
 _COLUMNS = 64  # entries of the palette in a row of its image
