@@ -19,7 +19,10 @@ from torch.utils._pytree import tree_map
 
 CARD = torch.device("meta")
 _MAKERS = ("tensor", "as_tensor", "zeros", "ones", "full", "empty", "arange", "rand", "randn", "linspace", "eye")
-_ASKING = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal")  # operations whose result the host waits for
+_ASKING = (  # operations whose result the host waits for: its value, or how long it is
+    "_local_scalar_dense", "is_nonzero", "nonzero", "equal.", "_linalg_check_errors", "masked_select", "_unique2",
+    "unique_", "repeat_interleave.Tensor",
+)  # fmt: skip
 _MIXED = ("copy_", "_to_copy", "index.", "index_put")  # operations that take tensors of both sides
 
 _counted: Counter | None = None

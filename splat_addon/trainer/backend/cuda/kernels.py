@@ -161,7 +161,7 @@ def _environment(wanted: Sequence[str]) -> dict[str, str]:
         "PATH": os.pathsep.join([beside, os.environ.get("PATH", os.defpath)]),
         "PYTHONPATH": str(_PACKAGE_ROOT),
         "TORCH_CUDA_ARCH_LIST": ";".join(wanted),
-        "MAX_JOBS": str(toolkit.compilers_at_once()),
+        "MAX_JOBS": os.environ.get("MAX_JOBS") or str(toolkit.compilers_at_once()),
     }
     return {**clean_environment(), **own, **({"CUDA_HOME": str(found.home)} if found else {})}
 

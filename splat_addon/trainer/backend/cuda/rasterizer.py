@@ -1,8 +1,8 @@
 """The CUDA backend: gsplat 1.5.3 (Ye et al. 2024) behind the same door, in the same conventions.
 
 gsplat's own strategies, exporters and trainers are not used: they have defects (opacity never reset, files emptied by
-one NaN) and their command lines drift. Here only its `rasterization` is called, and in linear light its
-`spherical_harmonics` before.
+one NaN) and their command lines drift. Its `rasterization` is not called either, but what that consists of: it inverts
+the pose on the card for every picture, which the host waits for, and blends no colors in linear light.
 """
 
 import math
@@ -22,6 +22,7 @@ from ..protocol import Gaussians, Moments, Rendering
 from . import kernels, self_check
 
 CARD = torch.device("cuda")
+TILE_PX = 16  # the side of the squares that the kernels blend at a time
 
 
 class CudaRasterizer(PlainSteps):
@@ -46,7 +47,7 @@ class CudaRasterizer(PlainSteps):
         rules.require_default("alpha_cap", "alpha_cutoff", "image_margin", "transmittance_stop")
         self.device = device
         self.rules = rules
-        self.rasterize_mode = "antialiased" if antialiased else "classic"
+        self.antialiased = antialiased
         self.blend_space = blend_space
         self._in_linear_light = is_linear(blend_space)
         self._seen: dict[int, _View] = {}
@@ -81,41 +82,49 @@ class CudaRasterizer(PlainSteps):
     ) -> Rendering:
         """See `Rasterizer.render`. Parameters that are not finite raise SplatError here or, where a step is made of it,
         from `value_of`."""
-        from gsplat import rasterization
+        from gsplat import fully_fused_projection, rasterize_to_pixels
 
         if len(gaussians.means) == 0:
             return _empty(camera, background)
         self._look_at(gaussians)
         view = self._view(camera)
-        colors, degree = gaussians.sh, (None if self._in_linear_light else sh_degree)
-        if self._in_linear_light:
-            colors = decode_srgb(_colors(gaussians, view.position, sh_degree))
-            background = decode_srgb(background)
-        blended, alphas, meta = rasterization(
+        opacities = gaussians.logit_opacities.sigmoid()
+        radii, means_px, depths, conics, dimming = fully_fused_projection(
             gaussians.means,
+            None,
             gaussians.quaternions,
             gaussians.log_scales.exp(),
-            gaussians.logit_opacities.sigmoid(),
-            colors,
             view.camera_from_world,
             view.image_from_camera,
             camera.width,
             camera.height,
-            near_plane=self.rules.near_plane,
             eps2d=self.rules.dilation_px2,
-            sh_degree=degree,
+            near_plane=self.rules.near_plane,
             packed=False,
-            render_mode="RGB+ED" if with_depth else "RGB",
-            rasterize_mode=self.rasterize_mode,
+            calc_compensations=self.antialiased,
+            opacities=opacities,
         )
-        if screen_offsets_px is not None and meta["means2d"].requires_grad:
-            _hand_over_gradient(meta["means2d"], screen_offsets_px)
+        colors = _colors(gaussians, view.position, sh_degree, (radii > 0).all(dim=-1))
+        if self._in_linear_light:
+            colors, background = decode_srgb(colors), decode_srgb(background)
+        blended, alphas = rasterize_to_pixels(
+            means_px,
+            conics,
+            torch.cat([colors, depths[..., None]], dim=-1) if with_depth else colors,
+            opacities[None] if dimming is None else opacities[None] * dimming,
+            camera.width,
+            camera.height,
+            TILE_PX,
+            *_tiles(means_px, radii, depths, camera),
+        )
+        if screen_offsets_px is not None and means_px.requires_grad:
+            _hand_over_gradient(means_px, screen_offsets_px)
         alpha = alphas[0, ..., 0]
         image = blended[0, ..., :3] + (1 - alpha)[..., None] * background
         if self._in_linear_light:
             image = encode_srgb(image)
-        depth = blended[0, ..., 3] if with_depth else None
-        return Rendering(image, alpha, depth, meta["radii"][0].amax(dim=-1).float())
+        depth = blended[0, ..., 3] / alpha.clamp_min(1e-10) if with_depth else None
+        return Rendering(image, alpha, depth, radii[0].amax(dim=-1).float())
 
     def value_of(self, loss: Tensor) -> float:
         """See `Rasterizer.value_of`: all that a step reads; with the number comes whether its gaussians were finite."""
@@ -182,11 +191,21 @@ class _View(NamedTuple):
         return cls(camera, pose[None], intrinsics[None], position)
 
 
-def _colors(gaussians: Gaussians, position: Tensor, sh_degree: int) -> Tensor:
-    """Display-encoded colors (N, 3) as `rasterization` makes them of harmonics; it hands none out in between."""
+def _colors(gaussians: Gaussians, position: Tensor, sh_degree: int, is_seen: Tensor) -> Tensor:
+    """Display-encoded colors (1, N, 3) of the gaussians that are seen (1, N); the others' are not written."""
     from gsplat import spherical_harmonics
 
-    return torch.clamp_min(spherical_harmonics(sh_degree, gaussians.means - position, gaussians.sh) + 0.5, 0.0)
+    directions = gaussians.means - position
+    return torch.clamp_min(spherical_harmonics(sh_degree, directions[None], gaussians.sh[None], is_seen) + 0.5, 0.0)
+
+
+def _tiles(means_px: Tensor, radii: Tensor, depths: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Where the list of each tile of the picture begins (1, rows, columns), and the lists, near to far."""
+    from gsplat import isect_offset_encode, isect_tiles
+
+    across, down = -(-camera.width // TILE_PX), -(-camera.height // TILE_PX)
+    _, keys, listed = isect_tiles(means_px, radii, depths, TILE_PX, across, down)
+    return isect_offset_encode(keys, 1, across, down), listed
 
 
 def _hand_over_gradient(means_px: Tensor, offsets: Tensor) -> None:
