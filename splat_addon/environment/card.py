@@ -1,4 +1,4 @@
-"""What training on an NVIDIA card needs of a machine that pip cannot install: a driver, a card, a C++ compiler.
+"""What training on an NVIDIA card needs of a machine that pip cannot install: a driver, a card, compilers.
 
 Asked before anything is downloaded. The driver is asked itself (CUDA driver API), which needs no toolkit.
 """
@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver: the newest version of CUDA that it runs, and the cards that it drives."""
+    """A driver: the newest version of CUDA that it runs, the cards that it drives, as CUDA counts them, and its own
+    version, such as "580.95.05"; empty where it does not say."""
 
     cuda: tuple[int, int]
     cards: tuple[Card, ...]
+    version: str = ""
 
 
 def read_driver(load: Callable[[str], Any] = ctypes.CDLL) -> Driver | None:
@@ -50,7 +52,18 @@ def read_driver(load: Callable[[str], Any] = ctypes.CDLL) -> Driver | None:
         cards = tuple(_card(library, place) for place in range(count.value))
     except (OSError, AttributeError):
         return None
-    return Driver((version.value // 1000, version.value % 1000 // 10), cards)
+    return Driver((version.value // 1000, version.value % 1000 // 10), cards, _driver_version(load))
+
+
+def _driver_version(load: Callable[[str], Any]) -> str:
+    """What NVIDIA's management library calls the driver."""
+    text = ctypes.create_string_buffer(80)
+    try:
+        library = load("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
+        is_told = library.nvmlInit_v2() == 0 and library.nvmlSystemGetDriverVersion(text, len(text)) == 0
+    except (OSError, AttributeError):
+        return ""
+    return text.value.decode(errors="replace") if is_told else ""
 
 
 def _card(library: Any, place: int) -> Card:
@@ -77,10 +90,39 @@ def find_cpp_compiler() -> str | None:
 
 
 def why_not_card(
-    needs: CardNeeds, machine: Machine, driver: Driver | None, compiler: str | None, release: str = ""
+    needs: CardNeeds,
+    machine: Machine,
+    driver: Driver | None,
+    compiler: str | None,
+    toolkits: Sequence[tuple[int, int]] = (),
+    release: str = "",
 ) -> SetupError | None:
-    """Why this machine cannot train on a card, with what to do on it; None when it can. `release`: what a Linux says of
-    itself in /etc/os-release."""
+    """Why this machine cannot train on a card, with what to do on it; None when it can.
+
+    `toolkits`: the versions of CUDA toolkits, which only Windows needs. `release`: what a Linux says of itself in
+    /etc/os-release.
+    """
+    refusal = why_not_driven(needs, machine, driver, release)
+    if refusal is not None:
+        return refusal
+    if compiler is None:
+        return SetupError(
+            "There is no C++ compiler, which builds gsplat's CUDA kernels once.",
+            f"Install one ({_compiler_command(machine, release)}), and start the set-up again.",
+        )
+    major, wanted = needs.cuda[0], ".".join(map(str, needs.cuda))
+    if machine.system == "win32" and major not in [toolkit[0] for toolkit in toolkits]:
+        others = " and ".join(".".join(map(str, toolkit)) for toolkit in toolkits if any(toolkit))
+        return SetupError(
+            f"NVIDIA's CUDA toolkit {major}, which builds gsplat's CUDA kernels once, was not found"
+            f"{f'; there is {others}' if others else ''}.",
+            f"Install it beside others (winget install Nvidia.CUDA --version {wanted}), and start the set-up again.",
+        )
+    return None
+
+
+def why_not_driven(needs: CardNeeds, machine: Machine, driver: Driver | None, release: str = "") -> SetupError | None:
+    """Why no card of this machine computes what is wanted; None when one does."""
     wanted = ".".join(map(str, needs.cuda))
     get_driver = f"Install NVIDIA's driver {needs.driver} or newer ({_driver_command(machine, release)}), and restart."
     if driver is None:
@@ -90,19 +132,21 @@ def why_not_card(
         return SetupError(f"The NVIDIA driver is too old: it runs CUDA {found}, and {wanted} is needed.", get_driver)
     if not driver.cards:
         return SetupError("The NVIDIA driver finds no card.", "Check that the card is in place, or choose CPU.")
-    card = driver.cards[0]
-    if card.capability < needs.capability:
-        found, lowest = (".".join(map(str, numbers)) for numbers in (card.capability, needs.capability))
-        return SetupError(
-            f"{card.name} is too old for CUDA {wanted}: it has compute capability {found}, and {lowest} is needed.",
-            "Choose CPU.",
-        )
-    if compiler is None:
-        return SetupError(
-            "There is no C++ compiler, which builds gsplat's CUDA kernels once.",
-            f"Install one ({_compiler_command(machine, release)}), and start the set-up again.",
-        )
-    return None
+    return too_old(needs, driver.cards)
+
+
+def too_old(needs: CardNeeds, cards: Sequence[Card]) -> SetupError | None:
+    """Why the first of `cards`, which is the one that trains, cannot; None when it can."""
+    card = cards[0]
+    if card.capability >= needs.capability:
+        return None
+    found, lowest, wanted = (".".join(map(str, numbers)) for numbers in (card.capability, needs.capability, needs.cuda))
+    newer = [f"{place} ({other.name})" for place, other in enumerate(cards) if other.capability >= needs.capability]
+    remedy = f"Set the environment variable CUDA_VISIBLE_DEVICES to {newer[0]}, or choose CPU." if newer else ""
+    return SetupError(
+        f"{card.name} is too old for CUDA {wanted}: it has compute capability {found}, and {lowest} is needed.",
+        remedy or "Choose CPU.",
+    )
 
 
 def linux_release() -> str:

@@ -31,6 +31,7 @@ from .machine import this_machine
 from .place import Place, choose_place
 from .pythons import find_python
 from .requirements import FILE, Requirements, is_index_reachable, read_card_needs, read_requirements
+from .toolkits import system_toolkits, version_in
 
 _FOREIGN_TO_PIP = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONUSERBASE", "PYTHONPATH")
 
@@ -197,7 +198,8 @@ def main(arguments: list[str]) -> int:
         if refusal := why_not(wanted, machine):
             raise refusal
         if wanted.device == "cuda":
-            state = read_driver(), find_cpp_compiler(), linux_release()
+            toolkits = [version_in(home) for home in system_toolkits()] if machine.system == "win32" else []
+            state = read_driver(), find_cpp_compiler(), toolkits, linux_release()
             if refusal := why_not_card(read_card_needs(options.requirements), machine, *state):
                 raise refusal
         place = choose_place(folder, wanted.longest_name)

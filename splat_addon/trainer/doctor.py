@@ -6,12 +6,11 @@ It starts in any Python, with or without PyTorch. What only an NVIDIA card needs
 import importlib.metadata
 import json
 import platform
-import shutil
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
 from ..environment.builds import why_not
+from ..environment.card import read_driver
 from ..environment.failures import does_not_start, is_broken
 from ..environment.machine import this_machine
 from ..environment.requirements import read_requirements
@@ -84,16 +83,13 @@ def _for_nvidia() -> list[Piece]:
 
 
 def _nvidia_card() -> str | None:
-    """The card as its driver calls it, whatever PyTorch can do with it."""
-    if shutil.which("nvidia-smi") is None:
+    """The card that would train, as its driver calls it, whatever PyTorch can do with it."""
+    driver = read_driver()
+    if driver is None or not driver.cards:
         return None
-    try:
-        answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip().splitlines()[0] if answer.returncode == 0 and answer.stdout.strip() else None
+    others = f"; the first of {len(driver.cards)}" if len(driver.cards) > 1 else ""
+    cuda = ".".join(map(str, driver.cuda))
+    return f"{driver.cards[0].name}, driver {driver.version or '?'} (CUDA {cuda}){others}"
 
 
 def verdict(pieces: list[Piece]) -> str:

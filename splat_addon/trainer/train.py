@@ -69,7 +69,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
     fingerprint = capture.fingerprint()  # before photos are read: one that is replaced meanwhile is noticed on resume
     blend_space = blend_space_of(config.blend_space, capture.folder)
     rasterizer = choose(config.device, blend_space, antialiased=is_antialiased(config))
-    run = photos = state = None
+    run = photos = state = cloud = None
     try:
         frame = TrainingFrame.around(capture)
         if resume:
@@ -90,6 +90,9 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         write_json(folder.about_file, about(run))
         announce(run)
         return run.execute()
+    except torch.OutOfMemoryError as error:
+        forget_frames(error)
+        raise card_is_full(len(run.model if run else cloud or ()), folder) from error
     except BaseException as error:
         forget_frames(error)
         raise
@@ -172,10 +175,7 @@ class Run:
                 stopped = True
                 break
             began = time.perf_counter()
-            try:
-                loss = self.train_step()
-            except torch.OutOfMemoryError as error:
-                raise card_is_full(len(self.model), self.folder) from error
+            loss = self.train_step()
             self.train_seconds += time.perf_counter() - began
             self.tell(loss)
             if self.fraction >= 1.0:

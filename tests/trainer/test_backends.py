@@ -244,7 +244,7 @@ def test_the_verdict_says_how_a_ready_card_is_used(monkeypatch):
 def test_missing_cuda_is_a_sentence_with_its_remedy():
     if has_cuda:
         pytest.skip("this machine has CUDA")
-    with pytest.raises(SetupError, match=r"^CUDA cannot be used: PyTorch .*or set Device to CPU\.$"):
+    with pytest.raises(SetupError, match=r"^CUDA cannot be used \(PyTorch: .*or set Device to CPU\.$"):
         choose("cuda")
 
 
@@ -273,5 +273,5 @@ def test_each_missing_tool_is_said_before_the_first_step(monkeypatch, missing):
     for variable in ("CUDA_HOME", "CUDA_PATH", "CXX"):
         monkeypatch.setenv(variable, "/nowhere")
     monkeypatch.setattr(doctor.sys, "executable", "/nowhere/python")
-    with pytest.raises(SetupError, match=r"CUDA cannot be used: .* not found\. \w+"):
+    with pytest.raises(SetupError, match=r"CUDA cannot be used \(.* not found\)\. \w+"):
         doctor.require_cuda()

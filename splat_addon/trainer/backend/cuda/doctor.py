@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import torch
 
-from ....environment.card import find_cpp_compiler
+from ....environment.card import Card, find_cpp_compiler, linux_release, read_driver, too_old, why_not_driven
+from ....environment.machine import this_machine
+from ....environment.requirements import CardNeeds, read_card_needs
 from ....errors import SetupError
 from . import kernels, self_check, toolkit
 from .kernels import GSPLAT_VERSION
 
-KERNELS, SELF_CHECK = "CUDA kernels", "Self-check"
+DEVICE, KERNELS, KERNEL_FILE, SELF_CHECK = "CUDA device", "CUDA kernels", "CUDA kernels' file", "Self-check"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ def require_cuda() -> None:
     """Raise SetupError about the first missing piece."""
     missing = _missing()
     if missing:
-        raise SetupError(f"CUDA cannot be used: {missing[0].name} {missing[0].found}.", missing[0].remedy)
+        raise SetupError(f"CUDA cannot be used ({missing[0].name}: {missing[0].found}).", missing[0].remedy)
 
 
 def why_not_cuda() -> Finding | None:
-    """What keeps a machine that has an NVIDIA card from using it; None when nothing does or there is no card."""
-    missing = _missing() if torch.cuda.is_available() else []
+    """What keeps this machine from training on its NVIDIA card; None when nothing does, or when there is no card and
+    this Python was not set up for one."""
+    is_for_card = torch.version.cuda is not None and _package("gsplat").is_fine
+    missing = _missing() if torch.cuda.is_available() or is_for_card else []
     return missing[0] if missing else None
 
 
@@ -82,17 +86,36 @@ def _torch() -> Finding:
 
 
 def _device() -> Finding:
-    remedy = "Install an NVIDIA driver and a PyTorch build with CUDA, or set Device to Auto or CPU."
+    needs = _needs()
     if not torch.cuda.is_available():
-        return Finding("CUDA device", "PyTorch finds none", False, remedy)
-    capability = torch.cuda.get_device_capability()
-    name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
-    found = f"{name}, {memory / 2**30:.0f} GiB, compute {capability[0]}.{capability[1]}"
-    others = torch.cuda.device_count() - 1
-    found += f"; the first of {others + 1}" if others > 0 else ""
-    lowest = lowest_capability(torch.version.cuda)
-    too_old = f"CUDA {torch.version.cuda} needs compute {lowest[0]}.{lowest[1]} or newer. Set Device to CPU."
-    return Finding("CUDA device", found, capability >= lowest, remedy if capability >= lowest else too_old)
+        refusal = why_not_driven(needs, this_machine(), read_driver(), linux_release())
+        if refusal is None or torch.version.cuda is None:
+            remedy = "Install an NVIDIA driver and a PyTorch build with CUDA, or set Device to Auto or CPU."
+            return Finding(DEVICE, "PyTorch finds none", False, remedy)
+        return _refused(DEVICE, refusal)
+    cards = [_card(place) for place in range(torch.cuda.device_count())]
+    first, memory = cards[0], torch.cuda.get_device_properties(0).total_memory
+    found = f"{first.name}, {memory / 2**30:.0f} GiB, compute {first.capability[0]}.{first.capability[1]}"
+    found += f"; the first of {len(cards)}" if len(cards) > 1 else ""
+    refusal = too_old(needs, cards)
+    return Finding(DEVICE, found, True) if refusal is None else _refused(DEVICE, refusal)
+
+
+def _card(place: int) -> Card:
+    return Card(torch.cuda.get_device_name(place), torch.cuda.get_device_capability(place))
+
+
+def _refused(name: str, why: SetupError) -> Finding:
+    return Finding(name, why.message.rstrip("."), False, why.remedy)
+
+
+def _needs() -> CardNeeds:
+    """What this PyTorch needs of a card, whichever PyTorch it is."""
+    needs, cuda = read_card_needs(), torch.version.cuda
+    if cuda is None:
+        return needs
+    major, _, minor = cuda.partition(".")
+    return CardNeeds((int(major), int(minor or 0)), needs.driver, lowest_capability(cuda))
 
 
 def lowest_capability(cuda: str | None) -> tuple[int, int]:
@@ -144,7 +167,13 @@ def _kernels() -> Finding:
     there = kernels.architectures()
     if not there:
         return Finding(KERNELS, "not built", False, remedy)
-    is_fine = not torch.cuda.is_available() or kernels.runs_on(there, torch.cuda.get_device_capability())
+    is_card = torch.cuda.is_available()
+    is_fine = not is_card or kernels.runs_on(there, torch.cuda.get_device_capability())
+    if is_card and is_fine:
+        try:
+            kernels.load()
+        except SetupError as error:
+            return _refused(KERNEL_FILE, error)
     return Finding(KERNELS, f"built for compute {', '.join(there)}, {kernels.library()}", is_fine, remedy)
 
 

@@ -5,6 +5,7 @@ found. Here only the kernels that training calls are built, in a process of thei
 environment; what is there is loaded as `gsplat.csrc`, which gsplat takes for its own.
 """
 
+import contextlib
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -13,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ from types import ModuleType
 import torch
 
 from ....errors import SetupError
-from ....files import remove_file, written_aside
+from ....files import is_disk_full, remove_file, written_aside
 from ....run.children.child import clean_environment
 from ....run.lock import RunLock
 from ..cpu.kernel_cache import not_ours, root_of_user
@@ -30,7 +32,9 @@ from . import toolkit
 GSPLAT_VERSION = "1.5.3"
 EXTENSION_NAME = "gsplat_cuda"
 CHANNELS = (3, 4)  # that training blends: colors, and colors with depth
+ROOM_GB = 2  # more than a build takes
 _PACKAGE_ROOT = Path(__file__).resolve().parents[4]
+_OTHERWISE = "Run Set Up Trainer again, or set Device to CPU."
 
 
 def folder() -> Path:
@@ -79,14 +83,17 @@ def came_with_gsplat() -> bool:
 
 def load() -> None:
     """Make gsplat use the kernels that are there. Raises SetupError when they do not load."""
-    import gsplat
+    try:
+        import gsplat
+    except ImportError as error:
+        raise SetupError(f"gsplat does not start ({error}).", _OTHERWISE) from error
 
     if getattr(gsplat, "csrc", None) is None and not came_with_gsplat():
         gsplat.csrc = _imported(library())
     from gsplat.cuda import _backend
 
     if _backend._C is None:
-        raise SetupError("gsplat does not take its CUDA kernels.", "Run Set Up Trainer again, or set Device to CPU.")
+        raise SetupError("gsplat does not take its CUDA kernels.", _OTHERWISE)
 
 
 def _imported(path: Path) -> ModuleType:
@@ -110,29 +117,41 @@ def build(wanted: Sequence[str], announce: Callable[[str], None]) -> float:
     `announce` is told how far it is. Raises SetupError, with the compiler's words in `build.log`.
     """
     place = folder()
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = RunLock.take(place / "building")
-    if lock is None:
-        raise SetupError("Another process is building the CUDA kernels.", "Wait until it is done.")
     try:
-        began = time.monotonic()
-        for left_over in ("lock", "about.json"):  # PyTorch waits forever for the lock of a build that was killed
-            remove_file(place / left_over)
-        every = sorted({*wanted}, key=lambda architecture: tuple(map(int, architecture.split("."))))
-        _compile(place, every, announce)
-        seconds = time.monotonic() - began
-        with written_aside(place / "about.json") as aside:
-            aside.write_text(json.dumps({"architectures": every, "seconds": round(seconds, 1)}), encoding="utf-8")
-        return seconds
-    finally:
-        lock.release()
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = RunLock.take(place / "building")
+        if lock is None:
+            raise SetupError("Another process is building the CUDA kernels.", "Wait until it is done.")
+        try:
+            return _build_in(place, wanted, announce)
+        finally:
+            lock.release()
+    except OSError as error:
+        if is_disk_full(error):
+            raise _disk_full(place) from error
+        reason = f"{error.filename or place}: {error.strerror or error}"
+        remedy = "Make that folder yours and writable, or set Device to CPU."
+        raise SetupError(f"The CUDA kernels cannot be built ({reason}).", remedy) from error
+
+
+def _build_in(place: Path, wanted: Sequence[str], announce: Callable[[str], None]) -> float:
+    began = time.monotonic()
+    for left_over in ("lock", "about.json"):  # earlier PyTorches wait forever for the lock of a build that was killed
+        remove_file(place / left_over)
+    every = sorted({*wanted}, key=lambda architecture: tuple(map(int, architecture.split("."))))
+    _compile(place, every, announce)
+    seconds = time.monotonic() - began
+    with written_aside(place / "about.json") as aside:
+        aside.write_text(json.dumps({"architectures": every, "seconds": round(seconds, 1)}), encoding="utf-8")
+    return seconds
 
 
 def _compile(place: Path, wanted: Sequence[str], announce: Callable[[str], None]) -> None:
-    """Run build.py, with its output in `build.log`."""
+    """Run build.py, with its output in `build.log`, as far as the disk takes it."""
     log_file = place / "build.log"
     command = [sys.executable, "-P", "-u", "-m", __package__, "--compile", str(place)]
-    with open(log_file, "w", encoding="utf-8") as log:
+    said: list[str] = []
+    with open(log_file, "wb", buffering=0) as log:
         worker = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -143,14 +162,18 @@ def _compile(place: Path, wanted: Sequence[str], announce: Callable[[str], None]
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert worker.stdout is not None
-        for line in (raw.decode(errors="replace") for raw in worker.stdout):
-            log.write(line)
-            log.flush()
-            if step := re.match(r"\[(\d+)/(\d+)\]", line):
-                announce(f"building CUDA kernels once: {step[1]} of {step[2]} files")
-        code = worker.wait()
+        try:
+            for raw in worker.stdout:
+                with contextlib.suppress(OSError):
+                    log.write(raw)
+                said.append(raw.decode(errors="replace"))
+                if step := re.match(r"\[(\d+)/(\d+)\]", said[-1]):
+                    announce(f"building CUDA kernels once: {step[1]} of {step[2]} files")
+            code = worker.wait()
+        finally:
+            worker.kill()
     if code != 0 or not library().is_file():
-        raise failure(log_file.read_text(encoding="utf-8", errors="replace"), log_file)
+        raise failure("".join(said), log_file)
 
 
 def _environment(wanted: Sequence[str]) -> dict[str, str]:
@@ -168,16 +191,35 @@ def _environment(wanted: Sequence[str]) -> dict[str, str]:
 
 def failure(log: str, log_file: Path) -> SetupError:
     """Why a build did not succeed, in one sentence."""
-    if re.search(r"No space left on device|There is not enough space on the disk", log):
-        return SetupError("The disk became full while CUDA kernels were built.", "Free 2 GB and start again.")
+    is_windows = sys.platform == "win32"
+    if re.search(r"No space left on device|There is not enough space on the disk|Errno 28\b", log):
+        return _disk_full(log_file.parent)
     if re.search(r"[Kk]illed|out of memory|Cannot allocate memory|compiler is out of heap space", log):
         return SetupError("The memory did not suffice to build CUDA kernels.", "Close other programs and start again.")
-    if re.search(r"unsupported (GNU|clang|Microsoft Visual Studio) version", log):
+    if re.search(r"unsupported (GNU|clang|Microsoft Visual Studio) version|is greater than the maximum required", log):
         remedy = "Install an older C++ compiler, one that this version of CUDA knows, and set CXX to it."
+        if is_windows:
+            remedy = "Install the Build Tools of Visual Studio 2022, and start from their x64 Native Tools prompt."
         return SetupError("The C++ compiler is newer than NVIDIA's compiler accepts.", remedy)
-    errors = [line.strip() for line in log.splitlines() if re.search(r"\b(fatal )?error\b", line, re.IGNORECASE)]
+    if re.search(r"is less than the minimum required version", log):
+        remedy = "Install a newer C++ compiler, and set CXX to it."
+        return SetupError("The C++ compiler is older than NVIDIA's compiler accepts.", remedy)
+    if re.search(r"vcvarsall|Microsoft Visual C\+\+ \d+\.\d+ or greater is required", log):
+        remedy = "Install the Visual Studio Build Tools with C++, and start again."
+        return SetupError("The C++ compiler of Visual Studio was not found.", remedy)
+    errors = [
+        line.strip() for line in log.splitlines() if re.search(r"\b(fatal|error|\w+Error)\b", line, re.IGNORECASE)
+    ]
     reason = errors[0][:160] if errors else "the compiler ended without a message"
     return SetupError(
         f"gsplat's CUDA kernels could not be built ({reason}).",
         f"See {log_file} for the compiler's messages, or set Device to CPU.",
+    )
+
+
+def _disk_full(place: Path) -> SetupError:
+    places = dict.fromkeys((str(place), tempfile.gettempdir()))
+    return SetupError(
+        "The disk became full while CUDA kernels were built.",
+        f"Free {ROOM_GB} GB in {' and in '.join(places)}, and start again.",
     )

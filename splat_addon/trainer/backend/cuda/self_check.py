@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ....capture.camera import Camera
+from ....environment.card import read_driver
 from ....errors import SetupError
 from ....files import written_aside
 from ....gaussians.cloud import BLENDER, DISPLAY
@@ -115,12 +116,20 @@ def _numbers(values: Tensor | None) -> np.ndarray:
 
 
 def check(make_card, judge=CpuRasterizer) -> Verdict:
-    """Compare the card with the CPU backend on all scenes. `make_card` takes a blend space."""
+    """Compare the card with the CPU backend on all scenes. `make_card` takes a blend space.
+
+    Raises SetupError when the card's memory is full, which says nothing of what it computes.
+    """
     began = time.monotonic()
     results = []
     for scene in scenes():
         try:
             results.append(compare(make_card(scene.blend_space), judge(blend_space=scene.blend_space), scene))
+        except torch.OutOfMemoryError as error:
+            raise SetupError(
+                "The NVIDIA card has no memory left to be compared with the CPU.",
+                "Close what else uses it and start again, or set Device to CPU.",
+            ) from error
         except (RuntimeError, ValueError) as error:  # a kernel that does not start, gradients of another shape
             results.append((np.inf, np.inf, f"{scene.name} ({str(error).splitlines()[0][:80]})"))
     image = max((image for image, _, _ in results), key=_badness)
@@ -137,11 +146,11 @@ def _badness(error: float) -> float:
 def conditions() -> dict:
     """What a verdict holds for: the card, its driver, and all that computes on it."""
     properties = torch.cuda.get_device_properties(0)
-    driver = getattr(torch._C, "_cuda_getDriverVersion", lambda: 0)()
+    driver = read_driver()
     capability = f"{properties.major}.{properties.minor}"
     return {
         "card": f"{properties.name}, {properties.total_memory} bytes, compute {capability}",
-        "driver": driver,
+        "driver": [driver.version, *driver.cuda] if driver else None,
         "torch": torch.__version__,
         "gsplat": kernels.GSPLAT_VERSION,
         "library": kernels.library().stat().st_size if kernels.library().is_file() else 0,

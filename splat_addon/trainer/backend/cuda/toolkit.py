@@ -7,17 +7,16 @@ with; a toolkit of the system serves as well when its major version is the same.
 import functools
 import importlib.util
 import os
-import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from ....environment.toolkits import compiler_in, system_toolkits, version_in
+
 _EXE = ".exe" if sys.platform == "win32" else ""
-_ASK_LIMIT_S = 30
 MEMORY_OF_A_COMPILER = int(2.5 * 2**30)  # bytes that one nvcc takes
 
 
@@ -38,22 +37,10 @@ class Toolkit:
 def find_toolkit() -> Toolkit | None:
     """The first that fits this PyTorch: of this environment, of CUDA_HOME, on PATH, where NVIDIA installs it; if none
     fits, the first that is there; None if there is none."""
-    found = [Toolkit(home, _version_of(home / "bin" / f"nvcc{_EXE}")) for home in _homes()]
+    own = own_cuda_folder()
+    homes = [*([own] if own and compiler_in(own).is_file() else []), *system_toolkits()]
+    found = [Toolkit(home, version_in(home)) for home in homes]
     return next((toolkit for toolkit in found if toolkit.fits), found[0] if found else None)
-
-
-def _homes() -> list[Path]:
-    places = [own_cuda_folder()]
-    places += [Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
-    on_path = shutil.which("nvcc")
-    if on_path:
-        places.append(Path(on_path).resolve().parent.parent)
-    if sys.platform == "win32":
-        programs = Path(os.environ.get("PROGRAMFILES", r"C:\Program Files"))
-        places += sorted((programs / "NVIDIA GPU Computing Toolkit" / "CUDA").glob("v*"), reverse=True)
-    else:
-        places += [Path("/usr/local/cuda"), Path("/opt/cuda")]
-    return [place for place in places if place and (place / "bin" / f"nvcc{_EXE}").is_file()]
 
 
 def own_cuda_folder() -> Path | None:
@@ -64,15 +51,6 @@ def own_cuda_folder() -> Path | None:
         if folder.is_dir():
             return folder
     return None
-
-
-def _version_of(nvcc: Path) -> tuple[int, int]:
-    try:
-        answer = subprocess.run([nvcc, "--version"], capture_output=True, text=True, timeout=_ASK_LIMIT_S)
-    except (OSError, subprocess.TimeoutExpired):
-        return 0, 0
-    found = re.search(r"release (\d+)\.(\d+)", answer.stdout)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def find_ninja() -> str | None:
