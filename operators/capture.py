@@ -54,6 +54,8 @@ class SPLAT_OT_capture_scene(bpy.types.Operator):
     def _start_in_background(self, context):
         render = _start(context)
         live_render.begin_watching()
+        for warning in render.warnings:
+            self.report({"WARNING"}, warning)
         self.report({"INFO"}, f"Rendering {render.total} views in the background")
         return {"FINISHED"}
 
@@ -79,8 +81,8 @@ class SPLAT_OT_cancel_capture(bpy.types.Operator):
 
 
 def _start(context) -> live_render.LiveRender:
-    plan, points = make_plan(context)
-    return live_render.start(plan, points, absolute(context.scene.splat.capture.folder))
+    plan, points, warnings = make_plan(context)
+    return live_render.start(plan, points, absolute(context.scene.splat.capture.folder), warnings)
 
 
 CLASSES = (SPLAT_OT_capture_scene, SPLAT_OT_cancel_capture)

@@ -12,7 +12,7 @@ from ..splat_addon.scene.cameras import looking
 from ..splat_addon.scene.photos import photo_capture, pixels
 from ..splat_addon.scene.review import held_out
 from ..splat_addon.scene.settings.paths import absolute
-from ..splat_addon.scene.settings.training import reading_choices
+from ..splat_addon.scene.settings.training import is_chosen_capture, reading_choices
 from ..splat_addon.scene.tasks import checking
 from .reporting import reports_errors
 
@@ -239,10 +239,20 @@ class SPLAT_OT_close_photo_capture(bpy.types.Operator):
         root = chosen_root(context)
         if photo_capture.root_of(context.scene.camera) == root:
             looking.end(context, context.scene)
-        name = root.name
+        name, chosen = root.name, context.scene.splat.capture
+        was_chosen = _is_of_chosen_folder(context.scene, root)
         count = photo_capture.close(context.scene, root)  # type: ignore[arg-type] # poll
-        self.report({"INFO"}, f"Closed '{name}': {count} objects removed, no files changed")
+        left = photo_capture.roots(context.scene)
+        if was_chosen and left:  # a closed capture must not be what is trained next
+            chosen.folder = left[-1][photo_capture.ROOT_KEY]
+        now = f"; '{left[-1].name}' is chosen now" if was_chosen and left else ""
+        self.report({"INFO"}, f"Closed '{name}': {count} objects removed, no files changed{now}")
         return {"FINISHED"}
+
+
+def _is_of_chosen_folder(scene, root) -> bool:
+    folder = photo_capture.folder_if_known(root)
+    return folder is not None and is_chosen_capture(scene, folder)
 
 
 class SPLAT_OT_export_capture(_ChoosesFolder, bpy.types.Operator):

@@ -8,7 +8,7 @@ from ..operators.set_up import (
     SPLAT_OT_examine_trainer,
     SPLAT_OT_set_up_trainer,
 )
-from ..splat_addon.errors import RunError
+from ..splat_addon.errors import SplatError
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .wrap import draw_sentence
@@ -75,8 +75,8 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
         draw_sentence(layout, "No Python trains yet: set one up below, or choose one that has PyTorch.", "INFO", WRAP)
         return
     try:
-        known = trainer_setup.examination(preferences.trainer_python())
-    except RunError as error:
+        known = trainer_setup.examined_by_itself(preferences.trainer_python())
+    except SplatError as error:
         draw_sentence(layout, str(error), "ERROR", WRAP)
         return
     if known is None:
@@ -88,8 +88,7 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
     elif known.message:
         draw_sentence(layout, known.message, "ERROR", WRAP)
     else:
-        cannot = any(entry["is_required"] and not entry["is_fine"] for entry in known.findings)
-        layout.label(text=known.verdict, icon="ERROR" if cannot else "CHECKMARK")
+        layout.label(text=known.verdict, icon="ERROR" if known.refusal else "CHECKMARK")
         fine = [f"{entry['name']} {entry['found']}" for entry in known.findings if entry["is_fine"]]
         draw_sentence(layout, " · ".join(fine), "BLANK1", WRAP)
         column = layout.column(align=True)

@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..errors import CaptureError
+from ..errors import CaptureError, some_of
 from .camera import Camera
 from .choices import AUTOMATIC, CaptureChoices
 from .doubts import Doubt
 from .file_names import inner_path
-from .finding.files import Files, shown
+from .finding.files import USUAL, Files, shown
 from .formats import colmap
 from .formats.listing import read_listing
 from .formats.transforms import find_transforms
@@ -25,6 +25,7 @@ STRAY = 2.0  # a camera farther out than this many times what holds three quarte
 # Fingerprints without it are of earlier versions, which took all digits: on another processor the same capture had
 # another one, so they cannot be compared.
 FINGERPRINT_KIND = "2:"
+_DEEPEST = 3  # folders down to a capture from one that was chosen
 
 __all__ = ["Capture", "Points", "View", "capture_folder", "held_out_indices", "open_capture"]
 
@@ -210,24 +211,53 @@ def open_capture(
 
 
 def capture_folder(path: Path) -> Path:
-    """The folder of the capture that `path` belongs to, when its `transforms.json`, its model folder or its folder of
-    photos was chosen."""
+    """The folder of the capture that is meant by `path`: its `transforms.json`, its model folder, its folder of photos,
+    or a folder that holds the one capture.
+
+    Raises CaptureError when several captures lie in a folder that is none itself.
+    """
     path = Path(path)
     if os.path.isfile(path):
         path = path.parent
     files = Files()
     if find_transforms(path) is not None:
         return path
-    model_folder = colmap.find_model(path, files)
-    if model_folder is None:
+    chosen = colmap.find_model(path, files)
+    around = _around_model(chosen, files) if chosen is not None else None
+    if around is not None and around in path.parents:
+        return around
+    below = _captures_below(path, files)
+    if not below and chosen is None:
         parent = path.parent
         is_capture = find_transforms(parent) is not None or colmap.find_model(parent, files) is not None
         return parent if is_capture and files.folder(path).images else path
-    for parent in list(path.parents)[:3]:
-        has_photos = any(name.startswith("images") for name in files.folder(parent).folders)
-        if has_photos and find_transforms(parent) is None and colmap.find_model(parent, files) == model_folder:
+    if not below or path in below:
+        return path
+    if len(below) > 1:
+        names = some_of(str(place.relative_to(path)) for place in below)
+        raise CaptureError(f"{path} holds {len(below)} captures: {names}.", "Choose the one you mean.")
+    return below[0]
+
+
+def _captures_below(path: Path, files: Files) -> list[Path]:
+    """The folders of the captures at and below `path`, sorted: with a `transforms.json`, or with photos around a COLMAP
+    model. What lies within another capture is part of it."""
+    found = {place for place in files.below(path, _DEEPEST) if find_transforms(place) is not None}
+    for model in colmap.find_models(path, files, _DEEPEST + 2):  # below it in sparse/0
+        around = _around_model(model.folder, files)
+        if around is not None:
+            found.add(around)
+    return sorted(place for place in found if not found & set(place.parents))
+
+
+def _around_model(model: Path, files: Files) -> Path | None:
+    """The folder that holds photos and the COLMAP model in `model`, if that is the one that is read there."""
+    for parent in list(model.parents)[:3]:
+        folder = files.folder(parent)
+        has_photos = folder.images or any(name.lower().startswith(USUAL) for name in folder.folders)
+        if has_photos and find_transforms(parent) is None and colmap.find_model(parent, files) == model:
             return parent
-    return path
+    return None
 
 
 def _view_names(photos: list[str]) -> dict[str, str]:

@@ -89,13 +89,27 @@ def test_nothing_is_downloaded_unless_online_access_is_allowed(extension, traine
 def test_the_preferences_say_what_a_python_lacks_and_how_to_get_it(extension, trainer_setup, preferences):
     assert any("No Python trains yet" in text for text in labels(drawn(extension)))
     preferences.trainer_python = sys.executable
-    assert "Not checked yet" in labels(drawn(extension))
-    assert bpy.ops.splat.examine_trainer(wait=True) == {"FINISHED"}
+    assert "Checking what it has …" in labels(drawn(extension)), "nobody has to ask for it"
+    trainer_setup.wait()
     record = drawn(extension)
     assert any(text.startswith("Cannot train: PyTorch") for text in labels(record))
     assert "PyTorch: not installed" in labels(record)
     remedies = [entry[2].text for entry in record if entry[:2] == ("operator", "splat.copy_text")]
     assert remedies[0] == f'"{sys.executable}" -m pip install torch==2.13.0'
+
+
+def test_a_python_that_cannot_train_is_asked_again_after_a_while(extension, trainer_setup, preferences, monkeypatch):
+    preferences.trainer_python = sys.executable
+    drawn(extension)
+    trainer_setup.wait()
+    asked = trainer_setup.examination(sys.executable)
+    drawn(extension)
+    assert trainer_setup.examination(sys.executable) is asked, "not at each drawing"
+    monkeypatch.setattr(trainer_setup, "ASK_AGAIN_S", 0.0)
+    assert any(text.startswith("Cannot train: PyTorch") for text in labels(drawn(extension))) is False
+    again = trainer_setup.examination(sys.executable)
+    assert again is not asked and again.refusal.startswith("The trainer Python cannot train. PyTorch: not installed.")
+    trainer_setup.wait()
 
 
 def test_what_a_python_has_is_kept_for_the_next_start(extension, trainer_setup, preferences, trainer_python):

@@ -589,6 +589,40 @@ def test_the_folder_of_photos_leads_to_its_capture(tmp_path):
     assert capture_folder(tmp_path / "images/DSC_0000.jpg") == tmp_path
 
 
+def test_a_folder_that_holds_one_capture_stands_for_it(tmp_path):
+    source = original(3)
+    put_photos(tmp_path / "project/shot/images", source)
+    put_model(tmp_path / "project/shot/sparse/0", source)
+    (tmp_path / "project/renders").mkdir()
+    assert capture_folder(tmp_path / "project") == tmp_path / "project/shot"
+    lay_out(tmp_path / "other/shot", source, "transforms")
+    assert capture_folder(tmp_path / "other") == tmp_path / "other/shot"
+    with pytest.raises(CaptureError, match=r"holds 2 captures: other/shot, project/shot\. Choose the one"):
+        capture_folder(tmp_path)
+
+
+def test_what_belongs_to_a_capture_is_not_taken_for_another(tmp_path):
+    source = original(3)
+    put_photos(tmp_path / "images", source)
+    put_model(tmp_path / "sparse/0", source)
+    put_photos(tmp_path / "dense/images", source)
+    put_model(tmp_path / "dense/sparse", source)
+    assert capture_folder(tmp_path) == tmp_path
+    assert capture_folder(tmp_path / "dense") == tmp_path / "dense"
+
+
+def test_a_second_model_finds_its_photos_beside_it(tmp_path):
+    """`sparse_400` with `images_400`, beside `sparse` with `images`, as INRIA's scripts and others leave them."""
+    source = original(3)
+    for suffix in ("", "_400"):
+        put_photos(tmp_path / f"images{suffix}", source)
+        put_model(tmp_path / f"sparse{suffix}/0", source)
+    assert capture_folder(tmp_path) == tmp_path
+    chosen = capture_folder(tmp_path / "sparse_400")
+    capture = open_capture(chosen)
+    assert len(capture.views) == 3 and capture.model_folder == tmp_path / "sparse_400/0" and not capture.missing
+
+
 def test_a_model_beside_transforms_json_is_told_and_can_be_chosen(tmp_path):
     source = original(4)
     put_photos(tmp_path / "images", source)

@@ -58,7 +58,8 @@ def photo_places(files: Files, model_folder: Path, root: Path) -> list[list[Path
     for place in parents:
         levels.append([other for other in (*files.subfolders(place), place) if other not in seen])
         seen.update(levels[-1])
-    if model_folder == root:  # a model that was chosen by itself
+    is_of_models = root.name.lower().startswith("sparse") and not any(files.folder(at).images for at in levels[-1])
+    if model_folder == root or is_of_models:  # a model that was chosen by itself, or the folder of models
         for place in root.parents[:3]:
             usual = [below for below in files.subfolders(place) if below.name.lower().startswith(USUAL)]
             levels.append([other for other in usual if other not in seen])

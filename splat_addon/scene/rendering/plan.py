@@ -8,6 +8,7 @@ from ...run.render_folder import RenderPlan, Shot
 from ..cameras import rigs, shots
 from ..seeds.choosing import is_surface, seeds_to_capture
 from ..splats import hidden_source
+from . import enclosing
 from .scripts import session_runs_scripts
 
 
@@ -29,8 +30,9 @@ def what_is_missing(context) -> str:
     return ""
 
 
-def make_plan(context) -> tuple[RenderPlan, Points]:
-    """What is rendered, and the points that training starts from; a dome of cameras is built if that was chosen.
+def make_plan(context) -> tuple[RenderPlan, Points, list[str]]:
+    """What is rendered, the points that training starts from, and warnings about what hides the targets; a dome of
+    cameras is built if that was chosen.
 
     Raises CaptureError when there is nothing to capture.
     """
@@ -54,7 +56,9 @@ def make_plan(context) -> tuple[RenderPlan, Points]:
         hold_out_every=scene.splat.training.hold_out_every,
         use_scripts=session_runs_scripts(),
     )
-    return plan, points
+    objects = [context.view_layer.objects.get(name) for name in dict.fromkeys(shot.camera for shot in plan.shots)]
+    cameras = [item for item in objects if item is not None]  # those of libraries have other names, and are not asked
+    return plan, points, enclosing.warnings_about(context, cameras)
 
 
 def _shots(context) -> list[Shot]:

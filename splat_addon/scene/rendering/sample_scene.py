@@ -10,9 +10,10 @@ from collections.abc import Callable
 import bmesh
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from ..own_data import require_local
+from ..splats import hidden_source
 
 COLLECTION = "Splat Still Life"
 
@@ -41,6 +42,26 @@ def build_still_life(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     _light(collection, "Fill", "AREA", energy=25.0, turn=(-0.9, -0.5, 0.0), place=(-1.2, 1.6, 1.8), size=1.5)
     _grey_world(scene)
     return objects
+
+
+def hide_what_is_in_the_way(layer: bpy.types.ViewLayer, objects: list[bpy.types.Object]) -> list[bpy.types.Object]:
+    """Hide what else is rendered and reaches into the box around `objects`, as the default cube does, in the viewport
+    and in renders; returns it."""
+    low, high = _box(objects)
+    hidden = []
+    for item in hidden_source.objects_of(layer):
+        if item not in objects:
+            other_low, other_high = _box([item])
+            if (other_low < high).all() and (other_high > low).all():
+                item.hide_set(True, view_layer=layer)
+                item.hide_render = True
+                hidden.append(item)
+    return hidden
+
+
+def _box(items: list[bpy.types.Object]) -> tuple[np.ndarray, np.ndarray]:
+    corners = np.array([item.matrix_world @ Vector(corner) for item in items for corner in item.bound_box])
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def _place(item: bpy.types.Object, location: tuple[float, float, float], turn_deg: float = 0.0) -> None:

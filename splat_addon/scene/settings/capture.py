@@ -1,8 +1,15 @@
 """How a scene is captured, kept in the .blend as `Scene.splat.capture`."""
 
+import contextlib
+import os
+from pathlib import Path
+
 import bpy
 
-from .paths import MAY_BE_RELATIVE, chosen
+from ...capture.capture import capture_folder
+from ...capture.formats.transforms import is_own_capture
+from ...errors import CaptureError, RunError
+from .paths import MAY_BE_RELATIVE, absolute, chosen, path_text
 from .training import forget_reading
 
 CAPTURE_SOURCES = [
@@ -24,6 +31,29 @@ SEED_SOURCES = [
 ]
 
 
+def folder_that_is_meant(folder: Path) -> Path:
+    """The folder of the photo capture that a chosen folder belongs to or holds, else that folder.
+
+    A capture of a scene below it is not taken: the next one would be rendered over it. Raises CaptureError when
+    several captures lie there.
+    """
+    if not os.path.isdir(folder):
+        return folder
+    meant = capture_folder(folder)
+    return folder if folder in meant.parents and is_own_capture(meant) else meant
+
+
+def _take_capture(group: "SPLAT_PG_capture", _context) -> None:
+    """The folder of a model, of photos, or of a single capture stands for the capture."""
+    with contextlib.suppress(RunError, CaptureError):  # the panel says what is wrong with it
+        folder = absolute(group.folder)
+        meant = folder_that_is_meant(folder) if group.folder else folder
+        if meant != folder:
+            group.folder = path_text(meant)
+            return  # this has asked again
+    forget_reading(group.id_data)
+
+
 class SPLAT_PG_capture(bpy.types.PropertyGroup):
     """How the training images are made."""
 
@@ -33,7 +63,7 @@ class SPLAT_PG_capture(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=MAY_BE_RELATIVE,
         default="",
-        update=chosen("folder", then=lambda group, _context: forget_reading(group.id_data)),
+        update=chosen("folder", then=_take_capture),
     )
     decided_for: bpy.props.StringProperty(
         name="Decided For",

@@ -3,6 +3,7 @@
 `pump` is called by a timer in the interface and directly by scripts and tests; it never waits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,12 +89,13 @@ def is_rendering() -> bool:
     return render is not None and not render.is_over
 
 
-def start(plan: RenderPlan, points: Points, capture: Path) -> LiveRender:
-    """Render a capture in the background. Raises CaptureError or SetupError; then nothing was started."""
+def start(plan: RenderPlan, points: Points, capture: Path, warnings: Sequence[str] = ()) -> LiveRender:
+    """Render a capture in the background; `warnings` are known already. Raises CaptureError or SetupError; then nothing
+    was started."""
     if is_rendering():
         raise CaptureError("A capture is already being rendered.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
-    render = watched().render = LiveRender(Path(capture), process, len(plan.shots))
+    render = watched().render = LiveRender(Path(capture), process, len(plan.shots), warnings=list(warnings))
     return render
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpy
 
-from ...capture.capture import Capture, open_capture
+from ...capture.capture import Capture, capture_folder, open_capture
 from ...capture.card import Card, card_of
 from ...capture.choices import choices_of
 from ...capture.formats.transforms import is_own_capture
@@ -214,6 +214,9 @@ def listing_of(config: TrainConfig, kept: Known | None = None) -> Listing:
         return kept.listing[1]
     if not config.capture or config.capture == ".":
         raise CaptureError("No capture was chosen.", "Capture the scene, or choose the folder of a capture.")
+    meant = capture_folder(Path(config.capture))
+    if meant != Path(config.capture):
+        raise CaptureError(f"{config.capture} is not the folder of a capture, but {meant} is.", "Choose that one.")
     # As the files say: this is a thread, in which Blender decodes nothing. What photos settle, an inspection tells.
     capture = open_capture(Path(config.capture), config.hold_out_every, choices=choices_of(config))
     listing = _listed(capture, config, stamp)

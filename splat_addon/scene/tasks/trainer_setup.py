@@ -3,8 +3,10 @@
 What an interpreter was found to have is kept for the next start, until the interpreter itself changes.
 """
 
+import math
 import os
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +17,13 @@ from ...environment.child import JsonChild
 from ...environment.machine import Machine, this_machine
 from ...environment.place import choose_place
 from ...environment.requirements import Requirements, read_requirements
-from ...errors import SetupError
+from ...errors import RunError, SetupError
 from ..session import part, timer
 from ..session.redraw import redraw
 from ..settings import preferences
 
 TICK_S = 0.25
+ASK_AGAIN_S = 30.0
 
 _KEPT = "trainer.json"
 
@@ -49,6 +52,14 @@ class Examination:
     verdict: str = ""
     findings: list[dict] = field(default_factory=list)
     message: str = ""
+    asked_at: float = -math.inf  # s of the monotonic clock; kept ones were asked in another session
+
+    @property
+    def refusal(self) -> str:
+        """Why this interpreter cannot train, with what to do; empty where it can, or nobody knows yet."""
+        missing = [entry for entry in self.findings if entry["is_required"] and not entry["is_fine"]]
+        told = [f"{entry['name']}: {entry['found']}." for entry in missing]
+        return self.message or (f"The trainer Python cannot train. {' '.join(told)}" if told else "")
 
 
 class Children:
@@ -123,6 +134,33 @@ def examination(python: str) -> Examination | None:
     return known if known is not None and known.key == key else None
 
 
+def examined_by_itself(python: str) -> Examination | None:
+    """What is known about an interpreter, for panels: one that nobody has asked yet is asked, and one that cannot train
+    is asked again now and then, since something may have been installed."""
+    known = examination(python)
+    is_open = known is None or (known.child is None and known.refusal)
+    asked_at = known.asked_at if known is not None else -math.inf
+    if is_open and time.monotonic() - asked_at > ASK_AGAIN_S and os.path.isfile(python):
+        try:
+            known = examine(python)
+            begin_watching()
+        except SetupError as error:  # it cannot be started
+            known = _children().examination = Examination(
+                _key(python), None, message=str(error), asked_at=time.monotonic()
+            )
+    return known
+
+
+def why_not_ready() -> str:
+    """Why the chosen interpreter cannot train, as far as was found in this session; empty where it can, or nobody has
+    asked."""
+    try:
+        known = examination(preferences.trainer_python())
+    except RunError as error:
+        return str(error)
+    return known.refusal if known is not None and known.asked_at > -math.inf else ""
+
+
 def examine(python: str) -> Examination:
     """Ask an interpreter what it has, in a child. Raises SetupError when there is no such interpreter."""
     if not python or not Path(python).is_file():
@@ -132,7 +170,10 @@ def examine(python: str) -> Examination:
         children.examination.child.kill()
     command = [python, "-u", "-m", "splat_addon.trainer.doctor", "--json"]
     child = JsonChild(command, "This Python cannot be checked", "")
-    known = children.examination = Examination(_key(python), child)
+    key, before = _key(python), children.examination
+    known = children.examination = Examination(key, child, asked_at=time.monotonic())
+    if before is not None and before.key == key:  # stays said until there is an answer
+        known.verdict, known.findings, known.message = before.verdict, before.findings, before.message
     children.is_kept_read = True
     return known
 
@@ -213,6 +254,7 @@ def _pump_examination() -> None:
         if "failed" in said:
             known.message = f"{said['failed']} {said['remedy']}".strip()
         elif "findings" in said:
+            known.message = ""
             known.verdict, known.findings = said["verdict"], said["findings"]
             preferences.write_own(_KEPT, {"key": known.key, "verdict": known.verdict, "findings": known.findings})
     if known.child.is_over:

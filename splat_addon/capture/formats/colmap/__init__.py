@@ -29,10 +29,10 @@ def find_model(folder: Path, files: Files | None = None) -> Path | None:
     return found[0].folder if found else None
 
 
-def find_models(folder: Path, files: Files | None = None) -> list[FoundModel]:
-    """All COLMAP models at and below `folder`, the one to be used first."""
+def find_models(folder: Path, files: Files | None = None, deepest: int = _DEEPEST) -> list[FoundModel]:
+    """All COLMAP models at and below `folder` (`deepest` levels), the one to be used first."""
     folder, files = Path(folder), files or Files()
-    places = [*(folder / place for place in _USUAL_PLACES), *files.below(folder, _DEEPEST)]
+    places = [*(folder / place for place in _USUAL_PLACES), *files.below(folder, deepest)]
     places = [place for place in dict.fromkeys(places) if any(files.has(place / name) for name in _FORMATS)]
     if len(places) < 2:
         return [FoundModel(place, 0) for place in places]
