@@ -3,12 +3,13 @@
 import bpy
 
 from ..operators.splats.adopt import SPLAT_OT_adopt, SPLAT_OT_show_as_blenders
-from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply
+from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply, draw_progress
 from ..operators.splats.result import SPLAT_OT_import_result
 from ..operators.splats.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
 from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
+from ..splat_addon.scene.exchange import writing
 from ..splat_addon.scene.splats import adoption
 from ..splat_addon.scene.splats.advice import object_advice, scene_advice
 from ..splat_addon.scene.splats.appearance import is_native
@@ -34,6 +35,12 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator(SPLAT_OT_import_ply.bl_idname, text="Import Splats", icon="FILE_FOLDER")
         row.operator(SPLAT_OT_export_ply.bl_idname, text="Export Splats", icon="EXPORT")
+        if writing.is_running():
+            draw_progress(layout)
+        for sentence in writing.failures():
+            draw_sentence(layout, sentence, "ERROR", WRAP)
+        for sentence in writing.written():
+            draw_sentence(layout, sentence, "INFO", WRAP)
         is_shown = display.is_shown(context.scene)
         column = layout.column(align=True)
         column.operator(

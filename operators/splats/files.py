@@ -8,7 +8,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from ...splat_addon.errors import SplatError
 from ...splat_addon.gaussians.formats import registry
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.exchange import exporting
+from ...splat_addon.scene.exchange import exporting, writing
 from ...splat_addon.scene.own_data import make_active
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
@@ -79,7 +79,7 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
 
 
 class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
-    """Write splat objects as a file that other splat tools read: PLY, SPZ, glTF, USD or .splat"""
+    """Write splat objects as a file that other splat tools read: PLY, SPZ, glTF, USD, SOG or .splat"""
 
     bl_idname = "splat.export_ply"
     bl_label = "Export Splats"
@@ -113,6 +113,9 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context):
+        if writing.is_running():
+            cls.poll_message_set("A file is being written: wait, or cancel it")
+            return False
         if context.active_object is None or not splat_data.is_splats(context.active_object):
             cls.poll_message_set("Make a splat object active first")
             return False
@@ -154,8 +157,14 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
         exports = self._exports(context)
         for loss in dict.fromkeys(loss for _, export in exports for loss in export.losses()):
             self.report({"WARNING"}, loss)
-        for path, export in exports:
-            self.report({"INFO"}, f"Exported {counted(export.write())} splats to {path}")
+        writing.start([export for _, export in exports])
+        if bpy.app.background:  # where no timer runs
+            writing.wait()
+        for sentence in writing.take_written():
+            self.report({"INFO"}, sentence)
+        if writing.is_running():
+            writing.begin_watching()
+            self.report({"INFO"}, f"Writing {writing.progress()[1]}: the header of the 3D view shows how far it is")
         return {"FINISHED"}
 
     def _items(self, context) -> list[bpy.types.Object]:
@@ -223,6 +232,26 @@ def _lines(sentence: str, width: int = 42) -> list[str]:
     return lines
 
 
+class SPLAT_OT_cancel_export(bpy.types.Operator):
+    """Stop writing the file; what it held before stays"""
+
+    bl_idname = "splat.cancel_export"
+    bl_label = "Cancel Export"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context):
+        if not writing.is_running():
+            cls.poll_message_set("No splats are being exported")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, _context):
+        writing.cancel()
+        return {"FINISHED"}
+
+
 class SPLAT_FH_ply(bpy.types.FileHandler):
     """A splat file dropped into a viewport or the outliner is imported."""
 
@@ -246,5 +275,22 @@ def draw_export(self, _context):
     self.layout.operator(SPLAT_OT_export_ply.bl_idname, text="Gaussian Splats (.ply, .spz, …)")
 
 
-MENUS = {"TOPBAR_MT_file_import": draw_import, "TOPBAR_MT_file_export": draw_export}
-CLASSES = (SPLAT_OT_import_ply, SPLAT_OT_export_ply, SPLAT_FH_ply)
+def draw_writing(self, _context):
+    """In the header of the 3D view, while a file is being written: the sidebar may be closed."""
+    if writing.is_running():
+        draw_progress(self.layout.row(align=True), "")
+
+
+def draw_progress(layout, cancel: str | None = None) -> None:
+    """How far writing is, and the button that ends it."""
+    done, name = writing.progress()
+    layout.progress(factor=done, text=f"{name} {100 * done:.0f} %")
+    layout.operator(SPLAT_OT_cancel_export.bl_idname, text=cancel, icon="CANCEL")
+
+
+MENUS = {
+    "TOPBAR_MT_file_import": draw_import,
+    "TOPBAR_MT_file_export": draw_export,
+    "VIEW3D_HT_header": draw_writing,
+}
+CLASSES = (SPLAT_OT_import_ply, SPLAT_OT_export_ply, SPLAT_OT_cancel_export, SPLAT_FH_ply)

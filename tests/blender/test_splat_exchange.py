@@ -277,3 +277,48 @@ def test_the_command_converts(extension, exchange, tmp_path, capsys):
     assert "Wrote 30 splats of degree 2" in capsys.readouterr().out
     assert main(["convert", str(tmp_path / "none.spz"), str(tmp_path / "a.ply")]) == 1
     assert "none.spz cannot be read" in capsys.readouterr().err
+
+
+@pytest.fixture
+def writing(extension):
+    """What is being written."""
+    yield extension.module("splat_addon.scene.exchange.writing")
+    extension.drop(extension.module("splat_addon.scene.exchange.writing").Writing)
+
+
+def test_sog_is_written_in_turns_while_the_artist_edits(exchange, writing, extension, tmp_path):
+    item = import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(3000)))
+    before = exchange.read(tmp_path / "in.ply")
+    path = tmp_path / "out.sog"
+    choices = exchange.exporting.Choices(axes="STORED")
+    writing.start([exchange.exporting.Export(path, [item], choices)])
+    assert writing.is_running() and not path.exists() and not writing.written()
+    assert not bpy.ops.splat.export_ply.poll(), "one after the other"
+    bpy.data.objects.remove(item)
+    shown = []
+    while writing.follow() is not None:
+        shown.append(writing.progress()[0])
+    assert len(shown) > 1 and shown == sorted(shown)
+    assert writing.written() == [
+        f"Exported 3\u00a0000 splats to {path}. Its palette of view-dependent colors has 2048 entries."
+    ]
+    found = exchange.data.splats_from_object(import_file(path))
+    assert np.allclose(np.sort(found.means, axis=0), np.sort(before.means, axis=0), atol=1e-3)
+
+
+def test_an_export_that_is_canceled_leaves_what_there_was(exchange, writing, tmp_path):
+    item = import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(3000)))
+    path = tmp_path / "out.sog"
+    path.write_bytes(b"before")
+    writing.start([exchange.exporting.Export(path, [item], exchange.exporting.Choices())])
+    writing.follow()
+    assert 0 < writing.progress()[0] < 1
+    assert bpy.ops.splat.cancel_export() == {"FINISHED"}
+    assert path.read_bytes() == b"before" and sorted(file.name for file in tmp_path.iterdir()) == ["in.ply", "out.sog"]
+    assert not writing.is_running() and writing.follow() is None and not bpy.ops.splat.cancel_export.poll()
+
+
+def test_sog_says_how_large_its_palette_is(exchange, writing, tmp_path, capfd):
+    import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(3000)))
+    export(tmp_path / "out.sog")
+    assert "Its palette of view-dependent colors has 2048 entries." in capfd.readouterr().out

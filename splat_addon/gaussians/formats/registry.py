@@ -4,7 +4,7 @@ Files are recognized by what they hold; only where nothing in them says it, by t
 format is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -93,9 +93,12 @@ def cloud_of(file: SplatFile) -> GaussianCloud:
 
 def written_in_steps(
     path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings
-) -> Iterator[Progress]:
-    """Write gaussians in the format that the name of `path` ends with, a step whenever the next value is asked for. All
-    blocks are read in the first step. Closed before its end, it leaves the file as it was. Raises SplatFileError."""
+) -> Generator[Progress]:
+    """Write gaussians in the format that the name of `path` ends with, a step whenever the next value is asked for.
+
+    All blocks are read in the first step, and at the last one, of progress 1, the file is there. Closed before that, it
+    leaves the file as it was. Raises SplatFileError.
+    """
     module = format_for(path)
     if hasattr(module, "write_in_steps"):
         yield from module.write_in_steps(path, header, blocks, settings)

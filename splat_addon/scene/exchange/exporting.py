@@ -1,6 +1,6 @@
 """Writing splat objects as files of any format."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -10,8 +10,8 @@ import numpy as np
 
 from ...errors import some_of
 from ...gaussians.cloud import GaussianCloud
-from ...gaussians.formats.registry import format_for
-from ...gaussians.formats.splat_file import Header, Settings
+from ...gaussians.formats.registry import format_for, written_in_steps
+from ...gaussians.formats.splat_file import Header, Progress, Settings
 from ...gaussians.origin import origin_for
 from ...gaussians.transform import STORED, is_exact, joined, transformed
 from ..splats.adoption import mark
@@ -92,13 +92,12 @@ class Export:
             found.append("The objects were trained for different looks; the file gets that of the active one.")
         return found
 
-    def write(self) -> int:
-        """Write the file; returns how many splats were handed over. Raises SplatFileError."""
+    def steps(self) -> Generator[Progress]:
+        """Write the file, step by step: see `registry.written_in_steps`. Raises SplatFileError."""
         for item in self._items:
             mark(item.data)
         expose_usd(self.path)
-        self.format.write(self.path, self.header, self._blocks(), self._settings)
-        return self.header.count
+        yield from written_in_steps(self.path, self.header, self._blocks(), self._settings)
 
     def _blocks(self) -> Iterator[GaussianCloud]:
         empty = _nothing(self.header)
