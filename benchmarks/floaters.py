@@ -194,7 +194,8 @@ def trained_on(run: Labelled, folder: Path, score: np.ndarray) -> dict:
         write_splats(place / "kept.ply", run.cloud.select(kept))
         write_splats(place / "cleared.ply", run.cloud.select(~kept))
         cleared = "" if kept.all() else str(place / "cleared.ply")
-        config = train_on(base, str(place / "kept.ply"), cleared, len(run.cloud))
+        config = train_on(base, str(place / "kept.ply"), len(run.cloud) if cleared else 0)
+        config = replace(config, cleared_splats=cleared)
         after = read_splats(train_here(place / "run", config).splats_file)
         deleted = quality(run.cloud.select(kept)) - before
         result[way] = {"deleted": deleted.tolist(), "trained_on": (quality(after) - before).tolist()}

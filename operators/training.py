@@ -15,7 +15,7 @@ from ..splat_addon.scene.settings.training import train_config
 from ..splat_addon.scene.tasks import live_run, preflight, watching
 from .reporting import reports_errors
 
-_WAIT = bpy.props.BoolProperty(
+WAIT = bpy.props.BoolProperty(
     name="Wait",
     description="For scripts: return only when the run is over, with an error if it failed",
     options={"SKIP_SAVE", "HIDDEN"},
@@ -29,7 +29,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
     bl_label = "Start Training"
     bl_options = {"REGISTER"}
 
-    wait: _WAIT
+    wait: WAIT
 
     @classmethod
     def poll(cls, context):
@@ -53,7 +53,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         run = live_run.start(context.scene, config, next_run_path(runs), python, preferences.outlives(), known)
         found_runs.remember(run.folder.path)
         self.report({"INFO"}, f"Training in {run.folder.path}")
-        return _go_on(self.wait)
+        return go_on(self.wait)
 
 
 class SPLAT_OT_resume_training(bpy.types.Operator):
@@ -63,7 +63,7 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
     bl_label = "Resume Run"
     bl_options = {"REGISTER"}
 
-    wait: _WAIT
+    wait: WAIT
 
     @classmethod
     def poll(cls, context):
@@ -81,10 +81,10 @@ class SPLAT_OT_resume_training(bpy.types.Operator):
         path, python = held_out.require_run(context.scene), Path(preferences.trainer_python())
         run = live_run.resume(context.scene, path, python, preferences.outlives())
         self.report({"INFO"}, f"Continuing in {run.folder.path}")
-        return _go_on(self.wait)
+        return go_on(self.wait)
 
 
-def _go_on(is_to_wait: bool) -> set[str]:
+def go_on(is_to_wait: bool) -> set[str]:
     """Leave the run to the timer, or wait for its end. Raises RunError when it was waited for and failed."""
     if not is_to_wait:
         watching.begin()

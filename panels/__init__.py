@@ -15,8 +15,9 @@ def modules():
         review,
         runs,
         splats,
+        train_further,
         training,
     )
 
     before = (preferences, capture, photos, card, training, curves, runs)
-    return (*before, splats, floaters, blenders_splats, review, lesson)
+    return (*before, splats, floaters, train_further, blenders_splats, review, lesson)

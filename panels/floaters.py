@@ -13,6 +13,7 @@ from ..operators.splats.inspect import (
     SPLAT_OT_show_hidden,
     SPLAT_OT_step_region,
 )
+from ..operators.splats.train_further import SPLAT_OT_train_further
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.inspection import found, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
@@ -21,7 +22,7 @@ from ..splat_addon.scene.tasks import inspecting
 from .capture import SidebarPanel
 from .wrap import WRAP, draw_sentence
 
-HOLES = "Deleting alone leaves holes. To close them, train on: dev.py inspect-splats RUN, then train --train-on RUN."
+HOLES = "Deleting alone leaves holes: floaters hold color that photos demand. Training on closes them."
 
 
 class SPLAT_PT_floaters(SidebarPanel, bpy.types.Panel):
@@ -78,6 +79,8 @@ def _draw_found(layout, context, item, scores) -> None:
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
     draw_sentence(layout, HOLES, "INFO", WRAP)
+    button = layout.operator(SPLAT_OT_train_further.bl_idname, text="Delete and Train On", icon="PLAY")
+    button.without_floaters = True
     layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
     for caveat in stepping.CAVEATS:
         draw_sentence(layout, caveat, "INFO", WRAP)

@@ -14,6 +14,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         check/              whether cameras, points and photos belong together; what these settle
     inspection/             from evidence per splat to a score, reasons and regions      numpy
     lesson/                 an image fitted by 2D gaussians: training in small           numpy
+    training_on/            a run that goes on from finished splats: its folder          numpy
     run/                    the contract between Blender and its child processes         stdlib
         children/           the parent's end: one class for a child process, its kinds
     environment/            the trainer's Python: what it needs, how it is made          stdlib

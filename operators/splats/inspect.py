@@ -27,12 +27,9 @@ class _ActsOnFloaters:
 
 
 def _floaters(context):
-    """The active object's data and which of its splats are floaters. Raises RunError when none is."""
-    data, threshold = context.active_object.data, context.scene.splat.inspection.threshold
-    which = choosing.floaters(data, threshold)
-    if not which.any():
-        raise RunError(f"No splat has a score above {threshold:.2g}.", "Choose a lower score.")
-    return data, which
+    """The active object's data and which of its splats are floaters. Raises SceneError when none is."""
+    item = context.active_object
+    return item.data, choosing.require_floaters(item, context.scene.splat.inspection.threshold)
 
 
 class SPLAT_OT_inspect_splats(bpy.types.Operator):

@@ -34,7 +34,9 @@ class TrainConfig:
         high=10_000_000,
     )  # fmt: skip
     strategy: str = _setting(
-        "budget", "How splats are added and removed while training", choices=("budget", "default", "mcmc")
+        "budget",
+        "How splats are added and removed while training; fixed = they are not",
+        choices=("budget", "default", "mcmc", "fixed"),
     )
     sh_degree: int = _setting(
         3, "How finely color may depend on the view: degree of the harmonics", low=0, high=3, group="Quality"
@@ -81,7 +83,14 @@ class TrainConfig:
     )
     init_splats: str = _setting("", "PLY of splats to start from, instead of the capture's points", group="Data")
     cleared_splats: str = _setting(
-        "", "Budget: PLY of splats that were deleted from Init Splats; none are added where they were", group="Data"
+        "", "Budget, Fixed: PLY of splats that were deleted from Init Splats; none are added where they were",
+        group="Data",
+    )  # fmt: skip
+    empty_volume: str = _setting(
+        "", "Budget, Fixed: OBJ of a closed mesh in which no splats may be, in the capture's coordinates", group="Data"
+    )
+    trained_volume: str = _setting(
+        "", "Budget, Fixed: OBJ of a closed mesh; splats outside of it stay as they are", group="Data"
     )
     seeds: str = _setting(
         "points", "Start from the capture's points, or at random where the cameras look (also without points)",
@@ -113,6 +122,10 @@ class TrainConfig:
     sh_rest_rate: float = _setting(
         1.6e-3, "Learning rate of the view-dependent color", low=0.0, high=1.0, group="Learning Rates"
     )
+    warm_up: float = _setting(
+        0.0, "Fraction of the run, from the start, over which learning rates rise from 0; for finished splats", low=0.0,
+        high=1.0, group="Learning Rates",
+    )  # fmt: skip
     sh_full_at: float = _setting(
         0.4, "Fraction of the run after which all degrees of color are trained", low=0.0, high=1.0, group="Quality"
     )
@@ -236,36 +249,44 @@ def label(spec: Field) -> str:
     return special.get(spec.name, " ".join(words))
 
 
-# Training on after splats were deleted: a short schedule that closes the holes and does not bring back the deleted.
+# Training on from finished splats: a short schedule that closes holes and does not shake what is good.
 STEPS_ON = 250  # what the holes need; more trains the rest
-_MEANS_RATE_PART = 0.3  # of the learning rate of positions: what is left has its place
-_OTHERS_PART = 0.4  # of the other learning rates: the end of the run that went before
+_PARTS_OF_RATES = 0.1, 0.1  # of the default learning rates, of positions and of all else: what shakes nothing
+_PARTS_FOR_HOLES = 0.3, 0.4  # the same where something is to grow
+_WARM_UP = 0.2
+_MEASURED = 5  # times until the end
 
 
-def train_on(config: TrainConfig, splats: str, cleared: str, count: int, steps: int = STEPS_ON) -> TrainConfig:
-    """The settings of a run that goes on from `splats`, a file without the deleted ones, and grows to `count` again.
+def train_on(config: TrainConfig, splats: str, target: int = 0, steps: int = STEPS_ON) -> TrainConfig:
+    """The settings of a run that goes on from `splats`, a file; `config` is that of the run before, of which learning
+    rates do not count: it may have gone on from another.
 
-    `config` is that of the run before. `cleared` is a file of the deleted splats: nothing grows where they were.
+    It grows to `target` splats, as many as there were before some were deleted; 0: their number stays.
     """
+    usual = TrainConfig()
+    means, others = _PARTS_FOR_HOLES if target else _PARTS_OF_RATES
     return replace(
         config,
         init_splats=splats,
-        cleared_splats=cleared,
+        cleared_splats="",
+        empty_volume="",
+        trained_volume="",
         iterations=steps,
         seconds=0,
-        strategy="budget",
-        target_gaussians=count,
-        max_gaussians=max(count, config.max_gaussians),
+        strategy="budget" if target else "fixed",
+        target_gaussians=target,
+        max_gaussians=max(target, config.max_gaussians),
         coarse_until=0.0,
         sh_full_at=0.0,
         dropout=0.0,
         regularization=0.0,
-        means_rate=_MEANS_RATE_PART * config.means_rate,
-        scales_rate=_OTHERS_PART * config.scales_rate,
-        quaternions_rate=_OTHERS_PART * config.quaternions_rate,
-        opacities_rate=_OTHERS_PART * config.opacities_rate,
-        sh_base_rate=_OTHERS_PART * config.sh_base_rate,
-        sh_rest_rate=_OTHERS_PART * config.sh_rest_rate,
-        eval_every=0,
+        warm_up=_WARM_UP,
+        means_rate=means * usual.means_rate,
+        scales_rate=others * usual.scales_rate,
+        quaternions_rate=others * usual.quaternions_rate,
+        opacities_rate=others * usual.opacities_rate,
+        sh_base_rate=others * usual.sh_base_rate,
+        sh_rest_rate=others * usual.sh_rest_rate,
+        eval_every=max(1, steps // _MEASURED),
         save_every=0,
     )

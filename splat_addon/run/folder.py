@@ -17,9 +17,9 @@ from .lock import RunLock
 
 # What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
 WRITTEN_FILES = (
-    "about.json", "capture.json", "checkpoint.pt", "cleared.ply", "events.jsonl", "held_out.png", "inspection.npz",
-    "log.txt", "metrics.json", "photos.cache", "preview.ply", "report.html", "splats.ply", "start.ply", "summary.json",
-    "trainer.lock", "config.json",
+    "about.json", "capture.json", "checkpoint.pt", "cleared.ply", "empty.obj", "events.jsonl", "held_out.png",
+    "inspection.npz", "log.txt", "metrics.json", "photos.cache", "preview.ply", "report.html", "splats.ply",
+    "start.ply", "summary.json", "trained.obj", "trainer.lock", "config.json",
 )  # fmt: skip
 WRITTEN_FOLDERS = ("commands", "held_out", "report", "snapshots")
 RECORD_END_BYTES = 1 << 22  # of a record: as much as is looked through while somebody waits
@@ -35,7 +35,8 @@ class RunFolder:
     about.json     versions, capture         log.txt        what libraries printed
     capture.json   the capture's card: what it holds, what was decided about it, what is wrong with it
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
-    start.ply, cleared.ply  what a run starts from that goes on without some splats, and those
+    start.ply, cleared.ply  what a run starts from that goes on from finished splats, and those that were deleted
+    empty.obj, trained.obj  volumes in which such a run has no splats, and outside of which it changes none
     splats.ply     the result                checkpoint.pt  what training can go on from
     metrics.json   held-out quality by step  summary.json   the run in one record
     report.html    curves, table and images, when asked for

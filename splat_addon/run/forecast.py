@@ -68,6 +68,8 @@ class Forecast:
 
 def target_count(config: TrainConfig, seed_count: int, training_pixels: int) -> int:
     """How many gaussians the run aims at: what was asked for, else what the photos can determine; Max Splats holds."""
+    if config.strategy == "fixed":
+        return min(seed_count, config.max_gaussians)
     wanted = config.target_gaussians or max(seed_count, round(training_pixels / PIXELS_PER_GAUSSIAN))
     return min(wanted, config.max_gaussians)
 
@@ -87,7 +89,7 @@ def forecast(config: TrainConfig, photos: PhotoSizes, seed_count: int, speeds: S
     per_step = _seconds_per_step(photos.pixels, splats, speeds)
     if config.seconds:
         steps = config.seconds / per_step if per_step else steps
-    if config.strategy != "default" and not config.target_gaussians:
+    if config.strategy in ("budget", "mcmc") and not config.target_gaussians:
         splats = taught_count(splats, first, steps, photos.pixels)
         per_step = _seconds_per_step(photos.pixels, splats, speeds)
     seconds = float(config.seconds) if config.seconds else per_step and steps * per_step

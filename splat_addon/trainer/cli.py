@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RunError, SplatError
+from ..gaussians.closed_mesh import read_volume
 from ..run.arguments import add_settings, with_settings
 from ..run.children.trainer_process import TrainerProcess, trainer_command
-from ..run.config import TrainConfig
+from ..run.config import STEPS_ON, TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.wording import counted, processor
+from ..training_on.begin import Choices
 
 BAR_WIDTH = 24
 
@@ -26,12 +28,8 @@ def main(arguments: Sequence[str]) -> int:
             folder = RunFolder(options.resume.resolve())
             config = TrainConfig.read(folder.config_file)
         elif options.train_on:
-            from .inspection.train_without import run_without
-
-            earlier, path = RunFolder(options.train_on.resolve()), options.run or next_run_path(Path("runs").resolve())
-            folder, deleted = run_without(earlier, path, options.above)
+            folder = go_on(options)
             config = TrainConfig.read(folder.config_file)
-            print(f"Without the {counted(deleted)} splats of {earlier.path} that are floaters by their score")
         else:
             config = configure(options)
             if not Path(config.capture).is_dir():
@@ -69,12 +67,29 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="resume a run from its last checkpoint")
     parser.add_argument("--train-on", type=Path, metavar="RUN", help="go on from an inspected run without its floaters")
     parser.add_argument("--above", type=float, help="score from which --train-on deletes (default 0.8)")
+    parser.add_argument("--untouched", action="store_true", help="--train-on deletes nothing")
+    parser.add_argument("--splats", type=Path, help="--train-on from these, the run's result edited; deletes nothing")
+    parser.add_argument("--may-return", action="store_true", help="what --train-on deletes may grow again")
     parser.add_argument("--run", type=Path, help="run folder to create (default: runs/run_001, …)")
     add_settings(parser)
     options = parser.parse_args(arguments)
     if sum(given is not None for given in (options.capture, options.resume, options.train_on)) != 1:
         parser.error("give the folder of a capture, or --resume or --train-on with a run folder")
     return options
+
+
+def go_on(options: argparse.Namespace) -> RunFolder:
+    """The run folder that --train-on asks for. Raises SplatError."""
+    from .inspection.train_without import run_on, run_without
+
+    earlier, path = RunFolder(options.train_on.resolve()), options.run or next_run_path(Path("runs").resolve())
+    empty, trained = (read_volume(file) if file else None for file in (options.empty_volume, options.trained_volume))
+    choices = Choices(options.iterations or STEPS_ON, not options.may_return, empty, trained)
+    if options.untouched or options.splats:
+        return run_on(earlier, path, options.splats, None, choices)
+    folder, deleted = run_without(earlier, path, options.above, choices)
+    print(f"Without the {counted(deleted)} splats of {earlier.path} that are floaters by their score")
+    return folder
 
 
 def configure(options: argparse.Namespace) -> TrainConfig:

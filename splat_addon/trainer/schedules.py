@@ -23,12 +23,18 @@ def sh_degree(config: TrainConfig, fraction: float) -> int:
 
 def means_rate(config: TrainConfig, fraction: float, extent: float) -> float:
     """The positions' learning rate in capture units; it decays exponentially."""
-    return config.means_rate * extent * MEANS_DECAY**fraction
+    return config.means_rate * extent * MEANS_DECAY**fraction * warmth(config, fraction)
+
+
+def warmth(config: TrainConfig, fraction: float) -> float:
+    """Which part of the learning rates applies: at first, Adam knows nothing of how large gradients are, and takes full
+    steps in any direction."""
+    return min(1.0, fraction / config.warm_up) if config.warm_up > 0 else 1.0
 
 
 def rates(config: TrainConfig, fraction: float, extent: float, coefficients: int, training_views: int) -> Gaussians:
     """Adam's learning rates, one per parameter (see `Rasterizer.adam_step`), for `coefficients` harmonics."""
-    others = OTHERS_DECAY**fraction
+    others = OTHERS_DECAY**fraction * warmth(config, fraction)
     view_dependent = FEW_VIEWS_COLOR if training_views <= config.few_views else 1.0
     sh = torch.full((coefficients, 3), config.sh_rest_rate * view_dependent * others)
     sh[0] = config.sh_base_rate * others

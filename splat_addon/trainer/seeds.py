@@ -10,12 +10,14 @@ from ..capture.capture import Capture
 from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
 from ..capture.seeds.photo_colors import Photo as SeedPhoto
 from ..capture.seeds.photo_colors import ReadPhoto, read_seed_photo, reduced_photo
+from ..gaussians.closed_mesh import ClosedMesh, read_volume
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.formats.splat_ply import SplatPly, read_splats
 from ..gaussians.harmonics import coefficient_count
 from ..run.config import TrainConfig
 from ..run.events import Warned
 from .densify.cleared import ClearedSpace
+from .densify.limits import Limits, Space, Volume
 from .photos.decoding import decode
 from .photos.photo import Photo
 from .photos.store import Photos
@@ -52,16 +54,23 @@ def is_antialiased(config: TrainConfig) -> bool:
     return bool(config.init_splats) and SplatPly(Path(config.init_splats)).antialiased
 
 
-def cleared_space(config: TrainConfig, kept: GaussianCloud, frame: TrainingFrame = WORLD) -> ClearedSpace | None:
-    """Where the deleted splats that the settings name were, in the `frame` of the run, and none of `kept` are.
+def limits_of(config: TrainConfig, kept: GaussianCloud, frame: TrainingFrame = WORLD) -> Limits:
+    """What the settings say about places, in the `frame` of the run: nothing may be in the empty volume, nor where the
+    deleted splats were and none of `kept` are; only the inside of the trained volume trains. Raises SplatFileError."""
+    empty: list[Space] = []
+    if config.cleared_splats:
+        deleted = read_splats(Path(config.cleared_splats), frame.origin)
+        deleted = deleted.select(deleted.finite())
+        if len(deleted):
+            empty.append(ClearedSpace(frame.from_origin(deleted), kept))
+    if config.empty_volume:
+        empty.append(_volume(Path(config.empty_volume), frame))
+    return Limits(tuple(empty), _volume(Path(config.trained_volume), frame) if config.trained_volume else None)
 
-    None when the settings name none. Raises SplatFileError.
-    """
-    if not config.cleared_splats:
-        return None
-    deleted = read_splats(Path(config.cleared_splats), frame.origin)
-    deleted = deleted.select(deleted.finite())
-    return ClearedSpace(frame.from_origin(deleted), kept) if len(deleted) else None
+
+def _volume(path: Path, frame: TrainingFrame) -> Volume:
+    mesh = read_volume(path)
+    return Volume(ClosedMesh((mesh.vertices - frame.origin) / frame.unit, mesh.triangles))
 
 
 def kind_of_seeds(capture: Capture, config: TrainConfig) -> str:

@@ -34,6 +34,7 @@ from .checkpoint import (
     why_not_written,
 )
 from .densify import make_densifier
+from .densify.limits import NO_LIMITS, FrozenGaussians, Limits, keep_allowed
 from .evaluation.contact_sheet import save_contact_sheet
 from .evaluation.evaluate import evaluate
 from .left_out import some_left_out
@@ -50,7 +51,7 @@ from .photos.near import NearPhotos, room_for_photos
 from .photos.run_card import open_with_card
 from .photos.store import Photos, forget_frames, load_photos
 from .records import about, summary_of
-from .seeds import cleared_space, first_cloud, is_antialiased, kind_of_seeds
+from .seeds import first_cloud, is_antialiased, kind_of_seeds, limits_of
 from .stored import rows, seconds, whole_number
 from .training_frame import WORLD, TrainingFrame
 
@@ -80,8 +81,8 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         cloud, about_seeds = first_cloud(capture, config, frame, photos)
         photos.warnings.extend([*about_capture, *about_seeds, *about_rounding(frame)])
         model = GaussianModel(cloud, rasterizer.device)
-        cleared = cleared_space(config, cloud, frame)
-        run = Run(folder, config, wire, model, rasterizer, photos, moved, frame, fingerprint, cleared)
+        limits = limits_of(config, cloud, frame)
+        run = Run(folder, config, wire, model, rasterizer, photos, moved, frame, fingerprint, limits)
         if state is not None:
             if not is_comparable(state):
                 photos.warnings.append(about_earlier_version())
@@ -132,7 +133,7 @@ class Run:
         capture: Capture,
         frame=WORLD,
         fingerprint="",
-        cleared=None,
+        limits=NO_LIMITS,
     ):
         self.folder: RunFolder = folder
         self.config: TrainConfig = config
@@ -147,7 +148,9 @@ class Run:
         self.random = np.random.default_rng(config.seed)
         pixels = [photo.covered_pixels for photo in photos.training]
         self.near = NearPhotos(rasterizer.device, room_for_photos(rasterizer.device))
-        self.densifier = make_densifier(model, config, capture.extent, pixels, cleared)
+        self.densifier = make_densifier(model, config, capture.extent, pixels, limits)
+        self.limits: Limits = limits
+        self._frozen = FrozenGaussians(limits)
         self.step = 0
         self.measured: list[Evaluated] = []
         self.train_seconds = 0.0
@@ -167,6 +170,7 @@ class Run:
         """Prepare the rasterizer, evaluate the seeds, train, save, evaluate the result."""
         config = self.config
         self.rasterizer.prepare(lambda what: self.wire.send(self.progress(math.nan, what), at_once=True))
+        keep_allowed(self.model, self.limits)
         if self.step == 0:
             self.evaluate()
         stopped = False
@@ -190,6 +194,7 @@ class Run:
         self.folder.require()
         if not stopped:
             self.model.take_average()
+        keep_allowed(self.model, self.limits)
         try:
             write_splats(self.folder.splats_file, *self.frame.placed(self.model.cloud()))
         finally:  # without its result, a run has failed, but it can go on from its checkpoint
@@ -229,6 +234,7 @@ class Run:
             self.look_for_splats(rendering)
         if loss.requires_grad:
             loss.backward()
+        self._frozen.hold(model.gaussians)
         if offsets.grad is not None:
             self.densifier.observe(offsets.grad, rendering, photo.camera)
         coefficients = model.gaussians.sh.shape[1]

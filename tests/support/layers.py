@@ -26,7 +26,8 @@ BLENDER = {
 LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "matplotlib", "numba", "scipy", "torch", "torchvision"}
 PHOTOGRAPHS = {"PIL", "av", "pycolmap"}
 CORE = {"errors", "files", "gaussians", "capture", "run", "environment"}
-PURE = {"inspection", "lesson"}  # more of the core, which Blender's side uses; the trainer, inspection alone
+# More of the core, which Blender's side uses; the trainer, all but the lesson.
+PURE = {"inspection", "lesson", "training_on"}
 
 # layer: (layers it may import, third-party packages it may import)
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -39,7 +40,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "environment": ({"errors", "files", "run"}, set()),
     "inspection": ({"errors", "gaussians", "capture"}, {"numpy"}),
     "lesson": ({"errors", "gaussians", "capture"}, {"numpy"}),
-    "trainer": (CORE | {"inspection"}, LEARNING | {"numpy", "plyfile"}),
+    "training_on": ({"errors", "files", "gaussians", "run"}, {"numpy"}),
+    "trainer": (CORE | {"inspection", "training_on"}, LEARNING | {"numpy", "plyfile"}),
     "align": (CORE, PHOTOGRAPHS | {"numpy"}),
     "cluster": (CORE, {"ray"}),
     "scene": (CORE | PURE, BLENDER | {"numpy"}),

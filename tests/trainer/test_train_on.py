@@ -1,5 +1,6 @@
 """Training on after a deletion: the schedule, and the space in which nothing grows again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from splat_addon.errors import SplatError
+from splat_addon.gaussians.closed_mesh import ClosedMesh, read_volume, write_volume
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import read_splats, write_splats
 from splat_addon.inspection.file import Inspection, arrays_of, key_of, places_of
@@ -15,13 +17,17 @@ from splat_addon.run.config import STEPS_ON as STEPS
 from splat_addon.run.config import TrainConfig, train_on
 from splat_addon.run.folder import WRITTEN_FILES, RunFolder
 from splat_addon.trainer import schedules
-from splat_addon.trainer.backend.protocol import Rendering
+from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+from splat_addon.trainer.backend.protocol import Gaussians, Rendering
+from splat_addon.trainer.cli import go_on, parse
 from splat_addon.trainer.densify import make_densifier
 from splat_addon.trainer.densify.cleared import ClearedSpace
-from splat_addon.trainer.inspection.train_without import run_without
+from splat_addon.trainer.densify.limits import FrozenGaussians, Limits, Volume, keep_allowed
+from splat_addon.trainer.inspection.train_without import run_on, run_without
 from splat_addon.trainer.model import GaussianModel
-from splat_addon.trainer.seeds import cleared_space
+from splat_addon.trainer.seeds import limits_of
 from splat_addon.trainer.training_frame import TrainingFrame
+from splat_addon.training_on.begin import Choices
 from support.splat_scenes import camera
 
 
@@ -44,11 +50,14 @@ def wall_and_swarm() -> tuple[GaussianCloud, GaussianCloud]:
 
 def test_the_schedule_goes_on_where_the_run_ended():
     config = TrainConfig(capture="/c", iterations=7000, strategy="mcmc", seconds=60, seed=7)
-    going_on = train_on(config, "kept.ply", "gone.ply", 12_000)
+    going_on = train_on(config, "kept.ply", 12_000)
     going_on.check()
     assert (going_on.iterations, going_on.seconds, going_on.seed) == (STEPS, 0, 7)
-    assert (going_on.init_splats, going_on.cleared_splats) == ("kept.ply", "gone.ply")
-    assert going_on.target_gaussians == 12_000
+    assert (going_on.init_splats, going_on.target_gaussians, going_on.strategy) == ("kept.ply", 12_000, "budget")
+    untouched = train_on(config, "all.ply")
+    assert (untouched.strategy, schedules.warmth(untouched, 0.0)) == ("fixed", 0.0), "nothing comes or goes, or jumps"
+    again = train_on(going_on, "all.ply")
+    assert again.means_rate == untouched.means_rate < going_on.means_rate, "what it went on from does not count"
     assert schedules.sh_degree(going_on, 0.0) == config.sh_degree
     assert not schedules.is_coarse(going_on, 0.0)
     assert schedules.means_rate(going_on, 0.0, 1.0) < schedules.means_rate(config, 0.0, 1.0)
@@ -69,7 +78,7 @@ def test_nothing_is_added_in_cleared_space_and_what_drifts_there_goes():
     start = cloud_at(np.concatenate([wall.means, swarm.means[:5]]))  # five have drifted back
     model = GaussianModel(start, torch.device("cpu"))
     config = TrainConfig(target_gaussians=400, iterations=200)
-    densifier = make_densifier(model, config, 1.0, [48 * 40], space)
+    densifier = make_densifier(model, config, 1.0, [48 * 40], Limits((space,)))
     count, view = len(model), camera()
     rendering = Rendering(torch.zeros(40, 48, 3), torch.zeros(40, 48), torch.zeros(40, 48), radii_px=torch.ones(count))
     gradients = torch.rand(count, 2, generator=torch.manual_seed(0))
@@ -84,11 +93,11 @@ def test_deleted_splats_are_read_in_the_frame_of_training(tmp_path):
     wall, swarm = wall_and_swarm()
     frame = TrainingFrame((100.0, 0, 0), 10.0)
     write_splats(tmp_path / "gone.ply", frame.to_world(swarm))
-    space = cleared_space(TrainConfig(cleared_splats=str(tmp_path / "gone.ply")), wall, frame)
-    assert space.holds(torch.from_numpy(swarm.means)).float().mean() > 0.9
-    assert cleared_space(TrainConfig(), wall) is None
+    limits = limits_of(TrainConfig(cleared_splats=str(tmp_path / "gone.ply")), wall, frame)
+    assert limits.forbidden(torch.from_numpy(swarm.means)).float().mean() > 0.9
+    assert not limits_of(TrainConfig(), wall)
     write_splats(tmp_path / "nothing.ply", swarm.select(slice(0, 0)))
-    assert cleared_space(TrainConfig(cleared_splats=str(tmp_path / "nothing.ply")), wall) is None
+    assert not limits_of(TrainConfig(cleared_splats=str(tmp_path / "nothing.ply")), wall)
 
 
 @pytest.fixture
@@ -127,4 +136,101 @@ def test_nothing_is_deleted_by_a_stale_score_or_all_at_once(inspected, tmp_path)
     earlier.inspection_file.unlink()
     with pytest.raises(SplatError, match="was not inspected"):
         run_without(earlier, tmp_path / "next", 0.8)
+    assert not (tmp_path / "next").exists()
+
+
+def box(center, half) -> ClosedMesh:
+    corners = np.array([[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1]] * 2, float)
+    corners[4:, 2] = 1
+    quads = [[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
+    triangles = [[a, b, c] for a, b, c, _ in quads] + [[a, c, d] for a, _, c, d in quads]
+    return ClosedMesh(corners * half + np.asarray(center, float), np.array(triangles))
+
+
+def test_nothing_may_be_inside_of_an_empty_volume(tmp_path):
+    wall, swarm = wall_and_swarm()
+    write_volume(tmp_path / "empty.obj", ClosedMesh(*moved(box([0, 0, -1], 0.5), 10.0, [100, 0, 0])))
+    config = TrainConfig(empty_volume=str(tmp_path / "empty.obj"))
+    limits = limits_of(config, wall, TrainingFrame((100.0, 0, 0), 10.0))
+    model = GaussianModel(cloud_at(np.concatenate([wall.means, swarm.means])), torch.device("cpu"))
+    keep_allowed(model, limits)
+    np.testing.assert_array_equal(model.gaussians.means.detach().numpy(), wall.means)
+    with pytest.raises(SplatError, match="All splats are where none may be"):
+        keep_allowed(model, Limits((Volume(box([0, 0, 0], 5)),)))
+
+
+def moved(mesh: ClosedMesh, unit: float, origin) -> tuple[np.ndarray, np.ndarray]:
+    return mesh.vertices * unit + np.asarray(origin, float), mesh.triangles
+
+
+def test_gaussians_outside_of_the_trained_volume_keep_every_bit():
+    wall, _ = wall_and_swarm()
+    model, volume = GaussianModel(wall, torch.device("cpu")), box([1, 0, 0], 1)
+    inside = volume.holds(wall.means)
+    frozen, rasterizer = FrozenGaussians(Limits(trained=Volume(volume))), CpuRasterizer()
+    for _ in range(3):
+        sum((parameter**2).sum() + parameter.sum() for parameter in model.gaussians).backward()
+        frozen.hold(model.gaussians)
+        model.step(Gaussians(0.01, 0.01, 0.01, 0.01, 0.01), rasterizer)
+    for parameter, before in zip(model.gaussians, (wall.means, wall.log_scales), strict=False):
+        is_same = (parameter.detach().numpy() == before).all(axis=1)
+        assert np.array_equal(is_same, ~inside)
+
+
+def test_frozen_gaussians_are_neither_split_nor_removed():
+    wall, _ = wall_and_swarm()
+    faint = replace(wall, logit_opacities=np.full(300, -9.0, np.float32))
+    model, volume = GaussianModel(faint, torch.device("cpu")), box([1, 0, 0], 1)
+    config = TrainConfig(target_gaussians=400, iterations=200)
+    densifier = make_densifier(model, config, 1.0, [48 * 40], Limits(trained=Volume(volume)))
+    rendering = Rendering(torch.zeros(40, 48, 3), torch.zeros(40, 48), torch.zeros(40, 48), radii_px=torch.ones(300))
+    densifier.observe(torch.rand(300, 2, generator=torch.manual_seed(0)), rendering, camera())
+    densifier.after_step(100, 0.5, 0.0)
+    outside = faint.means[~volume.holds(faint.means)]
+    np.testing.assert_array_equal(model.gaussians.means.detach().numpy(), outside)
+
+
+def test_with_the_strategy_fixed_nothing_comes_and_only_what_drifts_into_an_empty_place_goes():
+    wall, swarm = wall_and_swarm()
+    model = GaussianModel(cloud_at(np.concatenate([wall.means, swarm.means])), torch.device("cpu"))
+    config = TrainConfig(strategy="fixed", target_gaussians=900, iterations=200)
+    densifier = make_densifier(model, config, 1.0, [48 * 40], Limits((Volume(box([0, 0, -1], 0.5)),)))
+    densifier.after_step(99, 0.5, 0.0)
+    assert len(model) == 340
+    densifier.after_step(100, 0.5, 0.0)
+    np.testing.assert_array_equal(model.gaussians.means.detach().numpy(), wall.means)
+    with pytest.raises(SplatError, match="strategy mcmc cannot keep places empty"):
+        make_densifier(model, replace(config, strategy="mcmc"), 1.0, [48], Limits((Volume(box([0, 0, 0], 1)),)))
+
+
+def test_what_is_left_to_train_on_lies_outside_of_the_empty_volume(inspected, tmp_path):
+    earlier, cloud = inspected
+    folder = run_on(earlier, tmp_path / "next", None, None, Choices(empty=box([0, 0, -1], 0.5), steps=40))
+    config = TrainConfig.read(folder.config_file)
+    assert (config.strategy, config.iterations, config.cleared_splats) == ("budget", 40, "")
+    assert config.target_gaussians == len(cloud)
+    np.testing.assert_array_equal(read_splats(Path(config.init_splats)).means, cloud.means[:300])
+    assert read_volume(Path(config.empty_volume)).holds(cloud.means[300:]).all()
+    with pytest.raises(SplatError, match="No splats are left to go on from"):
+        run_on(earlier, tmp_path / "none", None, None, Choices(empty=box([0, 0, 0], 9)))
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_command_line_goes_on_with_the_same_choices(inspected, tmp_path):
+    earlier, cloud = inspected
+    write_volume(tmp_path / "box.obj", box([1, 0, 0], 1))
+    common = ["--train-on", str(earlier.path), "--iterations", "30", "--trained-volume", str(tmp_path / "box.obj")]
+    folder = go_on(parse([*common, "--run", str(tmp_path / "one"), "--may-return"]))
+    config = TrainConfig.read(folder.config_file)
+    assert (config.cleared_splats, config.target_gaussians, config.iterations) == ("", 340, 30)
+    assert np.array_equal(read_volume(Path(config.trained_volume)).vertices, box([1, 0, 0], 1).vertices)
+    folder = go_on(parse([*common, "--run", str(tmp_path / "two"), "--untouched"]))
+    assert len(read_splats(Path(TrainConfig.read(folder.config_file).init_splats))) == len(cloud)
+
+
+def test_a_capture_that_is_gone_is_said_before_anything_is_written(inspected, tmp_path):
+    earlier, _ = inspected
+    replace(TrainConfig.read(earlier.config_file), capture=str(tmp_path / "gone")).write(earlier.config_file)
+    with pytest.raises(SplatError, match=r"gone, which the run was trained on, is gone\. Put it back"):
+        run_on(earlier, tmp_path / "next", None, None)
     assert not (tmp_path / "next").exists()

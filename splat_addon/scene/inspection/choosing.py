@@ -57,6 +57,17 @@ def floaters(data: Any, threshold: float) -> np.ndarray:
     return columns.is_current(data) & (columns.score_of(data) > threshold) & ~read_flags(data, KEPT)
 
 
+def require_floaters(item: bpy.types.Object, threshold: float) -> np.ndarray:
+    """(N,) which splats of an object are floaters. Raises SceneError when none is, or when all its scores are stale."""
+    problem_now = problem_with_scores(item)
+    if problem_now:
+        raise SceneError(f"{problem_now}.", "")
+    which = floaters(item.data, threshold)
+    if not which.any():
+        raise SceneError(f"No splat has a score above {threshold:.2g}.", "Choose a lower score.")
+    return which
+
+
 def select(data: Any, which: np.ndarray) -> int:
     """Select these splats (N,) and no others, as edit mode shows them. Returns how many they are."""
     _write_flags(data, _selection(data), which)

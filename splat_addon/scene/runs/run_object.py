@@ -25,6 +25,7 @@ from ..splats.box_modifier import hand_over
 from ..splats.transforms import is_same_place
 
 RUN_KEY = "splat_run"  # of the object: the run folder that it came from
+GOES_ON_KEY = "splat_goes_on_in"  # of an object: the folder of the run that goes on from its splats
 _HIDDEN_KEY = "splat_hidden_for"  # of the object: the run folder whose splats lie in its place, while it is hidden
 _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was written
 
@@ -35,6 +36,12 @@ def find(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
     found = [item for item in scene.objects if item.get(RUN_KEY) == str(folder.path) and is_local(item)]
     found = [item for item in found if splat_data.is_splats(item)]
     return min(found, key=lambda item: item.name != folder.path.name, default=None)
+
+
+def source_of(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
+    """The object whose splats a run goes on from; None when it goes on from none that is still there."""
+    found = (item for item in scene.objects if item.get(GOES_ON_KEY) == str(folder.path))
+    return next((item for item in found if is_local(item) and splat_data.is_splats(item)), None)
 
 
 def put(
@@ -55,7 +62,13 @@ def put(
         item[RUN_KEY] = str(folder.path)
         appearance.show_splats(item, scene)
         hand_over(scene)
-        follow_capture(scene, item, folder)
+        source = source_of(scene, folder)
+        if source is None:
+            follow_capture(scene, item, folder)
+        else:  # it stands where that stands, whatever the artist did with it
+            item.parent, item.matrix_parent_inverse = source.parent, source.matrix_parent_inverse
+            own = splat_data.from_origin(source).inverted() @ splat_data.from_origin(item)
+            item.matrix_basis = source.matrix_basis @ own
     else:
         name = item.data.name
         splat_data.replace_splats(item, cloud, origin)
@@ -113,14 +126,21 @@ def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
     item, capture = find(scene, folder), capture_of(folder)
     if item is None or capture is None:
         return []
+    source = source_of(scene, folder)
     for other in scene.objects:
         path = other.get(RUN_KEY)
+        if other == source and source != item and path is None and _is_seen(other, scene):
+            _hide_for(scene, other, folder)
         if path in (None, str(folder.path)) or other.library is not None or not splat_data.is_splats(other):
             continue
         if capture_of(RunFolder(Path(path))) == capture and _lies_where(other, item) and _is_seen(other, scene):
-            other.hide_render, other[_HIDDEN_KEY] = True, str(folder.path)
-            _hide(scene, other, True)
+            _hide_for(scene, other, folder)
     return [other.name for other in scene.objects if other.get(_HIDDEN_KEY) == str(folder.path) and other.hide_render]
+
+
+def _hide_for(scene: bpy.types.Scene, other: bpy.types.Object, folder: RunFolder) -> None:
+    other.hide_render, other[_HIDDEN_KEY] = True, str(folder.path)
+    _hide(scene, other, True)
 
 
 def unhide(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
@@ -193,8 +213,9 @@ def world_from_capture_of(item: bpy.types.Object) -> Matrix:
 
 def world_from_run(scene: bpy.types.Scene, folder: RunFolder, capture: Path | None = None) -> Matrix:
     """Where the world of a run's capture lies in the scene: where the run's splats are, whatever the artist did with
-    them, else where the capture's own root is, else at the origin. `capture` is where it is now, if it has moved."""
-    item = find(scene, folder)
+    them, else where those are that it goes on from, else where the capture's own root is, else at the origin. `capture`
+    is where it is now, if it has moved."""
+    item = find(scene, folder) or source_of(scene, folder)
     if item is not None:
         return world_from_capture_of(item)
     capture = capture or capture_of(folder)

@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import capture, inspection, lesson, review, training, viewport
+from . import capture, inspection, lesson, review, training, training_further, viewport
 from .capture import SPLAT_PG_capture
 from .hooks import on_change
 from .inspection import SPLAT_PG_inspection
@@ -11,6 +11,7 @@ from .paths import MAY_BE_RELATIVE, chosen
 from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
 from .trained_for import TRAINED_FOR, choose_blend_space, is_antialiased, set_antialiased, shown_blend_space
 from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_preset
+from .training_further import SPLAT_PG_training_further
 from .viewport import SPLAT_PG_viewport
 
 LOOKS = [
@@ -127,11 +128,12 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
     lesson: bpy.props.PointerProperty(type=SPLAT_PG_lesson)
     inspection: bpy.props.PointerProperty(type=SPLAT_PG_inspection)
+    training_further: bpy.props.PointerProperty(type=SPLAT_PG_training_further)
 
 
 CLASSES = (
     *(*capture.CLASSES, *training.CLASSES, *review.CLASSES, *viewport.CLASSES, *lesson.CLASSES),
-    *inspection.CLASSES,
+    *(*inspection.CLASSES, *training_further.CLASSES),
     *(SPLAT_PG_object, SPLAT_PG_hidden_source, SPLAT_PG_scene),
 )
 

@@ -134,6 +134,21 @@ def start(
     return _watch_child(scene, folder, config, command, outlives)
 
 
+def go_on(
+    scene: bpy.types.Scene,
+    path: Path,
+    python: Path,
+    make: Callable[[], tuple[RunFolder, TrainConfig]],
+    outlives: bool = False,
+) -> LiveRun:
+    """Start training in the folder `path` that `make` makes, with what the run goes on from. Raises SplatError; then
+    nothing was started."""
+    _require_none_training()
+    command = trainer_command(python, RunFolder(path))
+    folder, config = make()
+    return _watch_child(scene, folder, config, command, outlives)
+
+
 def resume(scene: bpy.types.Scene, path: Path, python: Path, outlives: bool = False) -> LiveRun:
     """Go on with a run from its checkpoint. Raises RunError or SetupError; then nothing was started."""
     _require_none_training()
@@ -198,7 +213,8 @@ def _watch_child(
 def _where_the_capture_is_now(config: TrainConfig, scene: bpy.types.Scene) -> TrainConfig:
     """The settings of a run whose project has moved; the trainer checks that the capture is the same one. Raises
     RunError for what they name on a share that the artist has not chosen: the trainer would look there."""
-    for path in (config.init_splats, config.photos_folder, config.model_folder):
+    files = (config.init_splats, config.cleared_splats, config.empty_volume, config.trained_volume)
+    for path in (*files, config.photos_folder, config.model_folder):
         require_asked(path)
     capture = capture_now(scene, config.capture)
     return config if capture == Path(config.capture) else config.moved_to(capture)

@@ -86,7 +86,10 @@ class RunPreview:
         return former != (self.scene_uid, None if self.place is None else self.place.tolist())
 
     def replaces(self, item: bpy.types.Object) -> bool:
-        """Whether an object shows the same capture in the same place: what this run, or an earlier one, was before."""
+        """Whether an object shows the same capture in the same place: what this run, or an earlier one, was before; or
+        what the run goes on from."""
+        if item.get(run_object.GOES_ON_KEY) == str(self._run.folder.path):
+            return self.place is not None
         path = item.get(run_object.RUN_KEY)
         if path is None or self.place is None or self._world_from_capture is None:
             return False

@@ -5,14 +5,16 @@ Every strategy sees the same: gradients after each backward pass, and the part o
 
 from collections.abc import Sequence
 
+from ...errors import RunError
 from ...run.config import TrainConfig
 from ...run.forecast import target_count
 from ..model import GaussianModel
 from .budget import BudgetDensifier
-from .cleared import ClearedSpace
 from .count_curve import CountCurve
 from .default import DefaultDensifier
 from .densifier import Densifier
+from .fixed import FixedDensifier
+from .limits import NO_LIMITS, Limits
 from .mcmc import McmcDensifier
 
 
@@ -21,15 +23,22 @@ def make_densifier(
     config: TrainConfig,
     extent: float,
     photo_pixels: Sequence[int],
-    cleared: ClearedSpace | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Densifier:
     """The strategy that `config` names. `extent`: the scene's, capture units; `photo_pixels`: of each training photo
-    those that count; `cleared`: where the strategy "budget" adds nothing."""
+    those that count; `limits`: where nothing may be or change. Raises RunError when the strategy cannot heed them."""
+    if config.strategy == "fixed":
+        return FixedDensifier(model, limits)
+    if limits and config.strategy != "budget":
+        raise RunError(
+            f"The strategy {config.strategy} cannot keep places empty or train a region alone.",
+            "Choose the strategy Budget or Fixed.",
+        )
     target = target_count(config, len(model), sum(photo_pixels))
     photo = sum(photo_pixels) / max(1, len(photo_pixels))
     curve = CountCurve(len(model), target, bool(config.target_gaussians), photo)
     if config.strategy == "budget":
-        return BudgetDensifier(model, config, curve, cleared)
+        return BudgetDensifier(model, config, curve, limits)
     if config.strategy == "mcmc":
         return McmcDensifier(model, config, curve)
     return DefaultDensifier(model, config, extent)

@@ -15,9 +15,9 @@ from ..backend.protocol import Gaussians, Rendering
 from ..backend.quaternions import quaternion_matrices
 from ..model import GaussianModel
 from ..stored import table, whole_number
-from .cleared import ClearedSpace
 from .count_curve import GROWS_FROM, CountCurve
 from .densifier import DENSIFY_EVERY
+from .limits import NO_LIMITS, Limits
 from .screen_gradients import ScreenGradients
 from .selection import broken_or_faint, rows
 
@@ -31,11 +31,9 @@ SHARE_AT_ONCE = 0.35  # at most this part of the gaussians is split at a time
 class BudgetDensifier:
     """The strategy "budget"."""
 
-    def __init__(
-        self, model: GaussianModel, config: TrainConfig, curve: CountCurve, cleared: ClearedSpace | None = None
-    ):
-        """`cleared`: where nothing is split, and what drifts there is removed."""
-        self.cleared = cleared
+    def __init__(self, model: GaussianModel, config: TrainConfig, curve: CountCurve, limits: Limits = NO_LIMITS):
+        """`limits`: where nothing is split and what drifts there is removed, and what is neither split nor removed."""
+        self.limits = limits
         self.model = model
         self.config = config
         self.curve = curve
@@ -53,11 +51,14 @@ class BudgetDensifier:
         self.is_open = fraction < REPLACES_UNTIL
         if step % DENSIFY_EVERY or not GROWS_FROM <= fraction <= REPLACES_UNTIL:
             return
+        means = self.model.gaussians.means
         gone = broken_or_faint(self.model.gaussians, self.config.prune_opacity)
-        if self.cleared is not None:
-            gone |= self.cleared.holds(self.model.gaussians.means)
+        frozen = self.limits.frozen(means)
+        if frozen is not None:
+            gone &= ~frozen
+        gone |= self.limits.forbidden(means)
         wanted = self.curve.at(step, fraction) - (len(gone) - int(gone.sum()))
-        asking = self.gradients.means().masked_fill(gone, -1.0)
+        asking = self.gradients.means().masked_fill(gone if frozen is None else gone | frozen, -1.0)
         count = max(0, min(wanted, int(SHARE_AT_ONCE * len(asking)), int((asking > 0).sum())))
         parents = torch.topk(asking, count).indices
         children = split_along_longest_axis(rows(self.model.gaussians, parents))

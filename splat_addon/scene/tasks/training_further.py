@@ -1,0 +1,137 @@
+"""Training on from an object's splats as they are now, in a run of their own; the object stays as it is.
+
+What was deleted from a run's result, what is hidden, and what is to go without being deleted first, all stay deleted.
+Splats are written as their run or file has them, wherever the object stands; volumes are taken to there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...errors import RunError, SplatError
+from ...gaussians.closed_mesh import ClosedMesh
+from ...gaussians.cloud import GaussianCloud
+from ...gaussians.formats.splat_ply import read_splats
+from ...gaussians.transform import joined
+from ...run.config import STEPS_ON, TrainConfig
+from ...run.folder import RunFolder, next_run_path
+from ...training_on.begin import Choices, Origin, begin
+from ..inspection import choosing
+from ..runs.run_object import GOES_ON_KEY, world_from_capture_of
+from ..settings.training import train_config
+from ..splats.data import origin_of, splats_from_object
+from . import live_run
+from .inspecting import photos_for
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the artist asks for: see `Choices`. `without_hidden`: hidden splats are left out. `empty` and `trained` are
+    objects whose inside is meant."""
+
+    steps: int = STEPS_ON
+    keep_empty: bool = True
+    without_hidden: bool = True
+    empty: bpy.types.Object | None = None
+    trained: bpy.types.Object | None = None
+
+
+def start(
+    scene: bpy.types.Scene,
+    item: bpy.types.Object,
+    wishes: Wishes,
+    python: Path,
+    outlives: bool = False,
+    doomed: np.ndarray | None = None,
+) -> live_run.LiveRun:
+    """Start a run that goes on from the splats of `item`, without those at a mask (N,), `doomed`.
+
+    Raises RunError when its run or capture is gone, when a volume has no inside, or when no splats would be left;
+    SetupError without a Python; SplatFileError when they cannot be written.
+    """
+    run, config = _settings(scene, item)
+    cloud, origin = splats_from_object(item), origin_of(item)
+    gone = np.zeros(len(cloud), bool) if doomed is None else doomed.copy()
+    if wishes.without_hidden:
+        gone |= choosing.hidden(item.data)
+    capture_from_world = np.linalg.inv(np.array(world_from_capture_of(item), dtype=np.float64))
+    choices = Choices(
+        wishes.steps,
+        wishes.keep_empty,
+        _volume(wishes.empty, capture_from_world),
+        _volume(wishes.trained, capture_from_world),
+    )
+    capture = Path(config.capture)
+    path = next_run_path(capture.with_name(capture.name + "_runs"))
+
+    def make() -> tuple[RunFolder, TrainConfig]:
+        parts = [part for part in (_deleted_before(run, cloud, origin), cloud.select(gone)) if len(part)]
+        return begin(path, config, cloud.select(~gone), joined(parts) if parts else None, choices, origin)
+
+    started = live_run.go_on(scene, path, python, make, outlives)
+    item[GOES_ON_KEY] = str(started.folder.path)
+    return started
+
+
+def capture_problem(scene: bpy.types.Scene, item: bpy.types.Object) -> str:
+    """Why nothing can be trained on from an object; empty when it can. Looks for its run and capture on the disk."""
+    try:
+        _settings(scene, item)
+    except SplatError as error:
+        return f"{error.message} {error.remedy}".strip()
+    return ""
+
+
+def _settings(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[RunFolder | None, TrainConfig]:
+    """The run that an object came from, and the settings to go on with: that run's, else the scene's."""
+    photos = photos_for(scene, item)
+    if photos.capture is None:
+        raise RunError(
+            "There are no photos to train these splats on.", "Choose their capture's folder in the Capture panel."
+        )
+    if photos.run is None:
+        return None, train_config(scene).moved_to(photos.capture)
+    run = RunFolder(photos.run)
+    return run, TrainConfig.read(run.config_file).moved_to(photos.capture)
+
+
+def _deleted_before(run: RunFolder | None, cloud: GaussianCloud, origin: Origin) -> GaussianCloud:
+    """Those splats of the run's result that are not in the object any more, by their places."""
+    path = run.result_file() if run is not None else None
+    if path is None:
+        return cloud.select(slice(0, 0))
+    before = read_splats(path, origin)
+    is_there = np.isin(_places(before.means), _places(cloud.means))
+    return before.select(~is_there & before.finite())
+
+
+def _places(means: np.ndarray) -> np.ndarray:
+    """(N,) one thing to compare for each place (N, 3) in 32 bits."""
+    return np.ascontiguousarray(means, np.float32).view(np.dtype((np.void, 12))).ravel()
+
+
+def _volume(item: bpy.types.Object | None, capture_from_world: np.ndarray) -> ClosedMesh | None:
+    """The inside of an object as it is shown, with its modifiers, in the coordinates of the capture."""
+    if item is None:
+        return None
+    evaluated: Any = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = evaluated.to_mesh()
+    try:
+        places = np.empty(3 * len(mesh.vertices), np.float32)
+        mesh.vertices.foreach_get("co", places)
+        mesh.calc_loop_triangles()
+        corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
+        mesh.loop_triangles.foreach_get("vertices", corners)
+    finally:
+        evaluated.to_mesh_clear()
+    matrix = capture_from_world @ np.array(item.matrix_world, dtype=np.float64)
+    vertices = places.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+    volume = ClosedMesh(vertices, corners.reshape(-1, 3))
+    if not volume.is_closed:
+        raise RunError(
+            f"'{item.name}' is not closed: it has no inside.", "Close its holes (Mesh > Clean Up > Fill Holes)."
+        )
+    return volume
