@@ -15,15 +15,16 @@ def _features():
     from .splat_addon.scene.lesson import arrow, live, picture
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
-    from .splat_addon.scene.splats import appearance, hidden_points
+    from .splat_addon.scene.splats import appearance, hidden_points, transforms
     from .splat_addon.scene.splats.contents import findings
     from .splat_addon.scene.tasks import inspecting, preview, watching
     from .splat_addon.scene.viewport import display
 
-    rooms = (scene, appearance, findings, hidden_points, display, curves, views, held_out, preview, watching)
+    rooms = (scene, appearance, findings, transforms, hidden_points, display, curves, views, held_out)
+    tasks = (preview, watching)
     floaters = (found, inspecting)
     lesson = (picture, live, arrow)
-    return (*rooms, *floaters, *lesson, *operators.modules(), *panels.modules(), command_line, keys)
+    return (*rooms, *tasks, *floaters, *lesson, *operators.modules(), *panels.modules(), command_line, keys)
 
 
 def _declared(name):

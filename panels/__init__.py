@@ -8,6 +8,7 @@ def modules():
         capture,
         card,
         curves,
+        editing,
         floaters,
         lesson,
         photos,
@@ -20,4 +21,4 @@ def modules():
     )
 
     before = (preferences, capture, photos, card, training, curves, runs)
-    return (*before, splats, floaters, train_further, blenders_splats, review, lesson)
+    return (*before, splats, editing, floaters, train_further, blenders_splats, review, lesson)

@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..operators.editing.moving import SPLAT_OT_repair_splats
 from ..operators.splats.adopt import SPLAT_OT_adopt, SPLAT_OT_show_as_blenders
 from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply, draw_progress
 from ..operators.splats.result import SPLAT_OT_import_result
@@ -16,6 +17,7 @@ from ..splat_addon.scene.splats.appearance import is_native
 from ..splat_addon.scene.splats.contents import findings
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
+from ..splat_addon.scene.splats.transforms import is_broken
 from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
 from .hide_source import draw_source
@@ -56,6 +58,8 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
             layout.prop(active.splat, "antialiased")
             for problem in [*findings.problems(active.data), *object_advice(active)]:
                 draw_sentence(layout, problem, "ERROR", WRAP)
+            if is_broken(active.data):
+                layout.operator(SPLAT_OT_repair_splats.bl_idname, icon="TOOL_SETTINGS")
             if adoption.has_lost_type(active):
                 layout.operator(SPLAT_OT_show_as_blenders.bl_idname, icon="POINTCLOUD_DATA")
         waiting = adoption.waiting(context.scene)

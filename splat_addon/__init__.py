@@ -12,6 +12,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         photos/             how a file becomes the pixels that a camera measured
         seeds/              from points to the first gaussians
         check/              whether cameras, points and photos belong together; what these settle
+    editing/                edits that keep gaussians whole: moving, recoloring, choosing, cropping     numpy
     inspection/             from evidence per splat to a score, reasons and regions      numpy
     lesson/                 an image fitted by 2D gaussians: training in small           numpy
     training_on/            a run that goes on from finished splats: its folder          numpy

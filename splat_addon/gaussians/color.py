@@ -40,6 +40,14 @@ def exposure(stops: float) -> AffineColor:
     return gain(*[2.0**stops] * 3)
 
 
+def white_balance(temperature: float, tint: float) -> AffineColor:
+    """Warmer (above 0) or cooler by `temperature`, more magenta (above 0) or greener by `tint`, both in stops between
+    the ends of their axis; the luma of gray stays."""
+    gains = 2.0 ** (np.array([temperature + tint, -tint, tint - temperature]) / 2)
+    red, green, blue = (gains / (LUMA @ gains)).tolist() if temperature or tint else (1.0, 1.0, 1.0)
+    return gain(red, green, blue)
+
+
 def contrast(amount: float, pivot: float = 0.5) -> AffineColor:
     """Distances from the gray `pivot` (0..1) multiplied; 1 changes nothing."""
     return AffineColor(amount * np.eye(3), np.full(3, (1 - amount) * pivot))

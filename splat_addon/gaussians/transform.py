@@ -86,24 +86,30 @@ def transformed(cloud: GaussianCloud, matrix: np.ndarray) -> GaussianCloud:
     if np.array_equal(matrix, np.eye(4)):
         return cloud
     linear = matrix[:3, :3]
-    rotation, scale = _nearest_orthogonal(linear), _size(linear)
+    rotation, scale = nearest_orthogonal(linear), size_of(linear)
     with np.errstate(over="ignore", invalid="ignore"):
-        means = np.empty_like(cloud.means)
-        for start in range(0, len(cloud), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            means[rows] = cloud.means[rows].astype(np.float64) @ linear.T + matrix[:3, 3]
         if is_exact(matrix):
             log_scales = cloud.log_scales if scale == 1 else cloud.log_scales + np.float32(math.log(scale))
-            quaternions = _turned(cloud.quaternions, rotation)
+            quaternions = turned_quaternions(cloud.quaternions, rotation)
         else:
-            log_scales, quaternions = _reshaped(cloud, linear)
+            log_scales, quaternions = reshaped(cloud.log_scales, cloud.rotations, linear)
     return replace(
         cloud,
-        means=means,
+        means=moved_points(cloud.means, matrix),
         log_scales=log_scales,
         quaternions=quaternions,
         sh=rotated_harmonics(cloud.sh, rotation),
     )
+
+
+def moved_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(N, 3) points under an affine matrix (4, 4), computed in 64 bits and kept in those of `points`."""
+    moved = np.empty_like(points)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(points), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            moved[rows] = points[rows].astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+    return moved
 
 
 def is_exact(matrix: np.ndarray) -> bool:
@@ -177,7 +183,7 @@ def rotation_matrices(quaternions: np.ndarray) -> np.ndarray:
     return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
 
 
-def _turned(quaternions: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+def turned_quaternions(quaternions: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """(N, 4) of the gaussians under an orthogonal matrix; their lengths stay. Zero means the identity."""
     is_zero = (quaternions == 0).all(axis=1)
     if is_zero.any():
@@ -197,32 +203,34 @@ def _turned(quaternions: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return turned
 
 
-def _reshaped(cloud: GaussianCloud, linear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def reshaped(log_scales: np.ndarray, rotations: np.ndarray, linear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) log-scales and (N, 4) quaternions of A Sigma A^T, by the singular values of A R diag(sigma).
+
+    `log_scales` (N, 3) and unit quaternions `rotations` (N, 4) are those of Sigma, `linear` (3, 3) is A.
 
     Sizes are taken relative to each gaussian's largest, so that neither huge nor tiny ones leave the range of numbers.
     """
-    log_scales, quaternions = np.empty_like(cloud.log_scales), np.empty_like(cloud.quaternions)
-    for start in range(0, len(cloud), _BLOCK):
+    found, quaternions = np.empty_like(log_scales), np.empty_like(rotations)
+    for start in range(0, len(log_scales), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        stored = cloud.log_scales[rows].astype(np.float64)
+        stored = log_scales[rows].astype(np.float64)
         largest = stored.max(axis=1, keepdims=True)
-        axes = linear @ rotation_matrices(cloud.rotations[rows]) * np.exp(stored - largest)[:, None, :]
+        axes = linear @ rotation_matrices(rotations[rows]) * np.exp(stored - largest)[:, None, :]
         is_sound = np.isfinite(axes).all(axis=(1, 2))
         left, sizes, _ = np.linalg.svd(np.where(is_sound[:, None, None], axes, np.eye(3)))
         left[:, :, 2] *= np.where(np.linalg.det(left) < 0, -1.0, 1.0)[:, None]
-        log_scales[rows] = np.where(is_sound[:, None], np.log(np.maximum(sizes, 1e-45)) + largest, np.nan)
+        found[rows] = np.where(is_sound[:, None], np.log(np.maximum(sizes, 1e-45)) + largest, np.nan)
         quaternions[rows] = quaternions_of(left)
-    return log_scales, quaternions
+    return found, quaternions
 
 
-def _nearest_orthogonal(linear: np.ndarray) -> np.ndarray:
+def nearest_orthogonal(linear: np.ndarray) -> np.ndarray:
     """The orthogonal factor of the polar decomposition; entries that mean 0, 1 or -1 are that."""
     left, _, right = np.linalg.svd(linear)
     return _rounded(left @ right)
 
 
-def _size(linear: np.ndarray) -> float:
+def size_of(linear: np.ndarray) -> float:
     """By how much a linear map scales on average; exactly 1 where that was meant."""
     scale = abs(float(np.linalg.det(linear))) ** (1 / 3)
     return 1.0 if abs(scale - 1) < _ROUNDING else scale

@@ -3,6 +3,7 @@
     tasks/      what is at work for this Blender: training, previews, rendering, set-up, reports, forecasts, checks
     lesson/     the lesson: fitting an image, seen in the 3D view and the panel
     review/     held-out views: the list, looking through them, what lies over them, a run's curves
+    editing/    edits that keep gaussians whole: moving, joining, colors, choosing, cropping
     inspection/  floaters: scores with the splats, choosing, stepping through regions
     runs/       a run in the scene: the object of its result, finding runs again
     exchange/   splat objects on their way to other programs: axes, spaces, writing files

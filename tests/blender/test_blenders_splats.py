@@ -70,7 +70,7 @@ def test_what_blender_has_imported_is_listed_and_nothing_is_written_to_it(extens
 def test_adopting_gives_quads_a_box_marks_and_a_blend_space_as_one_step(extension, adoption, foreign):
     assert bpy.ops.splat.adopt() == {"FINISHED"}
     assert [modifier.name for modifier in foreign.modifiers] == ["Splat Quads", "Splat Box"]
-    assert foreign["splat_blend_space"] == "display" and "splat_marks" in foreign.data
+    assert foreign["splat_blend_space"] == "display" and ".splat_place" in foreign.data.attributes
     assert adoption.waiting(bpy.context.scene) == [] and not bpy.ops.splat.adopt.poll()
     assert extension.module("splat_addon.scene.viewport.display").is_shown(bpy.context.scene)
     assert "not as trained" not in texts(panel_of(extension))
@@ -119,7 +119,7 @@ def test_apply_is_noticed_after_adoption(extension, foreign):
     bpy.ops.object.select_all(action="DESELECT")
     foreign.select_set(True)
     bpy.ops.object.transform_apply()
-    assert "Points were turned or resized alone" in texts(panel_of(extension))
+    assert "turned or resized without their splats" in texts(panel_of(extension))
 
 
 def test_trained_for_and_the_property_of_earlier_versions_are_one(extension):

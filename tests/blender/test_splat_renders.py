@@ -342,7 +342,7 @@ def test_non_uniform_scale_and_apply_are_warned_about(extension, stage):
     assert bpy.ops.object.transform_apply(location=True, rotation=False, scale=False) == {"FINISHED"}
     assert problems(item) == [], "moving all points is harmless"
     assert bpy.ops.object.transform_apply(location=False, rotation=True, scale=True) == {"FINISHED"}
-    assert "Points were turned or resized alone" in problems(item)[0]
+    assert "turned or resized without their splats" in problems(item)[0]
 
 
 def test_render_settings_are_set_told_and_given_back(extension, scene):

@@ -26,8 +26,8 @@ BLENDER = {
 LEARNING = {"PIL", "gsplat", "jaxtyping", "llvmlite", "matplotlib", "numba", "scipy", "torch", "torchvision"}
 PHOTOGRAPHS = {"PIL", "av", "pycolmap"}
 CORE = {"errors", "files", "gaussians", "capture", "run", "environment"}
-# More of the core, which Blender's side uses; the trainer, all but the lesson.
-PURE = {"inspection", "lesson", "training_on"}
+# More of the core, which Blender's side uses; the trainer, all but the lesson and editing.
+PURE = {"editing", "inspection", "lesson", "training_on"}
 
 # layer: (layers it may import, third-party packages it may import)
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -38,6 +38,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "capture": ({"errors", "files", "gaussians"}, {"numpy", "plyfile"}),
     "run": ({"errors", "files"}, set()),
     "environment": ({"errors", "files", "run"}, set()),
+    "editing": ({"errors", "gaussians"}, {"numpy"}),
     "inspection": ({"errors", "gaussians", "capture"}, {"numpy"}),
     "lesson": ({"errors", "gaussians", "capture"}, {"numpy"}),
     "training_on": ({"errors", "files", "gaussians", "run"}, {"numpy"}),

@@ -15,7 +15,7 @@ from . import columns, found
 
 KEPT = "splat_kept"  # true where a splat is protected
 _MESH_OWN = {".select_vert": "select", ".hide_vert": "hide"}
-_FIELDS = {  # of an attribute's elements, by type: the name of the numbers, how many, and their type
+FIELDS = {  # of an attribute's elements, by type: the name of the numbers, how many, and their type
     "FLOAT": ("value", 1, np.float32),
     "INT": ("value", 1, np.int32),
     "INT8": ("value", 1, np.int32),
@@ -75,6 +75,11 @@ def select(data: Any, which: np.ndarray) -> int:
     return int(which.sum())
 
 
+def selected(data: Any) -> np.ndarray:
+    """(N,) which splats are selected, as edit mode has left it."""
+    return read_flags(data, _selection(data))
+
+
 def keep(data: Any, wanted: bool) -> int:
     """Protect the selected splats from all that is done about floaters, or protect them no more. Returns how many."""
     which = read_flags(data, _selection(data))
@@ -124,20 +129,20 @@ def delete(data: Any, which: np.ndarray) -> int:
 
 
 def _delete_points(points: Any, which: np.ndarray) -> None:
-    foreign = [attribute.name for attribute in points.attributes if attribute.data_type not in _FIELDS]
+    foreign = [attribute.name for attribute in points.attributes if attribute.data_type not in FIELDS]
     if foreign:
         raise SceneError(f"The attribute '{foreign[0]}' cannot be carried along.", "Select them, and use Edit Mode.")
     left = ~which
     values = {}
     for attribute in points.attributes:
-        key, width, kind = _FIELDS[attribute.data_type]
+        key, width, kind = FIELDS[attribute.data_type]
         numbers: np.ndarray = np.empty(len(which) * width, kind)
         attribute.data.foreach_get(key, numbers)
         values[attribute.name] = np.ascontiguousarray(numbers.reshape(-1, width)[left]).ravel()
     points.resize(int(left.sum()))
     for name, numbers in values.items():
         attribute = points.attributes[name]
-        attribute.data.foreach_set(_FIELDS[attribute.data_type][0], numbers)
+        attribute.data.foreach_set(FIELDS[attribute.data_type][0], numbers)
 
 
 def _selection(data: Any) -> str:

@@ -14,7 +14,7 @@ from ..settings.capabilities import has_native_splats
 from ..settings.trained_for import BLEND_SPACE_KEY
 from .contents import attributes
 from .data import is_splats
-from .transforms import has_places, remember_places
+from .transforms import PLACE, has_places, remember_places, was_applied_before
 
 
 def is_adopted(item: bpy.types.Object) -> bool:
@@ -44,7 +44,8 @@ def meet(item: bpy.types.Object) -> None:
 
 def mark(data: Any) -> None:
     """Let it be noticed later that the points of splats were turned or resized alone, from now on."""
-    if _is_writable(data) and not has_places(data):
+    is_known = PLACE in data.attributes or was_applied_before(data)
+    if _is_writable(data) and not is_known:
         remember_places(data)
 
 
