@@ -16,7 +16,7 @@ from splat_addon.errors import SplatFileError
 from splat_addon.gaussians import converting
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.converting import convert
-from splat_addon.gaussians.formats.exchange import gltf, spz
+from splat_addon.gaussians.formats.exchange import gltf, spz, usd_text
 from splat_addon.gaussians.formats.exchange.sog_writing import palette
 from splat_addon.gaussians.formats.registry import (
     FORMATS,
@@ -384,6 +384,29 @@ def test_usd_in_text_keeps_what_it_has_no_attribute_for(tmp_path):
         file = open_splats(tmp_path / "a.usda")
         found = cloud_of(file)
         assert (found.blend_space, found.antialiased, file.axes) == ("blender", True, expected)
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 31, 7])
+def test_usd_in_text_is_read_a_piece_at_a_time_whatever_it_says_besides(tmp_path, monkeypatch, piece):
+    cloud = replace(random_cloud(40, degree=1), blend_space="blender")
+    write_splats(tmp_path / "a.usda", cloud)
+    text = (tmp_path / "a.usda").read_text()
+    assert text.count("[(") == 5
+    text = text.replace(
+        "(\n    defaultPrim", '(\n    # it\'s a "comment ]\n    doc = """one " and [ two """\n    defaultPrim', 1
+    )
+    text = text.replace("{\n    ", '{\n    string[] said = ["a ] b", "\\"]", "positions = ["]\n    ', 1)
+    text = text.replace("{\n    ", "{\n    token note = 'with [ and \\' and \"'\n    ", 1)
+    (tmp_path / "a.usda").write_text(text)
+    with open(tmp_path / "a.usda", "rb") as file:
+        whole = usd_text.read_text(file)
+    monkeypatch.setattr(usd_text, "_PIECE", piece)
+    with open(tmp_path / "a.usda", "rb") as file:
+        assert usd_text.read_text(file) == whole
+    monkeypatch.setattr(usd_text, "_PIECE", max(piece, 31))  # no number is longer
+    found = read_splats(tmp_path / "a.usda")
+    assert found.blend_space == "blender"
+    assert_near(found, cloud, FINE[".usda"])
 
 
 def test_usd_in_half_precision_and_in_centimeters(tmp_path):

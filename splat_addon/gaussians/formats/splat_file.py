@@ -117,15 +117,23 @@ def broken(path: Path, what: str) -> SplatFileError:
 
 def save_bytes(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file aside and move it into place. Raises SplatFileError; what was there before then stays."""
+    for _ in save_in_steps(path, ((part, 0.0) for part in parts)):
+        pass
+
+
+def save_in_steps(path: Path, parts: Iterable[tuple[bytes | memoryview, float]]) -> Iterator[Progress]:
+    """The same, a step for each part; with each comes how much is done then, 0..1. At the end it is 1."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside, open(aside, "wb") as file:
-            for part in parts:
+            for part, done in parts:
                 file.write(part)
+                yield Progress(min(done, 0.999))
     except OSError as error:
         raise SplatFileError(
             f"{path} cannot be written ({error.strerror}).", "Choose a folder that can be written and has space."
         ) from error
+    yield Progress(1.0)
 
 
 def gathered(header: Header, blocks: Iterable[GaussianCloud]) -> GaussianCloud:

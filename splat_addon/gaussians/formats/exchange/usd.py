@@ -8,24 +8,24 @@ import importlib
 import io
 import re
 import struct
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ....errors import SplatFileError
-from ....files import move_into_place, remove_file
+from ....files import move_into_place, open_regular, remove_file
 from ...cloud import BLENDER, DISPLAY, GaussianCloud
 from ...harmonics import MAX_DEGREE, coefficient_count
 from ...transform import Y_DOWN, Y_UP, Z_UP
 from ..splat_file import (
     SMALLEST_OPACITY_32_BITS,
     Header,
+    Progress,
     Reading,
     Settings,
     SplatFile,
@@ -37,8 +37,10 @@ from ..splat_file import (
     logits_of,
     logs_of,
     losses_of,
-    save_bytes,
+    save_in_steps,
+    unreadable,
 )
+from .usd_text import Text, numbers_in, read_text
 
 NAME, TITLE, EXTENSIONS = "usd", "USD", (".usda", ".usdc", ".usd", ".usdz")
 READ_AXES, WRITE_AXES = Y_UP, Z_UP
@@ -55,7 +57,8 @@ _ATTRIBUTES = {  # of ours: (theirs, type in text, numbers each)
 _SPACE_KEY, _ANTIALIASED_KEY = "splatBlendSpace", "splatAntialiased"  # of the prim's customData
 _TEXT, _BINARY, _ZIP = b"#usda", b"PXR-USDC", b"PK\x03\x04"
 _ONLY_WITH_USD = (b"xformOp", b"timeSamples", b"references =", b"payload =", b"subLayers =", b"variantSet")
-_BLOCK = 1 << 15
+_BLOCK = 1 << 12
+_NUMBERS_AT_ONCE = 1 << 15  # in text: some hundredths of a second
 
 
 def recognizes(start: bytes, path: Path) -> bool:
@@ -68,7 +71,7 @@ def open_file(path: Path, reading: Reading) -> SplatFile:
     if library("Usd") is not None and path.suffix.lower() in EXTENSIONS:  # it goes by names
         found = _with_usd(path)
     else:
-        found = _by_hand(path, file_bytes(path))
+        found = _by_hand(path)
     if not found.parts:
         raise SplatFileError(f"{path.name} holds no gaussian splats.", f"Choose a USD file with a {_PRIM}.")
     return found
@@ -205,29 +208,45 @@ def _write_with_usd(path: Path, cloud: GaussianCloud, settings: Settings) -> Non
 # --- By hand ---
 
 
-def _by_hand(path: Path, data: bytes) -> SplatFile:
-    if data.startswith(_ZIP):
-        data = _first_of_zip(path, data)
-    if not data.startswith(_TEXT):
+def _by_hand(path: Path) -> SplatFile:
+    try:
+        with open_regular(path) as file:
+            start = file.read(len(_BINARY))
+            if start.startswith(_ZIP):
+                return _of_text(path, io.BytesIO(_first_of_zip(path, file_bytes(path))))
+            return _of_text(path, file)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _of_text(path: Path, file: BinaryIO) -> SplatFile:
+    file.seek(0)
+    if not file.read(len(_TEXT)).startswith(_TEXT):
         raise _needs_usd(path, "is binary USD")
-    if any(word in data for word in _ONLY_WITH_USD):
+    file.seek(0)
+    text = read_text(file)
+    outline = text.outline
+    if any(word in outline for word in _ONLY_WITH_USD):
         raise _needs_usd(path, "has transforms or references")
-    axes = Z_UP if re.search(rb'\bupAxis\s*=\s*"Z"', data[:4096]) else Y_UP
-    units = re.search(rb"\bmetersPerUnit\s*=\s*([-+.\deE]+)", data[:4096])
+    axes = Z_UP if re.search(rb'\bupAxis\s*=\s*"Z"', outline[:4096]) else Y_UP
+    units = re.search(rb"\bmetersPerUnit\s*=\s*([-+.\deE]+)", outline[:4096])
     try:
         matrix = _scaled(float(units[1]) if units else 1.0)
     except ValueError:
         matrix = np.eye(4)
     parts, notes = [], []
-    starts = [found.start() for found in re.finditer(rb"\bdef\b", data)]
-    for start, end in pairwise([*starts, len(data)]):
-        head = re.match(rb'def\s+%s\s+"([^"\n]{0,200})"' % _PRIM.encode(), data[start : start + 400])
+    starts = [found.start() for found in re.finditer(rb"\bdef\b", outline)]
+    for start, end in pairwise([*starts, len(outline)]):
+        block = outline[start:end]
+        head = re.match(rb'def\s+%s\s+"([^"\n]{0,200})"' % _PRIM.encode(), block)
         if head is None:
             continue
-        values = {
-            ours: _numbers_in(path, data, start, end, theirs, width) for ours, (theirs, _, width) in _ATTRIBUTES.items()
-        }
-        block = memoryview(data)[start:end]
+        values = {}
+        for ours, (theirs, _, width) in _ATTRIBUTES.items():
+            numbers = numbers_in(path, file, _place_of(path, text, block, theirs), theirs)
+            if len(numbers) % width:
+                raise broken(path, f"has '{theirs}' that is not made of numbers")
+            values[ours] = numbers.reshape(-1, width)
         degree = re.search(rb"\b%s\s*=\s*(\d)\b" % _DEGREE.encode(), block)
         custom: dict = {_SPACE_KEY: BLENDER} if re.search(rb'\b%s\s*=\s*"blender"' % _SPACE_KEY.encode(), block) else {}
         if re.search(rb"\b%s\s*=\s*(1|true)\b" % _ANTIALIASED_KEY.encode(), block):
@@ -238,6 +257,15 @@ def _by_hand(path: Path, data: bytes) -> SplatFile:
         parts.append(part)
         notes += more
     return SplatFile(path, NAME, tuple(parts), axes, tuple(dict.fromkeys(notes)))
+
+
+def _place_of(path: Path, text: Text, block: bytes, name: str) -> tuple[int, int]:
+    """Where a prim's array of that name is: of 32 bits where it has that, else of 16."""
+    for each in (name, name + "h"):
+        found = re.search(rb"[\s\]]%s\s*=\s*\[(\d+)\]" % re.escape(each).encode(), block)
+        if found:
+            return text.arrays[int(found[1])]
+    raise broken(path, f"lacks '{name}'")
 
 
 def _needs_usd(path: Path, what: str) -> SplatFileError:
@@ -260,39 +288,6 @@ def _first_of_zip(path: Path, data: bytes) -> bytes:
         raise broken(path, "is a zip that cannot be read") from error
 
 
-_NO_BRACKETS = bytes.maketrans(b"(),\n\r\t", b"      ")
-_PIECE = 1 << 20
-
-
-def _numbers_in(path: Path, data: bytes, start: int, end: int, name: str, width: int) -> np.ndarray:
-    """(N, width) float32 of an array in the text from `start` to `end`: in 32 bits where it has that, else in 16."""
-    for each in (name, name + "h"):
-        head = re.compile(rb"[\s\]]%s\s*=\s*\[" % re.escape(each).encode()).search(data, start, end)
-        if head is None:
-            continue
-        at, last = head.end(), data.find(b"]", head.end(), end)
-        found = []
-        while at < last:  # in pieces that end between two numbers
-            cut = last if last - at <= _PIECE else data.rfind(b",", at, at + _PIECE)
-            cut = last if cut < at else cut
-            found.append(_as_numbers(path, data[at:cut], name))
-            at = cut + 1
-        numbers = np.concatenate(found) if found else np.zeros(0, np.float32)
-        if last < 0 or len(numbers) % width:
-            raise broken(path, f"has '{name}' that is not made of numbers")
-        return numbers.reshape(-1, width)
-    raise broken(path, f"lacks '{name}'")
-
-
-def _as_numbers(path: Path, text: bytes, name: str) -> np.ndarray:
-    try:
-        with warnings.catch_warnings(), np.errstate(over="ignore"):
-            warnings.simplefilter("error")
-            return np.fromstring(text.translate(_NO_BRACKETS).decode("ascii"), np.float64, sep=" ").astype(np.float32)
-    except (ValueError, DeprecationWarning, RuntimeWarning) as error:
-        raise broken(path, f"has '{name}' that is not made of numbers") from error
-
-
 def losses(header: Header, settings: Settings) -> list[str]:
     """What it cannot hold."""
     found = losses_of(header, MAX_DEGREE, has_flag=True, keeps_space=True)
@@ -301,28 +296,42 @@ def losses(header: Header, settings: Settings) -> list[str]:
 
 def write(path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings) -> None:
     """Text by hand, binary with USD. Raises SplatFileError."""
+    for _ in write_in_steps(path, header, blocks, settings):
+        pass
+
+
+def write_in_steps(
+    path: Path, header: Header, blocks: Iterable[GaussianCloud], settings: Settings
+) -> Iterator[Progress]:
+    """The same, step by step: text takes half a minute for a million splats."""
     cloud = gathered(header, blocks)
-    if path.suffix.lower() != ".usda":
+    if path.suffix.lower() == ".usda":
+        yield from save_in_steps(path, _text(cloud, settings))
+    else:
         _write_with_usd(path, cloud, settings)
-        return
-    save_bytes(path, (line.encode() for line in _text(cloud, settings)))
+        yield Progress(1.0)
 
 
-def _text(cloud: GaussianCloud, settings: Settings) -> Iterator[str]:
-    yield f'#usda 1.0\n(\n    defaultPrim = "Splats"\n    metersPerUnit = 1\n    upAxis = "{_up(settings)}"\n)\n\n'
+def _text(cloud: GaussianCloud, settings: Settings) -> Iterator[tuple[bytes, float]]:
+    """The text in pieces, each with how much of it is done then."""
+    head = f'#usda 1.0\n(\n    defaultPrim = "Splats"\n    metersPerUnit = 1\n    upAxis = "{_up(settings)}"\n)\n\n'
     custom = "".join(f"        {_typed(key, value)}\n" for key, value in _custom(cloud).items())
-    yield f'def {_PRIM} "Splats"' + (f" (\n    customData = {{\n{custom}    }}\n)" if custom else "") + "\n{\n"
+    head += f'def {_PRIM} "Splats"' + (f" (\n    customData = {{\n{custom}    }}\n)" if custom else "") + "\n{\n"
+    yield head.encode(), 0.0
+    done, total = 0, max(1, len(cloud) * (11 + 3 * cloud.sh.shape[1]))
     for name, kind, numbers in _numbers(cloud):
-        yield f"    {kind} {name} = ["
+        yield f"    {kind} {name} = [".encode(), done / total
         width = numbers.shape[1]
         form = "%.9g" if width == 1 else f"({', '.join(['%.9g'] * width)})"
-        for start in range(0, len(numbers), _BLOCK):
-            block = numbers[start : start + _BLOCK]
-            yield (", " if start else "") + ", ".join([form] * len(block)) % tuple(block.ravel().tolist())
-        yield "]\n"
-    for name, kind, _, text in _uniforms(cloud):
-        yield f"    uniform {kind.lower()} {name} = {text}\n"
-    yield "}\n"
+        rows = _NUMBERS_AT_ONCE // width
+        for start in range(0, len(numbers), rows):
+            block = numbers[start : start + rows]
+            piece = (", " if start else "") + ", ".join([form] * len(block)) % tuple(block.ravel().tolist())
+            done = min(done + block.size, total)
+            yield piece.encode(), done / total
+        yield b"]\n", done / total
+    tail = [f"    uniform {kind.lower()} {name} = {text}\n" for name, kind, _, text in _uniforms(cloud)]
+    yield "".join([*tail, "}\n"]).encode(), 1.0
 
 
 def _up(settings: Settings) -> str:
