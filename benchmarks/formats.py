@@ -2,8 +2,10 @@
 
     python3 dev.py bench formats [--splats 1000000] [--only spz,glb] [--json F]
 
-One cloud of degree 3 is written and read in every format, then rotated. Ratios are to PLY in the same run. .ksplat,
-which is only read, is made by the tests' own writer, of which nobody measures the time.
+One cloud of degree 3 is written and read in every format, then rotated. Seconds are those on the clock, which limits
+are for; those of the processor, all cores together, are beside them: on a machine that others use, too, they tell more.
+Ratios of both are to PLY in the same run. .ksplat, which is only read, is made by the tests' own writer, of which
+nobody measures the time.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from _figures import Peak, current_memory
@@ -36,9 +38,17 @@ LIMITS_S = {
     ("glb", "read"): 0.6,
     ("spz", "write"): 4.0,
     ("glb", "write"): 1,
+    ("sog", "write"): 60,
 }
 ROTATION_LIMIT_S = 0.5
 MEMORY_LIMIT = 2.5  # of the data
+
+
+class Took(NamedTuple):
+    """Seconds on the clock, and of the processor."""
+
+    seconds: float
+    busy_s: float
 
 
 def main() -> int:
@@ -50,7 +60,7 @@ def main() -> int:
     wanted = options.only.split(",") if options.only else list(ENDINGS)
     cloud = smooth_cloud(options.splats)
     cases: list[dict] = []
-    to_ply: dict[str, float] = {}
+    ply: dict[str, Took] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in dict.fromkeys(["ply", *wanted]):
             path = Path(folder) / f"a{ENDINGS[name]}"
@@ -60,49 +70,52 @@ def main() -> int:
                 path.write_bytes(exchange_files.ksplat(some, 1, 256))
             else:
                 took, memory, _ = measured(partial(write_splats, path, cloud, Settings(encode=webp_of)))
-                to_ply.setdefault("write", took)
-                cases.append(case(name, "write", took, to_ply["write"], memory / bytes_of(cloud), len(cloud)))
+                ply.setdefault("write", took)
+                cases.append(case(name, "write", took, ply["write"], memory / bytes_of(cloud), len(cloud)))
             took, memory, found = measured(partial(read_splats, path, reading=Reading(pixels_of)))
-            to_ply.setdefault("read", took)
-            cases.append(case(name, "read", took, to_ply["read"], memory / bytes_of(some), len(some)))
+            ply.setdefault("read", took)
+            cases.append(case(name, "read", took, ply["read"], memory / bytes_of(some), len(some)))
             cases[-1]["bytes_per_splat"] = round(path.stat().st_size / len(some), 1)
             cases[-1]["errors"] = errors(found, some)
             path.unlink()
             print(*(line(each) for each in cases if each["format"] == name), sep="\n", flush=True)
     took, memory, _ = measured(partial(transformed, cloud, rotation()))
-    cases.append(case("ply", "rotate", took, to_ply["read"], memory / bytes_of(cloud), len(cloud)))
+    cases.append(case("ply", "rotate", took, ply["read"], memory / bytes_of(cloud), len(cloud)))
     print(line(cases[-1]))
     if options.json:
         options.json.write_text(json.dumps({"splats": options.splats, "cases": cases}, indent=1))
     return 0 if all(each["is_within_limits"] for each in cases) else 1
 
 
-def case(name: str, what: str, seconds: float, to_ply: float, memory: float, count: int) -> dict:
+def case(name: str, what: str, took: Took, ply: Took, memory: float, count: int) -> dict:
     """One measurement; limits are for a million splats, and memory is that beyond what there was, in clouds."""
     limit = ROTATION_LIMIT_S if what == "rotate" else LIMITS_S.get((name, what))
     limit = None if limit is None else limit * count / 1e6
-    found = {"format": name, "what": what, "seconds": round(seconds, 3), "ratio_to_ply": round(seconds / to_ply, 2)}
+    found = {"format": name, "what": what, "seconds": round(took.seconds, 3), "cpu_seconds": round(took.busy_s, 3)}
+    found |= {"ratio_to_ply": round(took.seconds / ply.seconds, 2), "cpu_ratio": round(took.busy_s / ply.busy_s, 2)}
     found |= {"limit_s": limit, "clouds_of_memory": round(memory, 2), "splats": count}
-    is_fast = limit is None or seconds <= limit
-    return found | {"is_within_limits": bool(is_fast and (memory <= MEMORY_LIMIT or name == "usd"))}
+    is_fast = limit is None or took.seconds <= limit
+    return found | {"is_within_limits": bool(is_fast and memory <= MEMORY_LIMIT)}
 
 
 def line(found: dict) -> str:
     limit = "" if found["limit_s"] is None else f" (≤ {found['limit_s']:.2f})"
     errors_ = ", ".join(f"{name} {value:.2g}" for name, value in found.get("errors", {}).items())
     text = f"{found['format']:<15}{found['what']:<7}{found['seconds']:>8.2f} s{limit:<11}"
-    text += f"{found['ratio_to_ply']:>7.2f} x PLY"
-    return f"{text}  {found['clouds_of_memory']:>5.2f} clouds  {errors_}"
+    text += f"{found['ratio_to_ply']:>7.2f} x PLY   CPU {found['cpu_seconds']:>7.2f} s {found['cpu_ratio']:>7.2f} x"
+    text += f"  {found['clouds_of_memory']:>5.2f} clouds"
+    if "bytes_per_splat" in found:
+        text += f"  {found['bytes_per_splat']:g} bytes each"
+    return f"{text}  {errors_}"
 
 
-def measured(act) -> tuple[float, int, Any]:
-    """Seconds, bytes beyond what was resident before, and what came of it. On a machine that others use, too, the
-    processor's seconds count where they are fewer than those on the clock."""
+def measured(act) -> tuple[Took, int, Any]:
+    """How long it took, bytes beyond what was resident before, and what came of it."""
     before = current_memory()
     with Peak() as peak:
         began, busy = time.perf_counter(), time.process_time()
         found = act()
-        took = min(time.perf_counter() - began, time.process_time() - busy)
+        took = Took(time.perf_counter() - began, time.process_time() - busy)
     return took, peak.bytes - before, found
 
 
