@@ -17,12 +17,12 @@ def _features():
     from .splat_addon.scene.settings import scene
     from .splat_addon.scene.splats import appearance, hidden_points, transforms
     from .splat_addon.scene.splats.contents import findings
-    from .splat_addon.scene.tasks import inspecting, preview, watching
+    from .splat_addon.scene.tasks import inspecting, preview, previewing_removal, watching
     from .splat_addon.scene.viewport import display
 
     rooms = (scene, appearance, findings, transforms, hidden_points, display, curves, views, held_out)
     tasks = (preview, watching)
-    floaters = (found, inspecting)
+    floaters = (found, inspecting, previewing_removal)
     lesson = (picture, live, arrow)
     return (*rooms, *tasks, *floaters, *lesson, *operators.modules(), *panels.modules(), command_line, keys)
 

@@ -4,10 +4,12 @@ import bpy
 
 from ..operators.splats.inspect import (
     SPLAT_OT_cancel_inspection,
+    SPLAT_OT_cancel_removal_preview,
     SPLAT_OT_delete_floaters,
     SPLAT_OT_hide_floaters,
     SPLAT_OT_inspect_splats,
     SPLAT_OT_keep_splats,
+    SPLAT_OT_preview_removal,
     SPLAT_OT_select_floaters,
     SPLAT_OT_show_floater_score,
     SPLAT_OT_show_hidden,
@@ -18,9 +20,9 @@ from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.inspection import found, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
 from ..splat_addon.scene.splats.data import is_splats
-from ..splat_addon.scene.tasks import inspecting
+from ..splat_addon.scene.tasks import inspecting, previewing_removal
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_sentence
+from .wrap import WRAP, draw_fact, draw_sentence
 
 HOLES = "Deleting alone leaves holes: floaters hold color that photos demand. Training on closes them."
 
@@ -79,11 +81,38 @@ def _draw_found(layout, context, item, scores) -> None:
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
     draw_sentence(layout, HOLES, "INFO", WRAP)
+    _draw_preview(layout, item, scores.above(threshold))
     button = layout.operator(SPLAT_OT_train_further.bl_idname, text="Delete and Train On", icon="PLAY")
     button.without_floaters = True
     layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
     for caveat in stepping.CAVEATS:
         draw_sentence(layout, caveat, "INFO", WRAP)
+
+
+def _draw_preview(layout, item, count: int) -> None:
+    """What the removal would change, once it was measured."""
+    if previewing_removal.is_running():
+        fraction, state = previewing_removal.progress()
+        layout.progress(factor=fraction, text=state)
+        layout.operator(SPLAT_OT_cancel_removal_preview.bl_idname, icon="CANCEL")
+        return
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_preview_removal.bl_idname, icon="HIDE_OFF").selected = False
+    row.operator(SPLAT_OT_preview_removal.bl_idname, text="Selected").selected = True
+    for sentence in previewing_removal.said_of(item):
+        draw_sentence(layout, sentence, "ERROR", WRAP)
+    measured = previewing_removal.measured_of(item)
+    if measured is None:
+        return
+    found, column = measured.removal, layout.column(align=True)
+    if not previewing_removal.is_current(measured, item, count):
+        column.label(text=f"Without {counted(measured.count)} splats, others than now:", icon="INFO")
+    else:
+        column.label(text=f"Without these {counted(measured.count)} splats:", icon="INFO")
+    draw_fact(column, "PSNR", f"{found.psnr_db[0]:.2f} to {found.psnr_db[1]:.2f} dB")
+    draw_fact(column, "SSIM", f"{found.ssim[0]:.4f} to {found.ssim[1]:.4f}")
+    draw_fact(column, "Holes", f"{found.holes:.2%} of the pixels")
+    draw_fact(column, "Worst View", found.worst_view)
 
 
 CLASSES = (SPLAT_PT_floaters,)

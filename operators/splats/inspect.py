@@ -6,7 +6,7 @@ from ...splat_addon.errors import RunError
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.inspection import choosing, stepping
 from ...splat_addon.scene.inspection.columns import SCORE
-from ...splat_addon.scene.tasks import inspecting
+from ...splat_addon.scene.tasks import inspecting, previewing_removal
 from ..reporting import reports_errors
 
 
@@ -167,6 +167,60 @@ class SPLAT_OT_delete_floaters(_ActsOnFloaters, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SPLAT_OT_preview_removal(bpy.types.Operator):
+    """Measure on the held-out views what the removal would change, before anything is removed: PSNR and SSIM before and
+    after, and the share of pixels that become holes. Nothing is changed"""
+
+    bl_idname = "splat.preview_removal"
+    bl_label = "Preview Removal"
+    bl_options = {"REGISTER"}
+
+    selected: bpy.props.BoolProperty(
+        name="Selected",
+        description="Of the selected splats instead of those with a higher score",
+        options={"SKIP_SAVE"},
+    )
+    wait: bpy.props.BoolProperty(
+        name="Wait", description="For scripts: return once it is done", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if previewing_removal.is_running():
+            return _allows(cls, "A removal is being previewed")
+        return _allows(cls, choosing.problem(context.active_object))
+
+    @reports_errors
+    def execute(self, context):
+        item = context.active_object
+        doomed = choosing.selected(item.data) if self.selected else _floaters(context)[1]
+        if not doomed.any():
+            raise RunError("No splat is selected.", "Select some in Edit Mode, or step to a region.")
+        previewing_removal.start(context.scene, item, doomed)
+        if self.wait:
+            previewing_removal.wait()
+        else:
+            previewing_removal.begin_watching()
+        return {"FINISHED"}
+
+
+class SPLAT_OT_cancel_removal_preview(bpy.types.Operator):
+    """Stop measuring what the removal would change"""
+
+    bl_idname = "splat.cancel_removal_preview"
+    bl_label = "Cancel"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        return _allows(cls, "" if previewing_removal.is_running() else "Nothing is being previewed")
+
+    @reports_errors
+    def execute(self, context):
+        previewing_removal.cancel()
+        return {"FINISHED"}
+
+
 class SPLAT_OT_step_region(_ActsOnFloaters, bpy.types.Operator):
     """Go to another swarm of floaters, the one that covers most of the photos first: select its splats, and look at
     them"""
@@ -188,5 +242,5 @@ class SPLAT_OT_step_region(_ActsOnFloaters, bpy.types.Operator):
 CLASSES = (
     *(SPLAT_OT_inspect_splats, SPLAT_OT_cancel_inspection, SPLAT_OT_show_floater_score, SPLAT_OT_select_floaters),
     *(SPLAT_OT_keep_splats, SPLAT_OT_hide_floaters, SPLAT_OT_show_hidden, SPLAT_OT_delete_floaters),
-    SPLAT_OT_step_region,
+    *(SPLAT_OT_step_region, SPLAT_OT_preview_removal, SPLAT_OT_cancel_removal_preview),
 )

@@ -1,1 +1,1 @@
-"""A run that goes on from splats that were edited, inspected or imported, without PyTorch or Blender."""
+"""A run that goes on from splats that were edited, and what removing some would change. No PyTorch, no Blender."""

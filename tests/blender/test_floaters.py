@@ -288,3 +288,65 @@ def test_a_view_is_framed_on_the_region(extension, item):
     stepping.frame(view, item, region)
     assert np.allclose(view.view_location, 2 * region.center) and view.view_perspective == "PERSP"
     assert view.view_distance == pytest.approx(12 * region.radius)
+
+
+@pytest.fixture
+def previewing(extension, trained_by):
+    yield extension.module("splat_addon.scene.tasks.previewing_removal")
+    extension.drop(extension.module("splat_addon.scene.tasks.previewing_removal").Previewing)
+
+
+def test_a_removal_is_measured_on_held_out_views_before_it_is_done(extension, previewing, tmp_path):
+    item = photographed_run(extension, tmp_path, hold_out_every=3)
+    inspect_in_place(extension, item)
+    assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
+    measured = previewing.measured_of(item)
+    assert measured.count == SWARM and measured.removal.views == 2 and measured.removal.holes == 0
+    assert measured.removal.psnr_db[0] != measured.removal.psnr_db[1]
+    assert len(item.data.attributes["position"].data) == COUNT and not previewing.is_running()
+    told = texts(drawn(panel_of(extension), bpy.context))
+    before, after = measured.removal.psnr_db
+    assert "Without these 20 splats:" in told and f"{before:.2f} to {after:.2f} dB" in told
+    assert "0.00% of the pixels" in told
+    picture = bpy.data.images[previewing.PICTURE]
+    assert tuple(picture.size) == (3 * 64, 2 * 48), "two views: photo, before and after"
+    bpy.context.scene.splat.inspection.threshold = 1 + (WALL + 4.5) / 1000
+    assert "Without 20 splats, others than now:" in texts(drawn(panel_of(extension), bpy.context))
+
+
+def test_removing_the_selected_wall_leaves_holes(extension, previewing, choosing, tmp_path):
+    item = photographed_run(extension, tmp_path, hold_out_every=3)
+    choosing.select(item.data, np.zeros(COUNT, bool))
+    with pytest.raises(RuntimeError, match="No splat is selected"):
+        bpy.ops.splat.preview_removal(selected=True, wait=True)
+    choosing.select(item.data, ~FLOATS)
+    assert bpy.ops.splat.preview_removal(selected=True, wait=True) == {"FINISHED"}
+    removal = previewing.measured_of(item).removal
+    assert removal.holes > 0.8 and removal.worst_view in ("0", "3")
+    choosing.select(item.data, np.ones(COUNT, bool))
+    with pytest.raises(RuntimeError, match="Every splat that is shown would be removed"):
+        bpy.ops.splat.preview_removal(selected=True, wait=True)
+
+
+def test_a_preview_that_cannot_be_made_says_why_and_leaves_nothing(extension, previewing, choosing, tmp_path):
+    item = photographed_run(extension, tmp_path, hold_out_every=0)
+    choosing.select(item.data, FLOATS)
+    with pytest.raises(RuntimeError, match="No view is held out to measure on"):
+        bpy.ops.splat.preview_removal(selected=True, wait=True)
+    assert "No view is held out" in " ".join(previewing.said_of(item)) and previewing._previewing().folder is None
+    (tmp_path / "capture").rename(tmp_path / "elsewhere")
+    with pytest.raises(RuntimeError, match=r"trained on, is gone\. Put it back"):
+        bpy.ops.splat.preview_removal(selected=True, wait=True)
+
+
+def test_a_preview_is_followed_by_the_timer_and_can_be_cancelled(extension, previewing, choosing, tmp_path):
+    item = photographed_run(extension, tmp_path, hold_out_every=3)
+    choosing.select(item.data, FLOATS)
+    assert bpy.ops.splat.preview_removal(selected=True) == {"FINISHED"}
+    folder = previewing._previewing().folder
+    assert not bpy.ops.splat.preview_removal.poll() and bpy.ops.splat.cancel_removal_preview() == {"FINISHED"}
+    assert not folder.exists() and previewing.follow() is None and previewing.measured_of(item) is None
+    assert bpy.ops.splat.preview_removal(selected=True) == {"FINISHED"}
+    while previewing.follow() is not None:
+        previewing._previewing().child.join(0.2)
+    assert previewing.measured_of(item).count == SWARM

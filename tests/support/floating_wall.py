@@ -57,8 +57,9 @@ def photographed_run(extension, tmp_path, hold_out_every=0):
         cameras[f"images/{number}.png"] = camera(64, 48, 60.0, 60.0, 32.0, 24.0, pose)
         (tmp_path / "capture" / "images").mkdir(parents=True, exist_ok=True)
         write_png(tmp_path / "capture" / "images" / f"{number}.png", np.full((48, 64, 3), 120, np.uint8))
+    held_out = [*cameras][::hold_out_every] if hold_out_every else []
     transforms = extension.module("splat_addon.capture.formats.transforms")
-    transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, [], None, {})
+    transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, held_out, None, {})
     config = extension.module("splat_addon.run.config").TrainConfig
     folders = extension.module("splat_addon.run.folder").RunFolder
     folder = folders.create(tmp_path / "run", config(capture=str(tmp_path / "capture"), hold_out_every=hold_out_every))

@@ -68,6 +68,16 @@ def require_floaters(item: bpy.types.Object, threshold: float) -> np.ndarray:
     return which
 
 
+def selected(data: Any) -> np.ndarray:
+    """(N,) which splats are selected."""
+    return read_flags(data, _selection(data))
+
+
+def splat_count(data: Any) -> int:
+    """How many splats there are."""
+    return attributes.points_in(data)
+
+
 def select(data: Any, which: np.ndarray) -> int:
     """Select these splats (N,) and no others, as edit mode shows them. Returns how many they are."""
     _write_flags(data, _selection(data), which)
@@ -82,7 +92,7 @@ def selected(data: Any) -> np.ndarray:
 
 def keep(data: Any, wanted: bool) -> int:
     """Protect the selected splats from all that is done about floaters, or protect them no more. Returns how many."""
-    which = read_flags(data, _selection(data))
+    which = selected(data)
     kept = read_flags(data, KEPT)
     _write_flags(data, KEPT, kept | which if wanted else kept & ~which)
     _changed(data)

@@ -39,9 +39,9 @@ _TITLE = "The inspection"
 class InspectionChild(Child[Event]):
     """The inspection at work. Raises SetupError when it cannot be started."""
 
-    def __init__(self, command: list[str], folder: Path):
-        self._last_line = ""
-        super().__init__(PipeLink(command, trainer_environment(), _TITLE, REMEDY, folder), _TITLE, REMEDY)
+    def __init__(self, command: list[str], folder: Path, title: str = _TITLE):
+        self._last_line, self._title = "", title
+        super().__init__(PipeLink(command, trainer_environment(), title, REMEDY, folder), title, REMEDY)
 
     def _decode(self, line: str) -> Event | None:
         event = decode_event(line)
@@ -60,7 +60,7 @@ class InspectionChild(Child[Event]):
 
     def _ended(self, code: int | None) -> Event:
         reason = f": {self._last_line.rstrip('.')}." if self._last_line else "."
-        return Failed(f"{_TITLE} {how_it_ended(code)}{reason}", REMEDY)
+        return Failed(f"{self._title} {how_it_ended(code)}{reason}", REMEDY)
 
 
 @dataclass(frozen=True)

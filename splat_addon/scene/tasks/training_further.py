@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...errors import RunError, SplatError
+from ...errors import RunError
 from ...gaussians.closed_mesh import ClosedMesh
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import read_splats
@@ -76,13 +76,10 @@ def start(
     return started
 
 
-def capture_problem(scene: bpy.types.Scene, item: bpy.types.Object) -> str:
-    """Why nothing can be trained on from an object; empty when it can. Looks for its run and capture on the disk."""
-    try:
-        _settings(scene, item)
-    except SplatError as error:
-        return f"{error.message} {error.remedy}".strip()
-    return ""
+def settings_for(scene: bpy.types.Scene, item: bpy.types.Object) -> TrainConfig:
+    """The settings of the run that an object came from, else the scene's, for the capture where it is now. Raises
+    RunError when there is no capture, or it is gone."""
+    return _settings(scene, item)[1]
 
 
 def _settings(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[RunFolder | None, TrainConfig]:

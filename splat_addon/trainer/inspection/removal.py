@@ -1,0 +1,123 @@
+"""`python -m splat_addon.trainer.inspection.removal FOLDER`: what removing splats changes in the held-out views.
+
+The folder holds `before.ply`, `after.ply` and the settings of their run, config.json. Each held-out view is rendered
+with both; `removal.json` has what changed, `removal.png` the views that change most: photo, before, after with holes in
+magenta. Events go out, and "stop" or the end of the input cancels.
+"""
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...capture.blend_space import blend_space_of
+from ...errors import CaptureError, SplatError
+from ...gaussians.formats.splat_ply import read_splats
+from ...run.config import TrainConfig
+from ...run.events import Event, InspectionFinished, InspectionProgressed, Warned
+from ...run.folder import RunFolder
+from ...run.wire import take_standard_output
+from ...training_on.removal import AFTER, BEFORE, RECORD, SHEET, Removal
+from ..backend.cpu.rasterizer import CpuRasterizer
+from ..backend.protocol import Rasterizer
+from ..evaluation.metrics import psnr_db, ssim
+from ..model import GaussianModel
+from ..photos.photo import Photo, load_photo, save_png
+from ..photos.run_card import open_with_card
+from ..training_frame import TrainingFrame
+from .gather import Stopped
+from .inspect_splats import explained, listen, sending
+
+COVERED = 0.5  # of alpha: a pixel with less is a hole
+SHOWN = 4  # views in the picture
+HOLE = torch.tensor([1.0, 0.0, 1.0])
+
+
+def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[], bool]) -> Removal:
+    """Render and compare. Raises SplatError when the capture, its photos or the splats cannot be used; Stopped."""
+    config = TrainConfig.read(folder / "config.json")
+    capture, decode, _ = open_with_card(RunFolder(folder), config)
+    if not capture.held_out_views:
+        raise CaptureError("No view is held out to measure on.", "Hold out some in Training > Advanced > Data.")
+    frame = TrainingFrame.around(capture)
+    clouds = [read_splats(folder / name, frame.origin) for name in (BEFORE, AFTER)]
+    rasterizer = CpuRasterizer(
+        antialiased=clouds[0].antialiased, blend_space=blend_space_of(config.blend_space, capture.folder)
+    )
+    compiling = InspectionProgressed(0.0, "compiling kernels once")
+    rasterizer.prepare(lambda what: send(compiling))
+    models = [GaussianModel(frame.from_origin(cloud.select(cloud.finite())), rasterizer.device) for cloud in clouds]
+    views = capture.moved(frame.training_from_world).held_out_views
+    changes = []
+    for number, view in enumerate(views):
+        if is_stopped():
+            raise Stopped
+        send(InspectionProgressed(number / len(views), "rendering held-out views"))
+        try:
+            photo = load_photo(view, config.max_resolution, decode)
+        except CaptureError as error:
+            send(Warned(f"{error.message} The view is left out.", error.remedy))
+            continue
+        changes.append(Change(rasterizer, models, photo))
+    if not changes:
+        raise CaptureError("No held-out photo can be read.", "Choose the folder that holds them.")
+    changes.sort(key=lambda change: change.psnr[1] - change.psnr[0])
+    save_png(folder / SHEET, torch.cat([strip for strip in padded([change.strip for change in changes[:SHOWN]])]))
+    means = [
+        tuple(float(np.mean([getattr(change, name)[side] for change in changes])) for side in (0, 1))
+        for name in ("psnr", "ssim")
+    ]
+    holes = float(np.mean([change.holes for change in changes]))
+    return Removal(len(changes), means[0], means[1], holes, changes[0].name)  # type: ignore[arg-type] # two sides
+
+
+class Change:
+    """One held-out view with and without the removed splats."""
+
+    @torch.no_grad()
+    def __init__(self, rasterizer: Rasterizer, models: Sequence[GaussianModel], photo: Photo):
+        background = torch.full((3,), photo.backdrop, device=rasterizer.device)
+        target, mask = photo.over(background, rasterizer.over), photo.mask_on(rasterizer.device)
+        sides = [rasterizer.render(model.gaussians, photo.camera, background, sh_degree=3) for model in models]
+        images = [side.image.clamp(0, 1) for side in sides]
+        self.name = photo.name
+        self.psnr = tuple(psnr_db(image, target, mask) for image in images)
+        self.ssim = tuple(ssim(image, target, mask) for image in images)
+        holes = (sides[0].alpha >= COVERED) & (sides[1].alpha < COVERED)
+        self.holes = float(holes.double().mean())
+        after = torch.where(holes[..., None], HOLE.to(images[1]), images[1])
+        self.strip: Tensor = torch.cat([target, images[0], after], dim=1).cpu()
+
+
+def padded(strips: Sequence[Tensor]) -> list[Tensor]:
+    """The same images (H, W, 3), white to the right of those that are less wide than others."""
+    width = max(strip.shape[1] for strip in strips)
+    return [torch.nn.functional.pad(strip, (0, 0, 0, width - strip.shape[1]), value=1.0) for strip in strips]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when the record is written or it was stopped, 1 when it could not be made."""
+    folder = Path(arguments[0])
+    send, stop = sending(take_standard_output()), threading.Event()
+    threading.Thread(target=listen, args=(stop,), name="commands", daemon=True).start()
+    try:
+        preview(folder, send, stop.is_set).write(folder / RECORD)
+    except Stopped:
+        send(InspectionFinished(stopped=True))
+        return 0
+    except Exception as error:
+        if not isinstance(error, SplatError):
+            traceback.print_exc()
+        send(explained(error))
+        return 1
+    send(InspectionFinished(False, str(folder / RECORD)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
