@@ -12,7 +12,7 @@ from ..splat_addon.scene.runs import found_runs
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.settings.training import train_config
-from ..splat_addon.scene.tasks import live_run, preflight, watching
+from ..splat_addon.scene.tasks import live_render, live_run, preflight, trainer_setup, watching
 from .reporting import reports_errors
 
 WAIT = bpy.props.BoolProperty(
@@ -38,6 +38,12 @@ class SPLAT_OT_start_training(bpy.types.Operator):
             return False
         if not context.scene.splat.capture.folder:
             cls.poll_message_set("Choose a capture folder first")
+            return False
+        if live_render.is_rendering():
+            cls.poll_message_set("The capture is being rendered: train when it is done")
+            return False
+        if reason := preflight.why_impossible(context.scene):
+            cls.poll_message_set(reason)
             return False
         return has_trainer(cls, context)
 
@@ -96,10 +102,13 @@ def go_on(is_to_wait: bool) -> set[str]:
 
 
 def has_trainer(cls, context) -> bool:
-    """Whether a Python that trains was chosen; the poll message says how to choose one."""
+    """Whether a Python was chosen that trains, as far as is known; the poll message says what is missing."""
     chosen = preferences.of_addon()
     if not chosen or not chosen.trainer_python:
         cls.poll_message_set("Set the trainer Python in the add-on preferences first")
+        return False
+    if reason := trainer_setup.why_not_ready():
+        cls.poll_message_set(reason)
         return False
     return True
 

@@ -15,9 +15,9 @@ ICON_PADDING_PX = 4  # Blender keeps this free around a large icon
 
 
 def run_to_draw(context):
-    """The folder of the run whose curves are shown: the one that trains now, else the scene's."""
+    """The folder of the run whose curves are shown: the one that trains for this scene, else the scene's."""
     live = live_run.current()
-    if live is not None and not live.is_over:
+    if live is not None and not live.is_over and not live_run.home_of(live, context.scene):
         return live.folder.path
     path = run_path(context.scene)
     return path if path is not None and os.path.isdir(path) else None
@@ -46,7 +46,8 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
         if known.loss.values:
             column.label(text=f"Loss {known.loss.values[-1]:.4f}")
         if known.held_out_db.values:
-            column.label(text=f"Held-out PSNR {known.held_out_db.values[-1]:.2f} dB")
+            step, value = known.held_out_db.steps[-1], known.held_out_db.values[-1]
+            column.label(text=f"Held-out PSNR {value:.2f} dB" + (" before training" if not step else ""))
         if known.train_db.values and math.isfinite(known.train_db.values[-1]):
             column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (gray)")
 

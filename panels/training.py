@@ -5,10 +5,11 @@ import math
 import bpy
 
 from ..operators.training import SPLAT_OT_command_training, SPLAT_OT_resume_training, SPLAT_OT_start_training
+from ..splat_addon.errors import RunError
 from ..splat_addon.run.wording import counted, in_time, ordinal, processor
 from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.training import TRAINING_FIELDS
-from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview
+from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview, trainer_setup
 from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
 from .hide_source import draw_source
@@ -30,6 +31,10 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         run = live_run.current()
+        if run is not None and (home := live_run.home_of(run, scene)):
+            if not run.is_over:
+                _draw_elsewhere(layout, run, home)
+            run = None
         if run is not None and not run.is_over:
             _draw_progress(layout, run)
             _draw_commands(layout, run)
@@ -95,10 +100,7 @@ def _draw_settings(layout, scene, is_free: bool) -> None:
 
 def _draw_start(layout, scene) -> None:
     """What a run will need, and how to start it."""
-    chosen = preferences.of_addon()
-    if chosen is not None and not chosen.trainer_python:
-        draw_sentence(layout, "Training needs a Python with PyTorch.", "INFO", WRAP)
-        layout.operator("preferences.addon_show", text="Set Up Trainer …").module = preferences.ROOT_PACKAGE
+    _draw_trainer(layout)
     if not scene.splat.capture.folder:
         draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO", WRAP)
     elif live_render.is_rendering():
@@ -107,6 +109,24 @@ def _draw_start(layout, scene) -> None:
         _draw_preflight(layout, preflight.look(scene))
     layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
     layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
+
+
+def _draw_trainer(layout) -> None:
+    """Which Python trains, where that hinders training."""
+    chosen = preferences.of_addon()
+    if chosen is None:
+        return
+    text = "Training needs a Python with PyTorch."
+    if chosen.trainer_python:
+        try:
+            known = trainer_setup.examined_by_itself(preferences.trainer_python())
+        except RunError as error:
+            text = str(error)
+        else:
+            text = known.refusal if known is not None else ""
+    if text:
+        draw_sentence(layout, text, "ERROR" if chosen.trainer_python else "INFO", WRAP)
+        layout.operator("preferences.addon_show", text="Set Up Trainer …").module = preferences.ROOT_PACKAGE
 
 
 def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
@@ -144,6 +164,13 @@ def _draw_progress(layout, run: live_run.LiveRun) -> None:
     layout.progress(factor=run.fraction, text=text, type="BAR")
 
 
+def _draw_elsewhere(layout, run: live_run.LiveRun, home: str) -> None:
+    """A run that trains for another scene: that it does, and how to stop it."""
+    draw_sentence(layout, f"A run trains for {home}.", "INFO", WRAP)
+    _draw_progress(layout, run)
+    _draw_commands(layout, run)
+
+
 def _draw_numbers(layout, run: live_run.LiveRun) -> None:
     """What the run does; when it is over, how it ended and what it has reached."""
     column = layout.column(align=True)
@@ -158,10 +185,13 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
         draw_fact(column, "Splats", counted(progress.gaussian_count))
     if run.evaluations:
         first, last = run.evaluations[0], run.evaluations[-1]
-        before = f", init {first.psnr_db:.2f}" if last is not first else ""
+        before = f", init {first.psnr_db:.2f}" if last is not first else ", untrained" if not last.step else ""
         draw_fact(column, "Held-out PSNR", f"{last.psnr_db:.2f} dB{before}")
         if math.isfinite(last.train_psnr_db):
             draw_fact(column, "Training PSNR", f"{last.train_psnr_db:.2f} dB")
+    if run.snapshot is not None:
+        saved = f"Saved {counted(run.snapshot.gaussian_count)} splats of step {counted(run.snapshot.step)}"
+        draw_sentence(column, f"{saved} in {run.folder.path.name}/{run.snapshot.path}", "FILE_TICK", WRAP)
     for warning in run.warnings[:3]:
         draw_sentence(column, warning, "INFO", WRAP)
 

@@ -34,6 +34,8 @@ class SPLAT_GT_wipe(bpy.types.Gizmo):
     def exit(self, context, cancel):
         if cancel:
             context.scene.splat.review.wipe = self.before
+        elif context.scene.splat.review.wipe != self.before:
+            bpy.ops.ed.undo_push(message="Move Wipe")  # else undo would take back looking through, too
 
 
 class SPLAT_GGT_wipe(bpy.types.GizmoGroup):

@@ -56,8 +56,8 @@ class TrainConfig:
     seed: int = _setting(42, "Seed of all random numbers", low=0, high=2**31 - 1, group="Run")
 
     eval_every: int = _setting(
-        1000, "Steps between two measurements on the held-out views; 0 = only at the end", low=0, high=10_000_000,
-        group="Run",
+        1000, "Steps between two measurements on the held-out views, fewer in short runs; 0 = only at the end", low=0,
+        high=10_000_000, group="Run",
     )  # fmt: skip
     photo_memory_mb: int = _setting(
         4096, "Decoded photos beyond this are kept on disk while the run lasts", unit="MB", low=0, high=10_000_000,
@@ -227,6 +227,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "balanced": {"iterations": 7000, "max_resolution": 1600},
     "quality": {"iterations": 30_000, "max_resolution": 1920},
 }
+EARLY_PARTS = 8  # of a run: it is measured after each, too, where measuring costs little of its time
 CUSTOM = "custom"  # settings that are no preset's
 
 

@@ -6,7 +6,7 @@ The byte counts per splat were measured on the CPU backend; the time is that of 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .config import TrainConfig
+from .config import EARLY_PARTS, TrainConfig
 
 # When no count is asked for: what the photos can determine, and what the steps of the run can teach.
 PIXELS_PER_GAUSSIAN = 25.0  # of all training photos
@@ -105,7 +105,8 @@ def forecast(config: TrainConfig, photos: PhotoSizes, seed_count: int, speeds: S
     memory += _VIEW_BYTES_PER_PIXEL * view_pixels + 3 * sheet_pixels
 
     plys = 2 + (int(steps / config.save_every) if config.save_every else 0)
-    evaluations = 2 + (int(steps / config.eval_every) if config.eval_every else 0) if photos.held_out else 0
+    between = max(EARLY_PARTS, int(steps / config.eval_every)) if config.eval_every else 0
+    evaluations = 2 + between if photos.held_out else 0
     pictures = evaluations * photos.held_out_pixels + sheet_pixels
     splat_files = plys * (parameter_bytes + 12 * splats) + _CHECKPOINTS * _COPIES_IN_CHECKPOINT * parameter_bytes
     disk = splat_files + _PNG_BYTES_PER_PIXEL * pictures + photo_bytes - kept_bytes

@@ -17,7 +17,7 @@ from ..capture.capture import Capture
 from ..errors import RunError, SplatFileError
 from ..files import remove_file, written_aside
 from ..gaussians.formats.splat_ply import write_splats
-from ..run.config import TrainConfig
+from ..run.config import EARLY_PARTS, TrainConfig
 from ..run.events import PROTOCOL, Evaluated, Finished, Progressed, SnapshotSaved, Started
 from ..run.folder import RunFolder, write_json
 from ..run.wire import Wire
@@ -55,6 +55,7 @@ from .seeds import first_cloud, is_antialiased, kind_of_seeds, limits_of
 from .stored import rows, seconds, whole_number
 from .training_frame import WORLD, TrainingFrame
 
+EARLY_SHARE = 0.1  # of the training time that these measurements may take
 AUTOSAVE_S = 60.0  # a crash costs at most this much training
 
 
@@ -154,6 +155,8 @@ class Run:
         self.step = 0
         self.measured: list[Evaluated] = []
         self.train_seconds = 0.0
+        self.evaluation_seconds = 0.0  # of this process
+        self.last_evaluation_seconds = 0.0
         self._queue: list[int] = []
         self.saved_at = time.monotonic()
         self._failing: set[str] = set()  # what could not be written when it was last tried
@@ -178,7 +181,7 @@ class Run:
             if self.obey():
                 stopped = True
                 break
-            began = time.perf_counter()
+            began, part = time.perf_counter(), int(EARLY_PARTS * self.fraction)
             loss = self.train_step()
             self.train_seconds += time.perf_counter() - began
             self.tell(loss)
@@ -189,7 +192,8 @@ class Run:
                 self.save_splats(self.folder.snapshot_file(self.step))
             elif time.monotonic() - self.saved_at > AUTOSAVE_S:
                 self.save_checkpoint()
-            if config.eval_every and self.step % config.eval_every == 0:
+            is_due = config.eval_every and self.step % config.eval_every == 0
+            if is_due or (int(EARLY_PARTS * self.fraction) > part and self.can_measure_early()):
                 self.evaluate()
         self.folder.require()
         if not stopped:
@@ -298,11 +302,18 @@ class Run:
             left = self.train_seconds / self.fraction - self.train_seconds
         return Progressed(self.step, loss, len(self.model), rate, left, state, self.fraction)
 
+    def can_measure_early(self) -> bool:
+        """Whether one more measurement between the regular ones keeps them all within their share of the time: without
+        them, short runs would show the untrained quality for most of their time."""
+        spent = self.evaluation_seconds + self.last_evaluation_seconds
+        return self.config.eval_every > 0 and spent <= EARLY_SHARE * self.train_seconds
+
     def evaluate(self) -> None:
         """Measure the held-out views, tell it, and keep the record in `metrics.json`."""
         if not self.photos.held_out:
             return
         self.folder.require()
+        began = time.perf_counter()
         self.wire.send(self.progress(math.nan, "evaluating"), at_once=True)
         measured = evaluate(
             self.model,
@@ -322,6 +333,8 @@ class Run:
             with self.only_warned("held_out.png"):
                 save_contact_sheet(self.folder, self.photos.held_out, self.measured[0], measured)
         self.wire.send(measured)
+        self.last_evaluation_seconds = time.perf_counter() - began
+        self.evaluation_seconds += self.last_evaluation_seconds
 
     def save_splats(self, path: Path) -> None:
         """Write the splats as they are now into the run folder, and tell it. What cannot be written is told, too."""

@@ -236,6 +236,24 @@ def test_a_run_that_never_starts_does_not_hide_an_earlier_one(live_run, events, 
     assert [view.name for view in scene.splat.held_out_views] == ["a"]
 
 
+def test_the_folder_of_a_run_in_which_nothing_was_written_is_removed(live_run, events, scripted):
+    never = scripted("sys.exit(1)")
+    pump_until(live_run, lambda run: run.is_over)
+    assert never.state == "failed" and not never.folder.path.exists()
+    broken = scripted(say(events, started(events)) + "sys.exit(1)")
+    pump_until(live_run, lambda run: run.is_over)
+    assert broken.folder.config_file.exists(), "what a run that began has said is kept"
+
+
+def test_a_child_that_cannot_be_started_leaves_no_folder(extension, live_run, tmp_path, monkeypatch):
+    (tmp_path / "no_program").write_text("text")
+    monkeypatch.setattr(live_run, "trainer_command", lambda python, folder: [str(tmp_path / "no_program")])
+    config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path), iterations=10)
+    with pytest.raises(extension.module("splat_addon.errors").SetupError, match="could not be started"):
+        live_run.start(bpy.context.scene, config, tmp_path / "c_runs" / "run_001", PYTHON)
+    assert not (tmp_path / "c_runs").exists()
+
+
 def test_undo_does_not_lose_the_run(extension, live_run, events, scripted):
     run = scripted(say(events, started(events)) + "hear()")
     pump_until(live_run, lambda run: run.state == "training")

@@ -38,8 +38,14 @@ def preflight(extension):
 @pytest.fixture
 def preferences(extension):
     chosen = bpy.context.preferences.addons[extension.name].preferences
+    setup = extension.module("splat_addon.scene.tasks.trainer_setup")
     chosen.trainer_python = sys.executable
+    fine = setup.Examination(setup._key(sys.executable), None, "Trains on the CPU")
+    setup.part(setup.Children).examination = fine
+    setup.part(setup.Children).is_kept_read = True
     yield chosen
+    extension.drop(setup.Children)
+    extension.module("splat_addon.scene.settings.preferences").write_own("trainer.json", None)
     chosen.trainer_python = ""
 
 
@@ -151,16 +157,71 @@ def test_the_time_is_known_after_a_run_and_kept_for_the_next_start(extension, pr
     count = known(preflight).needs.splats
     folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", settings.train_config(scene))
     run = live_run.LiveRun(folder, None, 0, 1000, backend="cpu")
-    for fraction in (0.3, 0.9):
-        run.apply(events.Progressed(300, 0.1, count, 50.0, 20.0, "training", fraction))
+    for step, steps_per_s in ((30, 70.0), (900, 50.0), (300, 60.0)):
+        run.apply(events.Progressed(step, 0.1, count, steps_per_s, 20.0, "training", step / 1000))
         preflight.remember_speed(run)
-        if fraction == 0.3:
+        if step == 30:
             assert speeds.of_device("auto").speeds == (), "too early to tell"
     speeds.forget_read()
+    assert len(speeds.of_device("auto").speeds) == 1, "one that was stopped early tells nothing better"
     remembered = speeds.of_device("auto")
     assert remembered.backend == "cpu" and remembered.speeds[0].seconds_per_step == 0.02
     assert speeds.of_device("cuda").speeds == ()
     assert ("Time", "up to 20 s on CPU") in known(preflight).rows
+
+
+@pytest.mark.parametrize(("step", "pixels"), [(100, 0.25), (400, 1.0)])
+def test_a_run_that_was_stopped_early_tells_the_time_while_nothing_better_is_known(
+    extension, preflight, capture, tmp_path, step, pixels
+):
+    """At the beginning photos have half their resolution."""
+    live_run, events = extension.module("splat_addon.scene.tasks.live_run"), extension.module("splat_addon.run.events")
+    settings, speeds = (
+        extension.module("splat_addon.scene.settings.training"),
+        extension.module("splat_addon.scene.tasks.speeds"),
+    )
+    scene = bpy.context.scene
+    scene.splat.training.iterations = 1000
+    known(preflight)
+    folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", settings.train_config(scene))
+    run = live_run.LiveRun(folder, None, 0, 1000, backend="cpu")
+    run.apply(events.Progressed(step, 0.1, 600, 50.0, 20.0, "training", step / 1000))
+    run.apply(events.Finished(step, True, 600, 2.0))
+    preflight.remember_speed(run)
+    (speed,) = speeds.of_device("auto").speeds
+    assert (speed.seconds_per_step, speed.pixels, speed.splats) == (0.02, 64 * 48 * pixels, 600)
+    assert dict(known(preflight).rows)["Time"] != "known after a run"
+
+
+def test_what_would_fail_at_once_cannot_be_started_and_says_why(extension, preflight, preferences, capture):
+    photos = sorted((capture / "images").iterdir())
+    for photo in photos[:5]:
+        photo.unlink()
+    (problem,) = known(preflight).problems
+    assert problem.startswith("No photo found for 5 of 9 cameras")
+    with pytest.raises(RuntimeError, match="No photo found for 5 of 9 cameras in"):
+        bpy.ops.splat.start_training()
+    assert not (capture.parent / "vase_runs").exists()
+
+
+def test_a_warning_alone_does_not_keep_from_training(preflight, preferences, capture, monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory_bytes", lambda: 100_000_000)
+    assert "of memory" in known(preflight).problems[0]
+    assert bpy.ops.splat.start_training.poll()
+
+
+def test_a_python_without_torch_cannot_train_and_the_panel_says_so(extension, panel, preflight, preferences, capture):
+    setup = extension.module("splat_addon.scene.tasks.trainer_setup")
+    known(preflight)
+    setup.part(setup.Children).examination = None
+    assert bpy.ops.splat.start_training.poll(), "nobody knows yet"
+    drawn(panel, bpy.context)
+    setup.wait()
+    record = drawn(panel, bpy.context)
+    assert "The trainer Python cannot train. PyTorch: not installed." in texts(record)
+    assert ("operator", "preferences.addon_show", "Set Up Trainer …") in record
+    with pytest.raises(RuntimeError, match=r"The trainer Python cannot train\. PyTorch: not installed\."):
+        bpy.ops.splat.start_training()
 
 
 @pytest.mark.skipif(not BANANA.is_dir(), reason="the photo capture shared/data/banana is not here")
@@ -259,6 +320,45 @@ def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension,
     assert commands == ["Pause", "Snapshot", "Stop"] and ("prop", "follow_training") in record
     assert not any(entry[1] == "splat.start_training" for entry in record)
     assert record.index(("progress", "Training 25 % · 1 min 1 s left")) < record.index(("prop", "preset"))
+
+
+def test_what_was_measured_before_training_is_called_so(extension, panel, run):
+    say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "training", 0.25)
+    say(extension, run, "Evaluated", 0, 12.0, 0.5, 50, "held_out/a")
+    assert "Held-out PSNR 12.00 dB, untrained" in texts(drawn(panel, bpy.context))
+
+
+def test_a_snapshot_says_what_it_saved_and_a_preview_nothing(extension, panel, run):
+    say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "training", 0.25)
+    say(extension, run, "SnapshotSaved", 240, "preview.ply", 850)
+    assert "Saved" not in texts(drawn(panel, bpy.context))
+    say(extension, run, "SnapshotSaved", 250, "snapshots/step_000250.ply", 12860)
+    say(extension, run, "SnapshotSaved", 260, "preview.ply", 870)
+    said = texts(drawn(panel, bpy.context))
+    assert "Saved 12\u00a0860 splats of step 250 in run_001/snapshots/step_000250.ply" in said
+
+
+def test_another_scene_shows_none_of_the_runs_numbers(extension, panel, run):
+    say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "training", 0.25)
+    say(extension, run, "Warned", "One photo is missing.")
+    home, other = bpy.context.scene, bpy.data.scenes.new("Other")
+    home.name = "Kitchen"
+    bpy.context.window.scene = other
+    record = drawn(panel, bpy.context)
+    said = texts(record)
+    assert "A run trains for scene 'Kitchen'." in said and "Training 25 %" in said
+    assert "860" not in said and "One photo" not in said and ("prop", "preset") in record
+    say(extension, run, "Finished", 1000, False, 860, 80.0)
+    assert "Finished" not in texts(drawn(panel, bpy.context))
+    bpy.context.window.scene = home
+    assert "Finished after 1000 steps." in texts(drawn(panel, bpy.context))
+
+
+def test_another_file_shows_which_file_the_run_is_for(extension, panel, run, tmp_path):
+    run.file_and_scene = (str(tmp_path / "kitchen.blend"), "Scene")
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    run.scene_uid = -1
+    assert "A run trains for kitchen.blend." in texts(drawn(panel, bpy.context))
 
 
 def test_paused_it_can_be_resumed(extension, panel, run):

@@ -117,6 +117,43 @@ def test_the_viewport_gets_its_own_view_back(run):
     assert region_3d.view_camera_zoom == 11 and tuple(region_3d.view_camera_offset) == (0.25, -0.125)
 
 
+def test_undo_gives_the_viewport_its_view_back(run):
+    """Undo restores the scene and leaves viewports alone. A moved wipe is a step of its own."""
+    region_3d = largest_viewport().region_3d
+    region_3d.view_perspective, region_3d.view_distance = "PERSP", 7.25
+    scene = bpy.context.scene
+    bpy.ops.ed.undo_push(message="Before")
+    bpy.ops.splat.review_view()
+    bpy.ops.ed.undo_push(message="Look Through")
+    scene.splat.review.wipe = 0.75
+    bpy.ops.ed.undo_push(message="Move Wipe")
+    region_3d = largest_viewport().region_3d
+    region_3d.view_distance = 3.0  # Blender moves it while a camera is looked through
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+    assert scene.splat.review.wipe == 0.5 and largest_viewport().region_3d.view_perspective == "CAMERA"
+    bpy.ops.ed.undo()
+    region_3d = largest_viewport().region_3d
+    assert (region_3d.view_perspective, region_3d.view_distance) == ("PERSP", 7.25)
+    region_3d.view_perspective = "CAMERA"  # the artist's own wish now
+    bpy.ops.ed.undo_push(message="More")
+    bpy.ops.ed.undo()
+    assert largest_viewport().region_3d.view_perspective == "CAMERA"
+
+
+def test_redo_turns_the_viewport_again(run):
+    largest_viewport().region_3d.view_perspective = "PERSP"
+    bpy.ops.ed.undo_push(message="Before")
+    bpy.ops.splat.review_view()
+    bpy.ops.ed.undo_push(message="Look Through")
+    bpy.ops.ed.undo()
+    assert largest_viewport().region_3d.view_perspective == "PERSP"
+    bpy.ops.ed.redo()
+    assert largest_viewport().region_3d.view_perspective == "CAMERA"
+    bpy.ops.splat.leave_review()
+    assert largest_viewport().region_3d.view_perspective == "PERSP"
+
+
 def test_a_view_that_the_artist_has_turned_meanwhile_is_left_as_it_is(run):
     region_3d = largest_viewport().region_3d
     region_3d.view_perspective, region_3d.view_location = "ORTHO", (1, 2, 3)
@@ -210,7 +247,7 @@ def test_keys_and_handlers_are_there_once_and_go_with_the_extension(extension):
 
     def handlers():
         lists = (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post, bpy.app.handlers.load_post)
-        return [sum(each.__name__ == "_follow_file" for each in handlers) for handlers in lists]
+        return [sum(each.__name__ in ("_follow_undo", "_follow_file") for each in handlers) for handlers in lists]
 
     assert keys() == [("PAGE_DOWN", 1), ("PAGE_UP", -1)] and handlers() == [1, 1, 1]
     overlay = extension.module("splat_addon.scene.review.overlay")

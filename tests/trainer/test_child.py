@@ -403,3 +403,14 @@ def test_the_terminal_refuses_bad_settings_in_one_sentence(tmp_path, capture, ca
 
     assert main([str(capture), "--run", str(tmp_path / "run"), "--iterations", "0"]) == 2
     assert capsys.readouterr().err == "Iterations is 0. Choose a value from 1 to 10000000.\n"
+
+
+def test_a_short_run_is_measured_within_its_first_part_and_within_its_share(capture, tmp_path):
+    """Preview has 1500 steps: regular measurements alone would show the untrained quality until step 1000."""
+    process = start(tmp_path, capture, iterations=600, eval_every=1000)
+    events = until_over(process, limit_s=300)
+    measured = [event for event in events if isinstance(event, Evaluated)]
+    steps = [event.step for event in measured]
+    assert steps[0] == 0 and steps[-1] == 600
+    between = steps[1:-1]
+    assert between and set(between) <= {75 * part for part in range(1, 8)} and between[0] <= 300

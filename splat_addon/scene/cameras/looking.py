@@ -7,10 +7,20 @@ from typing import Any
 
 import bpy
 
+from ..session import part
+
 _KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
 _KEPT_OF_VIEW = ("view_location", "view_rotation", "view_distance", "view_camera_zoom", "view_camera_offset")
 _KEPT_OF_SPACE = ("lock_camera", "use_local_camera")
 _KEY, _CAMERA_KEY, _VIEWS_KEY = "splat_look_before", "splat_look_camera", "splat_look_viewports"
+
+
+class TurnedViewports:
+    """What viewports were before they were turned, by scene and by name, for scenes that look through a camera: undo
+    takes it from the scene, and leaves the viewports turned."""
+
+    def __init__(self) -> None:
+        self.of_scene: dict[int, dict[str, dict]] = {}
 
 
 def is_looking(scene: bpy.types.Scene) -> bool:
@@ -43,6 +53,7 @@ def look_through(context: bpy.types.Context, scene: bpy.types.Scene, camera_obje
                 **{name: _plain(getattr(region_3d, name)) for name in _KEPT_OF_VIEW},
                 **{name: getattr(space, name) for name in _KEPT_OF_SPACE},
             }
+            part(TurnedViewports).of_scene.setdefault(scene.session_uid, {})[key] = turned[key].to_dict()
         space.lock_camera = space.use_local_camera = False
         region_3d.view_perspective = "CAMERA"
         viewports[key].tag_redraw()
@@ -60,9 +71,35 @@ def end(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
     for name in _KEPT:
         setattr(scene.render, name, before[name])
     scene.camera = scene.get(_CAMERA_KEY)
+    part(TurnedViewports).of_scene.pop(scene.session_uid, None)
     for key in (_KEY, _CAMERA_KEY, _VIEWS_KEY):
         if key in scene:
             del scene[key]
+
+
+def follow_undo(context: bpy.types.Context) -> None:
+    """Undo and redo leave viewports alone: turn those back whose scene looks through no camera any longer, and those
+    again whose scene does once more."""
+    turned, areas = part(TurnedViewports).of_scene, _viewports(context, None)
+    for scene in bpy.data.scenes:
+        if is_looking(scene) and scene.session_uid not in turned:
+            turned[scene.session_uid] = {key: before.to_dict() for key, before in _turned(scene).items()}
+            for key in turned[scene.session_uid].keys() & areas.keys():
+                _view_of(areas[key]).view_perspective = "CAMERA"
+        elif not is_looking(scene):
+            for key, before in turned.pop(scene.session_uid, {}).items():
+                if key in areas:
+                    _turn_back(areas[key], before)
+
+
+def forget_viewports() -> None:
+    """Another file was loaded: what its scenes keep is all that is known."""
+    part(TurnedViewports).of_scene.clear()
+
+
+def _view_of(area: bpy.types.Area) -> Any:
+    space: Any = area.spaces.active
+    return space.region_3d
 
 
 def _turned(scene: bpy.types.Scene) -> Any:

@@ -228,8 +228,16 @@ def _put_where_the_splats_are(camera_object: bpy.types.Object, world_from_captur
 
 
 @bpy.app.handlers.persistent
+def _follow_undo(*_) -> None:
+    """Viewports and images follow undo and redo."""
+    looking.follow_undo(bpy.context)
+    follow(bpy.context)
+
+
+@bpy.app.handlers.persistent
 def _follow_file(*_) -> None:
-    """The images follow undo, redo and a loaded file."""
+    """The images follow a loaded file."""
+    looking.forget_viewports()
     follow(bpy.context)
 
 
@@ -246,4 +254,4 @@ def register() -> None:
 
 
 ON_CHANGE = {"held_out_index": choose}
-HANDLERS = {"undo_post": _follow_file, "redo_post": _follow_file, "load_post": _follow_file}
+HANDLERS = {"undo_post": _follow_undo, "redo_post": _follow_undo, "load_post": _follow_file}

@@ -13,11 +13,12 @@ import bpy
 
 from ...capture.card import Card
 from ...capture.inspection import Inspection
-from ...errors import RunError
+from ...errors import RunError, SplatError
 from ...run.children.detached import DetachedTrainer
 from ...run.children.trainer_process import TrainerProcess, trainer_command
 from ...run.config import TrainConfig
 from ...run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
+from ...run.find import delete_run
 from ...run.folder import RunFolder, write_json
 from ...run.lock import is_held
 from ..review.views import list_views
@@ -46,6 +47,7 @@ class LiveRun:
     warnings: list[str] = field(default_factory=list)
     message: str = ""
     splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
+    snapshot: SnapshotSaved | None = None  # the newest that stay in the run's folder
     is_settled: bool = False  # over, and nothing is left to do for it
 
     @property
@@ -70,6 +72,8 @@ class LiveRun:
             self.evaluations = [earlier for earlier in self.evaluations if earlier.step < event.step] + [event]
         elif isinstance(event, SnapshotSaved):
             self.splats = event
+            if event.path != self.folder.preview_file.name:
+                self.snapshot = event
         elif isinstance(event, Warned):
             self.warnings.append(f"{event.message} {event.remedy}".strip())
         elif isinstance(event, Failed):
@@ -205,7 +209,11 @@ def _require_none_training() -> None:
 def _watch_child(
     scene: bpy.types.Scene, folder: RunFolder, config: TrainConfig, command: list[str], outlives: bool
 ) -> LiveRun:
-    process = DetachedTrainer.start(command, folder) if outlives else TrainerProcess(command, folder)
+    try:
+        process = DetachedTrainer.start(command, folder) if outlives else TrainerProcess(command, folder)
+    except SplatError:
+        _remove_if_empty(folder)
+        raise
     run = watched().run = LiveRun(folder, process, scene.session_uid, config.iterations, True, _home(scene))
     return run
 
@@ -276,9 +284,26 @@ def _take_in(run: LiveRun, events: list[Event]) -> list[Event]:
         if scene is not None and isinstance(event, Started):
             remember_run(scene, run.folder.path)  # only now: a run that never starts must not hide an earlier one
         measured = event if isinstance(event, Evaluated) else measured
+    if run.state == "failed" and not run.backend and run.is_own:
+        _remove_if_empty(run.folder)
     if scene is not None and measured is not None and is_shown(run, scene):
         list_views(scene, measured)
     return events
+
+
+def _remove_if_empty(folder: RunFolder) -> None:
+    """Remove the folder of a run that never began, unless it holds anything that was trained before."""
+    if not any(file.exists() for file in (folder.checkpoint_file, folder.splats_file, folder.metrics_file)):
+        with contextlib.suppress(RunError):  # somebody looks into it: it stays
+            delete_run(folder.path)
+
+
+def home_of(run: LiveRun, scene: bpy.types.Scene) -> str:
+    """Which scene or file a run belongs to, where that is not `scene`; empty where it is."""
+    home = scene_of(run)
+    if home == scene:
+        return ""
+    return f"scene '{home.name}'" if home is not None else Path(run.file_and_scene[0]).name or "another file"
 
 
 def is_shown(run: LiveRun, scene: bpy.types.Scene) -> bool:

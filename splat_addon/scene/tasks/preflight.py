@@ -36,6 +36,8 @@ from .live_run import LiveRun
 LASTS_S = 10.0  # after that, a capture on disk may have changed, and the disk have filled
 TICK_S = 0.1
 TELLING_PART = 0.5  # of a run: before, steps are cheaper, with smaller photos and fewer splats
+_FEWEST_STEPS = 50  # of a run that tells anything about speed
+_COARSE_PIXELS = 0.25  # of a photo's, while it is trained at half resolution
 _MOST_STAMPED = 500  # in one folder
 _SPARE_BYTES = 2**30  # memory that Blender and the system need in addition to the trainer
 
@@ -56,8 +58,9 @@ class Listing:
 @dataclass(frozen=True)
 class Preflight:
     """What is known about a run that was not started: `rows` of a name and what is known, `problems` to solve first,
-    and in `hint` what is to be done before anything can be known. `card` is the capture's, and `key` the name under
-    which `checking` knows it, empty where it needs no check: a capture of a scene, if there is a card."""
+    and in `hint` what is to be done before anything can be known. With `is_impossible` a run would fail at once, as the
+    last problem says. `card` is the capture's, and `key` the name under which `checking` knows it, empty where it needs
+    no check: a capture of a scene, if there is a card."""
 
     rows: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
@@ -65,6 +68,7 @@ class Preflight:
     hint: str = ""
     card: Card | None = None
     key: str = ""
+    is_impossible: bool = False
 
 
 class Known:
@@ -88,11 +92,23 @@ def look(scene: bpy.types.Scene) -> Preflight | None:
     try:
         config = train_config(scene)
     except RunError as error:
-        return Preflight(problems=(f"{error.message} {error.remedy}",))
+        return Preflight(problems=(f"{error.message} {error.remedy}",), is_impossible=True)
     asked, answer, answered_at = _known().answer or (None, None, 0.0)
     if asked != config or time.monotonic() - answered_at > LASTS_S:
         _search(config)
     return _inspected(answer, config) if asked == config and answer is not None else None
+
+
+def why_impossible(scene: bpy.types.Scene) -> str:
+    """Why a run with the scene's settings would fail at once, as far as that is known already; empty otherwise. Looks
+    for nothing."""
+    asked, answer, _ = _known().answer or (None, None, 0.0)
+    try:
+        if answer is None or asked != train_config(scene):
+            return ""
+    except RunError as error:
+        return f"{error.message} {error.remedy}"
+    return answer.hint or (answer.problems[-1] if answer.is_impossible else "")
 
 
 def latest(scene: bpy.types.Scene) -> Preflight | None:
@@ -167,9 +183,10 @@ def examine(config: TrainConfig, known: speeds.KnownSpeeds, kept: Known | None =
     try:
         listing = listing_of(config, kept)
     except SplatError as error:
-        return Preflight(problems=(f"{error.message} {error.remedy}",))
+        return Preflight(problems=(f"{error.message} {error.remedy}",), is_impossible=True)
     except OSError as error:
-        return Preflight(problems=(f"The capture {config.capture} cannot be read ({error.strerror or error}).",))
+        problem = f"The capture {config.capture} cannot be read ({error.strerror or error})."
+        return Preflight(problems=(problem,), is_impossible=True)
     needs = forecast(config, listing.photos, listing.seed_count, known.speeds)
     capture = Path(config.capture)
     free_disk = free_disk_bytes(capture.parent)
@@ -289,13 +306,18 @@ def _time(needs: Forecast, about: str, backend: str) -> str:
 
 
 def remember_speed(run: LiveRun) -> None:
-    """Keep how fast a run was, for the forecast of the next, if it came far enough and its photos are known."""
+    """Keep how fast a run was, for the forecast of the next, if its photos are known. One that was stopped early tells
+    less, and is kept only while nothing better is known of its backend."""
     progress, known = run.progress, _known().listing
-    if progress is None or progress.fraction < TELLING_PART or not progress.steps_per_s > 0 or known is None:
+    if progress is None or progress.step < _FEWEST_STEPS or not progress.steps_per_s > 0 or known is None:
         return
     with contextlib.suppress(RunError):
         config = TrainConfig.read(run.folder.config_file)
-        if known[0] == _asked(config):
-            pixels, seconds = known[1].photos.pixels, 1 / progress.steps_per_s
-            speeds.remember(config.device, run.backend, seconds, pixels, progress.gaussian_count)
-            _known().answer = None
+        is_early = progress.fraction < TELLING_PART
+        if known[0] != _asked(config) or (is_early and speeds.of_device(config.device).speeds):
+            return
+        pixels, seconds = known[1].photos.pixels, 1 / progress.steps_per_s
+        if progress.fraction < config.coarse_until:
+            pixels *= _COARSE_PIXELS
+        speeds.remember(config.device, run.backend, seconds, pixels, progress.gaussian_count)
+        _known().answer = None
