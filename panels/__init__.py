@@ -8,7 +8,6 @@ def modules():
         capture,
         card,
         curves,
-        editing,
         floaters,
         lesson,
         photos,
@@ -19,6 +18,7 @@ def modules():
         train_further,
         training,
     )
+    from .editing import tools
 
     before = (preferences, capture, photos, card, training, curves, runs)
-    return (*before, splats, editing, floaters, train_further, blenders_splats, review, lesson)
+    return (*before, splats, tools, floaters, train_further, blenders_splats, review, lesson)

@@ -284,5 +284,5 @@ def test_what_only_a_file_says_stays(extension):
 
 def test_the_panel_offers_them(extension):
     add_splats(extension)
-    shown = [entry[1] for entry in drawn(extension.module("panels.editing").SPLAT_PT_editing, bpy.context)]
+    shown = [entry[1] for entry in drawn(extension.module("panels.editing.tools").SPLAT_PT_editing, bpy.context)]
     assert set(shown) >= {f"splat.{name}" for name in EDITS}

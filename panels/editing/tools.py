@@ -2,11 +2,11 @@
 
 import bpy
 
-from ..operators.editing.joining import SPLAT_OT_join_splats, SPLAT_OT_separate_splats
-from ..operators.editing.looks import SPLAT_OT_color_splats, SPLAT_OT_decimate_splats, SPLAT_OT_set_sh_degree
-from ..operators.editing.moving import SPLAT_OT_apply_transform, SPLAT_OT_mirror_splats
-from ..splat_addon.scene.splats.data import is_splats
-from .capture import SidebarPanel
+from ...operators.editing.joining import SPLAT_OT_join_splats, SPLAT_OT_separate_splats
+from ...operators.editing.looks import SPLAT_OT_color_splats, SPLAT_OT_decimate_splats, SPLAT_OT_set_sh_degree
+from ...operators.editing.moving import SPLAT_OT_apply_transform, SPLAT_OT_mirror_splats
+from ...splat_addon.scene.splats.data import is_splats
+from ..capture import SidebarPanel
 
 
 class SPLAT_PT_editing(SidebarPanel, bpy.types.Panel):

@@ -1,0 +1,1 @@
+"""Editing splats: tools, choosing and cropping."""
