@@ -68,11 +68,6 @@ def require_floaters(item: bpy.types.Object, threshold: float) -> np.ndarray:
     return which
 
 
-def selected(data: Any) -> np.ndarray:
-    """(N,) which splats are selected."""
-    return read_flags(data, _selection(data))
-
-
 def splat_count(data: Any) -> int:
     """How many splats there are."""
     return attributes.points_in(data)
