@@ -130,3 +130,88 @@ def test_a_range_of_frames_plays_its_simulation_and_gives_the_frame_back(extensi
     places = [center(pixels.read(tmp_path / "c" / "images" / name)[..., 3])[0] for name in names]
     steps = np.diff(places)
     assert steps.min() > 2 and abs(steps[0] - steps[1]) < 0.5, "0.5 m from each image to the next"
+
+
+def animated_scene() -> tuple[bpy.types.Scene, dict]:
+    """Everything that is animated by two keyframes: places in the data by what they are."""
+    scene, cube = bpy.context.scene, bpy.data.objects["Cube"]
+    material = scenes.textured(cube)
+    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    cube['my "own"]'] = 1.0
+    cube.shape_key_add(name="Basis")
+    key = cube.shape_key_add(name="Key")
+    rig = scenes.link(bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig")))
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    bone = rig.data.edit_bones.new("a.b")
+    bone.tail = (0, 0, 1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    other = scenes.link(bpy.data.objects.new("Strip", None))
+    bone, rough = rig.pose.bones["a.b"], shader.inputs["Roughness"]
+    own = 'my "own"]'
+    index = shader.inputs.find("Roughness")
+
+    def second(owner) -> tuple:
+        return lambda value: owner.location.__setitem__(1, value), lambda: owner.location[1]
+
+    places = {
+        "location": (cube, "location", *second(cube)),
+        "own": (cube, '["my \\"own\\"]"]', lambda value: cube.__setitem__(own, value), lambda: cube[own]),
+        "shape": (
+            key.id_data,
+            'key_blocks["Key"].value',
+            lambda value: setattr(key, "value", value),
+            lambda: key.value,
+        ),
+        "bone": (rig, 'pose.bones["a.b"].location', *second(bone)),
+        "node": (
+            material.node_tree,
+            f'nodes["{shader.name}"].inputs[{index}].default_value',
+            lambda value: setattr(rough, "default_value", value),
+            lambda: rough.default_value,
+        ),
+        "strip": (other, "location", *second(other)),
+    }
+    for block, path, put, _ in places.values():
+        for frame, value in ((1, 0.0), (20, 0.5)):
+            put(value)
+            block.keyframe_insert(path, frame=frame)
+    animation = other.animation_data
+    track = animation.nla_tracks.new()
+    strip = track.strips.new("Strip", 1, animation.action)
+    if hasattr(strip, "action_slot") and strip.action_slot is None:
+        strip.action_slot = animation.action_slot
+    animation.action = None
+    return scene, places
+
+
+def test_looking_at_another_frame_keeps_edits_without_keyframes(extension, tmp_path):
+    at_frame = extension.module("splat_addon.scene.rendering.fingerprint.other_frame").at_frame
+    prepare(tmp_path / "c")
+    scene, places = animated_scene()
+    scene.frame_set(20)
+    seen = {}
+    for kept in (0.5, 0.9):  # nobody edits; somebody does
+        for _, _, put, _ in places.values():
+            put(kept)
+        bpy.context.view_layer.update()
+        with at_frame(scene, 1):
+            seen = {name: value() for name, (*_, value) in places.items()}
+        assert scene.frame_current == 20
+        assert seen == dict.fromkeys(places, 0.0)
+        assert {name: round(value(), 6) for name, (*_, value) in places.items()} == dict.fromkeys(places, kept)
+        cube = bpy.data.objects["Cube"]
+        assert abs(cube.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world[1][3] - kept) < 1e-6
+
+
+def test_a_capture_of_frames_keeps_what_was_moved_without_a_keyframe(warnings, tmp_path):
+    scene, cube = stage(tmp_path)
+    for frame, x in ((1, 0.0), (21, 0.4)):
+        cube.location.x = x
+        cube.keyframe_insert("location", frame=frame)
+    chosen = scene.splat.capture
+    chosen.source, chosen.first_frame, chosen.last_frame, chosen.frame_step = "FRAMES", 1, 21, 10
+    scene.frame_set(21)
+    cube.location.x = 0.9
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    assert scene.frame_current == 21 and abs(cube.location.x - 0.9) < 1e-6

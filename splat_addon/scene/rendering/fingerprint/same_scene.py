@@ -17,6 +17,7 @@ from ..image_settings import rendered_layer
 from . import simulations
 from .differences import BAKE, KEYFRAME, Differences, compare
 from .marks import Mark
+from .other_frame import at_frame
 from .state import State, read_state
 
 _MOST = 6  # sentences of one message
@@ -25,12 +26,9 @@ _MOST = 6  # sentences of one message
 def tell(folder: RenderFolder, plan: RenderPlan) -> None:
     """In the artist's Blender: write down what the scene shows at the first image's frame. Raises OSError."""
     scene = _scene_of(plan)
-    has_cycles, frame = hasattr(bpy.types.Scene, "cycles"), scene.frame_current_final
-    set_frame(scene, plan.shots[0].frame)
-    try:
+    has_cycles = hasattr(bpy.types.Scene, "cycles")
+    with at_frame(scene, plan.shots[0].frame):
         state = read_state(scene, rendered_layer(scene), _painted(plan), has_cycles)
-    finally:
-        set_frame(scene, frame)
     parts = [[*part, mark.exact, mark.firm, mark.sketch] for part, mark in sorted(state.items(), key=lambda it: it[0])]
     write_json(folder.shown_file, {"has_cycles": has_cycles, "parts": parts})
 
