@@ -261,3 +261,25 @@ def test_a_build_that_was_interrupted_is_not_used_and_the_next_one_goes_on(machi
     monkeypatch.setattr(kernels, "_compile", compiled)
     kernels.build(["8.9", "8.6"], lambda text: None)
     assert kernels.architectures() == ["8.6", "8.9"]
+
+
+_STARTS_A_COMPILER = """
+import subprocess, threading
+from splat_addon.trainer.backend.cuda.__main__ import _end_with_parent
+compiler = subprocess.Popen(["sleep", "600"])
+print(compiler.pid, flush=True)
+threading.Thread(target=_end_with_parent).start()
+compiler.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="starts a program that Windows does not have")
+def test_compilers_end_with_the_process_that_waits_for_them():
+    """They would go on for minutes, into the folder of the next build."""
+    command = [sys.executable, "-c", _STARTS_A_COMPILER]
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(command, **options) as worker:
+        assert int(worker.stdout.readline()) > 0
+        worker.stdin.close()
+        assert worker.wait(60) == -signal.SIGKILL
+        assert worker.stdout.read() == b"", "the compiler, which could write there, too, is gone"

@@ -4,13 +4,16 @@ kernels ahead, for the card that is here or, where there is none, for those that
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import torch
 
 from ....errors import SetupError
+from ....run.lines import lines_of_parent
 from . import doctor, kernels, self_check
 from .build import compile_into
 from .rasterizer import CudaRasterizer
@@ -27,6 +30,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--compile", type=Path, help=argparse.SUPPRESS)  # what `kernels.build` starts
     options = parser.parse_args(arguments)
     if options.compile:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         compile_into(options.compile)
         return 0
     for finding in doctor.examine():
@@ -85,6 +89,16 @@ def check() -> None:
             f"Self-check: image {verdict.image_error:.1e}, gradients {verdict.gradient_error:.1e} ({verdict.worst}),"
             f" {verdict.seconds:.1f} s"
         )
+
+
+def _end_with_parent() -> None:
+    """End this process and all the compilers it has started when `kernels.build`, which holds our input, is gone."""
+    for _ in lines_of_parent():
+        pass
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(os.getpid())], capture_output=True)
+    else:
+        os.killpg(0, signal.SIGKILL)
 
 
 def _what_trains() -> str:

@@ -1,18 +1,35 @@
 """`python -m splat_addon.trainer.backend.cuda --compile FOLDER`: compile gsplat's CUDA kernels into FOLDER.
 
-The sources are gsplat's own, copied without the instances for numbers of channels that training never blends: nineteen
-sizes of each kernel take most of an hour of processor time, two a few minutes. `kernels.build` sets what PyTorch's
-builder looks for in the environment, and keeps what is printed.
+The sources are gsplat's own, copied without what training never calls: of its twenty files of kernels five are
+compiled, with two instead of nineteen numbers of channels, which takes minutes instead of most of an hour of processor
+time. `kernels.build` sets what PyTorch's builder looks for in the environment, and keeps what is printed.
 """
 
 import importlib.util
 import re
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from . import kernels, toolkit
 
+_KERNELS = ("IntersectTile", "ProjectionEWA3DGSFused", "RasterizeToPixels3DGSBwd", "RasterizeToPixels3DGSFwd",
+            "SphericalHarmonicsCUDA")  # fmt: skip
+_CALLERS = ("Intersect", "Projection", "Rasterization", "SphericalHarmonics")  # what checks and calls kernels
+_MODULE = """#include <torch/extension.h>
+
+#include "Common.h"
+#include "Ops.h"
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
+    py::enum_<gsplat::CameraModelType>(module, "CameraModelType").value("PINHOLE", gsplat::CameraModelType::PINHOLE);
+%s
+}
+"""
+_PARAMETERS = r"\(((?://[^\n]*\n|[^;{}/])*)\)"
+_LAUNCHER = re.compile(rf"\bvoid (launch_\w+){_PARAMETERS};")  # a function that starts a kernel, as headers declare it
+_LAUNCHED = re.compile(rf"\bvoid (launch_\w+){_PARAMETERS} *\{{")  # … as files of kernels define it
 _INSTANCE = re.compile(r"^ *__(?:INS|LAUNCH_KERNEL)__\((\d+)\)", re.MULTILINE)
 
 
@@ -46,21 +63,38 @@ def _gsplat_folder() -> Path:
 
 
 def copied_sources(gsplat: Path, target: Path) -> list[Path]:
-    """gsplat's sources in `target`, with the channels of `kernels.CHANNELS` alone; those that are to be compiled."""
+    """gsplat's sources in `target`, as far as training calls them; those that are to be compiled."""
+    compiled = [gsplat / "csrc" / name for name in (*map("{}.cu".format, _KERNELS), *map("{}.cpp".format, _CALLERS))]
+    sources = {path: path.read_text(encoding="utf-8") for path in compiled}
+    there = {found[1] for source in sources.values() for found in _LAUNCHED.finditer(source)}
     for name in ("csrc", "include"):
-        shutil.copytree(gsplat / name, target / name, dirs_exist_ok=True, copy_function=_copy_if_changed)
-    _copy_if_changed(gsplat / "ext.cpp", target / "ext.cpp")
-    compiled = [*sorted((target / "csrc").glob("*.cu")), *sorted((target / "csrc").glob("*.cpp")), target / "ext.cpp"]
-    return compiled
+        for path in sorted((gsplat / name).iterdir()):
+            if path.suffix in (".h", ".cuh"):
+                _write(target / name / path.name, without_launchers(path.read_text(encoding="utf-8"), there))
+    shutil.copytree(gsplat / "csrc" / "third_party", target / "csrc" / "third_party", dirs_exist_ok=True)
+    for path, source in sources.items():
+        _write(target / "csrc" / path.name, fewer_channels(source))
+    named = "\n".join(f'    module.def("{name}", &gsplat::{name});' for name in kernels.FUNCTIONS)
+    _write(target / "module.cpp", _MODULE % named)
+    return [*(target / "csrc" / path.name for path in compiled), target / "module.cpp"]
 
 
-def _copy_if_changed(source: str | Path, target: str | Path) -> None:
+def _write(target: Path, content: str) -> None:
     """Leave a file that is the same alone, so that an interrupted build goes on where it was."""
-    content, target = Path(source).read_bytes(), Path(target)
-    if Path(source).suffix in (".cu", ".cpp"):
-        content = fewer_channels(content.decode()).encode()
-    if not target.is_file() or target.read_bytes() != content:
-        target.write_bytes(content)
+    if not target.is_file() or target.read_text(encoding="utf-8") != content:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content, encoding="utf-8")
+
+
+def without_launchers(header: str, there: Collection[str]) -> str:
+    """A header in which functions that start kernels, but for those that are `there`, say that they are not."""
+
+    def kept(found: re.Match) -> str:
+        if found[1] in there:
+            return found[0]
+        return f'inline void {found[1]}({found[2]}) {{ TORCH_CHECK(false, "{found[1]} was not built"); }}'
+
+    return _LAUNCHER.sub(kept, header)
 
 
 def fewer_channels(source: str) -> str:

@@ -32,6 +32,11 @@ from . import toolkit
 GSPLAT_VERSION = "1.5.3"
 EXTENSION_NAME = "gsplat_cuda"
 CHANNELS = (3, 4)  # that training blends: colors, and colors with depth
+FUNCTIONS = (  # of gsplat's compiled module that training calls
+    "projection_ewa_3dgs_fused_fwd", "projection_ewa_3dgs_fused_bwd", "intersect_tile", "intersect_offset",
+    "rasterize_to_pixels_3dgs_fwd", "rasterize_to_pixels_3dgs_bwd",
+    "spherical_harmonics_fwd", "spherical_harmonics_bwd",
+)  # fmt: skip
 ROOM_GB = 2  # more than a build takes
 _PACKAGE_ROOT = Path(__file__).resolve().parents[4]
 _OTHERWISE = "Run Set Up Trainer again, or set Device to CPU."
@@ -46,6 +51,7 @@ def folder() -> Path:
         torch.version.cuda,
         importlib.machinery.EXTENSION_SUFFIXES[0],
         CHANNELS,
+        FUNCTIONS,
     )
     name = f"torch-{torch.__version__}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:8]}"
     is_own = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK)
@@ -154,14 +160,15 @@ def _compile(place: Path, wanted: Sequence[str], announce: Callable[[str], None]
     with open(log_file, "wb", buffering=0) as log:
         worker = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # it ends with its compilers when this is closed, also because this process is gone
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_environment(wanted),
             cwd=place,
+            start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-        assert worker.stdout is not None
+        assert worker.stdin is not None and worker.stdout is not None
         try:
             for raw in worker.stdout:
                 with contextlib.suppress(OSError):
@@ -171,7 +178,8 @@ def _compile(place: Path, wanted: Sequence[str], announce: Callable[[str], None]
                     announce(f"building CUDA kernels once: {step[1]} of {step[2]} files")
             code = worker.wait()
         finally:
-            worker.kill()
+            worker.stdin.close()
+            worker.wait()
     if code != 0 or not library().is_file():
         raise failure("".join(said), log_file)
 
