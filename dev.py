@@ -424,24 +424,31 @@ def doctor(arguments: list[str]) -> int:
     --arch 8.6,9.0       for these compute capabilities, with or without a card
     --python PATH        in another environment: one that Set Up Trainer has made for a card
     """
-    python = None
-    if "--python" in arguments[:-1]:
-        place = arguments.index("--python")
-        python, arguments = arguments[place + 1], [*arguments[:place], *arguments[place + 2 :]]
+    python, arguments = chosen_python(arguments)
     command = [python or ensure(TRAINER), "-m", "splat_addon.trainer.backend.cuda", *arguments]
     return hand_over(command, child_environment(ROOT))
+
+
+def chosen_python(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """What --python names, if anything, and the arguments without it."""
+    if "--python" not in arguments[:-1]:
+        return None, arguments
+    place = arguments.index("--python")
+    return arguments[place + 1], [*arguments[:place], *arguments[place + 2 :]]
 
 
 def bench(arguments: list[str]) -> int:
     """Run one of the benchmarks in the environment it needs. With NAME and --help: what it measures and takes.
 
     --blenders 4.2,5.2,5.3    these, where a benchmark compares Blenders, instead of the oldest and the newest
+    --python PATH             in another environment: `card` needs one that Set Up Trainer has made for a card
     """
+    own, arguments = chosen_python(arguments)
     arguments, blenders = chosen_blenders(arguments)
     if not arguments or arguments[0] not in benchmarks():
         raise SetupError("No benchmark was named.", f"Say which one to run: {', '.join(benchmarks())}.")
     name, *rest = arguments
-    trainer = ensure(TRAINER)
+    trainer = own or ensure(TRAINER)
     python = ensure(preferred_blender()) if name in BENCHMARKS_IN_BLENDER else trainer
     variables = child_environment(ROOT, ROOT / "tests", SPLAT_TRAINER_PYTHON=trainer)
     if name in BENCHMARKS_IN_EVERY_BLENDER:
