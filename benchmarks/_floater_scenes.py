@@ -13,7 +13,7 @@ import numpy as np
 from splat_addon.capture.camera import Camera
 from splat_addon.gaussians.srgb import encode_srgb
 
-WIDTH, HEIGHT = 200, 150
+WIDTH, HEIGHT = 280, 210
 PATH_CAMERAS, FREE_CAMERAS = 30, 12
 SAMPLES = 2  # rays a side for each pixel
 SUN = np.array([0.45, 0.3, 0.84]) / np.linalg.norm([0.45, 0.3, 0.84])
@@ -21,8 +21,9 @@ SUN = np.array([0.45, 0.3, 0.84]) / np.linalg.norm([0.45, 0.3, 0.84])
 
 @dataclass
 class World:
-    """What is there, and who looks. `boxes` (M, 16): center, half sizes, yaw, color, texture size, contrast, mirror;
-    `balls` (B, 16): center, radius, -, -, -, then as boxes."""
+    """What is there, and who looks. `boxes` (M, 16): center, half sizes, yaw, color, texture size, contrast, mirror,
+    clear (the parts of light that are mirrored and let through); `balls` (B, 16): center, radius, -, -, -, then as
+    boxes."""
 
     name: str
     boxes: list = field(default_factory=list)
@@ -30,15 +31,21 @@ class World:
     path: list = field(default_factory=list)  # Camera
     free: list = field(default_factory=list)
     has_sky: bool = True
-    radius: float = 8.0  # what is farther from the middle is sky, and no floater
     middle: np.ndarray = field(default_factory=lambda: np.zeros(3))
     sun: float = 0.9
 
-    def box(self, center, half, color, yaw=0.0, texture=0.25, contrast=0.5, mirror=0.0) -> None:
-        self.boxes.append([*center, *half, yaw, *color, texture, contrast, mirror, 0, 0, 0])
+    def box(self, center, half, color, yaw=0.0, texture=0.25, contrast=0.5, mirror=0.0, clear=0.0) -> None:
+        self.boxes.append([*center, *half, yaw, *color, texture, contrast, mirror, clear, 0, 0])
 
-    def ball(self, center, radius, color, texture=0.25, contrast=0.5, mirror=0.0) -> None:
-        self.balls.append([*center, radius, 0, 0, 0, *color, texture, contrast, mirror, 0, 0, 0])
+    def ball(self, center, radius, color, texture=0.25, contrast=0.5, mirror=0.0, clear=0.0) -> None:
+        self.balls.append([*center, radius, 0, 0, 0, *color, texture, contrast, mirror, clear, 0, 0])
+
+    @property
+    def sky_from(self) -> float:
+        """What is farther from the middle is sky, and no floater: twice as far as the cameras of the path."""
+        if not self.has_sky:
+            return np.inf
+        return 2 * float(np.median([np.linalg.norm(camera.position - self.middle) for camera in self.path]))
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -73,8 +80,11 @@ def _hit(ox, oy, oz, dx, dy, dz, boxes, balls):
     best, which, nx, ny, nz = np.inf, -1, 0.0, 0.0, 0.0
     for m in range(len(boxes)):
         b = boxes[m]
-        c, s = np.cos(b[6]), np.sin(b[6])
         px, py, pz = ox - b[0], oy - b[1], oz - b[2]
+        along = px * dx + py * dy + pz * dz
+        if px * px + py * py + pz * pz - along * along > b[3] * b[3] + b[4] * b[4] + b[5] * b[5]:
+            continue  # the ray passes by
+        c, s = np.cos(b[6]), np.sin(b[6])
         o = (c * px + s * py, -s * px + c * py, pz)
         d = (c * dx + s * dy, -s * dx + c * dy, dz)
         enter, leave, axis_in, axis_out = -np.inf, np.inf, 0, 0
@@ -112,10 +122,10 @@ def _hit(ox, oy, oz, dx, dy, dz, boxes, balls):
 
 @numba.njit(cache=False)
 def _shade(ox, oy, oz, dx, dy, dz, boxes, balls, sun, has_sky, light, out):
-    """Linear light along a ray, mirrors followed three times."""
+    """Linear light along a ray, mirrors followed three times, and straight on through what is clear."""
     share = 1.0
     out[:] = 0.0
-    for _bounce in range(4):
+    for _bounce in range(6):
         t, which, nx, ny, nz = _hit(ox, oy, oz, dx, dy, dz, boxes, balls)
         if which < 0:
             cloud = _noise(dx * 4 + 7, dy * 4, dz * 9) * 0.6 + _noise(dx * 11, dy * 11 + 3, dz * 20) * 0.4
@@ -126,7 +136,7 @@ def _shade(ox, oy, oz, dx, dy, dz, boxes, balls, sun, has_sky, light, out):
             return
         thing = boxes[which] if which < len(boxes) else balls[which - len(boxes)]
         x, y, z = ox + t * dx, oy + t * dy, oz + t * dz
-        size, contrast, mirror = thing[10], thing[11], thing[12]
+        size, contrast, mirror, clear = thing[10], thing[11], thing[12], thing[13]
         grain = 0.5 * _noise(x / size, y / size, z / size) + 0.3 * _noise(3 * x / size, 3 * y / size, 3 * z / size)
         grain += 0.2 * _noise(9 * x / size, 9 * y / size, 9 * z / size)
         value = 1 - contrast + 2 * contrast * grain
@@ -140,7 +150,14 @@ def _shade(ox, oy, oz, dx, dy, dz, boxes, balls, sun, has_sky, light, out):
         elif not has_sky:
             bright += sun * 0.5 * (0.5 + 0.5 * facing)
         for channel in range(3):
-            out[channel] += share * (1 - mirror) * value * thing[7 + channel] * bright
+            out[channel] += share * (1 - mirror - clear) * value * thing[7 + channel] * bright
+        if clear > 0:  # the mirrored light of clear things is the sky's, where there is one
+            if has_sky:
+                for channel in range(3):
+                    out[channel] += share * mirror * (0.55 + 0.1 * channel)
+            share *= clear
+            ox, oy, oz = x + 1e-3 * dx, y + 1e-3 * dy, z + 1e-3 * dz
+            continue
         if mirror <= 0:
             return
         share *= mirror
@@ -256,15 +273,15 @@ def _color(rng, low=0.15, high=0.85):
     return rng.uniform(low, high, 3)
 
 
-def _ground(world: World, rng, half=14.0) -> None:
+def _ground(world: World, rng, half) -> None:
     world.box([0, 0, -0.5], [half, half, 0.5], [0.35, 0.42, 0.25], texture=0.8, contrast=0.6)
 
 
 def still(number: int) -> World:
-    """A table with things on it, on open ground, under a sky."""
+    """A table with things on it, on a small ground, with sky all around."""
     rng = np.random.default_rng([1, number])
-    world = World("still", radius=9.0)
-    _ground(world, rng)
+    world = World("still")
+    _ground(world, rng, 3.5)
     world.box([0, 0, 0.9], [1.1, 0.8, 0.06], _color(rng), yaw=rng.uniform(0, 3), texture=0.2)
     for x, y in ((-0.9, -0.6), (0.9, -0.6), (-0.9, 0.6), (0.9, 0.6)):
         world.box([x * 0.8, y * 0.8, 0.42], [0.06, 0.06, 0.42], [0.3, 0.2, 0.12])
@@ -276,9 +293,6 @@ def still(number: int) -> World:
         else:
             height = rng.uniform(0.1, 0.4)
             world.box([x, y, 0.96 + height], [size, size * 0.7, height], _color(rng), rng.uniform(0, 3), 0.1)
-    for _ in range(7):
-        angle, r, size = rng.uniform(0, 2 * np.pi), rng.uniform(4.5, 8), rng.uniform(0.4, 1.1)
-        world.box([r * np.cos(angle), r * np.sin(angle), size], [size * 0.7, size * 0.5, size], _color(rng), angle, 0.4)
     _orbit(world, rng, 2.9, 1.9, [0, 0, 0.9])
     return world
 
@@ -287,7 +301,7 @@ def room(number: int) -> World:
     """A furnished room seen from inside, its walls nearly plain."""
     rng = np.random.default_rng([2, number])
     a, b, h = rng.uniform(2.8, 3.4), rng.uniform(2.2, 2.8), 2.7
-    world = World("room", has_sky=False, radius=30.0)
+    world = World("room", has_sky=False)
     plain = {"texture": 0.5, "contrast": 0.12}
     world.box([0, 0, -0.1], [a, b, 0.1], [0.5, 0.36, 0.25], texture=0.35, contrast=0.5)
     world.box([0, 0, h + 0.1], [a, b, 0.1], [0.85, 0.85, 0.82], **plain)
@@ -322,10 +336,10 @@ def room(number: int) -> World:
 
 
 def fence(number: int) -> World:
-    """Thin bars, leaves and a pole, under a sky."""
+    """Thin bars, leaves and a pole on a small ground, under a sky."""
     rng = np.random.default_rng([3, number])
-    world = World("fence", radius=9.0)
-    _ground(world, rng)
+    world = World("fence")
+    _ground(world, rng, 4.5)
     for i in range(22):
         x = -2.2 + 0.2 * i
         world.box([x, 0.2 * np.sin(x), 0.6], [0.02, 0.02, 0.6], [0.6, 0.55, 0.5], texture=0.1)
@@ -333,21 +347,18 @@ def fence(number: int) -> World:
         world.box([0, 0, z], [2.3, 0.03, 0.03], [0.5, 0.4, 0.3], texture=0.1)
     world.box([0.9, 0.9, 1.1], [0.035, 0.035, 1.1], [0.7, 0.7, 0.72], texture=0.2)
     bush = np.array([-0.7, 0.9, 0.7])
-    for _ in range(70):
+    for _ in range(170):
         place = bush + rng.normal(0, [0.35, 0.3, 0.35])
         half = [rng.uniform(0.04, 0.1), rng.uniform(0.02, 0.05), 0.012]
         world.box([*place[:2], max(place[2], 0.1)], half, [0.2, rng.uniform(0.35, 0.7), 0.15], rng.uniform(0, 3), 0.05)
-    for _ in range(6):
-        angle, r, size = rng.uniform(0, 2 * np.pi), rng.uniform(4.5, 8), rng.uniform(0.4, 1.2)
-        world.box([r * np.cos(angle), r * np.sin(angle), size], [size * 0.7, size * 0.5, size], _color(rng), angle, 0.4)
     _orbit(world, rng, 3.2, 1.5, [0, 0.3, 0.6])
     return world
 
 
 def glossy(number: int) -> World:
-    """A mirror, chrome balls and a polished table in a corner, under a sky."""
+    """A mirror, chrome balls, a ball and a pane of glass and a polished table in a corner, under a sky."""
     rng = np.random.default_rng([4, number])
-    world = World("glossy", radius=9.0)
+    world = World("glossy")
     _ground(world, rng, 10)
     world.box([0, 2.1, 1.2], [2.4, 0.1, 1.2], _color(rng, 0.4, 0.8), texture=0.5, contrast=0.5)
     world.box([-2.4, 0, 1.2], [0.1, 2.0, 1.2], _color(rng, 0.4, 0.8), texture=0.5, contrast=0.5)
@@ -357,6 +368,12 @@ def glossy(number: int) -> World:
     for _ in range(3):
         size = rng.uniform(0.12, 0.22)
         world.ball([rng.uniform(-0.7, 0.7), rng.uniform(-0.2, 0.6), 0.75 + size], size, [0.1, 0.1, 0.1], mirror=0.75)
+    size = rng.uniform(0.15, 0.22)
+    world.ball(
+        [rng.uniform(-0.6, 0.6), rng.uniform(-0.1, 0.5), 0.75 + size], size, [0.4, 0.5, 0.5], mirror=0.1, clear=0.8
+    )
+    pane = rng.uniform(0.9, 1.3)
+    world.box([-pane, -0.5, 0.9], [0.012, 0.5, 0.6], [0.4, 0.55, 0.5], rng.uniform(-0.4, 0.4), mirror=0.12, clear=0.8)
     for _ in range(6):
         size = rng.uniform(0.06, 0.2)
         place = [rng.uniform(-0.7, 0.7), rng.uniform(-0.2, 0.6), 0.75 + size]
@@ -379,7 +396,7 @@ def glossy(number: int) -> World:
 def town(number: int) -> World:
     """Houses, hills and lamp posts over sixty meters, seen from above: the large one."""
     rng = np.random.default_rng([5, number])
-    world = World("town", radius=60.0)
+    world = World("town")
     world.box([0, 0, -0.5], [70, 70, 0.5], [0.35, 0.4, 0.25], texture=4.0, contrast=0.6)
     for i in range(-3, 4):
         for j in range(-3, 4):

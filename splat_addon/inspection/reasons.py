@@ -6,7 +6,17 @@ from collections.abc import Callable
 import numpy as np
 
 from .evidence import Evidence
-from .score import BY_GEOMETRY, FARTHEST, LONELY_WEIGHT, TOO_FAR, UNSEEN, Findings
+from .score import (
+    BY_GEOMETRY,
+    FARTHEST,
+    LONELY_AROUND_WEIGHT,
+    LONELY_WEIGHT,
+    OPEN_WEIGHT,
+    REFLECTION,
+    TOO_FAR,
+    UNSEEN,
+    Findings,
+)
 
 MOST = 3  # reasons for one splat
 LEAST_PART = 0.05  # a sign that adds less to the score is no reason
@@ -35,6 +45,10 @@ def reasons(
         return ["No photo that was looked through uses it: what it shows was never compared with anything."]
     if kind == TOO_FAR:
         return [f"More than {FARTHEST:g} times as far as what photos see: judged as sky, and never as a floater."]
+    if kind == REFLECTION:
+        return [
+            "Part of a flat, thin sheet that photos look through: glass or a mirror, and never offered for removal."
+        ]
     found: list[tuple[float, str]] = []
     if away is not None and away[splat] > AWAY:
         found.append((2.0 * float(away[splat]), f"{away[splat]:.0%} of it hangs off the source mesh."))
@@ -44,21 +58,24 @@ def reasons(
             f"{behind:.0%} of the light it shares lands behind it,"
             f" on average {length(float(evidence.distance[splat]))} further."
         )
-        found.append((float(evidence.hang[splat]), told))
+        found.append((OPEN_WEIGHT * float(evidence.hang[splat]), told))
     seen, through = int(evidence.seen[splat]), int(evidence.looked_through[splat])
     if through:
         see = "sees" if seen == 1 else "see"
         told = f"{through} of {counted(seen, 'photo')} that {see} its place look through it."
-        found.append((float(evidence.view_hang[splat]), told))
+        found.append((OPEN_WEIGHT * float(evidence.view_hang[splat]), told))
     others = float(findings.open[splat])
     if others > SWARM_FROM:
-        found.append((others - SWARM_FROM, "In a swarm: photos look through the splats around it, too."))
-    found.append((LONELY_WEIGHT * float(findings.lonely[splat]), _lonely(findings, splat)))
+        found.append(
+            (OPEN_WEIGHT * (others - SWARM_FROM), "In a swarm: photos look through the splats around it, too.")
+        )
+    alone = (LONELY_WEIGHT + LONELY_AROUND_WEIGHT) * float(findings.lonely[splat])
+    found.append((alone, _lonely(findings, splat)))
     if evidence.nearness[splat] < CLOSE:
-        found.append((0.3, f"{length(float(evidence.nearest[splat]))} in front of a camera."))
+        found.append((0.2, f"{length(float(evidence.nearest[splat]))} in front of a camera."))
     users = evidence.views_of(splat)
     if len(users) == 1:
-        found.append((0.1, f"Used by one photo alone: {users[0]}."))
+        found.append((0.06, f"Used by one photo alone: {users[0]}."))
     found = [entry for entry in found if entry[0] >= LEAST_PART]
     found.sort(key=lambda entry: -entry[0])
     return [told for _, told in found[:MOST]] or ["Nothing speaks against it."]

@@ -1,13 +1,16 @@
 """How likely each splat is a floater: matter that hangs where there is none.
 
-Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score adds two signs:
+Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score adds two signs, the
+first one squared:
 
     open      0..1, of the places around a splat: how far behind them the views land that look there, in the mean, from
-              nothing to twice δ (see evidence.py). It belongs to a neighborhood, since floaters come in swarms.
-    lonely    how much farther its neighbors are than usual, at its distance from the cameras
+              nothing to twice δ (see evidence.py); mostly as seen at the splats' centers, and in a smaller part along
+              the rays that use them. It belongs to a neighborhood, since floaters come in swarms.
+    lonely    how much farther its neighbors are than usual, at its distance from the cameras; and the same around it
 
-Floaters hide floaters: where they are most of what a view shows, its depth lies on them. So there are two rounds: what
-the first is `certain` of is out of the way of depths in the second. docs/inspection.md has what the score finds, which
+Floaters hide floaters: where they are most of what a view shows, its depth lies on them. So there are rounds (see
+trainer/inspection/judge.py): what one is certain of is out of the way of depths in the next. Panes and mirrors, which
+photos look through as well, are told by their shape (see sheets.py). docs/inspection.md has what the score finds, which
 scenes it was chosen on, and what it cannot know.
 """
 
@@ -19,14 +22,20 @@ from ..gaussians.cloud import GaussianCloud
 from ..gaussians.neighbors import nearest_distances
 from .evidence import Evidence
 from .grid import cell_means
+from .sheets import are_in_sheets
 
-CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in
-LONELY_WEIGHT = 0.3
+CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in, and of half of the wider ones
+AT_CENTERS = 0.7  # of what is open is what views see at the centers; the rest is what lands behind, along the rays
+OPEN_WEIGHT = 0.8  # of the square of what is open: a little is common, on walls whose depth photos cannot tell
+LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.08, 0.08
+LONELY_ALONE_WEIGHT = 0.3  # where it is the only sign
 NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
 FARTHEST = 2.5  # medians of depth: what lies beyond is sky to the photos, and never called a floater
 SELECT_FROM, LOOK_FROM = 0.8, 0.5  # scores that are selected, and that are worth a look
+ASIDE_FROM = 0.25  # scores that are out of the way of depths in the last round
 CERTAIN_FROM, CERTAIN_LONELY_WEIGHT = 0.8, 0.2  # of the first round
-JUDGED, TOO_FAR, UNSEEN, BY_GEOMETRY = range(4)  # kinds: what a score stands for
+SHEET_FROM = 0.35  # of what is open, from which a splat may belong to a pane or a mirror
+JUDGED, TOO_FAR, UNSEEN, BY_GEOMETRY, REFLECTION = range(5)  # kinds: what a score stands for
 
 
 @dataclass(frozen=True)
@@ -42,17 +51,23 @@ class Findings:
 def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
     cell, weights = CELL * evidence.reach, np.sqrt(evidence.weight)
-    is_open = cell_means(cloud.means, evidence.view_hang[:, None], weights, cell)[:, 0]
     lonely = loneliness(cloud.means, evidence.nearness)
+    landing = AT_CENTERS * evidence.view_hang + (1 - AT_CENTERS) * evidence.hang
+    near = cell_means(cloud.means, np.stack([landing, lonely], axis=1), weights, cell)
+    is_open = 0.5 * (near[:, 0] + cell_means(cloud.means, landing[:, None], weights, 2 * cell)[:, 0])
     kind = np.full(len(cloud), JUDGED, np.uint8)
     kind[evidence.used_by == 0] = UNSEEN
     kind[~(evidence.nearness < FARTHEST)] = TOO_FAR
     kind[np.isinf(evidence.nearness)] = UNSEEN
-    score = np.where(evidence.nearness < FARTHEST, is_open + LONELY_WEIGHT * lonely, 0)
+    score = OPEN_WEIGHT * is_open**2 + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * near[:, 1]
+    score = np.where(evidence.nearness < FARTHEST, score, 0)
+    suspects = np.flatnonzero((is_open > SHEET_FROM) & (kind == JUDGED))
+    sheets = suspects[are_in_sheets(cloud.means[suspects], evidence.reach)]
+    kind[sheets], score[sheets] = REFLECTION, 0
     return Findings(score.astype(np.float32), is_open, lonely, kind)
 
 
-def certain(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:
+def certain_at_first(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:
     """(N,) which splats are floaters beyond doubt, by how far behind them light lands in parts of its own distance."""
     return gap_score(cloud, evidence) > CERTAIN_FROM
 
@@ -69,7 +84,7 @@ def score_by_geometry(cloud: GaussianCloud) -> Findings:
     """What positions alone can say, without any photo: which splats are far from all others."""
     lonely = loneliness(cloud.means, np.ones(len(cloud)))
     kind = np.full(len(cloud), BY_GEOMETRY, np.uint8)
-    return Findings(LONELY_WEIGHT * lonely, np.zeros(len(cloud), np.float32), lonely, kind)
+    return Findings(LONELY_ALONE_WEIGHT * lonely, np.zeros(len(cloud), np.float32), lonely, kind)
 
 
 def loneliness(means: np.ndarray, nearness: np.ndarray) -> np.ndarray:

@@ -14,12 +14,14 @@ from splat_addon.inspection.reasons import reasons
 from splat_addon.inspection.regions import find_regions
 from splat_addon.inspection.score import (
     BY_GEOMETRY,
+    REFLECTION,
     SELECT_FROM,
     TOO_FAR,
     UNSEEN,
     score_by_geometry,
     score_splats,
 )
+from splat_addon.inspection.sheets import are_in_sheets
 from splat_addon.inspection.surfaces import away_share, mass_places
 
 VIEWS = ("a", "b", "c")
@@ -64,6 +66,43 @@ def test_a_swarm_before_a_wall_is_selected_and_the_wall_is_not():
     score = score_splats(cloud, evidence).score
     assert (score[floats] > SELECT_FROM).all()
     assert (score[~floats] < 0.1).all()
+
+
+def pane_and_swarm(seed=0):
+    """A wall of 900 splats, a pane of 400 before it that photos look through, and 60 in the air: (cloud, evidence, mask
+    of the pane, mask of the swarm)."""
+    rng = np.random.default_rng(seed)
+    wall = np.concatenate([rng.uniform(-2, 2, (900, 2)), np.full((900, 1), 4.0)], axis=1)
+    pane = np.concatenate([rng.uniform(-0.5, 0.5, (400, 2)), rng.normal(2.5, 0.01, (400, 1))], axis=1)
+    swarm = rng.normal([1.2, 0, 2], 0.15, (60, 3))
+    number = np.arange(1360)
+    is_pane, floats = (number >= 900) & (number < 1300), number >= 1300
+    hang = (is_pane | floats).astype(np.float32)
+    columns = {"view_hang": hang, "hang": hang, "behind": hang, "distance": 2 * hang}
+    columns |= {"nearness": np.where(hang > 0, 0.6, 1.0).astype(np.float32)}
+    return cloud_at(np.concatenate([wall, pane, swarm])), evidence_of(1360, **columns), is_pane, floats
+
+
+def test_a_pane_is_a_reflection_and_never_offered_and_the_swarm_beside_it_is_selected():
+    cloud, evidence, is_pane, floats = pane_and_swarm()
+    findings = score_splats(cloud, evidence)
+    assert (findings.kind[is_pane] == REFLECTION).mean() > 0.95
+    assert (findings.score[findings.kind == REFLECTION] == 0).all()
+    assert not (findings.kind[~is_pane] == REFLECTION).any()
+    assert (findings.score[floats] > SELECT_FROM).mean() > 0.9
+    (told,) = reasons(findings, evidence, int(np.flatnonzero(findings.kind == REFLECTION)[0]))
+    assert "glass or a mirror" in told
+
+
+def test_a_pane_is_found_wherever_it_stands_and_in_every_unit_and_a_ball_is_none():
+    cloud, _, is_pane, _ = pane_and_swarm()
+    pane = cloud.means[is_pane].astype(np.float64)
+    turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    assert are_in_sheets(pane, 4.0).mean() > 0.95
+    assert are_in_sheets(1e-3 * pane @ turn + 5, 4e-3).mean() > 0.95
+    ball = np.random.default_rng(4).normal(0, 0.2, (400, 3))
+    assert not are_in_sheets(ball, 4.0).any()
+    assert not are_in_sheets(pane[:20], 4.0).any()
 
 
 def test_what_is_sky_or_was_never_compared_has_no_score():

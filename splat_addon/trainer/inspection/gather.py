@@ -17,6 +17,8 @@ from ..photos.photo import Photo
 
 LONGER_SIDE_PX = 200  # of the reduced photos: a quarter of that loses little, see docs/inspection.md
 REACH_VIEWS = 8
+SKY_FROM = 4.0  # of the reach: pixels that far away are sky, and say nothing about how far things are
+LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part of pixels
 BLOCK = 1 << 18  # splats whose centers are projected at a time
 
 
@@ -32,15 +34,19 @@ def chosen_views(views: Sequence[View]) -> list[View]:
 
 @torch.no_grad()
 def reach_of(rasterizer: CpuRasterizer, cloud: GaussianCloud, photos: Sequence[Photo]) -> float:
-    """The median depth of what some of the photos see of `cloud`, in its units: what lengths are measured by."""
+    """The median depth of what some of the photos see of `cloud` but for the sky, in its units: what lengths are
+    measured by. A sky that was trained lies on a far shell, and may be most of what photos of open scenes see."""
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
     found = []
     for photo in photos[:: max(1, len(photos) // REACH_VIEWS)][:REACH_VIEWS]:
-        view = rasterizer.render(gaussians, photo.camera, torch.zeros(3), sh_degree=0, with_depth=True)
-        assert view.depth is not None
-        found.append(view.depth[view.alpha > 0.5].numpy())
+        background = torch.full((3,), photo.backdrop)
+        target = photo.over(background, rasterizer.over)
+        depths = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, 1.0).median_depth.numpy()
+        found.append(depths[depths > 0])
     depths = np.concatenate(found) if found else np.empty(0)
-    return float(np.median(depths)) if len(depths) else 1.0
+    if len(depths) == 0:
+        return 1.0
+    return float(np.median(depths[depths <= ABOVE_LOWER * np.quantile(depths, LOWER)]))
 
 
 def gather(
@@ -74,8 +80,8 @@ def gather(
         sums += rows[:, :PEAK]
         np.maximum(peak, rows[:, PEAK], out=peak)
         used_by[rows[:, PEAK] >= USED_FROM] |= np.uint64(1 << number)
-        known = depths[depths > 0]
-        centers.look(photo, depths, float(np.median(known)) if len(known) else np.inf)
+        known = depths[(depths > 0) & (depths < SKY_FROM * reach)]
+        centers.look(photo, depths, float(np.median(known)) if len(known) else reach)
     tell(len(photos))
     weight, landing = sums[:, WEIGHT], sums[:, BEHIND]
     seen = np.maximum(centers.seen, 1)

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ...gaussians.cloud import GaussianCloud
 from ...inspection.evidence import Evidence
-from ...inspection.score import Findings, certain, score_splats
+from ...inspection.score import ASIDE_FROM, Findings, certain_at_first, score_splats
 from ..backend.cpu.rasterizer import CpuRasterizer
 from ..photos.photo import Photo
 from .gather import gather, reach_of
+
+EARLY_VIEWS = 24  # of the photos are enough to learn what is out of the way of depths
 
 
 def judge(
@@ -15,12 +19,17 @@ def judge(
 ) -> tuple[Findings, Evidence]:
     """Score every splat of `cloud`, which is in the frame of the photos' cameras.
 
-    Where floaters are most of what a view shows, its median depth lies on floaters, and those behind look sound. So a
-    second look goes through what the first one was certain of. `tell` is called with the part that is done.
+    Where floaters are most of what a view shows, its median depth lies on floaters, and those behind look sound. So the
+    second look goes through what the first one was certain of, and the third through what the second one suspects.
+    `tell` is called with the part that is done.
     """
-    steps = 2 * len(photos) or 1
+    places = np.linspace(0, len(photos) - 1, min(len(photos), EARLY_VIEWS)).round().astype(int)
+    early = [photos[place] for place in places]
+    steps = 2 * len(early) + len(photos) or 1
     reach = reach_of(rasterizer, cloud, photos)
-    evidence = gather(rasterizer, cloud, photos, reach, None, lambda done: tell(done / steps))
-    aside = certain(cloud, evidence)
-    evidence = gather(rasterizer, cloud, photos, reach, aside, lambda done: tell(0.5 + done / steps))
+    evidence = gather(rasterizer, cloud, early, reach, None, lambda done: tell(done / steps))
+    aside = certain_at_first(cloud, evidence)
+    evidence = gather(rasterizer, cloud, early, reach, aside, lambda done: tell((len(early) + done) / steps))
+    aside = score_splats(cloud, evidence).score > ASIDE_FROM
+    evidence = gather(rasterizer, cloud, photos, reach, aside, lambda done: tell((2 * len(early) + done) / steps))
     return score_splats(cloud, evidence), evidence
