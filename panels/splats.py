@@ -18,7 +18,7 @@ from ..splat_addon.scene.splats.contents import findings
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
 from ..splat_addon.scene.splats.transforms import is_broken
-from ..splat_addon.scene.viewport import display
+from ..splat_addon.scene.viewport import depth, display
 from .capture import SidebarPanel
 from .hide_source import draw_source
 from .wrap import WRAP, draw_sentence
@@ -104,7 +104,7 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
         if chosen.kind == "SPLATS":
             layout.prop(chosen, "blending")
         layout.prop(chosen, "is_hidden_by_meshes")
-        if chosen.is_hidden_by_meshes and display.lacks_depth():
+        if chosen.is_hidden_by_meshes and depth.lacks_depth():
             draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO", WRAP)
 
 

@@ -9,13 +9,14 @@ until Blender says that the button below it runs the wanted command, and scrolls
 import importlib
 import json
 import sys
-import time
 import traceback
 from pathlib import Path
 
 import bpy
-import gpu
-import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from support import window
+from support.window import until
 
 ZIP, TRAINER_PYTHON, FOLDER = sys.argv[sys.argv.index("--") + 1 :]
 EXTENSION = "bl_ext.user_default.splat_training"
@@ -105,32 +106,9 @@ class Hand:
         self.send("LEFTMOUSE", "RELEASE")
 
     def photograph(self, name):
-        """Save the pixels of the 3D view as they are on the screen. Blender calls what draws the mouse's circle last;
-        its own screenshots are black under X without a graphics card."""
+        """Save the pixels of the 3D view as they are on the screen."""
         yield from self.rest_in("UI")
-        area, taken = self.area, []
-
-        def take(*_):
-            screen = gpu.state.active_framebuffer_get()
-            taken.append(screen.read_color(area.x, area.y, area.width, area.height, 4, 0, "UBYTE"))
-
-        handle = bpy.types.WindowManager.draw_cursor_add(take, (), "VIEW_3D", "UI")
-        yield from until(lambda: area.tag_redraw() or len(taken) > 2, f"{name} is taken")
-        bpy.types.WindowManager.draw_cursor_remove(handle)
-        taken[-1].dimensions = area.width * area.height * 4
-        image = bpy.data.images.new(name, area.width, area.height)
-        image.pixels.foreach_set(np.array(taken[-1], np.uint8).astype(np.float32) / 255)
-        image.filepath_raw, image.file_format = str(Path(FOLDER, name)), "PNG"
-        image.save()
-        bpy.data.images.remove(image)
-
-
-def until(is_so, sentence, limit_s=60.0):
-    """Let Blender go on until it is so."""
-    deadline = time.monotonic() + limit_s
-    while not is_so():
-        assert time.monotonic() < deadline, f"After {limit_s:g} s, not yet: {sentence}"
-        yield
+        yield from window.photograph(self.area, Path(FOLDER, name))
 
 
 def settings_of(scene):

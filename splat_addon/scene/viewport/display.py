@@ -24,7 +24,8 @@ from ..settings.trained_for import is_antialiased
 from ..splats import adoption, appearance
 from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
-from . import selection_boxes
+from . import edit_points, selection_boxes
+from .depth import read_depth
 from .picture import Atlas, Look, Picture, Placed, Viewpoint, forget_programs
 from .texels import CloudSplats, Splats, fingerprint, float_attributes
 
@@ -54,7 +55,6 @@ class Display:
         self.atlas: Atlas | None = None
         self.pictures: dict[int, Picture] = {}  # by region
         self.problem = ""
-        self.has_depth = True
         self.ramp_ends: tuple[float, float] | None = None
 
     def close(self) -> None:
@@ -68,6 +68,7 @@ class Display:
     def forget_data(self) -> None:
         """Let go of what was read from the file."""
         self.atlas = None
+        edit_points.forget()
         self.pictures.clear()
         self.changed.clear()
         self.listed = None
@@ -96,11 +97,6 @@ def replaced_by_preview(scene: bpy.types.Scene) -> list[str]:
 def problem() -> str:
     """Why nothing is drawn, in a sentence for the user; empty when all is well."""
     return state().problem
-
-
-def lacks_depth() -> bool:
-    """Whether the last viewport drawn kept no depth, so that nothing could hide splats."""
-    return not state().has_depth
 
 
 def ramp_ends() -> tuple[float, float] | None:
@@ -249,22 +245,14 @@ def _draw_region(context: Any) -> None:
     view = Viewpoint(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
     depth = None
     if scene.splat.viewport.is_hidden_by_meshes:
-        depth = _read_depth(x, y, width, height)
+        depth = read_depth(context.space_data, (x, y, width, height))
     picture = _picture_of(region.as_pointer(), context.window_manager)
     picture.paint(atlas, blocks, placed, view, look, depth)
     picture.lay_over(look.is_linear, (x, y))
     selection_boxes.draw(context, items)
+    edit_points.draw(context, items)
     is_radiance = look.color_by == "RADIANCE"
     display.ramp_ends = None if is_radiance else atlas.ramp(blocks, look.color_by, look.attribute)[1]
-
-
-def _read_depth(x: int, y: int, width: int, height: int) -> gpu.types.GPUTexture:
-    """The depth of what Blender has drawn. EEVEE leaves it at 0 while overlays are off."""
-    gpu_state: Any = gpu.state
-    types: Any = gpu.types
-    values = gpu_state.active_framebuffer_get().read_depth(x, y, width, height)
-    state().has_depth = bool(np.asarray(values, dtype=np.float32).any())
-    return types.GPUTexture((width, height), format="R32F", data=values)
 
 
 def _picture_of(region: int, windows: bpy.types.WindowManager) -> Picture:
@@ -349,6 +337,7 @@ def _on_update(scene, depsgraph) -> None:
         block = update.id.original
         if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud):
             state().changed.add(block.session_uid)
+            edit_points.forget(block.session_uid)
             state().listed = None
         elif not isinstance(block, bpy.types.Object) or update.is_updated_geometry:
             state().listed = None
@@ -360,6 +349,7 @@ def _on_update(scene, depsgraph) -> None:
 def _on_undo(*_) -> None:
     state().is_all_changed = True
     state().listed = None
+    edit_points.forget()
     start_anew()
 
 
