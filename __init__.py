@@ -15,12 +15,13 @@ def _features():
     from .splat_addon.scene.lesson import arrow, live, picture
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.settings import scene
-    from .splat_addon.scene.splats import appearance, hidden_points, transforms
+    from .splat_addon.scene.splats import appearance, hidden_points, render_setup, transforms
     from .splat_addon.scene.splats.contents import findings
     from .splat_addon.scene.tasks import inspecting, preview, previewing_removal, watching
     from .splat_addon.scene.viewport import display
 
-    rooms = (scene, appearance, findings, transforms, hidden_points, display, curves, views, held_out)
+    splats = (appearance, render_setup, findings, transforms, hidden_points)
+    rooms = (scene, *splats, display, curves, views, held_out)
     tasks = (preview, watching)
     floaters = (found, inspecting, previewing_removal)
     lesson = (picture, live, arrow)

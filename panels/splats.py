@@ -6,14 +6,19 @@ from ..operators.editing.moving import SPLAT_OT_repair_splats
 from ..operators.splats.adopt import SPLAT_OT_adopt, SPLAT_OT_show_as_blenders
 from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply, draw_progress
 from ..operators.splats.result import SPLAT_OT_import_result
-from ..operators.splats.set_up_render import SPLAT_OT_put_back_render, SPLAT_OT_set_up_render
+from ..operators.splats.set_up_render import (
+    SPLAT_OT_composite_splats,
+    SPLAT_OT_put_back_render,
+    SPLAT_OT_set_up_render,
+)
 from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.exchange import writing
 from ..splat_addon.scene.splats import adoption
 from ..splat_addon.scene.splats.advice import object_advice, scene_advice
-from ..splat_addon.scene.splats.appearance import is_native
+from ..splat_addon.scene.splats.appearance import is_native, splat_objects
+from ..splat_addon.scene.splats.compositing import splat_layer
 from ..splat_addon.scene.splats.contents import findings
 from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
@@ -115,19 +120,62 @@ class SPLAT_PT_render(SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        layout.prop(context.scene.splat, "look")
-        active = context.active_object
-        if active is not None and is_splats(active) and is_native(active):
-            layout.prop(active.splat, "drawn_by")
-        column = layout.column(align=True)
-        column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
-        if is_set_up(context.scene):
-            column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
-        for sentence in scene_advice(context.scene):
-            draw_sentence(layout, sentence, "INFO", WRAP)
+        draw_render(self.layout, context)
 
 
-CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport, SPLAT_PT_render)
+class SPLAT_PT_render_properties(bpy.types.Panel):
+    """The same where render settings are."""
+
+    bl_idname = "SPLAT_PT_render_properties"
+    bl_label = "Splats"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+
+    @classmethod
+    def poll(cls, context):
+        return bool(splat_objects(context.scene))
+
+    def draw(self, context):
+        draw_render(self.layout, context)
+
+
+def draw_render(layout, context):
+    """What renders of splats need, and what is not so."""
+    scene = context.scene
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    layout.prop(scene.splat, "look")
+    active = context.active_object
+    if active is not None and is_splats(active) and is_native(active):
+        layout.prop(active.splat, "drawn_by")
+    column = layout.column(align=True)
+    column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
+    if splat_layer.others(scene) and not splat_layer.is_there(scene):
+        column.operator(SPLAT_OT_composite_splats.bl_idname, icon="NODE_COMPOSITING")
+    if is_set_up(scene):
+        column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
+    for sentence in scene_advice(scene):
+        draw_sentence(layout, sentence, "INFO", WRAP)
+
+
+def draw_in_render_menu(self, context):
+    """In the menu Render, below its commands: what splats still need."""
+    if scene_advice(context.scene):
+        self.layout.separator()
+        self.layout.operator(SPLAT_OT_set_up_render.bl_idname, icon="ERROR")
+
+
+def draw_over_render(self, context):
+    """In the header of an image editor that shows a render: what it lacks for splats."""
+    image = context.space_data.image
+    if image is None or image.type != "RENDER_RESULT":
+        return
+    found = scene_advice(context.scene)
+    if found:
+        self.layout.label(text=f"Splats: {found[0]}", icon="ERROR")
+        self.layout.operator(SPLAT_OT_set_up_render.bl_idname, text="Set Up Render")
+
+
+MENUS = {"TOPBAR_MT_render": draw_in_render_menu, "IMAGE_HT_header": draw_over_render}
+CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport, SPLAT_PT_render, SPLAT_PT_render_properties)

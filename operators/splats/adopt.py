@@ -3,7 +3,7 @@
 import bpy
 
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.splats import adoption
+from ...splat_addon.scene.splats import adoption, render_setup
 from ...splat_addon.scene.splats.contents import findings
 from ...splat_addon.scene.viewport import display
 from ..reporting import reports_errors
@@ -35,6 +35,8 @@ class SPLAT_OT_adopt(bpy.types.Operator):
                 self.report({"WARNING"}, f"{item.name}: {problem}")
         display.adopt(context.scene, items)
         display.start_anew()
+        for sentence in render_setup.prepare(context.scene, items):
+            self.report({"INFO"}, sentence)
         what = items[0].name if len(items) == 1 else f"{counted(len(items))} splat objects"
         self.report({"INFO"}, f"Adopted {what}; choose in Trained For how they were trained")
         return {"FINISHED"}

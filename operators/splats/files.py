@@ -12,6 +12,7 @@ from ...splat_addon.scene.exchange import exporting, writing
 from ...splat_addon.scene.own_data import make_active
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
+from ...splat_addon.scene.splats import render_setup
 from ...splat_addon.scene.splats.contents import attributes
 from ...splat_addon.scene.splats.data import splat_collection
 from ...splat_addon.scene.splats.transforms import transform_problems
@@ -73,6 +74,8 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
             make_active(context.view_layer, items[0])
             for note in notes:
                 self.report({"WARNING"}, note)
+            for sentence in render_setup.prepare(context.scene, items):
+                self.report({"INFO"}, sentence)
             count = sum(splat_data.splat_count(item) for item in items)
             self.report({"INFO"}, f"Imported {counted(count)} splats from {path.name}")
         return {"FINISHED"}

@@ -39,6 +39,8 @@ def report_brought_in(operator: bpy.types.Operator, brought: BroughtIn) -> None:
     if brought.hidden:
         verb = "are" if len(brought.hidden) > 1 else "is"
         text += f"; {', '.join(brought.hidden)} in the same place {verb} hidden"
+    for sentence in brought.settings:
+        operator.report({"INFO"}, sentence)
     operator.report({"INFO"}, text)
 
 

@@ -4,6 +4,7 @@ import bpy
 
 from ...splat_addon.scene.splats import advice, appearance, render_setup
 from ...splat_addon.scene.splats.box_modifier import hand_over
+from ...splat_addon.scene.splats.compositing import splat_layer
 from ..reporting import reports_errors
 
 
@@ -35,6 +36,43 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SPLAT_OT_composite_splats(bpy.types.Operator):
+    """Render the splats in a view layer of their own in Trainer Look, everything else in a copy of this one, and blend
+    them in the compositor as trainers do. The look Scene Light undoes it"""
+
+    bl_idname = "splat.composite_splats"
+    bl_label = render_setup.BUTTON
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        problem = ""
+        if not appearance.splat_objects(context.scene):
+            problem = "This scene has no splats: import some first"
+        elif splat_layer.is_there(context.scene):
+            problem = "The splats are composited already: the look Scene Light undoes it"
+        elif not splat_layer.others(context.scene):
+            problem = "Nothing else renders: Trainer Look needs no layer here"
+        if problem:
+            cls.poll_message_set(problem)
+        return not problem
+
+    @reports_errors
+    def execute(self, context):
+        scene = context.scene
+        for item in appearance.splat_objects(scene):
+            appearance.show_splats(item, scene)
+        hand_over(scene)
+        splat_layer.make(scene, context.view_layer)
+        scene.splat.look = "DISPLAY"
+        changes = render_setup.set_up(scene, False)
+        layers = f"'{splat_layer.SPLATS}' and '{splat_layer.REST}'"
+        self.report(
+            {"INFO"}, f"View layers {layers} are rendered and composited. Set: {', '.join(changes) or 'nothing'}"
+        )
+        return {"FINISHED"}
+
+
 class SPLAT_OT_put_back_render(bpy.types.Operator):
     """Restore the render settings from before they were set up for splats"""
 
@@ -56,4 +94,4 @@ class SPLAT_OT_put_back_render(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (SPLAT_OT_set_up_render, SPLAT_OT_put_back_render)
+CLASSES = (SPLAT_OT_set_up_render, SPLAT_OT_composite_splats, SPLAT_OT_put_back_render)

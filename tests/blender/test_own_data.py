@@ -65,6 +65,7 @@ def groups_of(item) -> list[bpy.types.NodeTree]:
 def psnr_db(extension, cloud, folder) -> float:
     """Of a render of the open scene's visible splats against the judge's."""
     scene = bpy.context.scene
+    scene.splat.look = "BLENDER"
     splat_renders.use_cycles()
     splat_renders.add_camera(scene, (0, -5, 0), size=(60, 45))
     assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}

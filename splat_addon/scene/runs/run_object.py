@@ -19,7 +19,7 @@ from ...run.folder import RunFolder
 from ..own_data import is_local, make_active, require_local
 from ..photos import photo_capture
 from ..settings.paths import local_or_asked
-from ..splats import appearance
+from ..splats import appearance, render_setup
 from ..splats import data as splat_data
 from ..splats.box_modifier import hand_over
 from ..splats.transforms import is_same_place
@@ -81,12 +81,13 @@ def put(
 
 @dataclass(frozen=True)
 class BroughtIn:
-    """What `bring_in` has brought, and the names of other runs' objects that are hidden for it."""
+    """What `bring_in` has brought, the names of other runs' objects that are hidden for it, and what was set."""
 
     item: bpy.types.Object
     count: int
     file_name: str
     hidden: list[str]
+    settings: list[str]  # sentences about render settings that were made for the first splats of the scene
 
 
 def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: RunFolder) -> BroughtIn:
@@ -113,7 +114,7 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     for other in list(view_layer.objects.selected):
         other.select_set(False, view_layer=view_layer)
     make_active(view_layer, item)
-    return BroughtIn(item, len(cloud), path.name, hidden)
+    return BroughtIn(item, len(cloud), path.name, hidden, render_setup.prepare(scene, [item]))
 
 
 def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:

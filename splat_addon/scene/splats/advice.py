@@ -8,8 +8,9 @@ from ...gaussians.cloud import DISPLAY
 from ..node_references import objects_shown_by_nodes
 from ..settings.working_space import present
 from .appearance import converts_here, is_drawn_by_blender, is_native, splat_objects
+from .compositing import splat_layer
 from .data import BLEND_SPACE_KEY, is_splats, splat_count
-from .render_setup import LEAST_SAMPLES, differences, lacking_view, needs_samples
+from .render_setup import BUTTON, LEAST_SAMPLES, differences, lacking_view, needs_layer, needs_samples
 from .transforms import shape_problem, transform_problems
 
 MANY = 1_000_000  # splats from which on one exact sample takes longer than sixteen of Blender's
@@ -64,6 +65,22 @@ def _camera(drawn: _Drawn) -> str:
     if scene.camera.data.type == "PANO" and drawn.by_quads:
         return f"Panoramic cameras show Splat Quads incorrectly: make the camera perspective{drawn.or_blenders()}."
     return ""
+
+
+def _other_things(drawn: _Drawn) -> str:
+    """Trainer Look beside other things, or splats that were trained for it in another look."""
+    scene = drawn.scene
+    if needs_layer(scene):
+        names = some_of([f"'{item.name}'" for item in splat_layer.others(scene)])
+        return (
+            f"Trainer Look is for splats alone, and {names} will look wrong under it: {BUTTON} renders each in a view "
+            "layer of its own."
+        )
+    trained = [item.name for item in drawn.by_quads if item.get(BLEND_SPACE_KEY) == DISPLAY]
+    if scene.splat.look == "DISPLAY" or not trained:
+        return ""
+    remedy = f"{BUTTON} shows them as trained" if splat_layer.others(scene) else "choose that Look"
+    return f"{some_of(trained)}: trained for Trainer Look, and colors blend differently in Scene Light: {remedy}."
 
 
 def _noise(drawn: _Drawn) -> str:
@@ -192,8 +209,8 @@ def _bounces(drawn: _Drawn) -> str:
 
 _SURFACES = ("MESH", "CURVE", "SURFACE", "META", "FONT")
 _CONDITIONS = (
-    *(_camera, _noise, _settings, _view, _working_space, _override, _motion_blur, _stereo, _overlaps, _instances),
-    _bounces,
+    *(_camera, _other_things, _noise, _settings, _view, _working_space, _override, _motion_blur),
+    *(_stereo, _overlaps, _instances, _bounces),
 )
 
 

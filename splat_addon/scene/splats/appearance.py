@@ -135,5 +135,4 @@ def follow_working_space(*_: Any) -> None:
             make()
 
 
-ON_CHANGE = {"look": give_look_to_all}
 HANDLERS = {"depsgraph_update_post": follow_working_space, "load_post": follow_working_space}

@@ -14,7 +14,7 @@ _SURFACES = ("MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "CURVES", "PO
 
 def objects_of(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
     """What a render of the view layer shows: surfaces and instances, never cameras, lights or splats."""
-    return [item for item in rendered_objects(layer) if _has_surface(item)]
+    return [item for item in rendered_objects(layer) if has_surface(item)]
 
 
 def rendered_objects(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
@@ -26,7 +26,7 @@ def rendered_objects(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
 def is_visible(layer: bpy.types.ViewLayer) -> bool:
     """Whether the viewport shows any of it. For panels: ends at the first one found."""
     return any(
-        not item.hide_render and _has_surface(item) and item.visible_get(view_layer=layer) for item in layer.objects
+        not item.hide_render and has_surface(item) and item.visible_get(view_layer=layer) for item in layer.objects
     )
 
 
@@ -71,7 +71,8 @@ def _is_of(entry: SPLAT_PG_hidden_source, scene: bpy.types.Scene, layer: bpy.typ
     return entry.layer == layer.name or entry.layer not in scene.view_layers  # it was renamed
 
 
-def _has_surface(item: bpy.types.Object) -> bool:
+def has_surface(item: bpy.types.Object) -> bool:
+    """Whether renders show something of an object that is not splats."""
     if item.type == "EMPTY":
         return item.instance_type == "COLLECTION" and item.instance_collection is not None
     return item.type in _SURFACES and not is_splats(item)

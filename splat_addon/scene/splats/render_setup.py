@@ -6,7 +6,11 @@ from typing import Any
 
 import bpy
 
-from .appearance import is_drawn_by_blender, splat_objects
+from ...errors import some_of
+from ...gaussians.cloud import DISPLAY
+from ..settings.trained_for import BLEND_SPACE_KEY
+from .appearance import give_look_to_all, is_drawn_by_blender, splat_objects
+from .compositing import splat_layer
 
 _KEY = "splat_render_before"  # what is given back, kept with the scene
 _LACKING_KEY = "splat_render_lacks"  # the view that the color configuration does not have, kept so as well
@@ -15,6 +19,9 @@ CERTAIN_BOUNCES = 256  # and how many of them it crosses without being ended at 
 LEAST_SAMPLES = 64  # with which Blender's own splats, which are drawn by chance, come near 40 dB
 # By look, also of studios' color configurations: views of the scene's own colors, and of numbers as they are.
 VIEWS = {"BLENDER": ("Standard", "Un-tone-mapped"), "DISPLAY": ("Raw",)}
+BUTTON = "Composite Splats"  # what is offered where other things render, too
+_BOUNCES = ("cycles.transparent_max_bounces", "cycles.min_transparent_bounces")
+_VIEW = ("view_settings.view_transform", "view_settings.look")
 _LABELS = {
     "cycles.film_exposure": "Film Exposure",
     "render.image_settings.color_management": "Output Color Management",
@@ -49,30 +56,83 @@ def set_up(scene: bpy.types.Scene, is_exact: bool) -> list[str]:
     edges. Where Blender draws a splat object, at least 64 samples are set in any case. What was there before is kept
     with the scene, the first time only.
     """
-    before = _before(scene)
-    changes = []
-    for path, wanted in _wanted(scene, is_exact).items():
-        owner, name = _owner(scene, path)
-        if owner is None or not hasattr(owner, name):
-            continue
-        present = getattr(owner, name)
-        if not _fits(present, wanted):
-            _assign(owner, name, wanted)
-        if getattr(owner, name) != present:
-            before.setdefault(path, present)
-            changes.append(f"{_LABELS[path]} {_text(present)} → {_text(getattr(owner, name))}")
-    if before:
-        scene[_KEY] = json.dumps(before)
+    changes = _apply(scene, _wanted(scene, is_exact))
     scene.pop(_LACKING_KEY, None)
-    if scene.view_settings.view_transform not in VIEWS[scene.splat.look]:
-        scene[_LACKING_KEY] = VIEWS[scene.splat.look][0]
+    if scene.view_settings.view_transform not in views_for(scene):
+        scene[_LACKING_KEY] = views_for(scene)[0]
     return changes
+
+
+def prepare(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> list[str]:
+    """Splats have come into a scene, its first ones: set what they cannot do without in renders, and say what it was.
+
+    Cycles draws splats black behind more than a few others, unless rays may cross more. Where nothing else renders,
+    Look and view become those that the splats were trained for. All this is part of an action of the artist.
+    """
+    if any(item not in items for item in splat_objects(scene)):
+        return []
+    said = []
+    changes = _apply(scene, {path: _wanted(scene, False).get(path) for path in _BOUNCES})
+    if changes:
+        said.append(f"Set for splats: {', '.join(changes)}. Put Back Render Settings undoes it.")
+    spaces = {str(item.get(BLEND_SPACE_KEY, DISPLAY)) for item in items}
+    if len(spaces) > 1 or not _may_choose_look(scene):
+        return said
+    look = "DISPLAY" if spaces == {DISPLAY} else "BLENDER"
+    if splat_layer.others(scene):
+        if look != scene.splat.look:
+            said.append(other_things(scene))
+        return said
+    before = scene.view_settings.view_transform
+    scene.splat.look = look  # gives it to all splats, and the view follows
+    follow_look(scene)
+    if scene.view_settings.view_transform != before:
+        name = "Trainer Look" if look == "DISPLAY" else "Scene Light"
+        said.append(
+            f"Look: {name}, as these splats were trained; View {before} → {scene.view_settings.view_transform}."
+        )
+    return said
+
+
+def _may_choose_look(scene: bpy.types.Scene) -> bool:
+    return not scene.splat.is_property_set("look")
+
+
+def other_things(scene: bpy.types.Scene) -> str:
+    """Why splats that were trained for Trainer Look need a layer of their own in this scene."""
+    names = some_of([f"'{item.name}'" for item in splat_layer.others(scene)])
+    return (
+        f"These splats were trained for Trainer Look, and {names} would render black or pale in it: {BUTTON} renders "
+        "each in a view layer of its own, as it should look."
+    )
+
+
+def follow_look(scene: bpy.types.Scene) -> None:
+    """The artist has chosen a look: all splats get it, and the view that it needs, unless that would spoil other things
+    that render. A view layer of splats goes with Trainer Look."""
+    if scene.splat.look == "BLENDER" and splat_layer.is_there(scene):
+        splat_layer.remove(scene)
+    give_look_to_all(scene)
+    is_alone = not splat_layer.others(scene) or splat_layer.is_there(scene)
+    is_left_over = scene.splat.look == "BLENDER" and scene.view_settings.view_transform in VIEWS["DISPLAY"]
+    if splat_objects(scene) and (is_alone or is_left_over):
+        _apply(scene, {path: wanted for path, wanted in _wanted(scene, False).items() if path in _VIEW})
+
+
+def needs_layer(scene: bpy.types.Scene) -> bool:
+    """Whether Trainer Look is chosen, and other things render under its view."""
+    return scene.splat.look == "DISPLAY" and not splat_layer.is_there(scene) and bool(splat_layer.others(scene))
+
+
+def views_for(scene: bpy.types.Scene) -> tuple[str, ...]:
+    """The views that the scene's look needs: of a layer of splats, the compositor gives light."""
+    return VIEWS["BLENDER" if splat_layer.is_there(scene) else scene.splat.look]
 
 
 def lacking_view(scene: bpy.types.Scene) -> str:
     """The view that `set_up` has not found in the color configuration; empty when it has, or that was another look."""
     lacking = str(scene.get(_LACKING_KEY, ""))
-    return lacking if lacking in VIEWS[scene.splat.look] else ""
+    return lacking if lacking in views_for(scene) else ""
 
 
 def differences(scene: bpy.types.Scene) -> list[str]:
@@ -130,13 +190,32 @@ def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
         **(samples if needs_samples(scene) else {}),
         "render.dither_intensity": 0.0,
         "render.image_settings.color_management": "FOLLOW_SCENE",
-        "view_settings.view_transform": VIEWS[scene.splat.look],
+        "view_settings.view_transform": views_for(scene),
         "view_settings.look": "None",
         "view_settings.exposure": 0.0,
         "view_settings.gamma": 1.0,
         "view_settings.use_curve_mapping": False,
         "view_settings.use_white_balance": False,
     }
+
+
+def _apply(scene: bpy.types.Scene, wanted_of: dict[str, Any]) -> list[str]:
+    """Set these and keep what was there before with the scene, the first time; sentences as of `set_up`."""
+    before = _before(scene)
+    changes = []
+    for path, wanted in wanted_of.items():
+        owner, name = _owner(scene, path)
+        if wanted is None or owner is None or not hasattr(owner, name):
+            continue
+        present = getattr(owner, name)
+        if not _fits(present, wanted):
+            _assign(owner, name, wanted)
+        if getattr(owner, name) != present:
+            before.setdefault(path, present)
+            changes.append(f"{_LABELS[path]} {_text(present)} → {_text(getattr(owner, name))}")
+    if before:
+        scene[_KEY] = json.dumps(before)
+    return changes
 
 
 def _before(scene: bpy.types.Scene) -> dict[str, Any]:
@@ -173,3 +252,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("_", " ").capitalize()
+
+
+ON_CHANGE = {"look": follow_look}

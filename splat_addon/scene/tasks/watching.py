@@ -67,7 +67,7 @@ def settle(run: live_run.LiveRun) -> bool:
         run.is_settled = True  # before it is tried: what fails now would fail at each tick
         preview.end()
         try:
-            run_object.bring_in(scene, window.view_layer, run.folder)
+            run.warnings[:0] = run_object.bring_in(scene, window.view_layer, run.folder).settings
         except SplatError as error:
             run.warnings.insert(0, f"The result was not brought into the scene. {error.message} {error.remedy}".strip())
         else:
