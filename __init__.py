@@ -14,6 +14,7 @@ def _features():
     from .splat_addon.scene.inspection import found
     from .splat_addon.scene.lesson import arrow, live, picture
     from .splat_addon.scene.review import curves, held_out, views
+    from .splat_addon.scene.runs import moved_paths
     from .splat_addon.scene.settings import scene
     from .splat_addon.scene.splats import appearance, hidden_points, render_setup, transforms
     from .splat_addon.scene.splats.contents import findings
@@ -21,7 +22,7 @@ def _features():
     from .splat_addon.scene.viewport import display
 
     splats = (appearance, render_setup, findings, transforms, hidden_points)
-    rooms = (scene, *splats, display, curves, views, held_out)
+    rooms = (scene, moved_paths, *splats, display, curves, views, held_out)
     tasks = (preview, watching)
     floaters = (found, inspecting, previewing_removal)
     lesson = (picture, live, arrow)

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from .lock import RunLock
 # What a run writes, and nothing else: only this is ever deleted. The settings come last, they make it a run.
 WRITTEN_FILES = (
     "about.json", "capture.json", "checkpoint.pt", "cleared.ply", "empty.obj", "events.jsonl", "held_out.png",
-    "inspection.npz", "log.txt", "metrics.json", "photos.cache", "preview.ply", "report.html", "splats.ply",
+    "inspection.npz", "log.txt", "metrics.json", "photos.cache", "preview.ply", "report.html", "run.id", "splats.ply",
     "start.ply", "summary.json", "trained.obj", "trainer.lock", "config.json",
 )  # fmt: skip
 WRITTEN_FOLDERS = ("commands", "held_out", "report", "snapshots")
@@ -33,6 +34,7 @@ class RunFolder:
 
     config.json    the settings              events.jsonl   every event, as it was sent
     about.json     versions, capture         log.txt        what libraries printed
+    run.id         what it is known by wherever it is moved
     capture.json   the capture's card: what it holds, what was decided about it, what is wrong with it
     snapshots/     step_000200.ply           held_out/      step_000200/<view>.png
     start.ply, cleared.ply  what a run starts from that goes on from finished splats, and those that were deleted
@@ -49,6 +51,25 @@ class RunFolder:
     @property
     def config_file(self) -> Path:
         return self.path / "config.json"
+
+    @property
+    def id_file(self) -> Path:
+        """What it is known by wherever it is moved: a text that no other run has."""
+        return self.path / "run.id"
+
+    def id(self) -> str:
+        """The run's id; empty when it has none, as those of earlier versions."""
+        try:
+            return self.id_file.read_text(encoding="ascii").strip()[:64]
+        except (OSError, ValueError):
+            return ""
+
+    def ensure_id(self) -> str:
+        """The run's id, given to it now when it has none; empty where that cannot be written."""
+        if not self.id() and self.is_there:
+            with contextlib.suppress(OSError), written_aside(self.id_file) as aside:
+                aside.write_text(uuid.uuid4().hex, encoding="ascii")
+        return self.id()
 
     @property
     def about_file(self) -> Path:
@@ -135,6 +156,7 @@ class RunFolder:
             if folder.config_file.exists():
                 raise RunError(f"{folder.path} already holds a run.", "Choose a new folder, or delete that run.")
             config.write(folder.config_file)
+            folder.ensure_id()
         except OSError as error:
             raise RunError(
                 f"The run folder {path} cannot be written ({error.strerror}).",

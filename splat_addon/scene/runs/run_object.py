@@ -18,29 +18,30 @@ from ...run.config import TrainConfig
 from ...run.folder import RunFolder
 from ..own_data import is_local, make_active, require_local
 from ..photos import photo_capture
-from ..settings.paths import local_or_asked
+from ..settings.paths import capture_now, local_or_asked
 from ..splats import appearance, render_setup
 from ..splats import data as splat_data
 from ..splats.box_modifier import hand_over
 from ..splats.transforms import is_same_place
+from . import run_identity
 
-RUN_KEY = "splat_run"  # of the object: the run folder that it came from
-GOES_ON_KEY = "splat_goes_on_in"  # of an object: the folder of the run that goes on from its splats
 _HIDDEN_KEY = "splat_hidden_for"  # of the object: the run folder whose splats lie in its place, while it is hidden
+_FILE_KEY = "splat_run_file"  # of the object: the file of its run that it shows, the result or a snapshot
 _MADE_KEY = "splat_as_made"  # of its data: what `_digest` said when it was written
 
 
 def find(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
     """The scene's own object for a run; None when it has none: what is linked shows its own file's result. Among
     duplicates, the one that still has the run's name."""
-    found = [item for item in scene.objects if item.get(RUN_KEY) == str(folder.path) and is_local(item)]
-    found = [item for item in found if splat_data.is_splats(item)]
+    named = (item for item in scene.objects if run_identity.RUN_KEY in item and is_local(item))
+    found = [item for item in named if run_identity.belongs_to(item, folder) and splat_data.is_splats(item)]
     return min(found, key=lambda item: item.name != folder.path.name, default=None)
 
 
 def source_of(scene: bpy.types.Scene, folder: RunFolder) -> bpy.types.Object | None:
     """The object whose splats a run goes on from; None when it goes on from none that is still there."""
-    found = (item for item in scene.objects if item.get(GOES_ON_KEY) == str(folder.path))
+    key = run_identity.GOES_ON_KEY
+    found = (item for item in scene.objects if key in item and run_identity.belongs_to(item, folder, key))
     return next((item for item in found if is_local(item) and splat_data.is_splats(item)), None)
 
 
@@ -59,7 +60,7 @@ def put(
     if item is None:
         collection = splat_data.splat_collection(scene, view_layer)
         item = splat_data.splats_to_object(cloud, folder.path.name, collection, origin)
-        item[RUN_KEY] = str(folder.path)
+        run_identity.mark(item, folder)
         appearance.show_splats(item, scene)
         hand_over(scene)
         source = source_of(scene, folder)
@@ -70,6 +71,7 @@ def put(
             own = splat_data.from_origin(source).inverted() @ splat_data.from_origin(item)
             item.matrix_basis = source.matrix_basis @ own
     else:
+        run_identity.point_to(item, folder)
         name = item.data.name
         splat_data.replace_splats(item, cloud, origin)
         item.data.name = name  # it was taken while both were there
@@ -108,8 +110,9 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     cloud = read_splats(path, origin)
     item = put(scene, folder, cloud, view_layer, origin)
     follow_capture(scene, item, folder)
+    item[_FILE_KEY] = path.name
     unhide(scene, item)
-    hidden = hide_others(scene, folder)
+    hidden = hide_others(scene, folder, is_result=path == folder.splats_file)
     view_layer.update()
     for other in list(view_layer.objects.selected):
         other.select_set(False, view_layer=view_layer)
@@ -117,30 +120,56 @@ def bring_in(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, folder: Ru
     return BroughtIn(item, len(cloud), path.name, hidden, render_setup.prepare(scene, [item]))
 
 
-def hide_others(scene: bpy.types.Scene, folder: RunFolder) -> list[str]:
+def shows_snapshot(item: bpy.types.Object) -> str:
+    """The file name of the snapshot that an object shows; empty when it shows a result."""
+    name = str(item.get(_FILE_KEY, ""))
+    return "" if name == RunFolder(Path()).splats_file.name else name
+
+
+def is_behind(item: bpy.types.Object, folder: RunFolder) -> bool:
+    """Whether an object that nobody has edited shows a snapshot of a run whose result is there meanwhile."""
+    return bool(shows_snapshot(item)) and folder.splats_file.is_file() and is_untouched(item)
+
+
+def hide_others(scene: bpy.types.Scene, folder: RunFolder, is_result: bool = True) -> list[str]:
     """Hide the splats of other runs of the same capture that lie where those of `folder` do. Returns the names of all
     that are hidden for this run.
 
     Nothing else about them changes. They are hidden in the viewport and in renders: two results in one place hide each
-    other.
+    other. For a snapshot (not `is_result`) they are hidden in the viewport alone: renders go on to show what is
+    finished, and not the snapshot.
     """
-    item, capture = find(scene, folder), capture_of(folder)
+    item, capture = find(scene, folder), _capture_here(scene, folder)
     if item is None or capture is None:
         return []
     source = source_of(scene, folder)
     for other in scene.objects:
-        path = other.get(RUN_KEY)
+        path = run_identity.path_of(other)
         if other == source and source != item and path is None and _is_seen(other, scene):
-            _hide_for(scene, other, folder)
-        if path in (None, str(folder.path)) or other.library is not None or not splat_data.is_splats(other):
+            _hide_for(scene, other, folder, is_result)
+        if path is None or other == item or other.library is not None or not splat_data.is_splats(other):
             continue
-        if capture_of(RunFolder(Path(path))) == capture and _lies_where(other, item) and _is_seen(other, scene):
-            _hide_for(scene, other, folder)
-    return [other.name for other in scene.objects if other.get(_HIDDEN_KEY) == str(folder.path) and other.hide_render]
+        if run_identity.belongs_to(other, folder) or not _is_seen(other, scene):
+            continue
+        if _capture_here(scene, RunFolder(path)) == capture and _lies_where(other, item):
+            _hide_for(scene, other, folder, is_result)
+    hidden = [other for other in scene.objects if other.get(_HIDDEN_KEY) == _name(folder) and _is_put_away(other)]
+    if not is_result and any(not other.hide_render for other in hidden):
+        item.hide_render, item[_HIDDEN_KEY] = True, ""  # until its result comes
+    return [other.name for other in hidden]
 
 
-def _hide_for(scene: bpy.types.Scene, other: bpy.types.Object, folder: RunFolder) -> None:
-    other.hide_render, other[_HIDDEN_KEY] = True, str(folder.path)
+def _name(folder: RunFolder) -> str:
+    """What is kept of a run where it needs not be found again."""
+    return folder.id() or str(folder.path)
+
+
+def _is_put_away(item: bpy.types.Object) -> bool:
+    return item.hide_render or item.hide_get()
+
+
+def _hide_for(scene: bpy.types.Scene, other: bpy.types.Object, folder: RunFolder, in_renders: bool) -> None:
+    other.hide_render, other[_HIDDEN_KEY] = other.hide_render or in_renders, _name(folder)
     _hide(scene, other, True)
 
 
@@ -167,6 +196,17 @@ def capture_of(folder: RunFolder) -> Path | None:
     return None
 
 
+def _capture_here(scene: bpy.types.Scene, folder: RunFolder) -> Path | None:
+    """The capture that a run was trained on, where it is now if the project has moved."""
+    named = capture_of(folder)
+    if named is None or os.path.isdir(named):
+        return named
+    with contextlib.suppress(RunError):
+        moved = capture_now(scene, str(named))
+        return moved if moved.name == named.name else named
+    return named
+
+
 def _lies_where(other: bpy.types.Object, item: bpy.types.Object) -> bool:
     apart = splat_data.from_origin(other).inverted() @ splat_data.from_origin(item)
     return other.parent == item.parent and is_same_place(other.matrix_basis @ apart, item.matrix_basis, item.data)
@@ -184,7 +224,7 @@ def is_untouched(item: bpy.types.Object) -> bool:
 
 def give_away(item: bpy.types.Object) -> None:
     """From now on the object is the artist's own: a run gets another one."""
-    item.pop(RUN_KEY, None)
+    run_identity.forget(item)
 
 
 def _digest(item: bpy.types.Object) -> str:
@@ -202,7 +242,7 @@ def _digest(item: bpy.types.Object) -> str:
 def follow_capture(scene: bpy.types.Scene, item: bpy.types.Object, folder: RunFolder) -> None:
     """Hang splats that nobody has moved below the root of the capture they were trained on, if that is open."""
     if item.parent is None and splat_data.is_unmoved(item):
-        capture = capture_of(folder)
+        capture = _capture_here(scene, folder)
         if capture is not None:
             item.parent = photo_capture.find_root(scene, capture)
 

@@ -24,6 +24,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.shares: set[str] = set()
+        self.is_rewriting = False  # paths are written in another way, and nothing was chosen
 
 
 def absolute(path: str, is_asked: bool = False) -> Path:
@@ -73,6 +74,8 @@ def chosen(name: str, then: Callable[[Any, Any], None] | None = None) -> Callabl
     """The `update` of the property `name`, a path: the artist has chosen it. `then` is another."""
 
     def update(group, context) -> None:
+        if part(Asked).is_rewriting:
+            return
         ask_for(getattr(group, name))
         if then is not None:
             then(group, context)

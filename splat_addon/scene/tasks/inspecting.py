@@ -25,7 +25,8 @@ from ...run.children.trainer_process import REMEDY, trainer_environment
 from ...run.events import Event, Failed, InspectionFinished, InspectionProgressed, Last, Warned, decode_event
 from ...run.folder import RunFolder
 from ..inspection import columns, found
-from ..runs.run_object import RUN_KEY, capture_of
+from ..runs.run_identity import path_of
+from ..runs.run_object import capture_of
 from ..session import part, timer
 from ..session.redraw import redraw
 from ..settings import preferences
@@ -122,8 +123,9 @@ def photos_for(scene: bpy.types.Scene, item: bpy.types.Object) -> Photos:
 
     Raises RunError when the run or its capture is gone.
     """
-    if item.get(RUN_KEY):
-        run = RunFolder(Path(str(item[RUN_KEY])))
+    path = path_of(item)
+    if path is not None:
+        run = RunFolder(path)
         named = capture_of(run)
         if named is None:
             raise RunError(

@@ -49,6 +49,7 @@ class LiveRun:
     splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
     snapshot: SnapshotSaved | None = None  # the newest that stay in the run's folder
     is_settled: bool = False  # over, and nothing is left to do for it
+    waits: bool = False  # its result waits for its file to be open again
 
     @property
     def is_over(self) -> bool:

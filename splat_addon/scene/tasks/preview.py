@@ -21,7 +21,7 @@ from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.splat_ply import SplatPly, read_splats
 from ...run.events import SnapshotSaved
 from ...run.folder import RunFolder
-from ..runs import run_object
+from ..runs import run_identity, run_object
 from ..session import part
 from ..splats.data import Origin, from_origin
 from ..splats.transforms import is_same_place
@@ -73,7 +73,7 @@ class RunPreview:
         self.place: np.ndarray | None = None  # (4, 4), where the result will lie; None while it is not to be seen
         self._run = run
         self._capture = run_object.capture_of(run.folder)
-        self._are_alike: dict[str, bool] = {}  # run folders: were they trained on the same capture?
+        self._are_alike: dict[Path, bool] = {}  # run folders: were they trained on the same capture?
 
     def refresh(self, scene: bpy.types.Scene) -> bool:
         """Follow what the artist does with the run's object, or with the root of its capture; whether it changed."""
@@ -88,13 +88,15 @@ class RunPreview:
     def replaces(self, item: bpy.types.Object) -> bool:
         """Whether an object shows the same capture in the same place: what this run, or an earlier one, was before; or
         what the run goes on from."""
-        if item.get(run_object.GOES_ON_KEY) == str(self._run.folder.path):
+        if run_identity.GOES_ON_KEY in item and run_identity.belongs_to(
+            item, self._run.folder, run_identity.GOES_ON_KEY
+        ):
             return self.place is not None
-        path = item.get(run_object.RUN_KEY)
+        path = run_identity.path_of(item)
         if path is None or self.place is None or self._world_from_capture is None:
             return False
         if path not in self._are_alike:
-            capture = run_object.capture_of(RunFolder(Path(path)))
+            capture = run_object.capture_of(RunFolder(path))
             self._are_alike[path] = capture is not None and capture == self._capture
         place = self._world_from_capture @ np.array(from_origin(item), dtype=np.float64)
         return self._are_alike[path] and is_same_place(item.matrix_world, place, item.data)

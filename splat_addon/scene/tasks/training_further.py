@@ -20,7 +20,8 @@ from ...run.config import STEPS_ON, TrainConfig
 from ...run.folder import RunFolder, next_run_path
 from ...training_on.begin import Choices, Origin, begin
 from ..inspection import choosing
-from ..runs.run_object import GOES_ON_KEY, world_from_capture_of
+from ..runs.run_identity import GOES_ON_KEY, mark
+from ..runs.run_object import world_from_capture_of
 from ..settings.training import train_config
 from ..splats.data import origin_of, splats_from_object
 from . import live_run
@@ -72,7 +73,7 @@ def start(
         return begin(path, config, cloud.select(~gone), joined(parts) if parts else None, choices, origin)
 
     started = live_run.go_on(scene, path, python, make, outlives)
-    item[GOES_ON_KEY] = str(started.folder.path)
+    mark(item, started.folder, GOES_ON_KEY)
     return started
 
 

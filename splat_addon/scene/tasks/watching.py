@@ -1,14 +1,17 @@
 """What the timer does for the run that is watched, and what undo and loading a file mean for it."""
 
+import contextlib
+
 import bpy
 
 from ...errors import SplatError
+from ...run.folder import RunFolder
 from ..review import curves
 from ..review.views import list_views, list_views_of_run
 from ..runs import found_runs, run_object
 from ..session import timer
 from ..session.redraw import redraw
-from ..settings.paths import remember_run
+from ..settings.paths import remember_run, run_path
 from . import live_run, preflight, preview
 
 TICK_S = 0.25
@@ -54,7 +57,7 @@ def settle(run: live_run.LiveRun) -> bool:
     item = run_object.find(scene, run.folder) if scene is not None else None
     is_edited = item is not None and not run_object.is_untouched(item)
     if run.state != "finished" or scene is None or not live_run.is_shown(run, scene) or is_edited:
-        run.is_settled = True
+        run.is_settled, run.waits = True, scene is None
         if run.state == "finished":
             preview.end()
         return True
@@ -75,6 +78,28 @@ def settle(run: live_run.LiveRun) -> bool:
     return True
 
 
+def _catch_up() -> float | None:
+    """In a file that was opened: results that runs have left meanwhile take the place of their snapshots."""
+    catch_up()
+    return None
+
+
+def catch_up() -> list[str]:
+    """Bring in the results of runs of which the scenes that windows show have snapshots alone, that nobody has edited,
+    as one undo step; returns the names of their objects."""
+    brought = []
+    for window in bpy.context.window_manager.windows:
+        path = run_path(window.scene)
+        item = run_object.find(window.scene, RunFolder(path)) if path is not None else None
+        if path is None or item is None or not run_object.is_behind(item, RunFolder(path)):
+            continue
+        with bpy.context.temp_override(window=window), contextlib.suppress(SplatError):  # the panel offers it still
+            run_object.bring_in(window.scene, window.view_layer, RunFolder(path))
+            bpy.ops.ed.undo_push(message="Import Result")
+            brought.append(item.name)
+    return brought
+
+
 @bpy.app.handlers.persistent
 def keep_run_through_undo(*_) -> None:
     """Undoing what was done before a run was started must not lose the run, nor what it measured since."""
@@ -91,6 +116,12 @@ def keep_run_through_undo(*_) -> None:
 def take_up_loaded_file(*_) -> None:
     """A file that was saved during a run lists what the run measured since, and finds its run again."""
     live_run.find_scene_again()
+    run = live_run.current()
+    if run is not None and run.waits and live_run.scene_of(run) is not None:
+        run.is_settled = run.waits = False
+        timer.start(_watch, TICK_S)
+    if not bpy.app.background:
+        timer.start(_catch_up, TICK_S)
     for scene in bpy.data.scenes:
         if scene.splat.run_folder and scene.library is None:
             list_views_of_run(scene)
