@@ -11,6 +11,7 @@ def _features():
     from . import operators, panels
     from .operators import command_line
     from .operators.review import keys
+    from .splat_addon.scene.editing import crop_preview, histograms
     from .splat_addon.scene.inspection import found
     from .splat_addon.scene.lesson import arrow, live, picture
     from .splat_addon.scene.review import curves, held_out, views
@@ -25,8 +26,9 @@ def _features():
     rooms = (scene, moved_paths, *splats, display, curves, views, held_out)
     tasks = (preview, watching)
     floaters = (found, inspecting, previewing_removal)
+    editing = (crop_preview, histograms)
     lesson = (picture, live, arrow)
-    return (*rooms, *tasks, *floaters, *lesson, *operators.modules(), *panels.modules(), command_line, keys)
+    return (*rooms, *tasks, *floaters, *editing, *lesson, *operators.modules(), *panels.modules(), command_line, keys)
 
 
 def _declared(name):

@@ -18,7 +18,7 @@ def modules():
         train_further,
         training,
     )
-    from .editing import tools
+    from .editing import choosing, tools
 
     before = (preferences, capture, photos, card, training, curves, runs)
-    return (*before, splats, tools, floaters, train_further, blenders_splats, review, lesson)
+    return (*before, splats, tools, choosing, floaters, train_further, blenders_splats, review, lesson)

@@ -6,15 +6,13 @@ from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import joining, target
 from ...splat_addon.scene.splats.data import is_splats, splat_count
 from ..reporting import reports_errors
-from .subject import ActsOnActive, ActsOnSelected, allows, splat_objects_of, undo_memory
+from .subject import ActsOnActive, allows, splat_objects_of, undo_memory
 
 
-class SPLAT_OT_join_splats(ActsOnSelected, bpy.types.Operator):
-    """Make the selected splats part of the active object, as they stand in the scene. Blender's own Join turns and
-    resizes the points alone"""
+class ActsOnJoined:
+    """What makes the selected objects' splats part of the active object."""
 
-    bl_idname = "splat.join"
-    bl_label = "Join Splats"
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context):
@@ -24,6 +22,14 @@ class SPLAT_OT_join_splats(ActsOnSelected, bpy.types.Operator):
         # What is joined may be used elsewhere, too; only the active one's splats are changed.
         problems = map(target.problem_with_joined, splat_objects_of(context)[1:])
         return allows(cls, target.problem(active) or next(filter(None, problems), ""))
+
+
+class SPLAT_OT_join_splats(ActsOnJoined, bpy.types.Operator):
+    """Make the selected splats part of the active object, as they stand in the scene. Blender's own Join turns and
+    resizes the points alone"""
+
+    bl_idname = "splat.join"
+    bl_label = "Join Splats"
 
     @reports_errors
     def execute(self, context):

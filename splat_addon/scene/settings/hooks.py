@@ -12,6 +12,7 @@ handlers and menus; the root binds them.
     viewport             (scene)         splats are to be drawn in another way
     viewport.show        (scene)         splats are to be drawn, or their objects to be shown
     lesson.shown         (scene)         the lesson's gaussians are to be colored in another way
+    editing.crop         (scene)         another crop is to be shown, or none
     viewport.attributes  (scene, typed)  names of attributes that splats can be colored by
 """
 

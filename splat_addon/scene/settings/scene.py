@@ -2,8 +2,9 @@
 
 import bpy
 
-from . import capture, inspection, lesson, review, training, training_further, viewport
+from . import capture, editing, inspection, lesson, review, training, training_further, viewport
 from .capture import SPLAT_PG_capture
+from .editing import SPLAT_PG_editing
 from .hooks import on_change
 from .inspection import SPLAT_PG_inspection
 from .lesson import SPLAT_PG_lesson
@@ -128,12 +129,13 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     review: bpy.props.PointerProperty(type=SPLAT_PG_review)
     lesson: bpy.props.PointerProperty(type=SPLAT_PG_lesson)
     inspection: bpy.props.PointerProperty(type=SPLAT_PG_inspection)
+    editing: bpy.props.PointerProperty(type=SPLAT_PG_editing)
     training_further: bpy.props.PointerProperty(type=SPLAT_PG_training_further)
 
 
 CLASSES = (
     *(*capture.CLASSES, *training.CLASSES, *review.CLASSES, *viewport.CLASSES, *lesson.CLASSES),
-    *(*inspection.CLASSES, *training_further.CLASSES),
+    *(*inspection.CLASSES, *training_further.CLASSES, *editing.CLASSES),
     *(SPLAT_PG_object, SPLAT_PG_hidden_source, SPLAT_PG_scene),
 )
 

@@ -56,6 +56,7 @@ class Display:
         self.pictures: dict[int, Picture] = {}  # by region
         self.problem = ""
         self.ramp_ends: tuple[float, float] | None = None
+        self.left_out: dict[int, np.ndarray] = {}  # by uid: splats that a preview takes away
 
     def close(self) -> None:
         """Let go of everything: the draw handler, what was read, textures, shaders."""
@@ -186,6 +187,7 @@ def current_atlas(items: list[bpy.types.Object], preview: Preview | None = None)
             picture.forget_order()
     display.changed.clear()
     display.is_all_changed = False
+    atlas.leave_out(display.left_out)
     return atlas, existing
 
 

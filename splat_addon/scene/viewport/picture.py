@@ -102,7 +102,14 @@ class Atlas:
             start += counts[uid]
         self.texture = make_texture(numbers, width, height, "RGBA32F")
         self._kept: dict[tuple[int, float], tuple[np.ndarray | None, np.ndarray]] = {}
+        self._left_out: Mapping[int, np.ndarray] = {}
         self._ramps: dict[tuple[str, str], tuple[gpu.types.GPUTexture, tuple[float, float]]] = {}
+
+    def leave_out(self, masks: Mapping[int, np.ndarray]) -> None:
+        """Choose these splats (N,), by uid, no more; those of another number of splats are of no use."""
+        if masks is not self._left_out:
+            self._left_out = masks
+            self._kept.clear()
 
     def chosen(self, uid: int, fraction: float) -> tuple[np.ndarray | None, np.ndarray]:
         """The indices (M,) of the shown splats of a data-block, None for all, and their positions (M, 3)."""
@@ -111,8 +118,13 @@ class Atlas:
                 del self._kept[key]
             packed = self.packed[uid]
             index = None
-            if fraction < 1.0 or packed.is_shown is not None:
+            left_out = self._left_out.get(uid)
+            if left_out is not None and len(left_out) != len(packed.positions):
+                left_out = None
+            if fraction < 1.0 or packed.is_shown is not None or left_out is not None:
                 is_chosen = random_part(len(packed.positions), fraction)
+                if left_out is not None:
+                    is_chosen &= ~left_out
                 if packed.is_shown is not None:
                     is_chosen &= packed.is_shown
                 index = np.flatnonzero(is_chosen)

@@ -64,7 +64,7 @@ class _Place:
 
 def _blocks() -> Iterator[Any]:
     """All data-blocks that can be edited and have an animation, those inside of others included."""
-    for block in bpy.data.user_map():
+    for block in bpy.data.user_map():  # type: ignore[call-arg] # all are optional
         if block.library is not None:
             continue
         for each in (block, getattr(block, "node_tree", None)):
