@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,7 @@ from splat_addon.environment.card import Card, Driver
 from splat_addon.errors import SetupError
 from splat_addon.trainer.backend import choose
 from splat_addon.trainer.backend.cuda import doctor, kernels, self_check, toolkit
+from splat_addon.trainer.backend.cuda.build import copied_sources
 from splat_addon.trainer.notices import about_unused_card
 from support.small_disk import a_disk_of
 
@@ -161,7 +164,7 @@ def test_a_toolkit_of_another_major_version_is_named_with_what_to_install(tmp_pa
         found = doctor._nvcc()
     finally:
         toolkit.find_toolkit.cache_clear()
-    assert not found.is_fine and found.found == f"12.4 in {tmp_path}, and PyTorch was built with CUDA 13.0"
+    assert not found.is_fine and found.found == f"12.4 in {tmp_path}, and PyTorch needs CUDA 13.0"
     assert '"nvidia-cuda-nvcc==13.*"' in found.remedy
 
 
@@ -204,6 +207,19 @@ def test_a_build_that_fails_says_why_in_a_sentence(name, tmp_path):
     log, message, remedy = FAILURES[name]
     failure = kernels.failure(f"[1/2] c++ one.cpp\n{log}\nninja: build stopped\n", tmp_path / "build.log")
     assert message in failure.message and remedy in failure.remedy
+
+
+def test_what_is_compiled_of_gsplat_calls_no_kernel_that_is_not(tmp_path):
+    gsplat = pytest.importorskip("gsplat", reason="gsplat is not installed")
+    sources = copied_sources(Path(gsplat.__file__).parent / "cuda", tmp_path)
+    assert len(sources) == 10
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    headers = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("csrc/*.h"))
+    called = set(re.findall(r"\b(launch_\w+)", text))
+    left_out = set(re.findall(r"inline void (launch_\w+)", headers))
+    defined = set(re.findall(r"\nvoid (launch_\w+)\(", text))
+    assert len(called) > 15 and called == (called & left_out) | defined and not left_out & defined
+    assert set(re.findall(r"^__INS__\((\d+)\)", text, re.MULTILINE)) == {"3", "4"}
 
 
 def test_a_disk_that_becomes_full_while_kernels_are_built_is_named(tmp_path, monkeypatch):

@@ -28,7 +28,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
 }
 """
 _PARAMETERS = r"\(((?://[^\n]*\n|[^;{}/])*)\)"
-_LAUNCHER = re.compile(rf"\bvoid (launch_\w+){_PARAMETERS};")  # a function that starts a kernel, as headers declare it
+_LAUNCHER = re.compile(
+    rf"\bvoid (launch_\w+){_PARAMETERS} *;"
+)  # a function that starts a kernel, as headers declare it
 _LAUNCHED = re.compile(rf"\bvoid (launch_\w+){_PARAMETERS} *\{{")  # … as files of kernels define it
 _INSTANCE = re.compile(r"^ *__(?:INS|LAUNCH_KERNEL)__\((\d+)\)", re.MULTILINE)
 

@@ -81,7 +81,7 @@ def _missing() -> list[Finding]:
 
 def _torch() -> Finding:
     version = f"{torch.__version__}, CUDA {torch.version.cuda or 'not built in'}"
-    remedy = "Install a PyTorch build with CUDA, see https://pytorch.org/get-started, or set Device to CPU."
+    remedy = "Install a PyTorch build with CUDA (Set Up Trainer › NVIDIA Card does), or set Device to CPU."
     return Finding("PyTorch", version, torch.version.cuda is not None, remedy)
 
 
@@ -134,18 +134,18 @@ def _package(name: str) -> Finding:
 
 
 def _nvcc() -> Finding:
-    name, major = "CUDA compiler (nvcc)", (torch.version.cuda or "").partition(".")[0]
-    toolkit_remedy = f"Install NVIDIA's CUDA toolkit {torch.version.cuda or ''} and set CUDA_HOME to its folder."
+    name, cuda = "CUDA compiler (nvcc)", toolkit.wanted_cuda()
+    major = cuda.partition(".")[0]
     pip = f'"{sys.executable}" -m pip install "nvidia-cuda-nvcc=={major}.*" "nvidia-cuda-cccl=={major}.*"'
-    remedy = toolkit_remedy if sys.platform == "win32" else f"Run: {pip}"
+    remedy = f"Run: {pip}"
+    if sys.platform == "win32":
+        remedy = f"Install NVIDIA's CUDA toolkit {cuda} (winget install Nvidia.CUDA --version {cuda})."
     found = toolkit.find_toolkit()
     if found is None:
         return Finding(name, "not found", False, remedy)
     version = ".".join(map(str, found.version)) if any(found.version) else "does not start"
-    what = f"{version} in {found.home}"
-    if not found.fits:
-        what += f", and PyTorch was built with CUDA {torch.version.cuda or 'none'}"
-    return Finding(name, what, found.fits, remedy)
+    unfit = "" if found.fits else f", and PyTorch needs CUDA {cuda}"
+    return Finding(name, f"{version} in {found.home}{unfit}", found.fits, remedy)
 
 
 def _cpp_compiler() -> Finding:

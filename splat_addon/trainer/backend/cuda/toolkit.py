@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from ....environment.requirements import read_card_needs
 from ....environment.toolkits import compiler_in, system_toolkits, version_in
 
 _EXE = ".exe" if sys.platform == "win32" else ""
@@ -30,7 +31,12 @@ class Toolkit:
     @property
     def fits(self) -> bool:
         """Whether what it compiles works with this PyTorch."""
-        return str(self.version[0]) == (torch.version.cuda or "").partition(".")[0]
+        return str(self.version[0]) == wanted_cuda().partition(".")[0]
+
+
+def wanted_cuda() -> str:
+    """The version of CUDA of this PyTorch or, where it was built without, of the one that cards need."""
+    return torch.version.cuda or ".".join(map(str, read_card_needs().cuda))
 
 
 @functools.cache
@@ -47,7 +53,7 @@ def own_cuda_folder() -> Path | None:
     """Where pip puts what NVIDIA publishes for this PyTorch's version of CUDA."""
     spec = importlib.util.find_spec("nvidia")
     for place in spec.submodule_search_locations or () if spec else ():
-        folder = Path(place) / f"cu{(torch.version.cuda or '').partition('.')[0]}"
+        folder = Path(place) / f"cu{wanted_cuda().partition('.')[0]}"
         if folder.is_dir():
             return folder
     return None
