@@ -42,16 +42,20 @@ from splat_addon.gaussians.neighbors import nearest_distances
 from splat_addon.inspection.evidence import Evidence
 from splat_addon.inspection.grid import cell_keys, connected_cells, grid_origin, packed
 from splat_addon.inspection.score import LOOK_FROM, SELECT_FROM, gap_score
-from splat_addon.inspection.surfaces import AWAY_FROM, away_share
+from splat_addon.inspection.source_mesh import hanging_share, with_source_mesh
+from splat_addon.inspection.surfaces import AWAY_FROM
 from splat_addon.run.config import TrainConfig, train_on
-from splat_addon.trainer.inspection.gather import LONGER_SIDE_PX, chosen_views, gather, reach_of
+from splat_addon.trainer.inspection.gather import LONGER_SIDE_PX, chosen_views, gather
 from splat_addon.trainer.inspection.judge import judge
 from splat_addon.trainer.photos.store import load_photos
 
-CHOSEN_ON = ("room-0-few", "room-0-passer", "fence-0-few", "fence-0-nosky", "glossy-0-few", "still-0-nosky")
+CHOSEN_ON = (
+    "room-0-few", "room-0-passer", "fence-0-few", "fence-0-nosky", "glossy-0-few", "glossy-0-oneside", "still-0-nosky",
+)  # fmt: skip
 JUDGED = (
-    "room-1-few", "still-1-nosky", "town-1-few", "glossy-1-oneside", "fence-1-few",
-    "room-1-clean", "room-1-passer", "still-1-passer", "fence-1-pose", "glossy-1-few",
+    "room-1-passer", "still-1-nosky", "town-1-few", "glossy-1-few", "fence-1-few",
+    "room-1-oneside", "glossy-1-expo", "fence-1-passer", "still-1-few", "fence-1-pose", "room-1-clean", "room-2-few",
+    "glossy-2-oneside", "still-2-fewnosky", "fence-2-random", "town-2-passer",
 )  # fmt: skip
 QUICK = 5  # of them
 STEPS = 800
@@ -96,12 +100,13 @@ def measured(folder: Path, name: str, options: argparse.Namespace) -> dict:
     began = time.perf_counter()
     findings, evidence = judge(RASTERIZER, run.cloud, photos, lambda done: None)
     seconds = time.perf_counter() - began
-    first = gather(RASTERIZER, run.cloud, photos, reach_of(RASTERIZER, run.cloud, photos))
+    first = gather(RASTERIZER, run.cloud, photos, run.depth)  # the fact sheet's lengths are in true median depths
     surface = surface_samples(run.world, AWAY_FROM * evidence.reach / 4)
-    away = away_share(run.cloud, surface, AWAY_FROM * evidence.reach)
+    cameras = [photo.camera for photo in photos]
+    away, hanging = hanging_share(run.cloud, surface, cameras, AWAY_FROM * evidence.reach)
     scores = {
         "score": findings.score, "fact sheet": gap_score(run.cloud, first), **peer_ways(run, first),
-        "with mesh": findings.score * away, "fact sheet with mesh": gap_score(run.cloud, first) * away,
+        "with mesh": with_source_mesh(findings, hanging).score, "fact sheet with mesh": gap_score(run.cloud, first) * away,
     }  # fmt: skip
     visible, floats = run.visible, run.floats[run.visible]
     weight = run.free_weight[visible]

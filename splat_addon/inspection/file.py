@@ -34,6 +34,7 @@ class Inspection:
     capture_fingerprint: str = ""
     backend: str = ""
     blend_space: str = ""
+    off_mesh: np.ndarray | None = None  # (N,) 0..1 of each splat's mass, where the meshes of the scene were known
 
     def require_for(self, cloud: GaussianCloud) -> None:
         """Raise SplatFileError unless this is about exactly the splats of `cloud`."""
@@ -67,6 +68,8 @@ def arrays_of(inspection: Inspection) -> dict[str, Any]:
         about |= {"reach": evidence.reach, "views": list(evidence.view_names)}
         arrays |= {name: getattr(evidence, name) for name in COLUMNS}
         arrays["view_positions"] = np.asarray(evidence.view_positions, np.float64).reshape(-1, 3)
+    if inspection.off_mesh is not None:
+        arrays["off_mesh"] = inspection.off_mesh
     about["version"] = VERSION
     return {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays}
 
@@ -95,7 +98,10 @@ def read_inspection(path: Path) -> Inspection:
                 raise ValueError("its scores are not those of its splats")
             if not np.isfinite(findings.score).all():
                 raise ValueError("its scores are not numbers")
+            off_mesh = file.get("off_mesh")
+            if off_mesh is not None and off_mesh.shape != (count,):
+                raise ValueError("its column off_mesh is of another length")
             texts = [str(about[name]) for name in ("capture", "capture_fingerprint", "backend", "blend_space")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise SplatFileError(f"{path.name} is not an inspection that can be read ({error}).", REMEDY) from error
-    return Inspection(str(about["key"]), str(about["places"]), findings, evidence, *texts)
+    return Inspection(str(about["key"]), str(about["places"]), findings, evidence, *texts, off_mesh)

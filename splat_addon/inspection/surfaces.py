@@ -7,7 +7,7 @@ from .grid import cell_keys, grid_origin, packed
 
 AWAY_FROM = 0.06  # of the reach: mass farther from every mesh hangs in the air
 _CELLS = 3  # of the grid to that distance
-_BLOCK = 1 << 14
+_BLOCK = 1 << 18
 _GOLDEN = 0.5 * (1 + np.sqrt(5))
 # (12, 3) the corners of an icosahedron, so far out that they have the mean and the covariance of a normal distribution.
 _MASS = np.array([
@@ -22,16 +22,21 @@ def away_share(cloud: GaussianCloud, surface: np.ndarray, distance: float) -> np
 
     The distance is measured in cells, to within a sixth of itself.
     """
+    places = mass_places(cloud)
+    return are_away(places.reshape(-1, 3), surface, distance).reshape(places.shape[:2]).mean(axis=1).astype(np.float32)
+
+
+def are_away(places: np.ndarray, surface: np.ndarray, distance: float) -> np.ndarray:
+    """(P,) which places (P, 3) are farther than about `distance` from every point of the surface."""
     surface = np.asarray(surface, np.float64)
     coarse, fine = _Cells(surface, distance, 1), _Cells(surface, distance / _CELLS, _CELLS)
-    share = np.zeros(len(cloud), np.float32)
-    for start in range(0, len(cloud), _BLOCK):
-        block = cloud.select(slice(start, start + _BLOCK))
-        places = mass_places(block).reshape(-1, 3)
-        is_near = coarse.are_near(places)
-        is_near[is_near] = fine.are_near(places[is_near])
-        share[start : start + len(block)] = 1 - is_near.reshape(len(block), len(_MASS)).mean(axis=1)
-    return share
+    result = np.zeros(len(places), bool)
+    for start in range(0, len(places), _BLOCK):
+        block = np.asarray(places[start : start + _BLOCK], np.float64)
+        is_near = coarse.are_near(block)
+        is_near[is_near] = fine.are_near(block[is_near])
+        result[start : start + len(block)] = ~is_near
+    return result
 
 
 class _Cells:

@@ -15,7 +15,7 @@ from PIL import Image
 from splat_addon.capture.formats.transforms import write_transforms
 from splat_addon.errors import SplatError
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.gaussians.formats.splat_ply import write_splats
+from splat_addon.gaussians.formats.splat_ply import write_points, write_splats
 from splat_addon.inspection.file import read_inspection
 from splat_addon.inspection.score import BY_GEOMETRY, SELECT_FROM, UNSEEN
 from splat_addon.run.config import TrainConfig
@@ -193,6 +193,26 @@ def test_the_child_finds_the_swarm_and_leaves_its_inspection_in_the_run(run_of_k
     assert inspection.evidence.reach == pytest.approx(4.0, rel=0.02)
     assert inspection.evidence.distance[floats].mean() == pytest.approx(2.0, rel=0.1)
     assert (inspection.evidence.looked_through[floats] == inspection.evidence.seen[floats]).all()
+
+
+def test_the_meshes_of_a_captured_scene_join_in(run_of_known_floaters, monkeypatch):
+    folder, floats = run_of_known_floaters
+    capture = folder.path.parent / "capture"
+    document = json.loads((capture / "transforms.json").read_text())
+    document |= {"source": "blender-scene", "ply_file_path": "points3d.ply"}
+    (capture / "transforms.json").write_text(json.dumps(document))
+    across, up = np.meshgrid(np.arange(-4.5, 4.5, 0.2), np.arange(-3.5, 3.5, 0.2))
+    wall = np.stack([across.ravel(), up.ravel(), np.full(across.size, 4.0)], axis=1)
+    write_points(capture / "points3d.ply", wall, np.full(wall.shape, 0.5), np.tile([0.0, 0, -1], (len(wall), 1)))
+    heard_from([folder.path])
+    inspection = read_inspection(folder.inspection_file)
+    assert inspection.off_mesh[floats].min() == 1 and inspection.off_mesh[~floats].max() < 0.2
+    assert (inspection.findings.score[~floats] == 0).mean() > 0.99
+    assert (inspection.findings.score[floats] > SELECT_FROM).all()
+    text = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", text)
+    assert inspect_splats.main([str(folder.path)]) == 0
+    assert "100% of it hangs off the source mesh." in text.getvalue()
 
 
 def test_it_stops_when_it_is_told_to_and_what_was_there_stays(run_of_known_floaters):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from splat_addon.capture.camera import Camera
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.inspection.evidence import COLUMNS, Evidence
@@ -22,6 +23,7 @@ from splat_addon.inspection.score import (
     score_splats,
 )
 from splat_addon.inspection.sheets import are_in_sheets
+from splat_addon.inspection.source_mesh import filled, hanging_share, with_source_mesh
 from splat_addon.inspection.surfaces import away_share, mass_places
 
 VIEWS = ("a", "b", "c")
@@ -208,10 +210,48 @@ def saved(tmp_path, inspection, **changes):
     return path
 
 
+def sampled_wall(spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Seeds on a wall at z = 4, five units wide, and their normals."""
+    lattice = np.arange(-2.5, 2.5, spacing)
+    across, up = np.meshgrid(lattice, lattice)
+    positions = np.stack([across.ravel(), up.ravel(), np.full(across.size, 4.0)], axis=1)
+    return positions, np.tile([0.0, 0, -1], (len(positions), 1))
+
+
+@pytest.mark.parametrize("spacing", [0.05, 0.2, 0.4])
+def test_what_hangs_before_a_mesh_is_told_from_what_lies_on_it_and_behind_it(spacing):
+    positions, normals = sampled_wall(spacing)
+    surface = filled(positions, normals, 0.24)
+    assert np.abs(surface[:, 2] - 4).max() < 1e-9
+    rng = np.random.default_rng(0)
+    places = np.concatenate([rng.uniform(-1.5, 1.5, (300, 2)), np.repeat([4.0, 3.0, 4.8], 100)[:, None]], axis=1)
+    camera = Camera(100, 75, 60.0, 60.0, 50.0, 37.5, np.eye(4))
+    off, hanging = hanging_share(cloud_at(places, log_scale=-4.5), surface, [camera], 0.24)
+    assert off[:100].max() == 0 and off[100:].min() == 1  # on the wall; before it and behind it
+    assert hanging[100:200].min() == 1 and hanging[200:].max() == 0  # nobody sees past a wall
+
+
+def test_seeds_too_far_apart_or_without_normals_say_nothing():
+    positions, normals = sampled_wall(0.6)
+    assert filled(positions, normals, 0.24) is None
+    assert filled(sampled_wall(0.1)[0], None, 0.24) is None
+
+
+def test_a_mesh_clears_what_is_near_it_and_selects_what_photos_suspect_away_from_it():
+    cloud, evidence, floats = wall_and_swarm()
+    findings = score_splats(cloud, evidence)
+    findings = replace(findings, score=np.where(floats, 0.4, 0.9).astype(np.float32))
+    with_mesh = with_source_mesh(findings, floats.astype(np.float32))
+    assert (with_mesh.score[~floats] == 0).all() and (with_mesh.score[floats] > SELECT_FROM).all()
+    nothing_suspected = with_source_mesh(replace(findings, score=0 * findings.score), floats.astype(np.float32))
+    assert (nothing_suspected.score <= SELECT_FROM).all()
+
+
 def test_an_inspection_comes_back_from_its_file(tmp_path):
     cloud, evidence, _ = wall_and_swarm()
-    before = inspection_of(cloud, evidence)
+    before = replace(inspection_of(cloud, evidence), off_mesh=np.linspace(0, 1, len(cloud)).astype(np.float32))
     after = read_inspection(saved(tmp_path, before))
+    np.testing.assert_array_equal(after.off_mesh, before.off_mesh)
     assert (after.key, after.capture, after.blend_space) == (before.key, "/c", "display")
     np.testing.assert_array_equal(after.findings.score, before.findings.score)
     for name in COLUMNS:

@@ -30,6 +30,7 @@ from ...inspection.file import Inspection, arrays_of, key_of, places_of
 from ...inspection.reasons import reasons
 from ...inspection.regions import find_regions
 from ...inspection.score import LOOK_FROM, SELECT_FROM, UNSEEN, Findings, score_by_geometry
+from ...inspection.source_mesh import with_source_mesh
 from ...run.config import TrainConfig
 from ...run.events import (
     Event,
@@ -53,6 +54,7 @@ from ..photos.store import load_photos
 from ..training_frame import TrainingFrame
 from .gather import LONGER_SIDE_PX, Stopped, chosen_views
 from .judge import judge
+from .meshes import off_source_mesh
 
 BYTES_PER_SPLAT = 600  # parameters, what a view is drawn from, sums and columns, at the most
 BYTES_ANYWAY = 400 << 20
@@ -143,7 +145,7 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
 
     cloud = whole if is_finite.all() else whole.select(is_finite)
     cloud = replace(cloud, quaternions=cloud.rotations)
-    evidence = None
+    evidence, off_mesh = None, None
     if photos:
         if any(frame.origin):  # read anew: positions in 64 bits keep what 32 would round away out there
             quaternions = cloud.quaternions
@@ -159,6 +161,9 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
             send(InspectionProgressed(fraction, "looking through photos"))
 
         findings, evidence = judge(rasterizer, cloud, photos, tell)
+        assert capture is not None
+        off_mesh, hanging = off_source_mesh(cloud, capture, frame, photos, evidence.reach, send)
+        findings = findings if hanging is None else with_source_mesh(findings, hanging)
         if not evidence.used_by.any():
             raise CaptureError(
                 "No photo of the capture sees these splats.", "Choose the capture that they were trained on."
@@ -169,6 +174,7 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
     if not is_finite.all():
         findings = spread(findings, is_finite)
         evidence = None if evidence is None else spread_evidence(evidence, is_finite)
+        off_mesh = None if off_mesh is None else over_all(off_mesh, is_finite)
     if is_stopped():
         raise Stopped
     inspection = Inspection(
@@ -180,6 +186,7 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
         "" if capture is None else fingerprint,
         "cpu" if photos else "",
         rasterizer.blend_space if photos else "",
+        off_mesh,
     )
     with written_aside(task.out) as aside, open_own(aside, "wb") as file:
         np.savez(file, **arrays_of(inspection))
@@ -232,15 +239,17 @@ def in_capture_units(evidence: Evidence, frame: TrainingFrame) -> Evidence:
 def spread(findings: Findings, is_judged: np.ndarray) -> Findings:
     """Findings about the splats of a mask (N,) as findings about all: the others have no score, as if unseen."""
 
-    def over_all(values: np.ndarray) -> np.ndarray:
-        whole = np.zeros(len(is_judged), values.dtype)
-        whole[is_judged] = values
-        return whole
-
-    kind = over_all(findings.kind)
+    kind = over_all(findings.kind, is_judged)
     kind[~is_judged] = UNSEEN
-    columns = {name: over_all(getattr(findings, name)) for name in ("score", "open", "lonely")}
+    columns = {name: over_all(getattr(findings, name), is_judged) for name in ("score", "open", "lonely")}
     return Findings(**columns, kind=kind)
+
+
+def over_all(values: np.ndarray, is_judged: np.ndarray) -> np.ndarray:
+    """A column about the splats of a mask (N,) as a column about all, zero for the others."""
+    whole = np.zeros(len(is_judged), values.dtype)
+    whole[is_judged] = values
+    return whole
 
 
 def spread_evidence(evidence: Evidence, is_judged: np.ndarray) -> Evidence:
@@ -350,7 +359,7 @@ def print_findings(task: Task, inspection: Inspection) -> None:
             f"region {number}: {counted(len(region.splats))} splats, {region.weight / covered:.2%} of the photos,"
             f" around {', '.join(f'{value:.3g}' for value in region.center)}, used by {len(region.used_by)} photos"
         )
-        for told in reasons(findings, evidence, int(region.splats[0])):
+        for told in reasons(findings, evidence, int(region.splats[0]), inspection.off_mesh):
             print(f"    {told}")
     if len(regions) > REGIONS_SHOWN:
         print(f"and {len(regions) - REGIONS_SHOWN} smaller ones")
