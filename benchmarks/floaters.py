@@ -106,7 +106,8 @@ def measured(folder: Path, name: str, options: argparse.Namespace) -> dict:
     away, hanging = hanging_share(run.cloud, surface, cameras, AWAY_FROM * evidence.reach)
     scores = {
         "score": findings.score, "fact sheet": gap_score(run.cloud, first), **peer_ways(run, first),
-        "with mesh": with_source_mesh(findings, hanging).score, "fact sheet with mesh": gap_score(run.cloud, first) * away,
+        "with mesh": with_source_mesh(findings, hanging).score,
+        "fact sheet with mesh": gap_score(run.cloud, first) * away,
     }  # fmt: skip
     visible, floats = run.visible, run.floats[run.visible]
     weight = run.free_weight[visible]

@@ -151,8 +151,8 @@ class TrainConfig:
         24, "Regularize captures with at most this many training views", low=0, high=100_000, group="Few Views"
     )
     regularization: float = _setting(
-        0.02,
-        "With few views, or MCMC: weight of mean opacity and size in the loss",
+        0.0,
+        "With few views: weight of mean opacity and size in the loss; it makes veils, and rarely helps",
         low=0.0,
         high=10.0,
         group="Few Views",

@@ -10,7 +10,7 @@ OTHERS_DECAY = 0.4
 AVERAGED_FROM, AVERAGED_EVERY = 0.91, 4  # part of the run, when no strategy changes the count any longer; steps
 FEW_VIEWS_COLOR = 0.125  # with few views, view-dependent color overfits: this much of its learning rate
 REGULARIZED_EVERY = 4  # steps
-MCMC_REGULARIZATION = 0.25  # with many views, the strategy "mcmc" needs only this much of it, to let the needless die
+MCMC_REGULARIZATION = 0.005  # the strategy "mcmc" needs at least this much of it, to let the needless die
 DROPOUT_FROM = 0.5  # part of the run after which splats are left out at random, ever more
 
 
@@ -68,6 +68,7 @@ def regularization(config: TrainConfig, step: int, training_views: int) -> float
     """The weight of mean opacity and mean size in the loss: every fourth step, four times as strong, to save time."""
     if step % REGULARIZED_EVERY:
         return 0.0
-    if training_views <= config.few_views:
-        return config.regularization * REGULARIZED_EVERY
-    return config.regularization * REGULARIZED_EVERY * MCMC_REGULARIZATION if config.strategy == "mcmc" else 0.0
+    weight = config.regularization if training_views <= config.few_views else 0.0
+    if config.strategy == "mcmc":
+        weight = max(weight, MCMC_REGULARIZATION)
+    return weight * REGULARIZED_EVERY

@@ -8,6 +8,7 @@ import torch
 
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.forecast import target_count
+from splat_addon.trainer import schedules
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians, Rendering
 from splat_addon.trainer.backend.quaternions import quaternion_matrices
@@ -190,3 +191,13 @@ def test_noise_moves_the_faint_alone():
     add_noise(gaussians, rate=50.0)
     moved = np.linalg.norm(gaussians.means.numpy() - cloud.means, axis=1)
     assert moved[:100].mean() > 1e-2 and moved[100:].max() < 1e-6
+
+
+def test_opacity_and_size_are_regularized_where_it_is_asked_for_and_for_mcmc():
+    few, many = 12, 100
+    asked = TrainConfig(regularization=0.02)
+    assert [schedules.regularization(TrainConfig(), step, few) for step in range(8)] == [0.0] * 8
+    assert [schedules.regularization(asked, step, few) for step in range(5)] == pytest.approx([0.08, 0, 0, 0, 0.08])
+    assert schedules.regularization(asked, 0, many) == 0.0
+    for views in (few, many):
+        assert schedules.regularization(TrainConfig(strategy="mcmc"), 0, views) == pytest.approx(0.02)
