@@ -101,7 +101,7 @@ def read_inspection(path: Path) -> Inspection:
             off_mesh = file.get("off_mesh")
             if off_mesh is not None and off_mesh.shape != (count,):
                 raise ValueError("its column off_mesh is of another length")
-            texts = [str(about[name]) for name in ("capture", "capture_fingerprint", "backend", "blend_space")]
+            texts = {name: str(about[name]) for name in ("capture", "capture_fingerprint", "backend", "blend_space")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise SplatFileError(f"{path.name} is not an inspection that can be read ({error}).", REMEDY) from error
-    return Inspection(str(about["key"]), str(about["places"]), findings, evidence, *texts, off_mesh)
+    return Inspection(str(about["key"]), str(about["places"]), findings, evidence, **texts, off_mesh=off_mesh)

@@ -45,7 +45,7 @@ def points_of(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) places in the object's frame, and (N,) whether they are selected, of the points that edit mode shows."""
     data: Any = item.data
     if isinstance(data, bpy.types.Mesh):
-        shown = [vertex for vertex in bmesh.from_edit_mesh(data).verts if not vertex.hide]
+        shown: list[Any] = [vertex for vertex in bmesh.from_edit_mesh(data).verts if not vertex.hide]
         places = np.fromiter(itertools.chain.from_iterable(v.co for v in shown), np.float32, 3 * len(shown))
         return places.reshape(-1, 3), np.fromiter((v.select for v in shown), bool, len(shown))
     places, selected = read(data, "position", 3), read(data, SELECTED, 1)
@@ -104,9 +104,10 @@ def draw_points(
     state.depth_test_set("LESS_EQUAL" if is_hiding else "NONE")
     state.point_size_set(width_px)
     shader: Any = _shader()
+    matrices: Any = gpu.matrix
     try:
-        with gpu.matrix.push_pop():
-            gpu.matrix.multiply_matrix(matrix)
+        with matrices.push_pop():
+            matrices.multiply_matrix(matrix)
             shader.bind()
             for is_selected, batch in batches:
                 shader.uniform_float("color", (*colors[is_selected][:3], 1.0))
@@ -117,5 +118,5 @@ def draw_points(
         state.blend_set("NONE")
 
 
-def _shader() -> gpu.types.GPUShader:
+def _shader() -> Any:
     return gpu.shader.from_builtin("POINT_UNIFORM_COLOR")
