@@ -85,6 +85,38 @@ def test_a_baked_cache_is_found_by_the_copy(warnings, tmp_path, on_disk):
     assert "played" not in warnings()
 
 
+@pytest.mark.parametrize("place", ["", "//bakes", "packed"])
+def test_a_baked_simulation_zone_is_found_by_the_copy(warnings, tmp_path, place):
+    """Baked further than playing it would come now: its step was changed since."""
+    scene, cube = stage(tmp_path)
+    scenes.simulation_zone(cube)
+    scene.frame_end = 20
+    select(cube)
+    bpy.context.view_layer.objects.active = cube
+    (tmp_path / "shots").mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "shot.blend"))
+    scene, cube = bpy.context.scene, bpy.data.objects["Cube"]
+    modifier = cube.modifiers["Nodes"]
+    bake = modifier.bakes[0]
+    if place == "packed":
+        if not hasattr(bake, "bake_target"):
+            pytest.skip("this Blender bakes to disk alone")
+        bake.bake_target = "PACKED"
+    else:
+        modifier.bake_directory = place
+        if hasattr(bake, "bake_target"):
+            bake.bake_target = "DISK"
+    assert bpy.ops.object.geometry_node_bake_single(
+        session_uid=cube.session_uid, modifier_name=modifier.name, bake_id=bake.bake_id
+    ) == {"FINISHED"}
+    modifier.node_group.nodes["Transform Geometry"].inputs["Translation"].default_value.x = -0.01
+    scene.frame_set(15)
+    select(bpy.data.objects["Eye"])
+    mine, captured = capture_as_rendered(tmp_path)
+    assert mine[0] > 22 and abs(mine - captured).max() < 0.2
+    assert "played" not in warnings()
+
+
 def test_a_simulation_that_cannot_be_played_alike_is_named_before_anything_is_rendered(warnings, tmp_path):
     scene, cube = stage(tmp_path)
     scenes.simulation_zone(cube)

@@ -33,8 +33,12 @@ def copy_point_caches(folder: RenderFolder, plan: RenderPlan) -> None:
             shutil.copy2(file, there)
 
 
-def find_bakes(plan: RenderPlan) -> None:
-    """Let geometry nodes find bakes on disk where the artist's file has them: Blender does not remap these paths."""
+def find_bakes(plan: RenderPlan) -> bool:
+    """Let geometry nodes find bakes on disk where the artist's file has them: Blender does not remap these paths.
+
+    Returns whether there is a path that was changed.
+    """
+    is_changed = False
     for item in bpy.data.objects:
         if item.library is not None:
             continue
@@ -44,3 +48,5 @@ def find_bakes(plan: RenderPlan) -> None:
                     path = getattr(owner, name, "")
                     if path.startswith("//"):
                         setattr(owner, name, os.path.join(os.path.dirname(plan.blend_file), path[2:]))
+                        is_changed = True
+    return is_changed

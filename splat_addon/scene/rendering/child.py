@@ -144,12 +144,10 @@ def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
     if not hasattr(bpy.types.Scene, "cycles"):
         with suppress(RuntimeError):
             bpy.ops.preferences.addon_enable(module="cycles")
-    try:
-        bpy.ops.wm.open_mainfile(filepath=str(folder.blend_file), load_ui=False, use_scripts=plan.use_scripts)
-    except RuntimeError as error:
-        raise CaptureError(
-            f"The copy of the scene cannot be opened ({error}).", "Save the file and try again."
-        ) from error
+    _open_copy(folder, plan)
+    if find_bakes(plan):  # a bake that was not found once is not looked for again (4.2)
+        bpy.ops.wm.save_mainfile()
+        _open_copy(folder, plan)
     scene = next((scene for scene in bpy.data.scenes if scene.name_full == plan.scene), None)
     if scene is None:
         raise CaptureError(f"The scene '{plan.scene}' is not in the copy.", "Capture again.")
@@ -158,7 +156,6 @@ def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
         if window.scene != scene:
             window.scene = scene
         window.view_layer = image_settings.rendered_layer(scene)  # the one in which simulations are played
-    find_bakes(plan)
     for name, file in plan.unsaved_images:
         image = next((image for image in bpy.data.images if image.name_full == name), None)
         if image is not None:
@@ -168,6 +165,15 @@ def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
             image.filepath = str(folder.path / file)
             image.reload()
     return scene
+
+
+def _open_copy(folder: RenderFolder, plan: RenderPlan) -> None:
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(folder.blend_file), load_ui=False, use_scripts=plan.use_scripts)
+    except RuntimeError as error:
+        raise CaptureError(
+            f"The copy of the scene cannot be opened ({error}).", "Save the file and try again."
+        ) from error
 
 
 def engine_name(scene: bpy.types.Scene) -> str:
