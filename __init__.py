@@ -12,7 +12,7 @@ def _features():
     from .operators import command_line
     from .operators.review import keys
     from .splat_addon.scene.editing import crop_preview, histograms
-    from .splat_addon.scene.inspection import found
+    from .splat_addon.scene.inspection import found, ghost
     from .splat_addon.scene.lesson import arrow, live, picture
     from .splat_addon.scene.review import curves, held_out, views
     from .splat_addon.scene.runs import moved_paths
@@ -25,7 +25,7 @@ def _features():
     splats = (appearance, render_setup, findings, transforms, hidden_points)
     rooms = (scene, moved_paths, *splats, display, curves, views, held_out)
     tasks = (preview, watching)
-    floaters = (found, inspecting, previewing_removal)
+    floaters = (found, ghost, inspecting, previewing_removal)
     editing = (crop_preview, histograms)
     lesson = (picture, live, arrow)
     return (*rooms, *tasks, *floaters, *editing, *lesson, *operators.modules(), *panels.modules(), command_line, keys)

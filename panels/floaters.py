@@ -9,6 +9,7 @@ from ..operators.splats.inspect import (
     SPLAT_OT_hide_floaters,
     SPLAT_OT_inspect_splats,
     SPLAT_OT_keep_splats,
+    SPLAT_OT_mark_reflections,
     SPLAT_OT_preview_removal,
     SPLAT_OT_select_floaters,
     SPLAT_OT_show_floater_score,
@@ -17,11 +18,12 @@ from ..operators.splats.inspect import (
 )
 from ..operators.splats.train_further import SPLAT_OT_train_further
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene.inspection import found, stepping
+from ..splat_addon.scene.inspection import found, histogram, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
 from ..splat_addon.scene.splats.data import is_splats
 from ..splat_addon.scene.tasks import inspecting, previewing_removal
 from .capture import SidebarPanel
+from .curves import MARGIN_PX
 from .wrap import WRAP, draw_fact, draw_sentence
 
 HOLES = "Deleting alone leaves holes: floaters hold color that photos demand. Training on closes them."
@@ -57,6 +59,12 @@ class SPLAT_PT_floaters(SidebarPanel, bpy.types.Panel):
 
 def _draw_found(layout, context, item, scores) -> None:
     chosen = context.scene.splat
+    scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
+    width = context.region.width if context.region is not None else 0
+    units = max(6.0, min(20.0, (width / scale - MARGIN_PX) / 20))
+    layout.template_icon(
+        histogram.icon_for(scores, chosen.inspection.threshold, round(units * 20 * scale)), scale=units
+    )
     layout.prop(chosen.inspection, "threshold")
     threshold = chosen.inspection.threshold
     layout.label(text=f"{counted(scores.above(threshold))} splats are above it", icon="OUTLINER_DATA_POINTCLOUD")
@@ -64,7 +72,10 @@ def _draw_found(layout, context, item, scores) -> None:
         stale = f"{counted(scores.changed)} splats are not what was inspected: their scores are not used."
         draw_sentence(layout, stale, "ERROR", WRAP)
     is_shown = chosen.viewport.color_by == "ATTRIBUTE" and chosen.viewport.attribute == SCORE
-    layout.operator(SPLAT_OT_show_floater_score.bl_idname, icon="COLOR", depress=is_shown)
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_show_floater_score.bl_idname, icon="COLOR", depress=is_shown)
+    row.prop(chosen.inspection, "ghost", toggle=True, icon="GHOST_ENABLED")
+    layout.prop(chosen.inspection, "color")
     row = layout.row(align=True)
     row.operator(SPLAT_OT_step_region.bl_idname, text="Previous Region", icon="TRIA_LEFT").by = -1
     row.operator(SPLAT_OT_step_region.bl_idname, text="Next Region", icon="TRIA_RIGHT").by = 1
@@ -77,6 +88,12 @@ def _draw_found(layout, context, item, scores) -> None:
     row.operator(SPLAT_OT_select_floaters.bl_idname, icon="RESTRICT_SELECT_OFF")
     row.operator(SPLAT_OT_keep_splats.bl_idname, icon="FAKE_USER_ON").keep = True
     row.operator(SPLAT_OT_keep_splats.bl_idname, text="", icon="FAKE_USER_OFF").keep = False
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_mark_reflections.bl_idname, icon="MOD_MIRROR").mark = True
+    row.operator(SPLAT_OT_mark_reflections.bl_idname, text="", icon="X").mark = False
+    if scores.reflections:
+        told = f"{counted(scores.reflections)} splats are taken for reflections, and not offered for removal."
+        draw_sentence(layout, told, "MOD_MIRROR", WRAP)
     row = layout.row(align=True)
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")

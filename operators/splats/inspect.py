@@ -4,7 +4,7 @@ import bpy
 
 from ...splat_addon.errors import RunError
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.inspection import choosing, stepping
+from ...splat_addon.scene.inspection import choosing, ghost, stepping
 from ...splat_addon.scene.inspection.columns import SCORE
 from ...splat_addon.scene.tasks import inspecting, previewing_removal
 from ..reporting import reports_errors
@@ -120,9 +120,34 @@ class SPLAT_OT_keep_splats(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         count = choosing.keep(context.active_object.data, self.keep)
+        ghost.refresh(context.scene)
         if not count:
             raise RunError("No splat is selected.", "Select some in Edit Mode, or step to a region.")
         self.report({"INFO"}, f"{counted(count)} splats are {'kept' if self.keep else 'not kept any more'}")
+        return {"FINISHED"}
+
+
+class SPLAT_OT_mark_reflections(bpy.types.Operator):
+    """Say that the selected splats show what a mirror, glass or water shows: they look like floaters, and are not
+    offered for removal"""
+
+    bl_idname = "splat.mark_reflections"
+    bl_label = "Mark as Reflection"
+    bl_options = {"REGISTER", "UNDO"}
+
+    mark: bpy.props.BoolProperty(name="Mark", description="Off: they are no reflections", default=True)
+
+    @classmethod
+    def poll(cls, context):
+        return _allows(cls, choosing.problem(context.active_object))
+
+    @reports_errors
+    def execute(self, context):
+        count = choosing.mark_reflections(context.active_object.data, self.mark)
+        ghost.refresh(context.scene)
+        if not count:
+            raise RunError("No splat is selected.", "Select some in Edit Mode, or step to a region.")
+        self.report({"INFO"}, f"{counted(count)} splats are {'' if self.mark else 'not '}taken for reflections")
         return {"FINISHED"}
 
 
@@ -164,6 +189,7 @@ class SPLAT_OT_delete_floaters(_ActsOnFloaters, bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         self.report({"INFO"}, f"Deleted {counted(choosing.delete(*_floaters(context)))} splats")
+        ghost.refresh(context.scene)
         return {"FINISHED"}
 
 
@@ -236,11 +262,12 @@ class SPLAT_OT_step_region(_ActsOnFloaters, bpy.types.Operator):
         region = stepping.step(item, context.scene.splat.inspection.threshold, self.by)
         if context.region_data is not None:
             stepping.frame(context.region_data, item, region)
+        ghost.refresh(context.scene)
         return {"FINISHED"}
 
 
 CLASSES = (
     *(SPLAT_OT_inspect_splats, SPLAT_OT_cancel_inspection, SPLAT_OT_show_floater_score, SPLAT_OT_select_floaters),
     *(SPLAT_OT_keep_splats, SPLAT_OT_hide_floaters, SPLAT_OT_show_hidden, SPLAT_OT_delete_floaters),
-    *(SPLAT_OT_step_region, SPLAT_OT_preview_removal, SPLAT_OT_cancel_removal_preview),
+    *(SPLAT_OT_mark_reflections, SPLAT_OT_step_region, SPLAT_OT_preview_removal, SPLAT_OT_cancel_removal_preview),
 )

@@ -135,7 +135,7 @@ def test_evidence_comes_back_from_the_attributes_as_it_was(extension, item, colu
     floats = extension.module("splat_addon.scene.viewport.texels").float_attributes(item.data)
     assert [name for name in floats if name.startswith("floater")] == [
         *("floater_behind", "floater_distance", "floater_gap", "floater_gap_others"),
-        *("floater_lonely", "floater_looked_through", "floater_score", "floater_views"),
+        *("floater_lonely", "floater_looked_through", "floater_reason", "floater_score", "floater_views"),
     ]
 
 

@@ -441,3 +441,21 @@ def test_an_object_without_points_draws_nothing_and_disturbs_no_other(extension,
     assert alone[..., 3].max() > 0.3
     assert np.array_equal(viewport_pictures.draw(drawing, [none, some], view, drawing.Look()), alone)
     assert not viewport_pictures.draw(drawing, [none], view, drawing.Look()).any()
+
+
+@pytest.mark.parametrize("color_by", ["RADIANCE", "OPACITY"])
+def test_what_does_not_stand_out_is_faint_and_gray(extension, drawing, color_by):
+    cloud = make_cloud(extension, 40, 12)
+    item = add(extension, cloud)
+    uid, some = item.data.session_uid, np.arange(40) % 2 == 0
+    view = view_of(drawing, looking((0, 1, 0)))
+    half = draw(drawing, [item], view, color_by=color_by, ghost=drawing.Ghost((1,), {uid: some}))
+    everything = draw(drawing, [item], view, color_by=color_by, ghost=drawing.Ghost((2,), {uid: some | True}))
+    nothing = draw(drawing, [item], view, color_by=color_by, ghost=drawing.Ghost((3,), {}))
+    np.testing.assert_allclose(everything, draw(drawing, [item], view, color_by=color_by), atol=1e-5)
+    alone = add(extension, cloud.select(some))
+    shown = draw(drawing, [alone], view)
+    assert nothing[..., 3].max() < 0.5 * everything[..., 3].max() and nothing[..., 3].max() > 0.02
+    assert np.abs(nothing[..., 0] - nothing[..., 1]).max() < 1e-6, "dimmed splats are gray"
+    covered = shown[..., 3] > 0.5
+    assert np.abs(half[..., 3] - shown[..., 3])[covered].mean() < 0.1 < np.abs(everything - shown)[..., 3].max()

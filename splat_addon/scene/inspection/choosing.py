@@ -12,8 +12,8 @@ from ..splats.contents import attributes
 from ..splats.data import is_splats
 from ..splats.hidden_points import HIDDEN, copy_hidden
 from . import columns, found
+from .columns import KEPT, REFLECTION
 
-KEPT = "splat_kept"  # true where a splat is protected
 _MESH_OWN = {".select_vert": "select", ".hide_vert": "hide"}
 FIELDS = {  # of an attribute's elements, by type: the name of the numbers, how many, and their type
     "FLOAT": ("value", 1, np.float32),
@@ -53,8 +53,10 @@ def problem_with_scores(item: bpy.types.Object | None) -> str:
 
 
 def floaters(data: Any, threshold: float) -> np.ndarray:
-    """(N,) which splats score above `threshold`, are what they were when they were inspected, and are not kept."""
-    return columns.is_current(data) & (columns.score_of(data) > threshold) & ~read_flags(data, KEPT)
+    """(N,) which splats score above `threshold`, are what they were when they were inspected, and are neither kept nor
+    taken for reflections."""
+    protected = read_flags(data, KEPT) | columns.is_reflection(data)
+    return columns.is_current(data) & (columns.score_of(data) > threshold) & ~protected
 
 
 def require_floaters(item: bpy.types.Object, threshold: float) -> np.ndarray:
@@ -90,6 +92,15 @@ def keep(data: Any, wanted: bool) -> int:
     which = selected(data)
     kept = read_flags(data, KEPT)
     _write_flags(data, KEPT, kept | which if wanted else kept & ~which)
+    _changed(data)
+    return int(which.sum())
+
+
+def mark_reflections(data: Any, wanted: bool) -> int:
+    """Say that the selected splats show mirror images, or no more: they are not offered for removal. Returns how
+    many."""
+    which, marked = selected(data), read_flags(data, REFLECTION)
+    _write_flags(data, REFLECTION, marked | which if wanted else marked & ~which)
     _changed(data)
     return int(which.sum())
 

@@ -16,9 +16,13 @@ from ...errors import SplatFileError
 from ...inspection.evidence import COLUMNS, Evidence
 from ...inspection.file import Inspection
 from ...inspection.score import Findings
+from ...inspection.strongest import strongest
 from ..splats.contents import attributes
 from ..splats.contents.attributes import BASE
 
+KEPT = "splat_kept"  # true where a splat is protected by the artist
+REFLECTION = "splat_reflection"  # true where the artist says that it shows a mirror image
+DETECTED = 4  # the kind of a splat that the score takes for a reflection
 KEY = "splat_inspection"  # of the data: what the columns were measured on
 SCORE = "floater_score"
 _FINDINGS = {"score": SCORE, "open": "floater_gap_others", "lonely": "floater_lonely", "kind": ".floater_kind"}
@@ -33,6 +37,7 @@ _EVIDENCE = {  # what reasons and regions are made of; those that begin with a d
     "nearness": ".floater_nearness",
     "nearest": ".floater_nearest",
 }
+_REASON = "floater_reason"  # the number of the strongest reason
 _VIEWS = "floater_views"  # how many photos use a splat
 _USED_BY = (".floater_used_by_0", ".floater_used_by_1")  # 32 bits each
 _PRINT = ".floater_print"
@@ -59,6 +64,8 @@ def put(data: Any, inspection: Inspection) -> None:
         columns[_VIEWS] = evidence.used
         columns |= dict(zip(_USED_BY, evidence.used_by.astype("<u8").view("<i4").reshape(-1, 2).T))
         about |= {"reach": float(evidence.reach), "views": json.dumps(evidence.view_names)}
+        about["view_positions"] = np.asarray(evidence.view_positions, np.float64).ravel().tolist()
+    columns[_REASON] = strongest(findings, evidence)
     columns[_PRINT] = _prints(data, salt)
     remove(data)
     for name in columns:  # all are made before any is written: making one moves the others
@@ -71,12 +78,36 @@ def put(data: Any, inspection: Inspection) -> None:
 
 def remove(data: Any) -> None:
     """Take away what an earlier inspection has left."""
-    for name in (*_FINDINGS.values(), *_EVIDENCE.values(), _VIEWS, *_WHOLE):
+    for name in (*_FINDINGS.values(), *_EVIDENCE.values(), _VIEWS, _REASON, *_WHOLE):
         former = data.attributes.get(name)
         if former is not None:
             data.attributes.remove(former)
     if KEY in data:
         del data[KEY]
+
+
+def view_positions(data: Any) -> np.ndarray:
+    """(C, 3) where the cameras of the photos were, in the capture's coordinates; (0, 3) where that is not known."""
+    try:
+        numbers = np.array(data[KEY]["view_positions"], np.float64)
+        return numbers.reshape(-1, 3)
+    except (KeyError, TypeError, ValueError):  # of an earlier version, or not ours
+        return np.zeros((0, 3))
+
+
+def is_reflection(data: Any) -> np.ndarray:
+    """(N,) which splats are taken for mirror images: marked by the artist, or detected."""
+    kind = _column(data, _FINDINGS["kind"])
+    return flags(data, REFLECTION) | (np.rint(kind).astype(np.int64) == DETECTED)
+
+
+def flags(data: Any, name: str) -> np.ndarray:
+    """(N,) of an attribute that is true or false; false where there is none."""
+    found = np.zeros(attributes.points_in(data), bool)
+    attribute = data.attributes.get(name)
+    if attribute is not None and attribute.data_type == "BOOLEAN" and len(attribute.data) == len(found):
+        attribute.data.foreach_get("value", found)
+    return found
 
 
 def score_of(data: Any) -> np.ndarray:

@@ -17,6 +17,8 @@ class Scores:
 
     score: np.ndarray
     is_current: np.ndarray
+    is_protected: np.ndarray  # kept, or a reflection, whatever they score
+    reflections: int = 0  # how many are marked or detected
 
     @property
     def changed(self) -> int:
@@ -25,7 +27,7 @@ class Scores:
 
     def above(self, threshold: float) -> int:
         """How many current scores are higher."""
-        return int((self.is_current & (self.score > threshold)).sum())
+        return int((self.is_current & (self.score > threshold) & ~self.is_protected).sum())
 
 
 class Known:
@@ -41,7 +43,11 @@ def scores(data: Any) -> Scores | None:
         return None
     known = part(Known).scores
     if data.session_uid not in known:
-        known[data.session_uid] = Scores(columns.score_of(data), columns.is_current(data))
+        is_reflection = columns.is_reflection(data)
+        protected = columns.flags(data, columns.KEPT) | is_reflection
+        known[data.session_uid] = Scores(
+            columns.score_of(data), columns.is_current(data), protected, int(is_reflection.sum())
+        )
     return known[data.session_uid]
 
 

@@ -28,6 +28,9 @@ class Shown:
     number: int
     count: int
     sentences: tuple[str, ...]
+    splats: np.ndarray  # indices
+    center: tuple[float, float, float]  # in the space of the splats
+    used_by: tuple[int, ...]  # views by number, the one that uses most first
 
 
 class Stepping:
@@ -66,7 +69,9 @@ def step(item: bpy.types.Object, threshold: float, by: int) -> Region:
     users = f"{len(region.used_by)} of {len(evidence.view_names)} photos use them"
     size = f"{counted(len(region.splats))} splats: {share:.2%} of what photos show; {users}."
     told = (size, *reasons(findings, evidence, int(region.splats[0])))
-    part(Stepping).shown = Shown(data.session_uid, threshold, number, len(regions), told)
+    center = tuple(region.center.tolist())
+    place = (number, len(regions), told, region.splats, center, region.used_by)
+    part(Stepping).shown = Shown(data.session_uid, threshold, *place)
     return region
 
 

@@ -9,6 +9,7 @@ handlers and menus; the root binds them.
     run_folder           (scene)         another run is the scene's
     held_out_index       (scene)         another held-out view is chosen in the list
     trained_for          (object)        it was said what an object's splats were trained for
+    inspection           (scene)         another score, or another way to show what is above it
     viewport             (scene)         splats are to be drawn in another way
     viewport.show        (scene)         splats are to be drawn, or their objects to be shown
     lesson.shown         (scene)         the lesson's gaussians are to be colored in another way

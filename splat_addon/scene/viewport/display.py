@@ -24,7 +24,7 @@ from ..settings.trained_for import is_antialiased
 from ..splats import adoption, appearance
 from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
-from . import edit_points, selection_boxes
+from . import edit_points, selection_boxes, standing_out
 from .depth import read_depth
 from .picture import Atlas, Look, Picture, Placed, Viewpoint, forget_programs
 from .texels import CloudSplats, Splats, fingerprint, float_attributes
@@ -74,6 +74,7 @@ class Display:
         self.changed.clear()
         self.listed = None
         self.problem = ""
+        standing_out.forget()
 
 
 def state() -> Display:
@@ -125,6 +126,7 @@ def look_of(scene: bpy.types.Scene, blend_spaces: Iterable[str]) -> Look:
         is_linear=chosen.kind == "SPLATS" and _blends_linearly(chosen.blending, list(blend_spaces)),
         reach_sigma=chosen.reach_sigma,
         point_px=chosen.point_px,
+        ghost=standing_out.state().ghost,
     )
 
 
@@ -253,6 +255,7 @@ def _draw_region(context: Any) -> None:
     picture.lay_over(look.is_linear, (x, y))
     selection_boxes.draw(context, items)
     edit_points.draw(context, items)
+    standing_out.draw_rays(items)
     is_radiance = look.color_by == "RADIANCE"
     display.ramp_ends = None if is_radiance else atlas.ramp(blocks, look.color_by, look.attribute)[1]
 

@@ -17,7 +17,7 @@ from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from ..session import part
 from . import order as ordering
 from . import texels
-from .shader import OBJECT_TEXELS, make_overlay_shader, make_shader
+from .shader import DIMMED, OBJECT_TEXELS, make_overlay_shader, make_shader
 
 EXACT_COUNT = 200_000  # up to here splats are blended in 32-bit floats, beyond in 16-bit ones, which are much faster
 _types: Any = gpu.types  # the stubs know no arguments of its constructors
@@ -51,6 +51,15 @@ class Viewpoint:
 
 
 @dataclass(frozen=True)
+class Ghost:
+    """Which splats stand out, (N,) by `session_uid` of their data; all others are dimmed. `token` differs when they
+    do."""
+
+    token: tuple
+    bright: Mapping[int, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Look:
     """How splats are shown. `kind` is SPLATS, by the picture's rules, ELLIPSOIDS or POINTS; `color_by` RADIANCE,
     OPACITY, SIZE or ATTRIBUTE."""
@@ -64,6 +73,7 @@ class Look:
     reach_sigma: float = 1.5
     point_px: float = 3.0
     rules: PictureRules = DEFAULT_RULES
+    ghost: Ghost | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,8 @@ class Atlas:
         self.texture = make_texture(numbers, width, height, "RGBA32F")
         self._kept: dict[tuple[int, float], tuple[np.ndarray | None, np.ndarray]] = {}
         self._left_out: Mapping[int, np.ndarray] = {}
-        self._ramps: dict[tuple[str, str], tuple[gpu.types.GPUTexture, tuple[float, float]]] = {}
+        self._ramps: dict[tuple[str, str], tuple[np.ndarray, tuple[float, float], gpu.types.GPUTexture]] = {}
+        self._ghosted: tuple[tuple, gpu.types.GPUTexture] | None = None
 
     def leave_out(self, masks: Mapping[int, np.ndarray]) -> None:
         """Choose these splats (N,), by uid, no more; those of another number of splats are of no use."""
@@ -136,6 +147,33 @@ class Atlas:
         self, blocks: Mapping[int, texels.Splats], what: str, attribute: str
     ) -> tuple[gpu.types.GPUTexture, tuple[float, float]]:
         """The texture of places on the color ramp, and the numbers that its ends stand for."""
+        _, ends, texture = self._ramp(blocks, what, attribute)
+        return texture, ends
+
+    def values(self, blocks: Mapping[int, texels.Splats], look: Look) -> gpu.types.GPUTexture | None:
+        """The texture of a look: places on its color ramp, and which splats are dimmed; None when it needs none."""
+        uses_ramp = look.color_by != "RADIANCE"
+        if look.ghost is None:
+            return self.ramp(blocks, look.color_by, look.attribute)[0] if uses_ramp else None
+        wanted = (look.color_by, look.attribute, look.ghost.token)
+        if self._ghosted is None or self._ghosted[0] != wanted:
+            height = max(1, -(-self.count // self.per_row))
+            places = np.zeros(self.per_row * height, np.float32)
+            if uses_ramp:
+                places = self._ramp(blocks, look.color_by, look.attribute)[0].copy()
+            places += np.float32(DIMMED)
+            for uid, first in self.first.items():
+                bright = look.ghost.bright.get(uid)
+                count = len(self.packed[uid].positions)
+                if bright is not None:  # of splats that were edited since, nobody knows which they are
+                    rows = slice(first, first + count)
+                    places[rows] -= np.float32(DIMMED) * (bright if len(bright) == count else np.float32(1))
+            self._ghosted = wanted, make_texture(places, self.per_row, height, "R32F")
+        return self._ghosted[1]
+
+    def _ramp(
+        self, blocks: Mapping[int, texels.Splats], what: str, attribute: str
+    ) -> tuple[np.ndarray, tuple[float, float], gpu.types.GPUTexture]:
         if (what, attribute) not in self._ramps:
             self._ramps.clear()
             values = np.full(max(self.count, 1), np.nan, dtype=np.float32)
@@ -147,7 +185,7 @@ class Atlas:
             height = max(1, -(-self.count // self.per_row))
             padded = np.full(self.per_row * height, -1.0, dtype=np.float32)
             padded[: len(values)] = texels.ramp_places(values, *ends)
-            self._ramps[what, attribute] = make_texture(padded, self.per_row, height, "R32F"), ends
+            self._ramps[what, attribute] = padded, ends, make_texture(padded, self.per_row, height, "R32F")
         return self._ramps[what, attribute]
 
 
@@ -217,8 +255,7 @@ class Picture:
 
     def _draw(self, atlas, blocks, placed, frames, view, look, scene_depth) -> None:
         shader, batch = _program(look.kind)
-        uses_ramp = look.color_by != "RADIANCE"
-        values = atlas.ramp(blocks, look.color_by, look.attribute)[0] if uses_ramp else self._order
+        values = atlas.values(blocks, look) or self._order
         objects = _object_texture(atlas, placed, frames, view)  # named: a bound texture nobody holds is freed
         is_blended = look.kind == "SPLATS"
         gpu.state.viewport_set(0, 0, view.width_px, view.height_px)
@@ -321,7 +358,7 @@ def _view_numbers(
     center_x, center_y = view.center_px
     rest = [
         (view.width_px, view.height_px, fx, fy),
-        (view.is_perspective, min(look.sh_degree, atlas.degree), is_hiding, 0.0),
+        (view.is_perspective, min(look.sh_degree, atlas.degree), is_hiding, look.ghost is not None),
         (*rules.slope_limits(view.width_px, fx, center_x), *rules.slope_limits(view.height_px, fy, center_y)),
         (look.color_by != "RADIANCE", look.is_linear, look.reach_sigma, look.point_px),
         (texels.TEXELS[atlas.degree], atlas.per_row, objects, order_width),

@@ -5,7 +5,7 @@ Everything about a splat is fetched from textures, so that the order texture alo
 - `splats`: `texels_per_splat` texels each (see `texels.py`), object space;
 - `objects`: one row of `OBJECT_TEXELS` texels per object;
 - `order`: places in the concatenation of all objects' splats, far to near;
-- `values`: one number per splat, 0..1, for color ramps; below 0 is "has none";
+- `values`: one number per splat, 0..1, for color ramps; below 0 is "has none"; `DIMMED` is added where it is dimmed;
 - `scene_depth`: window depth of what Blender drew, for hiding splats behind meshes.
 
 Frames: Blender's view space (+x right, +y up, looking along -z), pixels from the lower left.
@@ -22,6 +22,8 @@ _make: Any = gpu.shader.create_from_info
 # Three rows of view_from_object; eye or direction in the object; first place, first splat, scale of the near plane,
 # whether antialiased.
 OBJECT_TEXELS = 5
+DIMMED = 4.0  # is added to the value of a splat that is dimmed
+DIMMED_OPACITY = 0.06  # what is left of its opacity
 RAMP = (
     (0.267, 0.005, 0.329),
     (0.231, 0.322, 0.545),
@@ -35,7 +37,7 @@ struct SplatView {
   mat4 clip_from_view;
   mat4 view_from_clip;
   vec4 size_px;   /* width, height; pixels per slope (perspective) or per unit (orthographic) across and up */
-  vec4 lens;      /* is perspective; degree of harmonics; hides behind scene depth */
+  vec4 lens;      /* is perspective; degree of harmonics; hides behind scene depth; dims some splats */
   vec4 slopes;    /* within which slopes are held: least and largest across, least and largest up */
   vec4 style;     /* uses ramp; blends linearly; reach of ellipsoids in sigma; size of points in pixels */
   vec4 layout_;   /* texels per splat; splats per row; objects; places per row of the order */
@@ -45,7 +47,9 @@ struct SplatView {
 
 # Fetching: which splat, of which object, in which color.
 _FETCH = """
-struct Splat { vec3 mean; float opacity; vec4 rotation; vec3 scales; vec3 base; float spare; int index; };
+struct Splat {
+  vec3 mean; float opacity; vec4 rotation; vec3 scales; vec3 base; float spare; int index; float value; bool is_dim;
+};
 
 int find_object(int place)
 {
@@ -75,6 +79,14 @@ Splat fetch_splat(int index)
   s.scales = t2.xyz;
   s.spare = t2.w;
   s.base = texel(index, 3).xyz;
+  s.value = 0.0;
+  s.is_dim = false;
+  if (view.style.x > 0.5 || view.lens.w > 0.5) {
+    int per_row = int(view.layout_.y);
+    s.value = texelFetch(values, ivec2(index % per_row, index / per_row), 0).x;
+    s.is_dim = view.lens.w > 0.5 && s.value > 0.5 * DIMMED;
+    if (s.is_dim) { s.value -= DIMMED; s.opacity *= DIMMED_OPACITY; }
+  }
   return s;
 }
 
@@ -138,12 +150,12 @@ vec3 color_of(Splat s, int object)
   vec4 eye = texelFetch(objects, ivec2(3, object), 0);
   vec3 c;
   if (view.style.x > 0.5) {
-    int per_row = int(view.layout_.y);
-    c = ramp(texelFetch(values, ivec2(s.index % per_row, s.index / per_row), 0).x);
+    c = ramp(s.value);
   }
   else {
     c = radiance(s, normalize(eye.w > 0.5 ? s.mean - eye.xyz : eye.xyz));
   }
+  if (s.is_dim) { c = vec3(0.2 * (c.x + c.y + c.z)); }
   return view.style.y > 0.5 ? linear_from_display(c) : c;
 }
 
@@ -352,6 +364,8 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
         info.sampler(slot, "FLOAT_2D", name)
     for index, color in enumerate(RAMP):
         info.define(f"RAMP_{index}", f"vec3({color[0]}, {color[1]}, {color[2]})")
+    info.define("DIMMED", f"{DIMMED:.1f}")
+    info.define("DIMMED_OPACITY", f"{DIMMED_OPACITY}")
     info.define("ANTIALIAS_FLOOR", f"{ANTIALIAS_FLOOR:.8f}")
     info.define("NOWHERE", "vec4(2.0, 2.0, 2.0, 1.0)")  # outside of what is drawn
     info.vertex_in(0, "VEC2", "corner")
