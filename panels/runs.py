@@ -12,6 +12,7 @@ from ..operators.runs import (
 from ..splat_addon.run.find import FoundRun
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.runs import found_runs
+from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import run_path, why_no_run
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
@@ -50,6 +51,27 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
             _draw_run(layout, run, is_own=run.path == own)
         if len(shown) > SHOWN:
             layout.label(text=f"and {len(shown) - SHOWN} older", icon="BLANK1")
+
+
+def draw_going_on(layout, scene) -> None:
+    """Runs of this scene that train without this Blender: that they do, and how to watch them."""
+    if live_run.is_training():
+        return
+    for run in found_runs.going_on(scene):
+        column = layout.column(align=True)
+        draw_sentence(column, f"{run.name} goes on without Blender: {100 * run.fraction:.0f} %.", "INFO", WRAP)
+        column.operator(SPLAT_OT_watch_run.bl_idname, icon="HIDE_OFF").path = str(run.path)
+
+
+def draw_quitting(layout, run: live_run.LiveRun) -> None:
+    """What becomes of a run that trains when Blender quits."""
+    if not run.is_own:
+        text = "This run goes on when Blender quits: another Blender started it."
+    elif preferences.outlives():
+        text = "When Blender quits, this run goes on: open the file again and click Watch."
+    else:
+        text = "When Blender quits, this run saves its result and stops. The preferences can let it go on."
+    draw_sentence(layout, text, "INFO", WRAP)
 
 
 def _draw_run(layout, run: FoundRun, is_own: bool) -> None:

@@ -13,6 +13,7 @@ from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview,
 from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
 from .hide_source import draw_source
+from .runs import draw_going_on, draw_quitting
 from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
@@ -31,6 +32,7 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         run = live_run.current()
+        draw_going_on(layout, scene)
         if run is not None and (home := live_run.home_of(run, scene)):
             if not run.is_over:
                 _draw_elsewhere(layout, run, home)
@@ -39,6 +41,7 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
             _draw_progress(layout, run)
             _draw_commands(layout, run)
             _draw_numbers(layout, run)
+            draw_quitting(layout, run)
             _draw_follow(layout, context)
             header, body = layout.panel("splat_training_settings", default_closed=True)
             header.label(text="Settings")

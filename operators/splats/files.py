@@ -13,6 +13,7 @@ from ...splat_addon.scene.own_data import make_active
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
 from ...splat_addon.scene.splats import render_setup
+from ...splat_addon.scene.splats.advice import modifier_problems
 from ...splat_addon.scene.splats.contents import attributes
 from ...splat_addon.scene.splats.data import splat_collection
 from ...splat_addon.scene.splats.transforms import transform_problems
@@ -222,7 +223,8 @@ def _without_ending(path: Path) -> Path:
 
 def _problems(items: list[bpy.types.Object]) -> list[str]:
     """What is wrong with the splats themselves."""
-    return [problem for item in items for problem in [*attributes.problems(item.data), *transform_problems(item)]]
+    found = (attributes.problems(item.data) + transform_problems(item) + modifier_problems(item) for item in items)
+    return [problem for problems in found for problem in problems]
 
 
 def _lines(sentence: str, width: int = 42) -> list[str]:

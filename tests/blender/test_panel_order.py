@@ -19,8 +19,18 @@ def is_closed(panel) -> bool:
 
 
 def test_the_panels_name_the_stages_in_their_order(panels):
-    stages = [panel.bl_label for panel in panels if not getattr(panel, "bl_parent_id", "")]
+    sidebar = [panel for panel in panels if panel.bl_space_type == "VIEW_3D"]
+    stages = [panel.bl_label for panel in sidebar if not getattr(panel, "bl_parent_id", "")]
     assert stages == ["Capture", "Seeds", "Training", "Splats", "Held-out Review", "Lesson"]
+
+
+def test_what_renders_of_splats_need_stands_beside_the_render_settings_too(panels, extension):
+    panel = next(panel for panel in panels if panel.bl_space_type == "PROPERTIES")
+    assert panel.bl_context == "render" and not panel.poll(bpy.context)
+    make_splats(extension, np.zeros((3, 3)))
+    assert panel.poll(bpy.context)
+    record = drawn(panel, bpy.context)
+    assert ("operator", "splat.set_up_render", None) in record and "The scene has no camera" in texts(record)
 
 
 def test_only_what_every_artist_needs_is_open_at_first(panels):

@@ -215,7 +215,7 @@ def test_the_training_panel_offers_start_when_idle(extension):
 def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, state, expected, absent):
     live_run = extension.module("splat_addon.scene.tasks.live_run")
     events = extension.module("splat_addon.run.events")
-    run = live_run.LiveRun(None, None, 0, iterations=10)
+    run = live_run.LiveRun(None, None, bpy.context.scene.session_uid, iterations=10)
     run.apply(events.Started(events.PROTOCOL, "cpu", 10, 7, 1, 100, 1))
     run.apply(events.Evaluated(0, 20.0, 0.8, 100, "x"))
     run.apply(events.Progressed(4, 0.1, 100, 2.0, 65.0, "paused" if state == "paused" else "training", 0.4))

@@ -3,6 +3,7 @@
 Where: next to the captures and runs of the open scenes, where runs were started before, and where the preferences say.
 """
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -39,6 +40,15 @@ def found() -> Found:
 def runs() -> list[FoundRun]:
     """What was found last: runs that are training first, then the newest."""
     return found().runs
+
+
+def going_on(scene: bpy.types.Scene) -> list[FoundRun]:
+    """Of what was found last, the runs that train and belong to a scene: its own, and those on its capture."""
+    own, capture = run_path(scene), None
+    with contextlib.suppress(RunError):  # next to a file that was not saved
+        capture = absolute(scene.splat.capture.folder) if scene.splat.capture.folder else None
+    training = [run for run in runs() if run.is_training]
+    return [run for run in training if run.path == own or (capture is not None and run.capture == str(capture))]
 
 
 def is_missing(path: Path) -> bool:

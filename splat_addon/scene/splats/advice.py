@@ -7,7 +7,7 @@ from ...errors import some_of
 from ...gaussians.cloud import DISPLAY
 from ..node_references import objects_shown_by_nodes
 from ..settings.working_space import present
-from .appearance import converts_here, is_drawn_by_blender, is_native, splat_objects
+from .appearance import converts_here, is_drawn_by_blender, is_native, other_modifiers, splat_objects
 from .compositing import splat_layer
 from .data import BLEND_SPACE_KEY, is_splats, splat_count
 from .render_setup import BUTTON, LEAST_SAMPLES, differences, lacking_view, needs_layer, needs_samples
@@ -18,7 +18,7 @@ MANY = 1_000_000  # splats from which on one exact sample takes longer than sixt
 
 def object_advice(item: bpy.types.Object) -> list[str]:
     """Sentences about one splat object; cheap enough for a panel. Problems of quads are told where quads are drawn."""
-    problems = transform_problems(item)
+    problems = [*transform_problems(item), *modifier_problems(item)]
     shape = shape_problem(item)
     if is_drawn_by_blender(item):
         if shape:
@@ -30,6 +30,17 @@ def object_advice(item: bpy.types.Object) -> list[str]:
     if is_native(item) and not is_drawn_by_blender(item) and splat_count(item) >= MANY:
         problems.append("So many splats render faster, with some noise, when drawn by Blender's Splats.")
     return problems
+
+
+def modifier_problems(item: bpy.types.Object) -> list[str]:
+    """Sentences about modifiers of the artist's, which renders alone follow."""
+    found = other_modifiers(item)
+    if not found:
+        return []
+    return [
+        f"{some_of(found)}: changes these splats in renders alone; the viewport and exports show them without it. "
+        "Apply it, and all show the same."
+    ]
 
 
 def scene_advice(scene: bpy.types.Scene, is_exact: bool = False) -> list[str]:

@@ -21,6 +21,7 @@ from .adoption import meet
 from .data import is_splats
 from .material import ENCODING_NAME, encoding_material
 
+_BOX = "Splat Box"  # what `box_modifier.py` calls its own, which renders do not have
 _FORMER_MODIFIER = "Splat Ellipsoids"  # files of version 0.1
 
 
@@ -93,6 +94,12 @@ def look_modifier(item: bpy.types.Object) -> Any:
         if group is not None and quads.DISPLAY_SPACE in group.interface.items_tree:
             return modifier
     return None
+
+
+def other_modifiers(item: bpy.types.Object) -> list[str]:
+    """The names of modifiers that change an object's splats in renders alone: viewports and exports show its data."""
+    own = (look_modifier(item), item.modifiers.get(_BOX))
+    return [modifier.name for modifier in item.modifiers if modifier.show_render and modifier not in own]
 
 
 def set_look(item: bpy.types.Object, look: str) -> None:
