@@ -104,6 +104,8 @@ def _draw_missing(layout, entry: dict) -> None:
         row = layout.row()
         draw_sentence(row.column(align=True), entry["remedy"], "BLANK1", WRAP)
         row.operator(SPLAT_OT_copy_text.bl_idname, text="", icon="COPYDOWN").text = entry["remedy"]
+        if entry["is_required"]:
+            row.operator(SPLAT_OT_set_up_trainer.bl_idname, icon="IMPORT")
 
 
 def _draw_set_up(layout, chosen: SPLAT_AP_preferences) -> None:

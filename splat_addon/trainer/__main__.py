@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..environment.failures import does_not_start, is_broken
 from ..environment.machine import Machine
+from ..environment.remedies import install_command
 from ..errors import RunError, SplatError
 from ..files import is_disk_full
 from ..run.children.detached import OUTLIVE
@@ -123,7 +124,7 @@ def check_modules(machine: Machine | None = None) -> None:
     if missing:
         raise RunError(
             f"The trainer Python ({sys.executable}) lacks {', '.join(missing)}.",
-            f'Run: "{sys.executable}" -m pip install {" ".join(missing)}',
+            f"Run: {install_command(missing)}",
         )
 
 

@@ -13,6 +13,7 @@ from ..environment.builds import why_not
 from ..environment.card import read_driver
 from ..environment.failures import does_not_start, is_broken
 from ..environment.machine import this_machine
+from ..environment.remedies import install_command
 from ..environment.requirements import read_requirements
 
 
@@ -45,7 +46,7 @@ def _package(requirement: str) -> Piece:
     """A package that must import. Another version than the pinned one is accepted, except of numba."""
     name, _, version = requirement.partition("==")
     title = {"torch": "PyTorch", "numpy": "NumPy", "pillow": "Pillow"}.get(name, name)
-    remedy = f'"{sys.executable}" -m pip install {requirement}'
+    remedy = install_command([requirement])
     try:
         found = importlib.metadata.version(name)
         __import__({"pillow": "PIL"}.get(name, name))

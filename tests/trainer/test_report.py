@@ -14,7 +14,7 @@ from PIL import Image
 
 from splat_addon.errors import RunError, SetupError
 from splat_addon.run.config import TrainConfig
-from splat_addon.run.events import Evaluated, Progressed, Started, ViewQuality, encode_event
+from splat_addon.run.events import Evaluated, Failed, Finished, Progressed, Started, ViewQuality, encode_event
 from splat_addon.run.folder import RunFolder, write_json
 from splat_addon.trainer import baseline
 from splat_addon.trainer.report import write
@@ -161,3 +161,27 @@ def test_a_run_that_has_recorded_nothing_says_so(tmp_path):
     folder = RunFolder.create(tmp_path / "run", TrainConfig(capture=str(tmp_path)))
     with pytest.raises(RunError, match="has recorded nothing yet"):
         write.save_report(folder)
+
+
+@pytest.mark.parametrize("end", ["stopped", "finished", "failed"])
+def test_the_page_says_how_a_run_ended_early(run, end):
+    last = Failed("It broke.", "") if end == "failed" else Finished(200, end == "stopped", 300, 9.0)
+    with open(run.events_file, "a") as file:
+        file.write(encode_event(last) + "\n")
+    page = write.save_report(run).read_text(encoding="utf-8")
+    lead = re.search(r'<p class="lead">(.*?)</p>', page).group(1)
+    assert lead.startswith(
+        {"stopped": "stopped at step 200 of 300", "failed": "failed at step 200 of 300"}.get(end, "step 200 of 300")
+    )
+
+
+def test_images_open_as_large_as_they_are_and_tables_scroll_by_themselves(run):
+    for step in (0, 200):
+        Image.fromarray(np.zeros((600, 1200, 3), dtype=np.uint8)).save(run.renders_folder(step) / "view_00.png")
+    page = write.save_report(run).read_text(encoding="utf-8")
+    widths = []
+    for data in re.findall(r'<label class="large"><input type="checkbox"><img [^>]*base64,([^"]+)"', page):
+        widths.append(Image.open(io.BytesIO(base64.b64decode(data))).width)
+    assert page.count("<img") == page.count('<label class="large">') and max(widths) == 1200
+    assert page.count('<div class="wide"><table') == page.count("<table")
+    assert ".large input:checked + img { position: fixed" in page and ".wide { overflow-x: auto; }" in page

@@ -21,23 +21,30 @@ from ...capture.file_names import renders_of
 from ...errors import RunError, SplatError
 from ...run.config import TrainConfig, label
 from ...run.events import Evaluated, ViewQuality
+from ...run.find import look_at
 from ...run.folder import RunFolder
 from ...run.history import History
 from ...run.wording import counted, processor
 from . import both_worlds
 from .plots import plots
 
-CELL_PX = 480  # longest side of an image in the page
+MOST_PX, FEWEST_PX = 1600, 640  # longest side of an image in the page, which opens as large as that
+_PAGE_PX = 24_000_000  # of all images together, about: a page of a hundred views must still open
 DIFFERENCE_GAIN = 4
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1500px; margin: 2em auto; padding: 0 1.5em; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1500px; margin: 2em auto; padding: 0 1.5em;
+  overflow-wrap: anywhere; }
 h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.2em; margin-top: 2em; }
 p.lead { color: #666; margin-top: .2em; } .plots { display: flex; flex-wrap: wrap; gap: 1em; }
-.plots svg { width: 470px; height: auto; }
+.plots svg { width: 470px; max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .3em .9em; text-align: left; border-bottom: 1px solid #e4e4e4; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .views td { vertical-align: top; padding: .3em; } .views img { display: block; max-width: 330px; }
 .views td.number { padding-top: .8em; } .worlds img { max-width: 330px; } details { margin-top: 1em; }
+.large input { display: none; } .large img { cursor: zoom-in; }
+.large input:checked + img { position: fixed; inset: 0; width: 100vw; height: 100vh; max-width: none; z-index: 1;
+  object-fit: contain; background: #000e; cursor: zoom-out; }
 """
 
 
@@ -70,6 +77,9 @@ def _state(folder: RunFolder, history: History) -> str:
     """One line: how far the run is and what it holds."""
     step = max([0, *history.loss.steps[-1:], *history.held_out_db.steps[-1:]])
     parts = [f"step {step} of {history.iterations}" if history.iterations and not history.is_timed else f"step {step}"]
+    found = look_at(folder.path)
+    if found is not None and found.state in ("stopped", "failed", "broken off"):
+        parts[0] = f"{found.state} at {parts[0]}"
     if history.gaussians.values:
         parts.append(f"{counted(round(history.gaussians.values[-1]))} splats")
     summary = _json(folder.summary_file)
@@ -114,6 +124,7 @@ def _views_table(folder: RunFolder, config: TrainConfig, evaluations: list[Evalu
     photos, note = _photos(config)
     before = _renders(folder, first) if first else {}
     now = _renders(folder, last)
+    longest_px = _longest_px(4 * len(last.views))
     head = ["View", "PSNR dB", "SSIM", "Photo", "Init only", f"Step {last.step}", f"Difference × {DIFFERENCE_GAIN}"]
     rows = []
     for quality in sorted(last.views, key=_worst_first):
@@ -124,7 +135,7 @@ def _views_table(folder: RunFolder, config: TrainConfig, evaluations: list[Evalu
         if photo is not None and result is not None and photo.size == result.size:
             numbers = np.abs(np.asarray(photo, dtype=np.int16) - np.asarray(result, dtype=np.int16))
             difference = Image.fromarray(np.minimum(DIFFERENCE_GAIN * numbers, 255).astype(np.uint8))
-        cells = [_image(each, f"{quality.name}, {what}") for each, what in
+        cells = [_image(each, f"{quality.name}, {what}", longest_px) for each, what in
                  ((photo, "photo"), (seeds, "init only"), (result, "result"), (difference, "difference"))]  # fmt: skip
         rows.append([_text(quality.name), _number(quality.psnr_db, 2), _number(quality.ssim, 4), *cells])
     return (f"<p>{_text(note)}</p>" if note else "") + _table("views", head, rows)
@@ -174,15 +185,22 @@ def _read(path: Path) -> Image.Image | None:
     return Image.alpha_composite(ground, pixels).convert("RGB")
 
 
-def _image(image: Image.Image | None, what: str) -> str:
+def _longest_px(count: int) -> int:
+    """How large so many images may be in one page."""
+    return max(FEWEST_PX, min(MOST_PX, round(math.sqrt(_PAGE_PX / max(1, count)))))
+
+
+def _image(image: Image.Image | None, what: str, longest_px: int = FEWEST_PX) -> str:
+    """An image for a cell, which a click opens as large as the window, and closes again."""
     if image is None:
         return "–"
     image = image.copy()
-    image.thumbnail((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+    image.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     content = io.BytesIO()
     image.save(content, "JPEG", quality=90)
     data = base64.b64encode(content.getvalue()).decode()
-    return f'<img alt="{_text(what)}" src="data:image/jpeg;base64,{data}">'
+    shown = f'<img alt="{_text(what)}" title="{_text(what)}" src="data:image/jpeg;base64,{data}">'
+    return f'<label class="large"><input type="checkbox">{shown}</label>'
 
 
 def _capture(folder: RunFolder) -> str:
@@ -223,7 +241,7 @@ def _table(name: str, head: list[str], rows: list[list[str]]) -> str:
     right = [bool(rows) and is_number(rows[-1][column]) for column in range(len(head))]
     lines = ["<tr>" + "".join(cell("th", _text(text), side) for text, side in zip(head, right)) + "</tr>"]
     lines += ["<tr>" + "".join(cell("td", text, is_number(text)) for text in row) + "</tr>" for row in rows]
-    return f'<table class="{name}">\n' + "\n".join(lines) + "\n</table>"
+    return f'<div class="wide"><table class="{name}">\n' + "\n".join(lines) + "\n</table></div>"
 
 
 def _number(value: float, digits: int) -> str:

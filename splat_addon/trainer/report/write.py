@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...environment.remedies import install_command
 from ...errors import RunError, SetupError, SplatError
 from ...files import written_aside
 from ...run.folder import RunFolder
@@ -57,5 +58,5 @@ def check_modules() -> None:
     if missing:
         raise SetupError(
             f"The trainer Python ({sys.executable}) lacks {', '.join(missing)}, which the report is drawn with.",
-            f'Run: "{sys.executable}" -m pip install {" ".join(missing)}',
+            f"Run: {install_command(missing)}",
         )
