@@ -4,6 +4,7 @@
 def modules():
     """All modules with panels or preferences, in order of registration, which is the order in the sidebar."""
     from . import (
+        at_hand,
         blenders_splats,
         capture,
         card,
@@ -20,5 +21,5 @@ def modules():
     )
     from .editing import choosing, tools
 
-    before = (preferences, capture, photos, card, training, curves, runs)
+    before = (preferences, at_hand, capture, photos, card, training, curves, runs)
     return (*before, splats, tools, choosing, floaters, train_further, blenders_splats, review, lesson)

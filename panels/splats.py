@@ -5,6 +5,7 @@ import bpy
 from ..operators.editing.moving import SPLAT_OT_repair_splats
 from ..operators.splats.adopt import SPLAT_OT_adopt, SPLAT_OT_show_as_blenders
 from ..operators.splats.files import SPLAT_OT_export_ply, SPLAT_OT_import_ply, draw_progress
+from ..operators.splats.hide_source import SPLAT_OT_hide_source, SPLAT_OT_show_source
 from ..operators.splats.result import SPLAT_OT_import_result
 from ..operators.splats.set_up_render import (
     SPLAT_OT_composite_splats,
@@ -15,7 +16,8 @@ from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
 from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.exchange import writing
-from ..splat_addon.scene.splats import adoption
+from ..splat_addon.scene.settings.axes import AXES_KEY, REASON_KEY
+from ..splat_addon.scene.splats import adoption, hidden_source
 from ..splat_addon.scene.splats.advice import object_advice, scene_advice
 from ..splat_addon.scene.splats.appearance import is_native, splat_objects
 from ..splat_addon.scene.splats.compositing import splat_layer
@@ -25,7 +27,6 @@ from ..splat_addon.scene.splats.render_setup import is_set_up
 from ..splat_addon.scene.splats.transforms import is_broken
 from ..splat_addon.scene.viewport import depth, display
 from .capture import SidebarPanel
-from .hide_source import draw_source
 from .wrap import WRAP, draw_sentence
 
 
@@ -59,6 +60,10 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         active = context.active_object
         if active is not None and is_splats(active):
             layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
+            if AXES_KEY in active:
+                layout.prop(active.splat, "axes")
+            if REASON_KEY in active:
+                draw_sentence(layout, active[REASON_KEY], "INFO", WRAP)
             layout.prop(active.splat, "trained_for")
             layout.prop(active.splat, "antialiased")
             for problem in [*findings.problems(active.data), *object_advice(active)]:
@@ -73,6 +78,14 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
             layout.operator(SPLAT_OT_adopt.bl_idname, icon="IMPORT")
         if is_shown and display.problem():
             draw_sentence(layout, display.problem(), "ERROR", WRAP)
+
+
+def draw_source(layout, context) -> None:
+    """One button: hide what was captured, or put it back."""
+    if hidden_source.is_hidden(context.scene, context.view_layer):
+        layout.operator(SPLAT_OT_show_source.bl_idname, icon="HIDE_ON")
+    else:
+        layout.operator(SPLAT_OT_hide_source.bl_idname, icon="HIDE_OFF")
 
 
 def _name(item) -> str:

@@ -12,8 +12,8 @@ from ..splat_addon.scene.settings.training import TRAINING_FIELDS
 from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview, trainer_setup
 from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
-from .hide_source import draw_source
 from .runs import draw_going_on, draw_quitting
+from .splats import draw_source
 from .wrap import WRAP, draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
@@ -38,8 +38,8 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
                 _draw_elsewhere(layout, run, home)
             run = None
         if run is not None and not run.is_over:
-            _draw_progress(layout, run)
-            _draw_commands(layout, run)
+            draw_run_bar(layout, run)
+            draw_commands(layout, run)
             _draw_numbers(layout, run)
             draw_quitting(layout, run)
             _draw_follow(layout, context)
@@ -145,7 +145,7 @@ def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
         draw_sentence(column, problem, "ERROR", WRAP)
 
 
-def _draw_commands(layout, run: live_run.LiveRun) -> None:
+def draw_commands(layout, run: live_run.LiveRun) -> None:
     row = layout.row(align=True)
     row.enabled = run.state != "stopping"
     is_paused = run.state == "paused"
@@ -159,7 +159,7 @@ def _draw_commands(layout, run: live_run.LiveRun) -> None:
     row.operator(SPLAT_OT_command_training.bl_idname, text="Stop", icon="SNAP_FACE").command = "stop"
 
 
-def _draw_progress(layout, run: live_run.LiveRun) -> None:
+def draw_run_bar(layout, run: live_run.LiveRun) -> None:
     """How far the run is, as a bar."""
     progress, text = run.progress, f"{run.state.capitalize()} {100 * run.fraction:.0f} %"
     if progress is not None and run.state == "training" and math.isfinite(progress.seconds_left):
@@ -170,8 +170,8 @@ def _draw_progress(layout, run: live_run.LiveRun) -> None:
 def _draw_elsewhere(layout, run: live_run.LiveRun, home: str) -> None:
     """A run that trains for another scene: that it does, and how to stop it."""
     draw_sentence(layout, f"A run trains for {home}.", "INFO", WRAP)
-    _draw_progress(layout, run)
-    _draw_commands(layout, run)
+    draw_run_bar(layout, run)
+    draw_commands(layout, run)
 
 
 def _draw_numbers(layout, run: live_run.LiveRun) -> None:

@@ -8,7 +8,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from ...splat_addon.errors import SplatError
 from ...splat_addon.gaussians.formats import registry
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.exchange import exporting, writing
+from ...splat_addon.scene.exchange import arrival, exporting, writing
 from ...splat_addon.scene.own_data import make_active
 from ...splat_addon.scene.splats import data as splat_data
 from ...splat_addon.scene.splats import files as splat_files
@@ -66,9 +66,14 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
     @reports_errors
     def execute(self, context):
         paths = [Path(self.directory, entry.name) for entry in self.files if entry.name] or [Path(self.filepath)]
+        brought = []
         for path in paths:
             collection = splat_collection(context.scene)
             items, notes = splat_files.import_splats(path, self.axes, context.scene, collection, self.opacities.lower())
+            brought += items
+            cube = arrival.hide_default_cube(context.view_layer)
+            if cube is not None:
+                self.report({"INFO"}, f"'{cube.name}', of Blender's default scene, is hidden, also in renders")
             for other in list(context.view_layer.objects.selected):
                 other.select_set(False)
             context.view_layer.update()
@@ -79,6 +84,11 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
                 self.report({"INFO"}, sentence)
             count = sum(splat_data.splat_count(item) for item in items)
             self.report({"INFO"}, f"Imported {counted(count)} splats from {path.name}")
+        if context.scene.splat.viewport.show:  # else outlines of all their points would hide the splats
+            for item in brought:
+                if item.visible_get():
+                    item.select_set(True)
+        arrival.frame(context, brought)
         return {"FINISHED"}
 
 
@@ -261,7 +271,7 @@ class SPLAT_FH_ply(bpy.types.FileHandler):
     """A splat file dropped into a viewport or the outliner is imported."""
 
     bl_idname = "SPLAT_FH_ply"
-    bl_label = "Gaussian Splats"
+    bl_label = "Import Splats"
     bl_import_operator = SPLAT_OT_import_ply.bl_idname
     bl_file_extensions = ";".join(ending for ending in _ENDINGS if ending.count(".") == 1 and ending[0] == ".")
 
@@ -272,12 +282,12 @@ class SPLAT_FH_ply(bpy.types.FileHandler):
 
 def draw_import(self, _context):
     """In File > Import."""
-    self.layout.operator(SPLAT_OT_import_ply.bl_idname, text="Gaussian Splats (.ply, .spz, …)")
+    self.layout.operator(SPLAT_OT_import_ply.bl_idname, text="Import Splats (.ply, .spz, …)")
 
 
 def draw_export(self, _context):
     """In File > Export."""
-    self.layout.operator(SPLAT_OT_export_ply.bl_idname, text="Gaussian Splats (.ply, .spz, …)")
+    self.layout.operator(SPLAT_OT_export_ply.bl_idname, text="Export Splats (.ply, .spz, …)")
 
 
 def draw_writing(self, _context):

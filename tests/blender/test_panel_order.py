@@ -11,7 +11,10 @@ from support.splat_objects import make_splats
 @pytest.fixture
 def panels(extension):
     classes = [cls for module in extension.module("panels").modules() for cls in module.CLASSES]
-    return [cls for cls in classes if issubclass(cls, bpy.types.Panel)]
+    found = [cls for cls in classes if issubclass(cls, bpy.types.Panel)]
+    return [
+        cls for cls in found if "HIDE_HEADER" not in getattr(cls, "bl_options", ())
+    ]  # no stage, but what comes first
 
 
 def is_closed(panel) -> bool:

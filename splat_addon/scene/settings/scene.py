@@ -3,6 +3,7 @@
 import bpy
 
 from . import capture, editing, inspection, lesson, review, training, training_further, viewport
+from .axes import AXES, choose_axes, shown_axes
 from .capture import SPLAT_PG_capture
 from .editing import SPLAT_PG_editing
 from .hooks import on_change
@@ -48,6 +49,14 @@ class SPLAT_PG_object(bpy.types.PropertyGroup):
         ],
         default="QUADS",
         update=on_change("drawn_by"),
+    )
+    axes: bpy.props.EnumProperty(
+        name="Axes",
+        description="Where the axes of the file point that these splats came from. Choosing turns the object; its "
+        "splats stay as they are",
+        items=AXES,
+        get=lambda self: shown_axes(self.id_data),
+        set=lambda self, number: choose_axes(self.id_data, number),
     )
     trained_for: bpy.props.EnumProperty(
         name="Trained For",

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 
 from ...errors import SplatFileError
+from ...gaussians.formats.axes import guess_axes
 from ...gaussians.formats.registry import open_splats
 from ...gaussians.formats.splat_file import Reading, SplatPart
 from ...gaussians.formats.splat_ply import AUTO as BY_THEIR_LOOK
 from ...gaussians.formats.splat_ply import LINEAR, LOGIT
 from ...gaussians.transform import z_up_from
+from ..settings.axes import AXES as CHOICES
+from ..settings.axes import AXES_KEY, REASON_KEY, put_exactly
+from ..settings.axes import placed_exactly as placed_by_import
 from ..settings.trained_for import ANTIALIASED_KEY, BLEND_SPACE_KEY
 from . import appearance
 from .box_modifier import hand_over
@@ -20,17 +23,14 @@ from .data import ORIGIN_KEY, from_origin, remove_data, splat_blocks_to_data, sp
 
 AUTO = "AUTO"
 AXES = [
-    (AUTO, "Automatic", "As the file says, or as files of its format usually are: PLY as stored, SPZ and glTF y up"),
-    ("STORED", "As Stored", "Keep the axes of the file"),
-    ("Y_DOWN", "Y Down to Z Up", "For files from COLMAP-based trainers, in which y points down"),
-    ("Y_UP", "Y Up to Z Up", "For files from viewers and game engines, in which y points up"),
+    (AUTO, "Automatic", "As the file and what lies around it tell; the panel says why, and can turn it later"),
+    *CHOICES,
 ]
 OPACITIES = [
     (BY_THEIR_LOOK.upper(), "Automatic", "As logits, unless all are from 0 to 1"),
     (LOGIT.upper(), "Logits", "As trainers store them, before the sigmoid"),
     (LINEAR.upper(), "Linear", "As they are, from 0 to 1"),
 ]
-_PLACED_KEY = "splat_placed"  # of an object: where its import put it, exactly, and as Blender rounded that
 
 
 def import_splats(
@@ -45,7 +45,8 @@ def import_splats(
     """
     expose_usd(path)
     file = open_splats(path, Reading(pixels_of, opacities))
-    turn = z_up_from(file.axes if axes == AUTO else axes)
+    axes, reason = guess_axes(file) if axes == AUTO else (axes, "")
+    turn = z_up_from(axes)
     own = path.stem.removesuffix(".compressed")
     names = [own] if len(file.parts) == 1 else [part.name or own for part in file.parts]
     made = [(part, _data_of(part, name)) for part, name in zip(file.parts, names, strict=True)]
@@ -56,7 +57,10 @@ def import_splats(
     for part, data in found:
         item = bpy.data.objects.new(data.name, data)
         collection.objects.link(item)
-        _put(item, turn @ part.matrix)
+        put_exactly(item, turn @ part.matrix)
+        item[AXES_KEY] = axes
+        if reason:
+            item[REASON_KEY] = reason
         if part.origin is not None:
             item[ORIGIN_KEY] = list(part.origin)
         item[BLEND_SPACE_KEY], item[ANTIALIASED_KEY] = part.header.blend_space, part.header.antialiased
@@ -80,17 +84,11 @@ def _data_of(part: SplatPart, name: str) -> bpy.types.ID | None:
     return data
 
 
-def _put(item: bpy.types.Object, matrix: np.ndarray) -> None:
-    item.matrix_basis = Matrix(matrix.tolist())
-    rounded = np.array(item.matrix_basis, dtype=np.float64)
-    item[_PLACED_KEY] = [*matrix.ravel().tolist(), *rounded.ravel().tolist()]
-
-
 def placed_exactly(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     """(4, 4) where its import put an object, below its parent: exactly, and as Blender rounded it. For what came in
     another way, where its positions count from."""
-    stored = np.array(item.get(_PLACED_KEY, []), dtype=np.float64)
-    if stored.shape != (32,) or not np.isfinite(stored).all():
+    placed = placed_by_import(item)
+    if placed is None:
         place = np.array(from_origin(item), dtype=np.float64)
         return place, place
-    return stored[:16].reshape(4, 4), stored[16:].reshape(4, 4)
+    return placed

@@ -1,0 +1,59 @@
+"""What comes first now, at the top of the sidebar: how to begin, a run that trains, or splats to be rendered."""
+
+import bpy
+
+from ..operators.photos import SPLAT_OT_open_photo_capture
+from ..operators.sample import SPLAT_OT_add_sample_scene
+from ..operators.splats.files import SPLAT_OT_import_ply
+from ..operators.splats.render import SPLAT_OT_camera_to_view, SPLAT_OT_render
+from ..splat_addon.scene.splats.data import is_splats
+from ..splat_addon.scene.tasks import live_render, live_run
+from .capture import SidebarPanel
+from .training import draw_commands, draw_run_bar
+
+
+class SPLAT_PT_at_hand(SidebarPanel, bpy.types.Panel):
+    """Few rows, always as many in one state: nothing below them moves under the mouse."""
+
+    bl_idname = "SPLAT_PT_at_hand"
+    bl_label = "At Hand"
+    bl_options = {"HIDE_HEADER"}
+
+    @classmethod
+    def poll(cls, context):
+        return state_of(context) != ""
+
+    def draw(self, context):
+        layout, state, run = self.layout, state_of(context), live_run.current()
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if run is not None and state == "TRAINING":
+            draw_run_bar(layout, run)
+            draw_commands(layout, run)
+        elif state == "SPLATS":
+            item = context.active_object
+            layout.label(text=item.name, icon="OUTLINER_DATA_POINTCLOUD")
+            row = layout.row(align=True)
+            row.operator(SPLAT_OT_camera_to_view.bl_idname, icon="VIEW_CAMERA")
+            row.operator(SPLAT_OT_render.bl_idname, icon="RENDER_STILL")
+        else:
+            column = layout.column(align=True)
+            column.operator(SPLAT_OT_import_ply.bl_idname, icon="FILE_FOLDER")
+            column.operator(SPLAT_OT_open_photo_capture.bl_idname, icon="IMPORT")
+            column.operator(SPLAT_OT_add_sample_scene.bl_idname, icon="MESH_MONKEY")
+
+
+def state_of(context) -> str:
+    """ "TRAINING" while a run trains for this scene, "SPLATS" while a splat object is the active one, "BEGINNING" where
+    there are neither splats nor a capture; else empty."""
+    scene, run = context.scene, live_run.current()
+    if run is not None and not run.is_over and not live_run.home_of(run, scene):
+        return "TRAINING"
+    if context.active_object is not None and is_splats(context.active_object):
+        return "SPLATS"
+    if scene.splat.capture.folder or live_render.is_rendering() or any(map(is_splats, scene.objects)):
+        return ""
+    return "BEGINNING"
+
+
+CLASSES = (SPLAT_PT_at_hand,)
