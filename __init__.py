@@ -20,12 +20,13 @@ def _features():
     from .splat_addon.scene.splats import appearance, hidden_points, render_setup, transforms
     from .splat_addon.scene.splats.contents import findings
     from .splat_addon.scene.tasks import inspecting, preview, previewing_removal, watching
+    from .splat_addon.scene.trust import measured
     from .splat_addon.scene.viewport import display
 
     splats = (appearance, render_setup, findings, transforms, hidden_points)
     rooms = (scene, moved_paths, *splats, display, curves, views, held_out)
     tasks = (preview, watching)
-    floaters = (found, ghost, inspecting, previewing_removal)
+    floaters = (found, ghost, inspecting, previewing_removal, measured)
     editing = (crop_preview, histograms)
     lesson = (picture, live, arrow)
     return (*rooms, *tasks, *floaters, *editing, *lesson, *operators.modules(), *panels.modules(), command_line, keys)

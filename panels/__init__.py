@@ -20,6 +20,7 @@ def modules():
         training,
     )
     from .editing import choosing, tools
+    from .inspection import trust
 
     before = (preferences, at_hand, capture, photos, card, training, curves, runs)
-    return (*before, splats, tools, choosing, floaters, train_further, blenders_splats, review, lesson)
+    return (*before, splats, tools, choosing, floaters, trust, train_further, blenders_splats, review, lesson)

@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import capture, editing, inspection, lesson, review, training, training_further, viewport
+from . import capture, editing, inspection, lesson, review, training, training_further, trust, viewport
 from .axes import AXES, choose_axes, shown_axes
 from .capture import SPLAT_PG_capture
 from .editing import SPLAT_PG_editing
@@ -14,6 +14,7 @@ from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
 from .trained_for import TRAINED_FOR, choose_blend_space, is_antialiased, set_antialiased, shown_blend_space
 from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_preset
 from .training_further import SPLAT_PG_training_further
+from .trust import SPLAT_PG_trust
 from .viewport import SPLAT_PG_viewport
 
 LOOKS = [
@@ -139,12 +140,13 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
     lesson: bpy.props.PointerProperty(type=SPLAT_PG_lesson)
     inspection: bpy.props.PointerProperty(type=SPLAT_PG_inspection)
     editing: bpy.props.PointerProperty(type=SPLAT_PG_editing)
+    trust: bpy.props.PointerProperty(type=SPLAT_PG_trust)
     training_further: bpy.props.PointerProperty(type=SPLAT_PG_training_further)
 
 
 CLASSES = (
     *(*capture.CLASSES, *training.CLASSES, *review.CLASSES, *viewport.CLASSES, *lesson.CLASSES),
-    *(*inspection.CLASSES, *training_further.CLASSES, *editing.CLASSES),
+    *(*inspection.CLASSES, *trust.CLASSES, *training_further.CLASSES, *editing.CLASSES),
     *(SPLAT_PG_object, SPLAT_PG_hidden_source, SPLAT_PG_scene),
 )
 

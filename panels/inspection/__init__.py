@@ -1,0 +1,1 @@
+"""Panels about what was asked of splats and views."""

@@ -1,0 +1,71 @@
+"""The scene camera's animation, frame by frame: what quality to expect where."""
+
+from typing import NamedTuple
+
+import bpy
+import numpy as np
+
+from ...errors import CameraError, CaptureError
+from ..cameras.conversion import camera_from_object
+from ..cameras.shots import shots_of_frames
+from ..session import part
+from . import measured
+
+MOST_FRAMES = 250  # that are asked about, evenly over longer animations
+
+
+class Frame(NamedTuple):
+    """One frame of the animation."""
+
+    number: int
+    answer: measured.Answer
+
+
+class Strip:
+    """What was said of the animation. `trust` is what it was asked of."""
+
+    def __init__(self) -> None:
+        self.trust: measured.Trust | None = None
+        self.scene_uid = 0
+        self.frames: list[Frame] = []
+
+
+def frames(scene: bpy.types.Scene) -> list[Frame]:
+    """The frames of a scene that were asked about; none while what was measured has gone."""
+    strip = part(Strip)
+    is_current = strip.trust is not None and strip.trust is measured.trust() and strip.scene_uid == scene.session_uid
+    return strip.frames if is_current else []
+
+
+def worst_first(asked: list[Frame]) -> list[Frame]:
+    """Those with a number, the lowest first; where no quality is known, the largest angle first."""
+    known = [frame for frame in asked if frame.answer.db is not None or frame.answer.why == measured.NO_HELD_OUT]
+    return sorted(known, key=lambda frame: (frame.answer.db or 0.0, -frame.answer.angle_deg, frame.number))
+
+
+def ask_along(scene: bpy.types.Scene, found: measured.Trust) -> list[Frame]:
+    """Ask about every frame of the scene's range. The scene stays at its frame.
+
+    Raises CameraError or CaptureError when the scene has no camera, or one that is not perspective.
+    """
+    numbers = np.unique(np.linspace(scene.frame_start, scene.frame_end, MOST_FRAMES).round().astype(int))
+    shots = {shot.frame: shot for shot in shots_of_frames(scene, scene.frame_start, scene.frame_end, 1)}
+    before, camera_before, asked = scene.frame_current_final, scene.camera, []
+    by_name = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
+    try:
+        for number in numbers.tolist():
+            scene.frame_set(number)
+            item = by_name.get(shots[number].camera)
+            if item is None:
+                raise CaptureError("The scene's camera is not in the scene.", "Link it to a collection of the scene.")
+            try:
+                answer = measured.ask_in_world(found, camera_from_object(item, scene))
+            except CameraError as error:
+                answer = measured.Answer(0.0, None, error.message.rstrip("."))
+            asked.append(Frame(number, answer))
+    finally:
+        scene.frame_set(int(before // 1), subframe=before % 1)
+        scene.camera = camera_before
+    strip = part(Strip)
+    strip.trust, strip.scene_uid, strip.frames = found, scene.session_uid, asked
+    return asked

@@ -1,0 +1,218 @@
+"""Trust in Blender: what is said of views inside and outside, along the camera's path, and where there is no number."""
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Matrix
+
+from support.recording_layout import drawn, texts
+
+POSITIONS = [(4.0, y, 0.0) for y in np.linspace(-1.5, 1.5, 7)]
+
+
+def looking(extension, position, target=(0, 0, 0)):
+    camera = extension.module("splat_addon.capture.camera").Camera
+    position, forward = np.asarray(position, float), np.asarray(target, float) - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+    matrix[:3, 3] = -matrix[:3, :3] @ position
+    return camera(160, 120, 130, 130, 80, 60, matrix)
+
+
+@pytest.fixture
+def item(extension, tmp_path):
+    """An opaque plate that a run was trained on, its cameras before it; views 0 and 4 held out, at 30 dB."""
+    cloud_module = extension.module("splat_addon.gaussians.cloud")
+    count, rng = 8000, np.random.default_rng(0)
+    means = np.stack([np.zeros(count), *rng.uniform(-6, 6, (2, count))], axis=1)
+    quaternions, opacities = np.tile([1.0, 0, 0, 0], (count, 1)), np.full(count, 4.0)
+    cloud = cloud_module.GaussianCloud(
+        means, np.full((count, 3), np.log(0.12)), quaternions, opacities, np.zeros((count, 1, 3))
+    )
+    data = extension.module("splat_addon.scene.splats.data")
+    made = data.splats_to_object(cloud, "Plate", bpy.context.scene.collection)
+    cameras = {f"images/v{i}.png": looking(extension, place) for i, place in enumerate(POSITIONS)}
+    transforms = extension.module("splat_addon.capture.formats.transforms")
+    (tmp_path / "capture" / "images").mkdir(parents=True)
+    held_out = {"images/v0.png", "images/v4.png"}
+    transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, held_out, None, {})
+    for name in cameras:
+        image = bpy.data.images.new("photo", 160, 120)
+        image.filepath_raw, image.file_format = str(tmp_path / "capture" / name), "PNG"
+        image.save()
+        bpy.data.images.remove(image)
+    config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "capture"))
+    folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", config)
+    measure_held_out(extension, folder)
+    made[extension.module("splat_addon.scene.runs.run_object").RUN_KEY] = str(folder.path)
+    bpy.context.view_layer.objects.active = made
+    bpy.context.view_layer.update()
+    return made
+
+
+def measure_held_out(extension, folder) -> None:
+    events = extension.module("splat_addon.run.events")
+    views = tuple(events.ViewQuality(name, 30.0, 0.9) for name in ("v0", "v4"))
+    with open(folder.events_file, "a") as file:
+        event = events.Evaluated(5, 30.0, 0.9, 10, "held_out/step_000005", views)
+        file.write(events.encode_event(event) + "\n")
+
+
+@pytest.fixture
+def measured(extension):
+    return extension.module("splat_addon.scene.trust.measured")
+
+
+def ask(extension, measured, position, target=(0, 0, 0)):
+    return measured.ask_in_world(measured.trust(), looking(extension, position, target))
+
+
+def panel_texts(extension):
+    return texts(drawn(extension.module("panels.inspection.trust").SPLAT_PT_trust, bpy.context))
+
+
+def test_inside_and_outside_are_told_with_the_quality_to_expect(extension, item, measured):
+    assert bpy.ops.splat.measure_trust() == {"FINISHED"}
+    inside, outside = ask(extension, measured, (4, 0.2, 0)), ask(extension, measured, (0.8, 4.0, 0))
+    assert inside.text.startswith("Within the training views: expect ") and inside.db == pytest.approx(32, abs=4)
+    assert outside.angle_deg > 25 and outside.db < inside.db - 4
+    assert outside.text == f"{outside.angle_deg:.0f}° outside the nearest view: expect {outside.db:.0f} dB"
+
+
+def test_moved_and_scaled_splats_are_asked_where_they_are(extension, item, measured):
+    bpy.ops.splat.measure_trust()
+    before = ask(extension, measured, (2, 3, 1))
+    move = Matrix.Translation((5, 6, 7)) @ Matrix.Rotation(0.7, 4, "Z") @ Matrix.Scale(3.0, 4)
+    item.matrix_world = move
+    bpy.context.view_layer.update()
+    camera = looking(extension, (2, 3, 1)).moved(np.array(move))
+    after = measured.ask_in_world(measured.trust(), camera)
+    assert after.angle_deg == pytest.approx(before.angle_deg, abs=0.5) and after.db == pytest.approx(before.db, abs=0.2)
+
+
+def test_without_held_out_views_there_is_an_angle_and_no_number(extension, item, measured, tmp_path):
+    events = next((tmp_path / "run").glob("*.jsonl"))
+    events.unlink()
+    bpy.ops.splat.measure_trust()
+    answer = ask(extension, measured, (0.8, 4.0, 0))
+    assert answer.db is None and answer.text.endswith("quality unknown, no held-out view was measured")
+    assert "No held-out view was measured" in panel_texts(extension)
+
+
+def test_nothing_seen_and_inside_a_splat_are_unknown(extension, item, measured):
+    bpy.ops.splat.measure_trust()
+    away = ask(extension, measured, (4, 0, 0), (9, 0, 0))
+    assert away.text == "Trust unknown: no splat is seen"
+    assert ask(extension, measured, (0.03, 0.0, 0.0), (-5, 0, 0)).db is None
+
+
+def test_photos_that_are_gone_leave_their_cameras(extension, item, measured, tmp_path):
+    (tmp_path / "capture" / "images" / "v3.png").unlink()
+    bpy.ops.splat.measure_trust()
+    assert len(measured.trust().cameras) == 5 and "1 photos are gone" in panel_texts(extension)
+
+
+def test_no_capture_is_a_sentence(extension, item, measured, tmp_path):
+    item.pop(extension.module("splat_addon.scene.runs.run_object").RUN_KEY)
+    with pytest.raises(RuntimeError, match="have no capture"):
+        bpy.ops.splat.measure_trust()
+    assert measured.trust() is None and not bpy.ops.splat.ask_along_path.poll()
+
+
+def test_a_view_is_the_camera_of_its_matrices(extension, item):
+    views = extension.module("splat_addon.scene.trust.views")
+    conversion = extension.module("splat_addon.scene.cameras.conversion")
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 320, 200
+    data = bpy.data.cameras.new("Eye")
+    data.lens, data.shift_x, data.shift_y = 28, 0.1, -0.05
+    eye = bpy.data.objects.new("Eye", data)
+    eye.matrix_world = Matrix.Translation((3, 1, 2)) @ Matrix.Rotation(1.1, 4, "X")
+    scene.collection.objects.link(eye)
+    bpy.context.view_layer.update()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    window = eye.calc_matrix_camera(depsgraph, x=320, y=200)
+    found = views.camera_of_matrices(eye.matrix_world.inverted(), window, 320, 200)
+    right = conversion.camera_from_object(eye, scene)
+    points = np.array([[3.0, 2.0, 9.0], [2.5, 4.0, 8.0]])
+    assert np.allclose(found.project(points)[0], right.project(points)[0], atol=1e-3)
+    data.type = "ORTHO"
+    bpy.context.view_layer.update()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    window = eye.calc_matrix_camera(depsgraph, x=320, y=200)
+    with pytest.raises(extension.module("splat_addon.errors").CameraError, match="orthographic"):
+        views.camera_of_matrices(eye.matrix_world.inverted(), window, 320, 200)
+
+
+@pytest.fixture
+def flight(extension, item):
+    """The scene's camera flies from the middle of the photos far to the side, in twenty frames."""
+    scene = bpy.context.scene
+    conversion = extension.module("splat_addon.scene.cameras.conversion")
+    eye = bpy.data.objects.new("Eye", bpy.data.cameras.new("Eye"))
+    scene.collection.objects.link(eye)
+    scene.camera, scene.frame_start, scene.frame_end = eye, 1, 20
+    for frame in (1, 20):
+        camera = looking(extension, (4, 0, 0) if frame == 1 else (0.6, 4.5, 0))
+        conversion.apply_camera(eye, camera, scene.render)
+        eye.rotation_mode = "QUATERNION"
+        eye.location, eye.rotation_quaternion, _ = conversion.pose_matrix(camera).decompose()
+        eye.keyframe_insert("location", frame=frame)
+        eye.keyframe_insert("rotation_quaternion", frame=frame)
+    scene.frame_set(7)
+    return eye
+
+
+def test_the_worst_frames_of_the_path_come_first_and_the_scene_stays_where_it_is(extension, flight, measured):
+    scene, strip = bpy.context.scene, extension.module("splat_addon.scene.trust.strip")
+    bpy.ops.splat.measure_trust()
+    assert bpy.ops.splat.ask_along_path() == {"FINISHED"}
+    asked = strip.frames(scene)
+    assert [frame.number for frame in asked] == list(range(1, 21)) and scene.frame_current == 7
+    worst = strip.worst_first(asked)
+    assert worst[0].number >= 15 and worst[-1].answer.db == max(frame.answer.db for frame in asked)
+    assert worst[-1].number <= 5
+    assert bpy.ops.splat.go_to_frame(frame=worst[0].number) == {"FINISHED"}
+    assert scene.frame_current == worst[0].number
+
+
+def test_a_path_without_a_camera_or_with_an_orthographic_one_is_a_sentence(extension, flight, measured):
+    bpy.ops.splat.measure_trust()
+    flight.data.type = "ORTHO"
+    with pytest.raises(RuntimeError, match="orthographic"):
+        bpy.ops.splat.ask_along_path()
+    bpy.context.scene.camera = None
+    with pytest.raises(RuntimeError, match="no camera"):
+        bpy.ops.splat.ask_along_path()
+    assert bpy.context.scene.frame_current == 7
+
+
+def test_the_volume_is_greener_where_the_photos_are(extension, item, measured):
+    volume = extension.module("splat_addon.scene.trust.volume")
+    bpy.ops.splat.measure_trust()
+    found = measured.trust()
+    volume.begin(found)
+    volume.finish()
+    lattice = volume.volume()
+    assert lattice.is_done and 300 < len(lattice.places) < 1500
+    away = np.linalg.norm(lattice.places[:, None] - np.array(POSITIONS)[None], axis=2).min(axis=1)
+    known = np.array([answer.db if answer.db is not None else np.nan for answer in lattice.answers])
+    near, far = np.nanmean(known[away < 0.8]), np.nanmean(known[away > np.quantile(away, 0.8)])
+    assert near > far + 1
+    red, green, _ = volume.color_of(found, lattice.answers[int(np.nanargmax(known))])
+    assert green > red
+
+
+def test_forgetting_takes_everything_away(extension, item, measured):
+    bpy.ops.splat.measure_trust()
+    assert bpy.ops.splat.forget_trust() == {"FINISHED"}
+    assert measured.trust() is None and not bpy.ops.splat.forget_trust.poll()
+
+
+def test_what_was_measured_goes_with_its_object(extension, item, measured):
+    bpy.ops.splat.measure_trust()
+    bpy.data.objects.remove(item)
+    assert measured.trust() is None

@@ -1,0 +1,128 @@
+"""What training cameras cover, and what quality to expect of a view."""
+
+import numpy as np
+import pytest
+
+from splat_addon.capture.camera import Camera
+from splat_addon.gaussians.cloud import GaussianCloud
+from splat_addon.inspection.trust import anchors
+from splat_addon.inspection.trust.coverage import NEVER_DEG, cover
+from splat_addon.inspection.trust.expectation import calibrate, trusted_angle
+
+
+def looking(position, target=(0, 0, 0), size=(200, 150), focal=160.0) -> Camera:
+    position, forward = np.asarray(position, float), np.asarray(target, float) - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(forward, right), forward])
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = rotation, -rotation @ position
+    return Camera(*size, focal, focal, size[0] / 2, size[1] / 2, matrix)
+
+
+def plate(x: float, count: int = 0, half: float = 2.0, seed: int = 0) -> GaussianCloud:
+    """An opaque plate in the plane of this x."""
+    rng, count = np.random.default_rng(seed), count or round(190 * half * half)
+    means = np.stack([np.full(count, x), *rng.uniform(-half, half, (2, count))], axis=1)
+    ones = np.ones(count)
+    quaternions = np.tile([1.0, 0, 0, 0], (count, 1))
+    return GaussianCloud(means, np.full((count, 3), np.log(0.12)), quaternions, 4 * ones, np.zeros((count, 1, 3)))
+
+
+def both(first: GaussianCloud, second: GaussianCloud) -> GaussianCloud:
+    names = ("means", "log_scales", "quaternions", "logit_opacities", "sh")
+    return GaussianCloud(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in names))
+
+
+def test_a_training_view_itself_is_not_outside():
+    camera = looking([4, 0.5, 0.3])
+    envelope = cover(plate(0.0), [camera, looking([4, -2, 0])]).around(camera)
+    assert trusted_angle(envelope) == pytest.approx(0, abs=0.5)
+    assert (envelope.unseen, envelope.closer) == (pytest.approx(0, abs=0.02), pytest.approx(0, abs=0.05))
+    assert envelope.distance == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("turn_deg", [10, 25, 40])
+def test_the_angle_is_that_between_the_view_and_the_nearest_camera(turn_deg):
+    turn = np.radians(turn_deg)
+    coverage = cover(plate(0.0, half=0.5), [looking([4, 0, 0]), looking([4, 0, 3])])
+    envelope = coverage.around(looking([4 * np.cos(turn), 4 * np.sin(turn), 0]))
+    assert trusted_angle(envelope) == pytest.approx(turn_deg, rel=0.1)
+
+
+def test_what_no_camera_saw_is_told():
+    """The plate behind is hidden from all cameras by the one before it."""
+    coverage = cover(both(plate(0.0), plate(-2.0, half=1.0)), [looking([4, 0, 0]), looking([4, 1, 0])])
+    behind = coverage.around(looking([-6, 0.1, 0]))
+    assert behind.unseen > 0.3 and NEVER_DEG in behind.angles_deg
+    assert coverage.around(looking([4, 0.5, 0])).unseen < 0.02
+
+
+def test_a_closer_view_is_sharper_than_the_photos():
+    coverage = cover(plate(0.0), [looking([4, 0, 0])])
+    assert coverage.around(looking([1, 0, 0])).closer == pytest.approx(2, abs=0.3)  # four times as near: 2² pixels
+    assert coverage.around(looking([6, 0, 0])).closer == 0
+
+
+def test_where_nothing_is_the_background_shows():
+    coverage = cover(plate(0.0, half=1.0), [looking([4, 0, 0])])
+    away = coverage.around(looking([4, 0, 0], target=[8, 0, 0]))
+    assert away.holes == 1 and len(away.angles_deg) == 0
+    seen = coverage.around(looking([4, 0, 0]))
+    share = (2.0 / 4 * 160) ** 2 / (200 * 150)  # of the picture that the plate fills
+    assert 1 - seen.holes == pytest.approx(share, abs=0.12)
+
+
+def test_few_anchors_show_what_many_splats_do():
+    """Chosen by chance, each as much larger as it stands for others: they cover as much."""
+    cloud = plate(0.0, count=4 * anchors.ANCHORS)
+    cloud.log_scales -= np.float32(np.log(6))  # so that they cover the plate a few times
+    chosen, sizes = anchors.anchors_of(cloud, np.array([[4.0, 0, 0]]), 0)
+    assert 0.5 * anchors.ANCHORS < len(chosen) <= 1.01 * anchors.ANCHORS
+    camera = looking([4, 0, 0])
+    few = anchors.look(cloud.means[chosen], sizes, cloud.opacities[chosen], camera, anchors.CELLS)
+    whole = anchors.look(cloud.means, cloud.scales[:, 0], cloud.opacities, camera, anchors.CELLS)
+    assert few.holes == pytest.approx(whole.holes, abs=0.06)
+    assert few.depths == pytest.approx(np.interp(few.cells, whole.cells, whole.depths), rel=0.05)
+
+
+def test_held_out_views_decide_the_level():
+    coverage = cover(plate(0.0, half=12.0), [looking([4, y, 0]) for y in (-1, 0, 1)])
+    held_out = [coverage.around(looking([4, y, 0])) for y in (-0.5, 0.5)]
+    expectation = calibrate(held_out, [31.0, 31.0])
+    assert expectation.db(held_out[0]) == pytest.approx(31, abs=0.5)
+    assert calibrate(held_out, [25.0, 25.0]).db(held_out[0]) == pytest.approx(25, abs=0.5)
+    values = [expectation.db(coverage.around(looking([4, y, 0]))) for y in (1, 2, 4, 8)]
+    assert values == sorted(values, reverse=True) and values[0] - values[-1] > 4
+
+
+def test_a_hole_is_an_error_unless_what_was_captured_stands_free():
+    whole, small = cover(plate(0.0, half=4.0), [looking([4, 0, 0])]), cover(plate(0.0, half=0.8), [looking([4, 0, 0])])
+    for coverage, y in ((whole, 5.2), (small, 1.2)):
+        ahead, aside = coverage.around(looking([4, 0.1, 0])), coverage.around(looking([4, 0, 0], target=[0, y, 0]))
+        expectation = calibrate([ahead], [30.0])
+        assert expectation.stands_free == (coverage is small)
+        loss_db = expectation.db(ahead) - expectation.db(aside)
+        assert loss_db < 1 if coverage is small else loss_db > 8
+
+
+def test_there_is_no_number_without_held_out_views_or_in_empty_space():
+    coverage = cover(plate(0.0), [looking([4, 0, 0])])
+    seen, away = coverage.around(looking([4, 1, 0])), coverage.around(looking([4, 0, 0], target=[8, 0, 0]))
+    assert calibrate([], []) is None
+    assert calibrate([away], [30.0]) is None and calibrate([seen], [float("nan")]) is None
+    assert calibrate([seen], [30.0]).db(away) is None
+
+
+def test_the_same_view_has_the_same_number():
+    coverage = cover(plate(0.0, count=9000), [looking([4, 0, 0])])
+    camera = looking([3, 2, 1])
+    assert coverage.around(camera).angle_deg == coverage.around(camera).angle_deg
+
+
+def test_splats_that_are_no_numbers_do_not_count():
+    cloud = both(plate(0.0), plate(1.0, count=5))
+    cloud.means[-5:] = np.nan
+    coverage = cover(cloud, [looking([4, 0, 0])])
+    assert np.isfinite(coverage.points).all()
