@@ -5,7 +5,7 @@ import bpy
 from ...splat_addon.errors import SceneError
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import cropping, joining, target
-from ...splat_addon.scene.settings.editing import INSIDE, OUTSIDE, SIDES
+from ...splat_addon.scene.settings.splats.editing import INSIDE, OUTSIDE, SIDES
 from ...splat_addon.scene.splats.data import splat_count
 from ..reporting import reports_errors
 from .joining import ActsOnJoined

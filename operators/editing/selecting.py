@@ -6,7 +6,7 @@ from ...splat_addon.errors import SceneError
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import selecting, target
 from ...splat_addon.scene.inspection import choosing
-from ...splat_addon.scene.settings.editing import LARGEST, QUANTITIES
+from ...splat_addon.scene.settings.splats.editing import LARGEST, QUANTITIES
 from ..reporting import reports_errors
 from .subject import ActsOnActive
 

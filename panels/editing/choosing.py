@@ -13,7 +13,7 @@ from ...operators.splats.inspect import SPLAT_OT_show_hidden
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import crop_preview, histograms
 from ...splat_addon.scene.editing.selecting import Quantity
-from ...splat_addon.scene.settings.editing import ATTRIBUTE, COLOR
+from ...splat_addon.scene.settings.splats.editing import ATTRIBUTE, COLOR
 from ...splat_addon.scene.splats.data import is_splats
 from ..capture import SidebarPanel
 from ..wrap import WRAP, draw_sentence

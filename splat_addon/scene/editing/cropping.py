@@ -8,7 +8,7 @@ import numpy as np
 from ...editing.inside import Surface, is_inside, problem_of
 from ...errors import SceneError
 from ..inspection import choosing
-from ..settings.editing import INSIDE
+from ..settings.splats.editing import INSIDE
 from .values import changed, read_positions
 
 HIDE, SELECT, DELETE = "HIDE", "SELECT", "DELETE"

@@ -10,7 +10,7 @@ from ...editing import quantities
 from ...editing.nearness import is_near, usual_spacing
 from ...errors import SceneError
 from ..inspection import choosing
-from ..settings.editing import ATTRIBUTE, COLOR, DISTANCE, OPACITY, SIZE, STRETCH
+from ..settings.splats.editing import ATTRIBUTE, COLOR, DISTANCE, OPACITY, SIZE, STRETCH
 from ..splats.contents import attributes
 from .values import read_positions
 
@@ -26,7 +26,7 @@ GROWS_BY = 2.0  # of the usual spacing, where no distance is given
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number about each splat: `kind` of `settings.editing`, and what some kinds need besides."""
+    """A number about each splat: `kind` of `settings.splats.editing`, and what some kinds need besides."""
 
     kind: str = OPACITY
     attribute: str = ""

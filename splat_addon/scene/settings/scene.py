@@ -2,19 +2,20 @@
 
 import bpy
 
-from . import capture, editing, inspection, lesson, review, training, training_further, trust, viewport
+from . import capture, lesson, review, training, viewport
 from .axes import AXES, choose_axes, shown_axes
 from .capture import SPLAT_PG_capture
-from .editing import SPLAT_PG_editing
 from .hooks import on_change
-from .inspection import SPLAT_PG_inspection
 from .lesson import SPLAT_PG_lesson
 from .paths import MAY_BE_RELATIVE, chosen
 from .review import SPLAT_PG_held_out_view, SPLAT_PG_review
+from .splats import editing, inspection, training_further, trust
+from .splats.editing import SPLAT_PG_editing
+from .splats.inspection import SPLAT_PG_inspection
+from .splats.training_further import SPLAT_PG_training_further
+from .splats.trust import SPLAT_PG_trust
 from .trained_for import TRAINED_FOR, choose_blend_space, is_antialiased, set_antialiased, shown_blend_space
 from .training import PRESET_TEXTS, SPLAT_PG_training, choose_preset, shown_preset
-from .training_further import SPLAT_PG_training_further
-from .trust import SPLAT_PG_trust
 from .viewport import SPLAT_PG_viewport
 
 LOOKS = [

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..session.redraw import redraw
+from ...session.redraw import redraw
 
 
 class SPLAT_PG_trust(bpy.types.PropertyGroup):

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ...run.config import STEPS_ON
+from ....run.config import STEPS_ON
 
 
 def _is_mesh(_group, item: bpy.types.Object) -> bool:

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .hooks import on_change, on_search
+from ..hooks import on_change, on_search
 
 OPACITY, SIZE, STRETCH, COLOR, DISTANCE, ATTRIBUTE = "OPACITY", "SIZE", "STRETCH", "COLOR", "DISTANCE", "ATTRIBUTE"
 QUANTITIES = [

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ...inspection.score import SELECT_FROM
-from .hooks import on_change
+from ....inspection.score import SELECT_FROM
+from ..hooks import on_change
 
 COLORS = [
     ("NONE", "Own Colors", "As they were trained"),
