@@ -145,7 +145,7 @@ def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
         with suppress(RuntimeError):
             bpy.ops.preferences.addon_enable(module="cycles")
     _open_copy(folder, plan)
-    if find_bakes(plan):  # a bake that was not found once is not looked for again (4.2)
+    if find_bakes(plan) and bpy.app.version < (5, 0):  # where a bake that was not found is not looked for again
         bpy.ops.wm.save_mainfile()
         _open_copy(folder, plan)
     scene = next((scene for scene in bpy.data.scenes if scene.name_full == plan.scene), None)
