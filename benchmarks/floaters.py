@@ -5,7 +5,7 @@
 Five kinds of scenes (an interior, thin bars, mirrors, a still life under a sky, a town of sixty meters) are drawn from
 a number, traced, photographed with something wrong, and trained here. A splat is a floater when more than half of its
 mass hangs farther than 0.06 of the scene's depth from every true surface, where some camera sees past it, and somebody
-can see it. The score was chosen on scenes with the number 0, without the town; those judged here have the number 1, and
+can see it. The score was chosen on scenes with the number 0, without the town; those judged here have others, and
 no truth reaches the score. With --out, splats, labels and scores stay there, with `judge.py`, which judges any score.
 """
 
