@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import SplatFileError
 from ...inspection.evidence import COLUMNS, Evidence
 from ...inspection.file import Inspection
+from ...inspection.score import REFLECTION as DETECTED
 from ...inspection.score import Findings
 from ...inspection.strongest import strongest
 from ..splats.contents import attributes
@@ -22,7 +23,6 @@ from ..splats.contents.attributes import BASE
 
 KEPT = "splat_kept"  # true where a splat is protected by the artist
 REFLECTION = "splat_reflection"  # true where the artist says that it shows a mirror image
-DETECTED = 4  # the kind of a splat that the score takes for a reflection
 KEY = "splat_inspection"  # of the data: what the columns were measured on
 SCORE = "floater_score"
 _FINDINGS = {"score": SCORE, "open": "floater_gap_others", "lonely": "floater_lonely", "kind": ".floater_kind"}
