@@ -7,6 +7,7 @@
 
 import importlib
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -18,7 +19,7 @@ from support.undo_rounds import Artist
 
 ZIP, FOLDER = sys.argv[sys.argv.index("--") + 1 :]
 EXTENSION = "bl_ext.user_default.splat_training"
-TICK_S, ROUNDS = 0.02, 10
+TICK_S, ROUNDS = 0.02, int(os.environ.get("SPLAT_UNDO_ROUNDS", 4))
 
 
 def module(name):
@@ -39,7 +40,9 @@ def press(**modifiers):
 def steps():
     """All that the artist does, one `yield` a tick."""
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-        artist = Artist(module, Path(FOLDER), lambda: press(ctrl=True), lambda: press(ctrl=True, shift=True))
+        artist = go_on.artist = Artist(
+            module, Path(FOLDER), lambda: press(ctrl=True), lambda: press(ctrl=True, shift=True)
+        )
     yield from artist.work(ROUNDS)
 
 
@@ -52,6 +55,7 @@ def go_on():
         return TICK_S
     except StopIteration:
         outcome = "content"
+        Path(FOLDER, "steps.json").write_text(json.dumps(go_on.artist.steps), encoding="utf-8")
     except Exception:
         outcome = traceback.format_exc()
     Path(FOLDER, "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")

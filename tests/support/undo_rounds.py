@@ -14,7 +14,7 @@ import numpy as np
 
 CUBES, STEPS = 5, 12  # added, and then undone and redone, in a round
 EARLIER_SPLATS, RESULT_SPLATS = 555, 777  # previews have other counts
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 TRAINER = """
 import os, shutil, sys
 from splat_addon.run.events import *
@@ -35,6 +35,8 @@ for line in sys.stdin:
         say(Evaluated(step, 21 + step / 1000, 0.9, 100, "held_out/x", views))
         step += 10
         say(Progressed(step, 0.1, 100, 5.0, 20.0, "training", step / 100_000))
+    if command in ("pause", "resume"):
+        say(Progressed(step, 0.1, 100, 5.0, 20.0, "paused" if command == "pause" else "training", step / 100_000))
     if command == "stop":
         save("result.ply", "splats.ply")
         say(Finished(step, True, 777, 1.0))
@@ -57,17 +59,34 @@ class Artist:
         self._last_step = 0
         self._cubes: list[int] = []  # at each undo step
         self._at = -1  # the step that the artist is at
+        self.steps: dict[str, int] = {}  # undone or redone, by the state of the run
 
     def work(self, rounds: int) -> Iterator[None]:
-        """Cubes, undo and redo while previews come; then while the run ends; then over its result."""
+        """Cubes, undo and redo before a run, while previews come, and while it pauses; then while it ends; then over
+        its result."""
         yield from self._import_earlier_run()
+        yield from self._go_around(rounds)
         yield from self._start_training()
+        yield from self._go_around(rounds)
+        self._live_run.send("pause")
+        yield from self._until(lambda: self._state() == "paused", "the run pauses")
+        yield from self._go_around(rounds)
+        self._live_run.send("resume")
+        yield from self._until(lambda: self._state() == "training", "the run goes on")
+        yield from self._see_the_run_end()
+        yield from self._cross_the_result(rounds)
+        yield from self._go_around(rounds)
+
+    def _state(self) -> str:
+        run = self._live_run.current()
+        return run.state if run is not None else "none"
+
+    def _go_around(self, rounds: int) -> Iterator[None]:
         for _ in range(rounds):
             yield from self._add_cubes()
-            yield from self._new_preview()
+            if self._state() == "training":
+                yield from self._new_preview()
             yield from self._go_back_and_forth(min(STEPS, self._at))
-        yield from self._see_the_run_end()
-        yield from self._cross_the_result()
 
     def shown_step(self) -> int:
         """The step of training that the viewport shows; 0 when it shows no preview."""
@@ -132,6 +151,8 @@ class Artist:
         """Undo and redo in turn until the result is there, which then is the artist's last undo step."""
         self._live_run.send("stop")
         while self.splat_count("run_002") != RESULT_SPLATS:
+            self._count_step()
+            self._count_step()
             yield from self._press_undo()
             yield from self._press_redo()
         for _ in range(20):  # nor does anything more come by itself
@@ -139,8 +160,8 @@ class Artist:
         self._at = self._cubes.index(self._count_cubes())
         self._add_step()
 
-    def _cross_the_result(self) -> Iterator[None]:
-        for _ in range(4):
+    def _cross_the_result(self, rounds: int) -> Iterator[None]:
+        for _ in range(max(4, rounds // 2)):
             for steps in (1, 3):
                 yield from self._go_back(1)
                 assert self.splat_count("run_002") != RESULT_SPLATS, "one step back is before the result"
@@ -158,21 +179,26 @@ class Artist:
         self._at += 1
         self._cubes[self._at :] = [self._count_cubes()]
 
+    def _count_step(self) -> None:
+        self.steps[self._state()] = self.steps.get(self._state(), 0) + 1
+
     def _count_cubes(self) -> int:
         return sum(item.name.startswith("Cube") for item in bpy.context.scene.objects)
 
     def _undo(self) -> Iterator[None]:
         self._at -= 1
+        self._count_step()
         yield from self._press_undo()
         yield from self._until(lambda: self._count_cubes() == self._cubes[self._at], "the last thing done is undone")
 
     def _redo(self) -> Iterator[None]:
         self._at += 1
+        self._count_step()
         yield from self._press_redo()
         yield from self._until(lambda: self._count_cubes() == self._cubes[self._at], "what was undone is redone")
 
     def _perhaps_new_preview(self) -> Iterator[None]:
-        if self._random.random() < 0.1:
+        if self._state() == "training" and self._random.random() < 0.1:
             yield from self._new_preview()
 
     def _new_preview(self) -> Iterator[None]:
