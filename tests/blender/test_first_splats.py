@@ -41,6 +41,7 @@ def view() -> str:
 def add_cube():
     bpy.ops.mesh.primitive_cube_add()
     cube = bpy.context.active_object
+    cube.name = "Block"  # the cube of Blender's default scene would be hidden
     cube.data.materials.append(pixels.emissive("Shining", (0.2, 0.5, 0.05)))
     return cube
 
@@ -101,7 +102,7 @@ def test_beside_other_things_the_view_stays_and_a_layer_is_offered(extension, br
     advice = extension.module("splat_addon.scene.splats.advice").scene_advice
     assert any("Composite Splats" in sentence for sentence in advice(bpy.context.scene))
     bpy.context.scene.splat.look = "DISPLAY"
-    assert any("'Cube' will look wrong" in sentence for sentence in advice(bpy.context.scene))
+    assert any("'Block' will look wrong" in sentence for sentence in advice(bpy.context.scene))
     assert bpy.ops.splat.composite_splats() == {"FINISHED"}
     assert not any("Composite Splats" in sentence for sentence in advice(bpy.context.scene))
     assert view() == "Standard"
