@@ -64,7 +64,7 @@ def test_the_splats_are_selected_framed_and_no_cube_is_in_the_way(default_file, 
     assert item.select_get() and item == bpy.context.view_layer.objects.active
     assert cube.hide_render and not cube.visible_get()
     assert "'Cube', of Blender's default scene, is hidden, also in renders" in "".join(capfd.readouterr())
-    assert (Vector(view.view_location) - Vector((10, 0, 2))).length < 1.0
+    assert (Vector(view.view_location) - Vector((10, 0, 2))).length < 1.5, "aside of what the toolbar covers"
     assert 3.0 < view.view_distance < 30.0
 
 

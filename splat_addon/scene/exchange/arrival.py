@@ -48,17 +48,18 @@ def frame(context: bpy.types.Context, items: list[bpy.types.Object]) -> bool:
     space = area.spaces.active
     assert isinstance(space, bpy.types.SpaceView3D)
     view = space.region_3d
-    width, height = _seen(area)
-    slope = _SLOPE * 50.0 / space.lens * min(1.0, height / width)
+    left, right = (_covered(area, kind) for kind in ("TOOLS", "UI"))
+    slope_of_pixel = 2 * _SLOPE * 50.0 / space.lens / max(area.width, area.height)
+    slope = slope_of_pixel * max(1, min(area.width - left - right, area.height)) / 2
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
-    view.view_location = (low + high) / 2
     view.view_distance = max(1e-3, ROOM * (high - low).length / 2 / math.sin(math.atan(slope)))
+    aside = slope_of_pixel * view.view_distance * (right - left) / 2
+    view.view_location = (low + high) / 2 + view.view_rotation @ Vector((aside, 0.0, 0.0))
     area.tag_redraw()
     return True
 
 
-def _seen(area: bpy.types.Area) -> tuple[int, int]:
-    """Pixels of a 3D view that no sidebar covers."""
-    covered = sum(region.width for region in area.regions if region.type in ("UI", "TOOLS") and region.width > 1)
-    return max(1, area.width - covered), max(1, area.height)
+def _covered(area: bpy.types.Area, kind: str) -> int:
+    """How many pixels of a 3D view the sidebar ("UI") or the toolbar ("TOOLS") covers."""
+    return sum(region.width for region in area.regions if region.type == kind and region.width > 1)
