@@ -68,6 +68,8 @@ def find_motions(before: np.ndarray, now: np.ndarray) -> Motions:
 
     A point whose place before is exactly (0, 0, 0) is one of which nothing is known; so is one that is not finite.
     """
+    if np.array_equal(before, now):  # nothing moved: the usual case, at a fraction of the cost
+        return Motions([Motion(np.eye(3), np.zeros(3), np.arange(len(now)))], np.zeros(0, int))
     known = np.flatnonzero((before != 0).any(axis=1) & np.isfinite(before).all(axis=1) & np.isfinite(now).all(axis=1))
     before, now = before[known].astype(np.float64), now[known].astype(np.float64)
     cloud = _Points(before, now)

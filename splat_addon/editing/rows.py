@@ -78,7 +78,7 @@ class Rows:
         base = self.base.copy()
         base[:, :3] = self.base[:, :3].astype(np.float64) @ matrix + offset
         self.base = base
-        self.levels = [level @ matrix.astype(np.float32) for level in self.levels]
+        self.levels = [(level.reshape(-1, 3) @ matrix.astype(np.float32)).reshape(level.shape) for level in self.levels]
 
     def set_degree(self, degree: int) -> None:
         """Drop the harmonics above `degree`, or add those that are missing as 0."""
