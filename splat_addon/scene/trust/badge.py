@@ -1,7 +1,7 @@
 """A line in each viewport: how far its view is outside of the photos, and what quality to expect.
 
-Drawing only writes the last answer. A view that has changed is asked about by the timer, so that turning the view
-never waits for it.
+Drawing only writes the last answer. While there is trust, the timer looks which views have changed and asks about them,
+so that turning the view never waits for it.
 """
 
 import bpy
@@ -9,31 +9,28 @@ import bpy
 from ...errors import CameraError
 from ..session import part, timer
 from ..session.redraw import redraw
-from . import measured
+from . import measured, volume
 from .views import camera_of_view
 
-ASK_EVERY_S = 0.08
+ASK_EVERY_S = 0.12
 
 
 class Badge:
-    """Answers by viewport, and which views have changed since."""
+    """Answers by viewport, and what they are about."""
 
     def __init__(self) -> None:
         self.answers: dict[int, measured.Answer] = {}  # by the region's pointer
         self.asked: dict[int, tuple] = {}  # what they were asked about
-        self.is_waiting = False
+
+
+def begin() -> None:
+    """Follow the views from now on, while there is trust."""
+    timer.start(follow)
 
 
 def answer_in(context: bpy.types.Context) -> measured.Answer | None:
-    """The last answer about the viewport of `context`; None before the first. Asks again where the view has changed."""
-    region, space, found = context.region, context.space_data, measured.trust()
-    if found is None or region is None or not isinstance(space, bpy.types.SpaceView3D):
-        return None
-    badge, key = part(Badge), region.as_pointer()
-    if badge.asked.get(key) != _view(region, space, context.scene, found) and not badge.is_waiting:
-        badge.is_waiting = True
-        timer.start(_ask, ASK_EVERY_S)
-    return badge.answers.get(key)
+    """The last answer about the viewport of `context`; None before the first."""
+    return None if context.region is None else part(Badge).answers.get(context.region.as_pointer())
 
 
 def ask_about(region, space, scene: bpy.types.Scene) -> measured.Answer:
@@ -56,20 +53,24 @@ def _view(region, space, scene: bpy.types.Scene, found: measured.Trust) -> tuple
     return id(found), region.width, region.height, *camera, *view
 
 
-def _ask() -> None:
+def follow() -> float | None:
     """Ask about all viewports whose view has changed. A job of the timer."""
-    badge, found = part(Badge), measured.trust()
-    badge.is_waiting = False
+    badge, found, has_changed = part(Badge), measured.trust(), False
     if found is None:
         badge.answers.clear()
         badge.asked.clear()
-        return
+        return None
     for window in bpy.context.window_manager.windows:
+        if window.scene.splat.trust.show_volume and volume.volume().trust is not found:
+            volume.begin(found)
         for area in window.screen.areas:
-            if area.type != "VIEW_3D":
+            if area.type != "VIEW_3D" or not window.scene.splat.trust.show_badge:
                 continue
             region, space = next(other for other in area.regions if other.type == "WINDOW"), area.spaces.active
             key, view = region.as_pointer(), _view(region, space, window.scene, found)
             if badge.asked.get(key) != view:
                 badge.answers[key], badge.asked[key] = ask_about(region, space, window.scene), view
-    redraw("VIEW_3D")
+                has_changed = True
+    if has_changed:
+        redraw("VIEW_3D")
+    return ASK_EVERY_S

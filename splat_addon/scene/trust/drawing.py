@@ -38,6 +38,7 @@ def start() -> None:
     drawing = part(Drawing)
     drawing.close()
     drawing.has_failed = False
+    badge.begin()
     add = bpy.types.SpaceView3D.draw_handler_add
     drawing.handlers = [
         add(_guarded, (_draw_volume,), "WINDOW", "POST_VIEW"),
@@ -68,7 +69,7 @@ def _draw_volume(context: bpy.types.Context, found: measured.Trust) -> None:
         return
     lattice, drawing = volume.volume(), part(Drawing)
     if lattice.trust is not found:
-        volume.begin(found)
+        return  # it will be begun
     if drawing.drawn != (id(found), len(lattice.answers)) or drawing.batch is None:
         drawing.batch, drawing.drawn = _batch_of(lattice, found), (id(found), len(lattice.answers))
     if drawing.batch is None:
