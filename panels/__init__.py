@@ -20,7 +20,8 @@ def modules():
         training,
     )
     from .editing import choosing, tools
-    from .inspection import trust
+    from .inspection import blame, trust
 
     before = (preferences, at_hand, capture, photos, card, training, curves, runs)
-    return (*before, splats, tools, choosing, floaters, trust, train_further, blenders_splats, review, lesson)
+    after = (blenders_splats, review, blame, lesson)
+    return (*before, splats, tools, choosing, floaters, trust, train_further, *after)

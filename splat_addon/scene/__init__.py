@@ -1,5 +1,6 @@
 """The adapter to Blender: the only code below `splat_addon` that imports bpy. Its rooms, each above those it imports:
 
+    blame/      which splats a pixel of a held-out view comes from, and which photos show them
     trust/      how far views are outside of the training photos: badge, volume, strip
     tasks/      what is at work for this Blender: training, previews, rendering, set-up, reports, forecasts, checks
     lesson/     the lesson: fitting an image, seen in the 3D view and the panel

@@ -224,9 +224,17 @@ def _bin(shop: Workshop, count: int, depths: Tensor, bounds: Tensor, width: int,
 
 
 def blend_back(
-    shop: Workshop, drawn: ForwardPass, d_image: Tensor, d_alpha: Tensor | None, d_depth: Tensor | None
+    shop: Workshop,
+    drawn: ForwardPass,
+    d_image: Tensor,
+    d_alpha: Tensor | None,
+    d_depth: Tensor | None,
+    of_blended: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """∂L/∂pixels to every thread's gradient rows (threads, N * 16), and ∂L/∂ background (3,)."""
+    """∂L/∂pixels to every thread's gradient rows (threads, N * 16), and ∂L/∂ background (3,).
+
+    `of_blended`: `d_image` is by the colors as they were blended, not as they are displayed.
+    """
     crew = shop.crew
     with_depth = d_alpha is not None or d_depth is not None
     nothing = torch.zeros(drawn.height * drawn.width if with_depth else 0)
@@ -241,7 +249,7 @@ def blend_back(
         shop.kernels.blend_backward(
             part, crew.size, drawn.entries, drawn.starts, drawn.entries_used, drawn.records, places,
             drawn.width, drawn.height, _ROW_NUMBERS, drawn.blended, drawn.image, drawn.alpha, drawn.depth,
-            drawn.transmittance, d_image, d_alpha, d_depth, with_depth, shop.in_linear_light,
+            drawn.transmittance, d_image, d_alpha, d_depth, with_depth, shop.in_linear_light and not of_blended,
             torch.empty(BLEND_SCRATCH), rows[part], background_sums,
         )  # fmt: skip
 

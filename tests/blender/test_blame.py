@@ -1,0 +1,115 @@
+"""Blame in Blender: a click in a held-out view selects and lights its splats, and a splat names its photos."""
+
+import bpy
+import numpy as np
+import pytest
+
+from support.recording_layout import drawn, texts
+
+
+@pytest.fixture
+def reviewed(extension, tmp_path):
+    """A red splat left and a green one right of a held-out view of three, with a blue one far off; the run's object."""
+    camera = extension.module("splat_addon.capture.camera").Camera
+    cameras = {}
+    for index in range(3):
+        pose = np.eye(4)
+        pose[0, 3] = 0.1 * index
+        cameras[f"images/v{index}.png"] = camera(64, 32, 60, 60, 32, 16, pose)
+        save_image(tmp_path / "capture" / "images" / f"v{index}.png")
+    transforms = extension.module("splat_addon.capture.formats.transforms")
+    transforms.write_transforms(tmp_path / "capture" / "transforms.json", cameras, {"images/v0.png"}, None, {})
+    config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "capture"))
+    folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", config)
+    events = extension.module("splat_addon.run.events")
+    save_image(folder.renders_folder(5) / "v0.png")
+    views = (events.ViewQuality("v0", 20.0, 0.5),)
+    evaluated = events.Evaluated(5, 20.0, 0.5, 10, "held_out/step_000005", views)
+    with open(folder.events_file, "a") as file:
+        file.write(events.encode_event(evaluated) + "\n")
+    cloud_module = extension.module("splat_addon.gaussians.cloud")
+    means = np.array([[-1.0, 0, 4], [1.0, 0, 4], [50.0, 0, 4]])
+    cloud = cloud_module.GaussianCloud(
+        means, np.full((3, 3), np.log(0.2)), np.tile([1.0, 0, 0, 0], (3, 1)), np.full(3, 5.0), np.zeros((3, 1, 3))
+    )
+    item = extension.module("splat_addon.scene.splats.data").splats_to_object(
+        cloud, "Run", bpy.context.scene.collection
+    )
+    item[extension.module("splat_addon.scene.runs.run_object").RUN_KEY] = str(folder.path)
+    bpy.context.view_layer.update()
+    bpy.context.scene.splat.run_folder = str(folder.path)
+    bpy.ops.splat.review_view()
+    return item
+
+
+def save_image(path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = bpy.data.images.new(path.stem, 64, 32)
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def selected(extension, item):
+    return extension.module("splat_addon.scene.inspection.choosing").selected(item.data).tolist()
+
+
+def shares(item):
+    values = np.empty(3, np.float32)
+    item.data.attributes["blame_share"].data.foreach_get("value", values)
+    return values.tolist()
+
+
+@pytest.mark.parametrize("x, culprit", [((32 - 15) / 64, 0), ((32 + 15) / 64, 1)])
+def test_a_click_selects_and_lights_what_is_drawn_there(extension, reviewed, x, culprit):
+    assert bpy.ops.splat.blame(box=(x, 0.5, x, 0.5)) == {"FINISHED"}
+    assert selected(extension, reviewed) == [number == culprit for number in range(3)]
+    assert shares(reviewed) == [float(number == culprit) for number in range(3)]
+    viewport = bpy.context.scene.splat.viewport
+    assert (viewport.color_by, viewport.attribute) == ("ATTRIBUTE", "blame_share")
+    told = texts(drawn(extension.module("panels.inspection.blame").SPLAT_PT_blame, bpy.context))
+    assert f"splat {culprit}, at 4" in told and "It does not say which splats are wrong" in told
+
+
+def test_a_box_takes_all_that_it_shows(extension, reviewed):
+    bpy.ops.splat.blame(box=(0.1, 0.3, 0.9, 0.7))
+    assert selected(extension, reviewed) == [True, True, False]
+
+
+def test_splats_that_were_moved_are_found_where_they_are(extension, reviewed):
+    reviewed.location = (3, 4, 5)
+    bpy.context.view_layer.update()
+    bpy.ops.splat.blame(box=(17 / 64, 0.5, 17 / 64, 0.5))
+    assert selected(extension, reviewed) == [True, False, False]
+
+
+def test_a_splat_names_the_training_photos_that_show_it(extension, reviewed):
+    bpy.ops.splat.blame(box=(17 / 64, 0.5, 17 / 64, 0.5))
+    assert bpy.ops.splat.photos_of_splat(splat=0) == {"FINISHED"}
+    photos = extension.module("splat_addon.scene.blame.photos")
+    found = photos.known(reviewed.data, 0)
+    assert {one.view for one in found} == {"v1", "v2"}  # v0 is held out: it has put nothing there
+    assert found[0].share > 0.9
+    assert found[0].x == pytest.approx((32 + 60 * (-1 + 0.1 * int(found[0].view[1])) / 4) / 64, abs=1e-3)
+    assert "v1: " in texts(drawn(extension.module("panels.inspection.blame").SPLAT_PT_blame, bpy.context))
+    with pytest.raises(RuntimeError, match="No training view shows"):
+        bpy.ops.splat.photos_of_splat(splat=2)
+
+
+def test_empty_space_and_a_missing_capture_are_sentences(extension, reviewed, tmp_path):
+    with pytest.raises(RuntimeError, match="the background shows"):
+        bpy.ops.splat.blame(box=(0.5, 0.02, 0.5, 0.02))
+    (tmp_path / "capture").rename(tmp_path / "elsewhere")
+    with pytest.raises(RuntimeError, match="is gone"):
+        bpy.ops.splat.photos_of_splat(splat=0)
+
+
+def test_splats_that_are_not_in_the_scene_are_a_sentence(extension, reviewed):
+    bpy.data.objects.remove(reviewed)
+    with pytest.raises(RuntimeError, match="not in this scene"):
+        bpy.ops.splat.blame(box=(0.5, 0.5, 0.5, 0.5))
+
+
+def test_there_is_nothing_to_blame_without_a_review(extension, reviewed):
+    bpy.ops.splat.leave_review()
+    assert not bpy.ops.splat.blame.poll()
