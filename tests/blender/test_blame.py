@@ -35,7 +35,7 @@ def reviewed(extension, tmp_path):
     item = extension.module("splat_addon.scene.splats.data").splats_to_object(
         cloud, "Run", bpy.context.scene.collection
     )
-    item[extension.module("splat_addon.scene.runs.run_object").RUN_KEY] = str(folder.path)
+    item[extension.module("splat_addon.scene.runs.run_identity").RUN_KEY] = str(folder.path)
     bpy.context.view_layer.update()
     bpy.context.scene.splat.run_folder = str(folder.path)
     bpy.ops.splat.review_view()

@@ -47,7 +47,7 @@ def item(extension, tmp_path):
     config = extension.module("splat_addon.run.config").TrainConfig(capture=str(tmp_path / "capture"))
     folder = extension.module("splat_addon.run.folder").RunFolder.create(tmp_path / "run", config)
     measure_held_out(extension, folder)
-    made[extension.module("splat_addon.scene.runs.run_object").RUN_KEY] = str(folder.path)
+    made[extension.module("splat_addon.scene.runs.run_identity").RUN_KEY] = str(folder.path)
     bpy.context.view_layer.objects.active = made
     bpy.context.view_layer.update()
     return made
@@ -116,7 +116,7 @@ def test_photos_that_are_gone_leave_their_cameras(extension, item, measured, tmp
 
 
 def test_no_capture_is_a_sentence(extension, item, measured, tmp_path):
-    item.pop(extension.module("splat_addon.scene.runs.run_object").RUN_KEY)
+    item.pop(extension.module("splat_addon.scene.runs.run_identity").RUN_KEY)
     with pytest.raises(RuntimeError, match="have no capture"):
         bpy.ops.splat.measure_trust()
     assert measured.trust() is None and not bpy.ops.splat.ask_along_path.poll()
