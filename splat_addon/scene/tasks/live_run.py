@@ -49,6 +49,7 @@ class LiveRun:
     splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
     snapshot: SnapshotSaved | None = None  # the newest that stay in the run's folder
     is_settled: bool = False  # over, and nothing is left to do for it
+    was_shown: bool = False  # by its scene, before the undo or redo that is under way
     waits: bool = False  # its result waits for its file to be open again
 
     @property

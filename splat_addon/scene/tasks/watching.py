@@ -101,14 +101,23 @@ def catch_up() -> list[str]:
 
 
 @bpy.app.handlers.persistent
+def note_what_is_shown(*_) -> None:
+    """Before undo or redo: whether the scene shows the run."""
+    run = live_run.current()
+    scene = live_run.scene_of(run) if run is not None else None
+    if run is not None:
+        run.was_shown = scene is not None and live_run.is_shown(run, scene)
+
+
+@bpy.app.handlers.persistent
 def keep_run_through_undo(*_) -> None:
     """Undoing what was done before a run was started must not lose the run, nor what it measured since."""
     run = live_run.current()
     scene = live_run.scene_of(run) if run is not None and run.backend else None
     if run is not None and scene is not None:
-        if not scene.splat.run_folder:
+        if not scene.splat.run_folder or run.was_shown:
             remember_run(scene, run.folder.path)
-        elif run.evaluations and live_run.is_shown(run, scene):
+        if run.evaluations and live_run.is_shown(run, scene):
             list_views(scene, run.evaluations[-1])
 
 
@@ -128,7 +137,13 @@ def take_up_loaded_file(*_) -> None:
     found_runs.look_again()
 
 
-HANDLERS = {"undo_post": keep_run_through_undo, "redo_post": keep_run_through_undo, "load_post": take_up_loaded_file}
+HANDLERS = {
+    "undo_pre": note_what_is_shown,
+    "redo_pre": note_what_is_shown,
+    "undo_post": keep_run_through_undo,
+    "redo_post": keep_run_through_undo,
+    "load_post": take_up_loaded_file,
+}
 
 
 def register() -> None:
