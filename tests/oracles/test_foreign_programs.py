@@ -179,6 +179,21 @@ def test_splat_transform_reads_ours(plain, tmp_path, ending, limits):
     assert_near(read_splats(tmp_path / "found.ply"), plain, **limits)
 
 
+def test_what_is_not_finite_is_left_out_as_by_splat_transform(plain, tmp_path):
+    cloud = plain.select(slice(12))
+    cloud.means[:, 0] = np.arange(12)
+    cloud.logit_opacities[:3] = np.inf, -200, np.nan
+    cloud.log_scales[3, 2], cloud.log_scales[4, 1], cloud.log_scales[5, 0] = -np.inf, np.inf, np.nan
+    cloud.means[6, 1], cloud.sh[7, 2, 0], cloud.quaternions[8, 3] = np.inf, -np.inf, np.nan
+    write_splats(tmp_path / "a.ply", cloud)
+    run(FOLDER / "node_modules" / ".bin" / "splat-transform", "-q", "-w", tmp_path / "a.ply", "-N", tmp_path / "b.ply")
+    theirs, ours = read_splats(tmp_path / "b.ply"), read_splats(tmp_path / "a.ply")
+    kept = ours.select(ours.finite())
+    assert kept.means[:, 0].tolist() == theirs.means[:, 0].tolist() == [0, 1, 3, 9, 10, 11]
+    np.testing.assert_allclose(kept.opacities, theirs.opacities, atol=1e-6)
+    np.testing.assert_allclose(kept.scales, theirs.scales, rtol=1e-6)
+
+
 def test_python_packages_read_ours(plain, tmp_path):
     write_splats(tmp_path / "a.glb", plain)
     assert_near(by_python("gltf", tmp_path / "a.glb", tmp_path), plain, **{**EXACT, "alpha": 2e-6})

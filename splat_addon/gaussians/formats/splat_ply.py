@@ -127,10 +127,9 @@ class SplatPly:
             return
         columns, names = self._columns, self._file.require("vertex").names
         place = {name: index for index, name in enumerate(names)}
-        base, rest = ([place[name] for name in group] for group in (columns.color, columns.rest))
-        mean, opacity, scale, rotation = (
-            _as_slice([place[name] for name in group])
-            for group in (columns.mean, columns.opacity, columns.scale, columns.rotation)
+        base, rest, mean, opacity, scale, rotation = (
+            [place[name] for name in group]
+            for group in (columns.color, columns.rest, columns.mean, columns.opacity, columns.scale, columns.rotation)
         )
         kept = coefficient_count(self.sh_degree) - 1
         harmonics = [base] + [rest[k :: self._rest_count] for k in range(kept)]
@@ -138,7 +137,7 @@ class SplatPly:
         rgb_unit, extras = 0.0, columns.extra if with_extras else []
         for block in self._file.blocks("vertex"):
             table = as_matrix(block)
-            means = table[:, mean] if origin is None else _table(block, columns.mean) - origin
+            means = _by_column(table, mean) if origin is None else _table(block, columns.mean) - origin
             by_column = np.empty((len(harmonics), 3, len(table)), np.float32)
             for k, channels in enumerate(harmonics):
                 for channel, column in enumerate(channels):
@@ -148,7 +147,7 @@ class SplatPly:
                 by_column[0] = color_to_sh(by_column[0] / rgb_unit)
             if self._has_linear_colors:
                 by_column[0] = color_to_sh(encode_srgb(sh_to_color(by_column[0].astype(np.float64))))
-            logits, log_scales = table[:, opacity][:, 0], table[:, scale]
+            logits, log_scales = _by_column(table, opacity)[:, 0], _by_column(table, scale)
             if is_linear:
                 logits = _logits(logits)
             if columns.is_flat:
@@ -159,7 +158,7 @@ class SplatPly:
             yield GaussianCloud(
                 means=means,
                 log_scales=log_scales,
-                quaternions=table[:, rotation],
+                quaternions=_by_column(table, rotation),
                 logit_opacities=logits,
                 sh=by_column.transpose(2, 0, 1),
                 blend_space=self.blend_space,
@@ -190,9 +189,17 @@ def _logits(opacities: np.ndarray) -> np.ndarray:
         return np.log(opacities) - np.log1p(-opacities)
 
 
+def _by_column(table: np.ndarray, columns: list[int]) -> np.ndarray:
+    """(N, C) columns of a table, each in one piece of memory, which is faster for everything that follows."""
+    found = np.empty((len(columns), len(table)), table.dtype)
+    for values, column in zip(found, columns, strict=True):
+        values[:] = table[:, column]
+    return found.T
+
+
 def _without_infinities(logits: np.ndarray, log_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Opacities of 0 and 1 and scales of 0 have infinite logits and logarithms: finite ones that mean the same. An
-    infinite scale stays, and is not finite."""
+    infinite scale means nothing that can be drawn: it stays, and is left out later, as splat-transform does."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(logits.sum()) and np.isfinite(log_scales.sum()):
             return logits, log_scales
@@ -338,12 +345,6 @@ def read_points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 def read_vertices(path: Path) -> np.ndarray:
     """The vertex element of a PLY as a structured array (P,): ascii or binary of either byte order."""
     return open_ply(path).read("vertex")
-
-
-def _as_slice(indices: list[int]) -> slice | list[int]:
-    """Neighboring columns as a slice, which costs no copy."""
-    first = indices[0] if indices else 0
-    return slice(first, first + len(indices)) if indices == list(range(first, first + len(indices))) else indices
 
 
 def _names(stem: str, count: int) -> list[str]:
