@@ -169,8 +169,14 @@ def test_a_trainer_python_that_does_not_exist_is_said_and_no_run_folder_is_made(
     assert not (tmp_path / "capture_runs").exists()
 
 
+def forget_what_was_asked(extension):
+    """Nobody knows yet what the chosen Python has: panels that earlier tests drew have asked it."""
+    extension.module("splat_addon.scene.tasks.trainer_setup")._children().examination = None
+
+
 def test_a_capture_that_does_not_exist_is_said(extension, live_run, tmp_path):
     set_trainer_python(extension, PYTHON)
+    forget_what_was_asked(extension)
     bpy.context.scene.splat.capture.folder = str(tmp_path / "nowhere")
     with pytest.raises(RuntimeError, match=r"The capture folder .*nowhere does not exist"):
         bpy.ops.splat.start_training()
@@ -179,6 +185,7 @@ def test_a_capture_that_does_not_exist_is_said(extension, live_run, tmp_path):
 def test_blenders_own_python_says_that_torch_is_missing(extension, live_run, tmp_path):
     """The tests' Blender environment has no PyTorch: exactly the mistake that users make."""
     set_trainer_python(extension, PYTHON)
+    forget_what_was_asked(extension)
     bpy.context.scene.splat.capture.folder = str(tmp_path)
     assert bpy.ops.splat.start_training() == {"FINISHED"}
     pump_until(live_run, lambda run: run.is_over)

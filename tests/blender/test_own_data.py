@@ -218,7 +218,7 @@ def test_a_finished_run_comes_in_beside_a_linked_object_of_that_run(extension, c
     folder = extension.module("splat_addon.run.folder").RunFolder(library.parent / "run_001")
     linked = load(library, "objects", "Theirs")
     bpy.context.scene.collection.objects.link(linked)
-    linked[run_object.RUN_KEY] = str(folder.path)
+    linked[extension.module("splat_addon.scene.runs.run_identity").RUN_KEY] = str(folder.path)
     item = run_object.put(bpy.context.scene, folder, cloud)
     assert item.library is None and len(item.data.attributes["position"].data) == 20
     bpy.context.view_layer.layer_collection.children["Splats"].exclude = True

@@ -344,7 +344,7 @@ def test_linked_scenes_and_objects_are_not_written_to(live_run, preferences, cap
         here.scenes, here.objects = there.scenes, there.objects
     linked = bpy.data.scenes.get("Library")
     bpy.context.scene.collection.objects.link(bpy.data.objects["Cube"])
-    assert linked.library is not None and linked.splat.run_folder == str(run.folder.path)
+    assert linked.library is not None and linked.splat.run_folder == f"//vase_runs/{run.folder.path.name}"
     before = views(linked)
     assert live_run.scene_of(run) is None
     one_more(live_run)

@@ -115,7 +115,7 @@ def transform_problems(item: bpy.types.Object) -> list[str]:
         exact = all(motion.is_similarity for motion in motions.broken)
         remedy = "Repair turns them to fit" if exact else "Repair fits their shapes, and colors as far as they can"
         found.append(f"{which} were turned or resized without their splats (Apply, Join?): {remedy}.")
-    if len(motions.alone) > _MANY_ALONE * max(len(data.attributes["position"].data), 1):
+    if len(motions.alone) and len(motions.alone) > _MANY_ALONE * len(data.attributes["position"].data):
         found.append(
             f"{counted(len(motions.alone))} points were moved one by one or bent: their splats stay as they were."
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 _BLOCK = 4096
-_ROUNDING = 2e-6  # of a block's length: some twenty times what rounding moves its product by
+_ROUNDING = 2e-6  # of a block's length: some five times the most that rounding moved a product by
 _WEIGHTS = np.random.default_rng(3).choice((-1.5, -1.0, 1.0, 1.5), _BLOCK).astype(np.float32)
 
 
@@ -75,9 +75,11 @@ class MarkMaker:
 
 
 def _sketch(blocks: np.ndarray) -> list[float]:
-    """Product with the weights and length of each of (B, S) numbers, 32 bit, S at most the size of a block."""
+    """Product with the weights and length of each of (B, S) numbers, 32 bit, S at most the size of a block; summed in
+    64 bits, since sums in 32 round as much as is allowed."""
     weights = _WEIGHTS[: blocks.shape[1]]
-    products, squares = blocks @ weights, np.einsum("ij,ij->i", blocks, blocks)
+    products = np.einsum("ij,j->i", blocks, weights, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64)
     if not np.isfinite(products + squares).all():
         blocks = np.nan_to_num(blocks.astype(np.float64))
         products, squares = blocks @ weights, np.einsum("ij,ij->i", blocks, blocks)
