@@ -32,6 +32,9 @@ class SPLAT_OT_set_up_render(bpy.types.Operator):
         changes = render_setup.set_up(scene, self.is_exact)
         for sentence in advice.scene_advice(scene, self.is_exact):
             self.report({"WARNING"}, sentence)
+        kept = render_setup.samples_kept(scene)
+        if kept:
+            self.report({"INFO"}, kept)
         self.report({"INFO"}, f"Set: {', '.join(changes)}" if changes else "Everything is set already")
         return {"FINISHED"}
 

@@ -17,6 +17,10 @@ _LACKING_KEY = "splat_render_lacks"  # the view that the color configuration doe
 TRANSPARENT_BOUNCES = 1024  # the most layers of splats that a ray may cross
 CERTAIN_BOUNCES = 256  # and how many of them it crosses without being ended at random
 LEAST_SAMPLES = 64  # with which Blender's own splats, which are drawn by chance, come near 40 dB
+ENOUGH_SAMPLES = {
+    True: 256,
+    False: 64,
+}  # of splats that are drawn by chance, and of Splat Quads: more shows nothing new
 # By look, also of studios' color configurations: views of the scene's own colors, and of numbers as they are.
 VIEWS = {"BLENDER": ("Standard", "Un-tone-mapped"), "DISPLAY": ("Raw",)}
 BUTTON = "Composite Splats"  # what is offered where other things render, too
@@ -53,8 +57,9 @@ def set_up(scene: bpy.types.Scene, is_exact: bool) -> list[str]:
     """Set what splats need in Cycles, EEVEE and color management; return sentences like "Dither 1 → 0".
 
     `is_exact` asks for one sample in the middle of each pixel, which is what trainers render: meshes then have jagged
-    edges. Where Blender draws a splat object, at least 64 samples are set in any case. What was there before is kept
-    with the scene, the first time only.
+    edges. Where Blender draws a splat object, at least 64 samples are set in any case. Where nothing but splats
+    renders, no more samples are set than show something new. What was there before is kept with the scene, the first
+    time only.
     """
     changes = _apply(scene, _wanted(scene, is_exact))
     scene.pop(_LACKING_KEY, None)
@@ -141,7 +146,8 @@ def differences(scene: bpy.types.Scene) -> list[str]:
     for path, wanted in _wanted(scene, False).items():
         owner, name = _owner(scene, path)
         if owner is not None and hasattr(owner, name) and not _fits(getattr(owner, name), wanted):
-            found.append(f"{_LABELS[path]} {_text(getattr(owner, name))}")
+            present = getattr(owner, name)
+            found.append(f"{_LABELS[path]} {_text(present)}{_cost(path, wanted, present)}")
     return found
 
 
@@ -163,6 +169,39 @@ def needs_samples(scene: bpy.types.Scene) -> bool:
     return any(is_drawn_by_blender(item) and not item.hide_render for item in splat_objects(scene))
 
 
+def samples_kept(scene: bpy.types.Scene) -> str:
+    """A sentence about more samples than splats need, which other things or blur may; empty where there are none."""
+    path = "cycles.samples" if scene.render.engine == "CYCLES" else "eevee.taa_render_samples"
+    owner, name = _owner(scene, path)
+    enough = ENOUGH_SAMPLES[needs_samples(scene)]
+    reason = _needs_more_samples(scene)
+    if owner is None or not reason or getattr(owner, name) <= enough:
+        return ""
+    present = getattr(owner, name)
+    return (
+        f"{_LABELS[path]} stay {present} for {reason}: splats need {enough}, which takes "
+        f"{_share(enough / present)} the time."
+    )
+
+
+def _needs_more_samples(scene: bpy.types.Scene) -> str:
+    """For what renders may need more samples than splats do; empty when splats are alone and sharp."""
+    others = splat_layer.others(scene)
+    if others:
+        return some_of([f"'{item.name}'" for item in others])
+    if scene.render.use_motion_blur:
+        return "motion blur"
+    camera = scene.camera.data if scene.camera is not None else None
+    return "depth of field" if isinstance(camera, bpy.types.Camera) and camera.dof.use_dof else ""
+
+
+def _samples(scene: bpy.types.Scene, present: int) -> int:
+    """How many samples per pixel are to be set where there are so many."""
+    is_by_chance = needs_samples(scene)
+    wanted = max(present, LEAST_SAMPLES) if is_by_chance else present
+    return wanted if _needs_more_samples(scene) else min(wanted, ENOUGH_SAMPLES[is_by_chance])
+
+
 def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
     """Settings by path, the view before the look that it allows. A tuple: the first of these that there is."""
     cycles = getattr(scene, "cycles", None)
@@ -173,8 +212,8 @@ def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
             "cycles.min_transparent_bounces": max(cycles.min_transparent_bounces, CERTAIN_BOUNCES),
             "cycles.film_exposure": 1.0,
         }
-        samples = {"cycles.samples": max(cycles.samples, LEAST_SAMPLES)}
-    samples["eevee.taa_render_samples"] = max(scene.eevee.taa_render_samples, LEAST_SAMPLES)
+        samples = {"cycles.samples": _samples(scene, cycles.samples)}
+    samples["eevee.taa_render_samples"] = _samples(scene, scene.eevee.taa_render_samples)
     one_sample = {
         "cycles.use_adaptive_sampling": False,
         "cycles.samples": 1,
@@ -187,7 +226,7 @@ def _wanted(scene: bpy.types.Scene, is_exact: bool) -> dict[str, Any]:
         **bounces,
         "cycles.use_denoising": False,
         **(one_sample if is_exact else {}),
-        **(samples if needs_samples(scene) else {}),
+        **(samples if needs_samples(scene) or not is_exact else {}),
         "render.dither_intensity": 0.0,
         "render.image_settings.color_management": "FOLLOW_SCENE",
         "view_settings.view_transform": views_for(scene),
@@ -212,7 +251,8 @@ def _apply(scene: bpy.types.Scene, wanted_of: dict[str, Any]) -> list[str]:
             _assign(owner, name, wanted)
         if getattr(owner, name) != present:
             before.setdefault(path, present)
-            changes.append(f"{_LABELS[path]} {_text(present)} → {_text(getattr(owner, name))}")
+            cost = _cost(path, present, getattr(owner, name))
+            changes.append(f"{_LABELS[path]} {_text(present)} → {_text(getattr(owner, name))}{cost}")
     if before:
         scene[_KEY] = json.dumps(before)
     return changes
@@ -246,6 +286,17 @@ def _assign(owner: Any, name: str, wanted: Any) -> None:
         except TypeError:  # which names there are depends on the color configuration
             continue
         return
+
+
+def _cost(path: str, before: Any, after: Any) -> str:
+    """What another number of samples means for the time of a render, which grows with them."""
+    if not path.endswith("samples"):
+        return ""
+    return f" ({_share(after / before)} the time)"
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
 
 
 def _text(value: Any) -> str:
