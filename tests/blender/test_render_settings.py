@@ -1,6 +1,7 @@
 """What becomes of every render setting in a capture: one table, complete for each Blender."""
 
 from collections import Counter
+from fnmatch import fnmatchcase
 
 import bpy
 import pytest
@@ -35,7 +36,7 @@ def test_every_setting_of_this_blender_has_one_group(table):
     groups = Counter(table.group_of(struct, name) for struct, name in found)
     assert min(groups["neutral"], groups["kept"], groups["irrelevant"]) >= 30
     kept, irrelevant = (
-        {(s, name) for s, name in found if any(table.fnmatchcase(name, p) for p in group.get(s, "").split())}
+        {(s, name) for s, name in found if any(fnmatchcase(name, p) for p in group.get(s, "").split())}
         for group in (table.KEPT, table.IRRELEVANT)
     )
     neutral = {(s, name) for s, name in found if f"{s}.{name}" in table.NEUTRAL}

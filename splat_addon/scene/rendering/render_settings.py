@@ -10,7 +10,7 @@ Names that end in `*` stand for all that begin so. Neutral paths begin with the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import bpy
@@ -162,9 +162,17 @@ def group_of(struct: str, name: str) -> str:
     if f"{struct}.{name}" in NEUTRAL:
         return "neutral"
     for group, table in (("kept", KEPT), ("irrelevant", IRRELEVANT)):
-        if any(fnmatchcase(name, pattern) for pattern in table.get(struct, "").split()):
+        whole, beginnings = _split(table.get(struct, ""))
+        if name in whole or name.startswith(beginnings):
             return group
     return ""
+
+
+@cache
+def _split(names: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Names of a table that are whole, and the beginnings of the others."""
+    words = names.split()
+    return frozenset(words), tuple(word.removesuffix("*") for word in words if word.endswith("*"))
 
 
 def struct_of(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, path: str) -> Any:
