@@ -10,6 +10,7 @@ from ..splat_addon.scene.splats.data import is_splats
 from ..splat_addon.scene.tasks import live_render, live_run
 from .capture import SidebarPanel
 from .training import draw_commands, draw_run_bar
+from .wrap import draw_sentence
 
 
 class SPLAT_PT_at_hand(SidebarPanel, bpy.types.Panel):
@@ -32,7 +33,7 @@ class SPLAT_PT_at_hand(SidebarPanel, bpy.types.Panel):
             draw_commands(layout, run)
         elif state == "SPLATS":
             item = context.active_object
-            layout.label(text=item.name, icon="OUTLINER_DATA_POINTCLOUD")
+            draw_sentence(layout, item.name, "OUTLINER_DATA_POINTCLOUD")
             row = layout.row(align=True)
             row.operator(SPLAT_OT_camera_to_view.bl_idname, icon="VIEW_CAMERA")
             row.operator(SPLAT_OT_render.bl_idname, icon="RENDER_STILL")

@@ -7,7 +7,7 @@ from ..splat_addon.scene.splats.appearance import is_native
 from ..splat_addon.scene.splats.contents import findings, quantization
 from ..splat_addon.scene.splats.data import is_splats
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_sentence
+from .wrap import draw_sentence
 
 
 class SPLAT_PT_blenders_splats(SidebarPanel, bpy.types.Panel):
@@ -28,12 +28,12 @@ class SPLAT_PT_blenders_splats(SidebarPanel, bpy.types.Panel):
         if error is None:
             column.operator(SPLAT_OT_measure_colors.bl_idname, icon="EYEDROPPER")
         else:
-            draw_sentence(layout, quantization.sentence(error), "INFO", WRAP)
+            draw_sentence(layout, quantization.sentence(error), "INFO")
         if quantization.is_tidied(data):
             column.operator(SPLAT_OT_put_back_outliers.bl_idname, icon="LOOP_BACK")
         else:
             column.operator(SPLAT_OT_tidy_outliers.bl_idname, icon="BRUSH_DATA")
-        draw_sentence(layout, "Blender's own exports lose splats (PLY writes none): use Export Splats.", "INFO", WRAP)
+        draw_sentence(layout, "Blender's own exports lose splats (PLY writes none): use Export Splats.", "INFO")
 
 
 CLASSES = (SPLAT_PT_blenders_splats,)

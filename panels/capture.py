@@ -10,7 +10,7 @@ from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
 from ..splat_addon.run.wording import in_time
 from ..splat_addon.scene.tasks import live_render
-from .wrap import WRAP, draw_sentence
+from .wrap import draw_sentence
 
 
 class SidebarPanel:
@@ -127,15 +127,15 @@ def _draw_progress(layout, render: live_render.LiveRender) -> None:
     row.operator(SPLAT_OT_cancel_capture.bl_idname, text="", icon="X")
     left = render.progress.seconds_left if render.progress else math.nan
     if not math.isnan(left):
-        layout.label(text=f"{in_time(left)} left, with {render.engine}")
+        draw_sentence(layout, f"{in_time(left)} left, with {render.engine}")
 
 
 def _draw_messages(layout, render: live_render.LiveRender) -> None:
     column = layout.column(align=True)
     for warning in render.warnings:
-        draw_sentence(column, warning, "INFO", WRAP)
+        draw_sentence(column, warning, "INFO")
     if render.message:
-        draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK", WRAP)
+        draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
 
 
 CLASSES = (SPLAT_PT_capture, SPLAT_PT_capture_cameras, SPLAT_PT_capture_images, SPLAT_PT_seeds)

@@ -8,7 +8,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.training import READING_FIELDS, is_chosen_capture
 from ..splat_addon.scene.tasks import checking, live_render, preflight
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_long_fact, draw_sentence
+from .wrap import draw_fact, draw_sentence
 
 
 class SPLAT_PT_card(SidebarPanel, bpy.types.Panel):
@@ -41,10 +41,10 @@ def _draw_card(layout, known: preflight.Preflight) -> None:
     column = layout.column(align=True)
     if known.card is None:
         for problem in known.problems:
-            draw_sentence(column, problem, "ERROR", WRAP)
+            draw_sentence(column, problem, "ERROR")
         return
     for name, value in known.card.rows:
-        draw_long_fact(column, name, value)
+        draw_fact(column, name, value)
     fraction = checking.fraction(known.key)
     if fraction is not None:
         layout.progress(factor=fraction, text="Comparing photos and points", type="BAR")
@@ -52,15 +52,15 @@ def _draw_card(layout, known: preflight.Preflight) -> None:
         _draw_why_unmeasured(layout, known)
     remarks = sorted(known.card.remarks, key=lambda remark: not remark.is_warning)
     for remark in remarks:
-        draw_sentence(layout, remark.told, "ERROR" if remark.is_warning else "INFO", WRAP)
+        draw_sentence(layout, remark.told, "ERROR" if remark.is_warning else "INFO")
 
 
 def _draw_why_unmeasured(layout, known: preflight.Preflight) -> None:
     chosen = preferences.of_addon()
     if checking.why_not(known.key):
-        draw_sentence(layout, checking.why_not(known.key), "INFO", WRAP)
+        draw_sentence(layout, checking.why_not(known.key), "INFO")
     elif chosen is not None and not chosen.trainer_python and known.card.has_points:
-        draw_sentence(layout, "Points and photos are compared when a trainer is set up.", "INFO", WRAP)
+        draw_sentence(layout, "Points and photos are compared when a trainer is set up.", "INFO")
 
 
 def _draw_choices(layout, scene) -> None:

@@ -9,6 +9,7 @@ from ..splat_addon.scene.review import curves
 from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
+from .wrap import draw_sentence
 
 MARGIN_PX = 53  # what the sidebar leaves next to a panel's content, times the interface's scale
 ICON_PADDING_PX = 4  # Blender keeps this free around a large icon
@@ -44,12 +45,12 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
         layout.template_icon(icon, scale=units)
         column = layout.column(align=True)
         if known.loss.values:
-            column.label(text=f"Loss {known.loss.values[-1]:.4f}")
+            draw_sentence(column, f"Loss {known.loss.values[-1]:.4f}")
         if known.held_out_db.values:
             step, value = known.held_out_db.steps[-1], known.held_out_db.values[-1]
-            column.label(text=f"Held-out PSNR {value:.2f} dB" + (" before training" if not step else ""))
+            draw_sentence(column, f"Held-out PSNR {value:.2f} dB" + (" before training" if not step else ""))
         if known.train_db.values and math.isfinite(known.train_db.values[-1]):
-            column.label(text=f"Training views {known.train_db.values[-1]:.2f} dB (gray)")
+            draw_sentence(column, f"Training views {known.train_db.values[-1]:.2f} dB (gray)")
 
 
 CLASSES = (SPLAT_PT_curves,)

@@ -24,7 +24,7 @@ from ..splat_addon.scene.splats.data import is_splats
 from ..splat_addon.scene.tasks import inspecting, previewing_removal
 from .capture import SidebarPanel
 from .curves import MARGIN_PX
-from .wrap import WRAP, draw_fact, draw_sentence
+from .wrap import draw_fact, draw_sentence
 
 HOLES = "Deleting alone leaves holes: floaters hold color that photos demand. Training on closes them."
 
@@ -51,7 +51,7 @@ class SPLAT_PT_floaters(SidebarPanel, bpy.types.Panel):
         else:
             layout.operator(SPLAT_OT_inspect_splats.bl_idname, icon="VIEWZOOM")
         for sentence in inspecting.said_of(item):
-            draw_sentence(layout, sentence, "ERROR", WRAP)
+            draw_sentence(layout, sentence, "ERROR")
         scores = found.scores(item.data)
         if scores is not None:
             _draw_found(layout, context, item, scores)
@@ -67,10 +67,10 @@ def _draw_found(layout, context, item, scores) -> None:
     )
     layout.prop(chosen.inspection, "threshold")
     threshold = chosen.inspection.threshold
-    layout.label(text=f"{counted(scores.above(threshold))} splats are above it", icon="OUTLINER_DATA_POINTCLOUD")
+    draw_sentence(layout, f"{counted(scores.above(threshold))} splats are above it", "OUTLINER_DATA_POINTCLOUD")
     if scores.changed:
         stale = f"{counted(scores.changed)} splats are not what was inspected: their scores are not used."
-        draw_sentence(layout, stale, "ERROR", WRAP)
+        draw_sentence(layout, stale, "ERROR")
     is_shown = chosen.viewport.color_by == "ATTRIBUTE" and chosen.viewport.attribute == SCORE
     row = layout.row(align=True)
     row.operator(SPLAT_OT_show_floater_score.bl_idname, icon="COLOR", depress=is_shown)
@@ -83,7 +83,7 @@ def _draw_found(layout, context, item, scores) -> None:
     if region is not None:
         layout.label(text=f"Region {region.number + 1} of {region.count}")
         for sentence in region.sentences:
-            draw_sentence(layout, sentence, "DOT", WRAP)
+            draw_sentence(layout, sentence, "DOT")
     row = layout.row(align=True)
     row.operator(SPLAT_OT_select_floaters.bl_idname, icon="RESTRICT_SELECT_OFF")
     row.operator(SPLAT_OT_keep_splats.bl_idname, icon="FAKE_USER_ON").keep = True
@@ -93,17 +93,17 @@ def _draw_found(layout, context, item, scores) -> None:
     row.operator(SPLAT_OT_mark_reflections.bl_idname, text="", icon="X").mark = False
     if scores.reflections:
         told = f"{counted(scores.reflections)} splats are taken for reflections, and not offered for removal."
-        draw_sentence(layout, told, "MOD_MIRROR", WRAP)
+        draw_sentence(layout, told, "MOD_MIRROR")
     row = layout.row(align=True)
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
-    draw_sentence(layout, HOLES, "INFO", WRAP)
+    draw_sentence(layout, HOLES, "INFO")
     _draw_preview(layout, item, scores.above(threshold))
     button = layout.operator(SPLAT_OT_train_further.bl_idname, text="Delete and Train On", icon="PLAY")
     button.without_floaters = True
     layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
     for caveat in stepping.CAVEATS:
-        draw_sentence(layout, caveat, "INFO", WRAP)
+        draw_sentence(layout, caveat, "INFO")
 
 
 def _draw_preview(layout, item, count: int) -> None:
@@ -117,15 +117,15 @@ def _draw_preview(layout, item, count: int) -> None:
     row.operator(SPLAT_OT_preview_removal.bl_idname, icon="HIDE_OFF").selected = False
     row.operator(SPLAT_OT_preview_removal.bl_idname, text="Selected").selected = True
     for sentence in previewing_removal.said_of(item):
-        draw_sentence(layout, sentence, "ERROR", WRAP)
+        draw_sentence(layout, sentence, "ERROR")
     measured = previewing_removal.measured_of(item)
     if measured is None:
         return
     found, column = measured.removal, layout.column(align=True)
     if not previewing_removal.is_current(measured, item, count):
-        column.label(text=f"Without {counted(measured.count)} splats, others than now:", icon="INFO")
+        draw_sentence(column, f"Without {counted(measured.count)} splats, others than now:", "INFO")
     else:
-        column.label(text=f"Without these {counted(measured.count)} splats:", icon="INFO")
+        draw_sentence(column, f"Without these {counted(measured.count)} splats:", "INFO")
     draw_fact(column, "PSNR", f"{found.psnr_db[0]:.2f} to {found.psnr_db[1]:.2f} dB")
     draw_fact(column, "SSIM", f"{found.ssim[0]:.4f} to {found.ssim[1]:.4f}")
     draw_fact(column, "Holes", f"{found.holes:.2%} of the pixels")

@@ -14,7 +14,7 @@ from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.lesson import arrow, live, picture
 from .capture import SidebarPanel
 from .curves import ICON_PADDING_PX, MARGIN_PX
-from .wrap import WRAP, draw_fact, draw_sentence
+from .wrap import draw_fact, draw_sentence
 
 
 class SPLAT_PT_lesson(SidebarPanel, bpy.types.Panel):
@@ -33,10 +33,10 @@ class SPLAT_PT_lesson(SidebarPanel, bpy.types.Panel):
         _draw_buttons(layout, scene)
         for text in (live.problem_of(scene), *live.notes_of(scene)):
             if text:
-                draw_sentence(layout, text, "INFO", WRAP)
+                draw_sentence(layout, text, "INFO")
         if fitter is not None:
             if live.waits_for_reset(scene):
-                draw_sentence(layout, "Changed settings take effect with Reset.", "INFO", WRAP)
+                draw_sentence(layout, "Changed settings take effect with Reset.", "INFO")
             _draw_fit(layout, context, fitter)
         _draw_settings(layout, chosen)
         _draw_one(layout, scene, fitter)
@@ -109,7 +109,7 @@ def _draw_one(layout, scene, fitter) -> None:
     if terms is not None:
         column = body.column(align=True)
         for line in arrow.lines_of(terms):
-            column.label(text=line)
+            draw_sentence(column, line)
     elif scene.splat.lesson.selected >= 0 and fitter is not None:
         body.label(text="It reaches no pixel, or is gone.", icon="INFO")
 

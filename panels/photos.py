@@ -16,6 +16,7 @@ from ..splat_addon.scene.cameras import looking
 from ..splat_addon.scene.photos import photo_capture
 from ..splat_addon.scene.review import held_out
 from .capture import SidebarPanel
+from .wrap import draw_sentence
 
 
 class SPLAT_PT_photos(SidebarPanel, bpy.types.Panel):
@@ -31,7 +32,7 @@ class SPLAT_PT_photos(SidebarPanel, bpy.types.Panel):
         if root is not None:
             column = layout.column(align=True)
             count = len(photo_capture.photo_cameras(root))
-            column.label(text=f"{root.name}: {count} cameras", icon="OUTLINER_OB_CAMERA")
+            draw_sentence(column, f"{root.name}: {count} cameras", "OUTLINER_OB_CAMERA")
             column.operator(SPLAT_OT_stand_upright.bl_idname, icon="ORIENTATION_GLOBAL")
             camera = chosen_camera(context)
             row = column.row(align=True)

@@ -13,8 +13,6 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.tasks import live_run, trainer_setup
 from .wrap import draw_sentence
 
-WRAP = 90  # letters that fit into the preferences at their usual width
-
 
 class SPLAT_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = preferences.ROOT_PACKAGE
@@ -72,12 +70,12 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
     row.prop(chosen, "trainer_python")
     row.operator(SPLAT_OT_examine_trainer.bl_idname, text="", icon="FILE_REFRESH")
     if not chosen.trainer_python:
-        draw_sentence(layout, "No Python trains yet: set one up below, or choose one that has PyTorch.", "INFO", WRAP)
+        draw_sentence(layout, "No Python trains yet: set one up below, or choose one that has PyTorch.", "INFO")
         return
     try:
         known = trainer_setup.examined_by_itself(preferences.trainer_python())
     except SplatError as error:
-        draw_sentence(layout, str(error), "ERROR", WRAP)
+        draw_sentence(layout, str(error), "ERROR")
         return
     if known is None:
         row = layout.row()
@@ -86,11 +84,11 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
     elif known.child is not None:
         layout.label(text="Checking what it has …", icon="TIME")
     elif known.message:
-        draw_sentence(layout, known.message, "ERROR", WRAP)
+        draw_sentence(layout, known.message, "ERROR")
     else:
-        layout.label(text=known.verdict, icon="ERROR" if known.refusal else "CHECKMARK")
+        draw_sentence(layout, known.verdict, "ERROR" if known.refusal else "CHECKMARK")
         fine = [f"{entry['name']} {entry['found']}" for entry in known.findings if entry["is_fine"]]
-        draw_sentence(layout, " · ".join(fine), "BLANK1", WRAP)
+        draw_sentence(layout, " · ".join(fine), "BLANK1")
         column = layout.column(align=True)
         for entry in known.findings:
             if not entry["is_fine"]:
@@ -99,11 +97,11 @@ def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
 
 def _draw_missing(layout, entry: dict) -> None:
     """A missing piece, and its remedy with a button that copies it."""
-    layout.label(text=f"{entry['name']}: {entry['found']}", icon="ERROR" if entry["is_required"] else "INFO")
+    draw_sentence(layout, f"{entry['name']}: {entry['found']}", "ERROR" if entry["is_required"] else "INFO")
     if entry["remedy"]:
+        draw_sentence(layout, entry["remedy"], "BLANK1")
         row = layout.row()
-        draw_sentence(row.column(align=True), entry["remedy"], "BLANK1", WRAP)
-        row.operator(SPLAT_OT_copy_text.bl_idname, text="", icon="COPYDOWN").text = entry["remedy"]
+        row.operator(SPLAT_OT_copy_text.bl_idname, text="Copy", icon="COPYDOWN").text = entry["remedy"]
         if entry["is_required"]:
             row.operator(SPLAT_OT_set_up_trainer.bl_idname, icon="IMPORT")
 
@@ -120,20 +118,20 @@ def _draw_set_up(layout, chosen: SPLAT_AP_preferences) -> None:
     layout.row().prop(chosen, "setup_device", expand=True)
     layout.operator(SPLAT_OT_set_up_trainer.bl_idname, icon="IMPORT")
     if set_up is not None and set_up.message:
-        draw_sentence(layout, set_up.message, "ERROR", WRAP)
+        draw_sentence(layout, set_up.message, "ERROR")
     elif set_up is not None and set_up.python:
         layout.label(text="The trainer is set up", icon="CHECKMARK")
     elif refusal := trainer_setup.why_impossible(chosen.setup_device.lower()):
-        draw_sentence(layout, str(refusal), "ERROR", WRAP)
+        draw_sentence(layout, str(refusal), "ERROR")
     elif not getattr(bpy.app, "online_access", True):
-        layout.label(text="Online Access is off (Preferences › System): nothing can be downloaded", icon="INTERNET")
+        draw_sentence(layout, "Online Access is off (Preferences › System): nothing can be downloaded", "INTERNET")
     else:
         device = chosen.setup_device.lower()
         needed = trainer_setup.needed(device)
         text = f"Downloads about {needed.download_gb:g} GB, and takes about {needed.disk_gb:g} GB in the folder"
-        layout.label(text=text, icon="INFO")
+        draw_sentence(layout, text, "INFO")
         if remark := trainer_setup.remark(device):
-            draw_sentence(layout, remark, "INFO", WRAP)
+            draw_sentence(layout, remark, "INFO")
 
 
 CLASSES = (SPLAT_AP_preferences,)

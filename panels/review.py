@@ -1,7 +1,6 @@
 """Held-out review."""
 
 import os
-import textwrap
 
 import bpy
 
@@ -12,8 +11,7 @@ from ..splat_addon.scene.review import held_out
 from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import report_writer
 from .capture import SidebarPanel
-
-WRAP = 38  # letters that fit into the sidebar at its usual width
+from .wrap import draw_sentence
 
 
 class SPLAT_UL_held_out_views(bpy.types.UIList):
@@ -78,10 +76,9 @@ def _draw_report(layout, scene) -> None:
     row.operator(SPLAT_OT_save_report.bl_idname, text=text, icon="FILE_TICK")
     if os.path.isfile(RunFolder(path).report_file):
         row.operator(SPLAT_OT_open_report.bl_idname, text="Open", icon="URL")
-    icon = "ERROR"
-    for line in textwrap.wrap(report_writer.failure_of(path), WRAP):
-        layout.label(text=line, icon=icon)
-        icon = "BLANK1"
+    failure = report_writer.failure_of(path)
+    if failure:
+        draw_sentence(layout, failure, "ERROR")
 
 
 CLASSES = (SPLAT_UL_held_out_views, SPLAT_PT_review)

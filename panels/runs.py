@@ -16,7 +16,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.paths import run_path, why_no_run
 from ..splat_addon.scene.tasks import live_run
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_sentence
+from .wrap import draw_sentence
 
 SHOWN = 6  # runs; older ones are found through the preferences or the Run field
 
@@ -38,10 +38,10 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
     def draw(self, context):
         layout, own = self.layout, run_path(context.scene)
         if own is None and (reason := why_no_run(context.scene)):
-            draw_sentence(layout, reason, "ERROR", WRAP)
+            draw_sentence(layout, reason, "ERROR")
         if own is not None and found_runs.is_missing(own):
             remedy = "It was moved or deleted: choose where it is now in the Splats panel."
-            draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR", WRAP)
+            draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR")
         watched = live_run.current()
         is_above = watched is not None and not watched.is_over and live_run.is_shown(watched, context.scene)
         shown = [run for run in found_runs.runs() if not (is_above and run.path == watched.folder.path)]
@@ -59,7 +59,7 @@ def draw_going_on(layout, scene) -> None:
         return
     for run in found_runs.going_on(scene):
         column = layout.column(align=True)
-        draw_sentence(column, f"{run.name} goes on without Blender: {100 * run.fraction:.0f} %.", "INFO", WRAP)
+        draw_sentence(column, f"{run.name} goes on without Blender: {100 * run.fraction:.0f} %.", "INFO")
         column.operator(SPLAT_OT_watch_run.bl_idname, icon="HIDE_OFF").path = str(run.path)
 
 
@@ -71,7 +71,7 @@ def draw_quitting(layout, run: live_run.LiveRun) -> None:
         text = "When Blender quits, this run goes on: open the file again and click Watch."
     else:
         text = "When Blender quits, this run saves its result and stops. The preferences can let it go on."
-    draw_sentence(layout, text, "INFO", WRAP)
+    draw_sentence(layout, text, "INFO")
 
 
 def _draw_run(layout, run: FoundRun, is_own: bool) -> None:
@@ -93,7 +93,7 @@ def _draw_run(layout, run: FoundRun, is_own: bool) -> None:
     state = (
         f"{run.state.capitalize()} at {100 * run.fraction:.0f} %" if 0 < run.fraction < 1 else run.state.capitalize()
     )
-    layout.label(text=f"{state}{quality}", icon="BLANK1")
+    draw_sentence(layout, f"{state}{quality}", "BLANK1")
 
 
 CLASSES = (SPLAT_PT_runs,)

@@ -27,7 +27,7 @@ from ..splat_addon.scene.splats.render_setup import is_set_up
 from ..splat_addon.scene.splats.transforms import is_broken
 from ..splat_addon.scene.viewport import depth, display
 from .capture import SidebarPanel
-from .wrap import WRAP, draw_sentence
+from .wrap import draw_sentence
 
 
 class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
@@ -46,9 +46,9 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         if writing.is_running():
             draw_progress(layout)
         for sentence in writing.failures():
-            draw_sentence(layout, sentence, "ERROR", WRAP)
+            draw_sentence(layout, sentence, "ERROR")
         for sentence in writing.written():
-            draw_sentence(layout, sentence, "INFO", WRAP)
+            draw_sentence(layout, sentence, "INFO")
         is_shown = display.is_shown(context.scene)
         column = layout.column(align=True)
         column.operator(
@@ -59,25 +59,25 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         draw_source(column, context)
         active = context.active_object
         if active is not None and is_splats(active):
-            layout.label(text=f"{active.name}: {counted(splat_count(active))} splats", icon="OUTLINER_DATA_POINTCLOUD")
+            draw_sentence(layout, f"{active.name}: {counted(splat_count(active))} splats", "OUTLINER_DATA_POINTCLOUD")
             if AXES_KEY in active:
                 layout.prop(active.splat, "axes")
             if REASON_KEY in active:
-                draw_sentence(layout, active[REASON_KEY], "INFO", WRAP)
+                draw_sentence(layout, active[REASON_KEY], "INFO")
             layout.prop(active.splat, "trained_for")
             layout.prop(active.splat, "antialiased")
             for problem in [*findings.problems(active.data), *object_advice(active)]:
-                draw_sentence(layout, problem, "ERROR", WRAP)
+                draw_sentence(layout, problem, "ERROR")
             if is_broken(active.data):
                 layout.operator(SPLAT_OT_repair_splats.bl_idname, icon="TOOL_SETTINGS")
             if adoption.has_lost_type(active):
                 layout.operator(SPLAT_OT_show_as_blenders.bl_idname, icon="POINTCLOUD_DATA")
         waiting = adoption.waiting(context.scene)
         if waiting:
-            draw_sentence(layout, f"Drawn by Blender, not as trained: {some_of(map(_name, waiting))}.", "INFO", WRAP)
+            draw_sentence(layout, f"Drawn by Blender, not as trained: {some_of(map(_name, waiting))}.", "INFO")
             layout.operator(SPLAT_OT_adopt.bl_idname, icon="IMPORT")
         if is_shown and display.problem():
-            draw_sentence(layout, display.problem(), "ERROR", WRAP)
+            draw_sentence(layout, display.problem(), "ERROR")
 
 
 def draw_source(layout, context) -> None:
@@ -117,13 +117,13 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
             low, high = display.ramp_ends()
             if chosen.color_by == "SIZE":
                 low, high = 10**low, 10**high
-            layout.label(text=f"{low:.4g} is purple, {high:.4g} yellow", icon="COLOR")
+            draw_sentence(layout, f"{low:.4g} is purple, {high:.4g} yellow", "COLOR")
         layout.prop(chosen, "fraction")
         if chosen.kind == "SPLATS":
             layout.prop(chosen, "blending")
         layout.prop(chosen, "is_hidden_by_meshes")
         if chosen.is_hidden_by_meshes and depth.lacks_depth():
-            draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO", WRAP)
+            draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO")
 
 
 class SPLAT_PT_render(SidebarPanel, bpy.types.Panel):
@@ -169,7 +169,7 @@ def draw_render(layout, context):
     if is_set_up(scene):
         column.operator(SPLAT_OT_put_back_render.bl_idname, icon="LOOP_BACK")
     for sentence in scene_advice(scene):
-        draw_sentence(layout, sentence, "INFO", WRAP)
+        draw_sentence(layout, sentence, "INFO")
 
 
 def draw_in_render_menu(self, context):

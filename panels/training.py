@@ -14,7 +14,7 @@ from ..splat_addon.scene.viewport import display
 from .capture import SidebarPanel
 from .runs import draw_going_on, draw_quitting
 from .splats import draw_source
-from .wrap import WRAP, draw_fact, draw_sentence
+from .wrap import draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
 EDITED = (
@@ -105,9 +105,9 @@ def _draw_start(layout, scene) -> None:
     """What a run will need, and how to start it."""
     _draw_trainer(layout)
     if not scene.splat.capture.folder:
-        draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO", WRAP)
+        draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO")
     elif live_render.is_rendering():
-        draw_sentence(layout, "The capture is being rendered: train when it is done.", "TIME", WRAP)
+        draw_sentence(layout, "The capture is being rendered: train when it is done.", "TIME")
     else:
         _draw_preflight(layout, preflight.look(scene))
     layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
@@ -128,7 +128,7 @@ def _draw_trainer(layout) -> None:
         else:
             text = known.refusal if known is not None else ""
     if text:
-        draw_sentence(layout, text, "ERROR" if chosen.trainer_python else "INFO", WRAP)
+        draw_sentence(layout, text, "ERROR" if chosen.trainer_python else "INFO")
         layout.operator("preferences.addon_show", text="Set Up Trainer …").module = preferences.ROOT_PACKAGE
 
 
@@ -138,11 +138,11 @@ def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
         column.label(text="Checking the capture …", icon="TIME")
         return
     if known.hint:
-        draw_sentence(column, known.hint, "INFO", WRAP)
+        draw_sentence(column, known.hint, "INFO")
     for name, value in known.rows:
         draw_fact(column, name, value)
     for problem in known.problems:
-        draw_sentence(column, problem, "ERROR", WRAP)
+        draw_sentence(column, problem, "ERROR")
 
 
 def draw_commands(layout, run: live_run.LiveRun) -> None:
@@ -169,7 +169,7 @@ def draw_run_bar(layout, run: live_run.LiveRun) -> None:
 
 def _draw_elsewhere(layout, run: live_run.LiveRun, home: str) -> None:
     """A run that trains for another scene: that it does, and how to stop it."""
-    draw_sentence(layout, f"A run trains for {home}.", "INFO", WRAP)
+    draw_sentence(layout, f"A run trains for {home}.", "INFO")
     draw_run_bar(layout, run)
     draw_commands(layout, run)
 
@@ -179,7 +179,7 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
     column = layout.column(align=True)
     progress = run.progress
     if run.message:
-        draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK", WRAP)
+        draw_sentence(column, run.message, "ERROR" if run.state == "failed" else "CHECKMARK")
     if progress is not None and not run.is_over:
         of = f" of {counted(run.iterations)}" if progress.step <= run.iterations else ""
         draw_fact(column, "Step", f"{counted(progress.step)}{of}")
@@ -194,9 +194,9 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
             draw_fact(column, "Training PSNR", f"{last.train_psnr_db:.2f} dB")
     if run.snapshot is not None:
         saved = f"Saved {counted(run.snapshot.gaussian_count)} splats of step {counted(run.snapshot.step)}"
-        draw_sentence(column, f"{saved} in {run.folder.path.name}/{run.snapshot.path}", "FILE_TICK", WRAP)
+        draw_sentence(column, f"{saved} in {run.folder.path.name}/{run.snapshot.path}", "FILE_TICK")
     for warning in run.warnings[:3]:
-        draw_sentence(column, warning, "INFO", WRAP)
+        draw_sentence(column, warning, "INFO")
 
 
 def _draw_follow(layout, context) -> None:
@@ -212,7 +212,7 @@ def _draw_follow(layout, context) -> None:
     if follower is None or follower.run.is_over or not chosen.follow_training:
         return
     if follower.obstacle:
-        draw_sentence(layout, EDITED, "INFO", WRAP)
+        draw_sentence(layout, EDITED, "INFO")
     elif follower.shown is not None:
         shown = follower.shown
         column = layout.column(align=True)
@@ -222,7 +222,7 @@ def _draw_follow(layout, context) -> None:
         replaced = display.replaced_by_preview(context.scene)
         if replaced:
             names = ", ".join(replaced)
-            draw_sentence(column, f"Not drawn during training, in the same place: {names}", "INFO", WRAP)
+            draw_sentence(column, f"Not drawn during training, in the same place: {names}", "INFO")
         draw_source(layout, context)
 
 

@@ -1,38 +1,68 @@
-"""Sentences and facts as panels write them. Labels are one line each: sentences are broken at spaces."""
+"""Sentences and facts as panels write them. Labels are one line each and cut what does not fit: text is broken where
+the region ends."""
 
-WRAP = 35  # letters that fit into the sidebar at its usual width, next to an icon
-WRAP_FACT = 22  # that fit next to the name of a fact
+from itertools import zip_longest
+
+import blf
+import bpy
+
+_SIDEBAR = 280  # the usual width, for what is drawn without a region
+_BESIDE = 54  # tabs, margins and the scroll bar beside what a panel draws, at an interface scale of 1
+_ICON = 22  # before the letters
+_PADDING = 8  # around the letters of a label
+_NARROWEST = 60
+_NAME = 0.4  # of a panel: the names of settings and facts
+_UI_FONT = 0
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a sentence, each at most `width` letters unless a word is longer."""
+def wrapped(text: str, width: float, size_of=len) -> list[str]:
+    """The lines of a sentence, none wider than `width` by `size_of`; it is broken at spaces, and within a word only
+    where that is wider than a line."""
     lines = [""]
     for word in text.replace("\n", " ").split(" "):  # not at the spaces within numbers
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+        if lines[-1] and size_of(f"{lines[-1]} {word}") > width:
             lines.append("")
         lines[-1] += (" " if lines[-1] else "") + word
+        while len(lines[-1]) > 1 and size_of(lines[-1]) > width:
+            fits = next((n for n in range(len(lines[-1]) - 1, 1, -1) if size_of(lines[-1][:n]) <= width), 1)
+            lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
     return lines
 
 
-def draw_sentence(layout, text: str, icon: str, width: int) -> None:
+def draw_sentence(layout, text: str, icon: str = "NONE") -> None:
     """A sentence over as many labels as it needs, with an icon before the first."""
     column = layout.column(align=True)
-    for line in wrapped(text, width):
+    room = _room() - _PADDING - (_ICON if icon != "NONE" else 0)
+    for line in wrapped(text, room, _width):
         column.label(text=line, icon=icon)
-        icon = "BLANK1"
+        icon = "BLANK1" if icon != "NONE" else icon
 
 
 def draw_fact(layout, name: str, value: str) -> None:
-    """A name and what is known about it, aligned with the settings around them."""
-    split = layout.split(factor=0.4)
-    left = split.row()
-    left.alignment = "RIGHT"
-    left.label(text=name)
-    split.label(text=value)
+    """A name and what is known about it, aligned with the settings around them, over as many lines as they need."""
+    names = wrapped(name, _NAME * _room() - _PADDING, _width)
+    values = wrapped(value, (1 - _NAME) * _room() - _PADDING, _width)
+    for left, right in zip_longest(names, values, fillvalue=""):
+        split = layout.split(factor=_NAME)
+        row = split.row()
+        row.alignment = "RIGHT"
+        row.label(text=left)
+        split.label(text=right)
 
 
-def draw_long_fact(layout, name: str, value: str) -> None:
-    """The same over as many lines as the value needs."""
-    for line in wrapped(value, WRAP_FACT):
-        draw_fact(layout, name, line)
-        name = ""
+def _room() -> float:
+    """How wide a panel's contents are in the region that is drawn, at an interface scale of 1."""
+    region = bpy.context.region
+    width = region.width / _scale() if region is not None and region.width > 1 else _SIDEBAR
+    return max(_NARROWEST, width - _BESIDE)
+
+
+def _width(text: str) -> float:
+    """Of letters as labels draw them, at an interface scale of 1."""
+    styles = bpy.context.preferences.ui_styles
+    blf.size(_UI_FONT, (styles[0].widget.points if styles else 11.0) * _scale())
+    return blf.dimensions(_UI_FONT, text)[0] / _scale()
+
+
+def _scale() -> float:
+    return bpy.context.preferences.system.ui_scale or 1.0  # 0 without a window

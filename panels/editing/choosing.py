@@ -16,7 +16,7 @@ from ...splat_addon.scene.editing.selecting import Quantity
 from ...splat_addon.scene.settings.splats.editing import ATTRIBUTE, COLOR
 from ...splat_addon.scene.splats.data import is_splats
 from ..capture import SidebarPanel
-from ..wrap import WRAP, draw_sentence
+from ..wrap import draw_sentence
 
 MARGIN_PX = 53  # what the sidebar leaves next to a panel's content, times the interface's scale
 
@@ -74,7 +74,7 @@ def _draw_histogram(layout, context) -> None:
         return
     shown, icon = found
     if shown.problem:
-        draw_sentence(layout, shown.problem, "INFO", WRAP)
+        draw_sentence(layout, shown.problem, "INFO")
         return
     layout.template_icon(icon, scale=units)
     row = layout.row()
@@ -101,7 +101,7 @@ class SPLAT_PT_crop(SidebarPanel, bpy.types.Panel):
         layout.prop(chosen, "side")
         layout.prop(chosen, "preview")
         if chosen.preview and crop_preview.problem():
-            draw_sentence(layout, crop_preview.problem(), "ERROR", WRAP)
+            draw_sentence(layout, crop_preview.problem(), "ERROR")
         row = layout.row(align=True)
         hide = row.operator(SPLAT_OT_crop_splats.bl_idname, text="Hide", icon="HIDE_ON")
         hide.action, hide.side = "HIDE", chosen.side

@@ -11,7 +11,7 @@ from ...operators.inspection.trust import (
 from ...splat_addon.scene.splats.data import is_splats
 from ...splat_addon.scene.trust import measured, strip
 from ..capture import SidebarPanel
-from ..wrap import WRAP, draw_sentence
+from ..wrap import draw_sentence
 
 WORST_SHOWN = 5
 CAVEAT = "An expectation, often wrong by 2 dB: it knows cameras and splats, not what is in front of the camera."
@@ -36,7 +36,7 @@ class SPLAT_PT_trust(SidebarPanel, bpy.types.Panel):
             return
         row.operator(SPLAT_OT_forget_trust.bl_idname, text="", icon="X")
         for sentence in found.said:
-            draw_sentence(layout, sentence, "ERROR", WRAP)
+            draw_sentence(layout, sentence, "ERROR")
         row = layout.row(align=True)
         for name in ("show_badge", "show_volume", "show_strip"):
             row.prop(scene.splat.trust, name, toggle=True)
@@ -45,7 +45,7 @@ class SPLAT_PT_trust(SidebarPanel, bpy.types.Panel):
         for frame in strip.worst_first(strip.frames(scene))[:WORST_SHOWN]:
             text = f"Frame {frame.number}: {frame.answer.text}"
             column.operator(SPLAT_OT_go_to_frame.bl_idname, text=text).frame = frame.number
-        draw_sentence(layout, CAVEAT, "INFO", WRAP)
+        draw_sentence(layout, CAVEAT, "INFO")
 
 
 CLASSES = (SPLAT_PT_trust,)

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
-from support.recording_layout import drawn, texts
+from support.recording_layout import RecordingLayout, drawn, texts
 from support.splat_objects import make_splats
 
 
@@ -117,3 +117,35 @@ def test_the_splats_panel_tells_large_counts_in_groups_of_digits(extension):
 def test_sentences_are_broken_at_spaces_but_not_within_numbers(extension):
     wrapped = extension.module("panels.wrap").wrapped
     assert wrapped("about 20\u00a0000 splats", 11) == ["about", "20\u00a0000", "splats"]
+
+
+def test_a_word_wider_than_the_line_is_broken_and_nothing_is_lost(extension):
+    wrapped = extension.module("panels.wrap").wrapped
+    lines = wrapped("in /renders/room_long_name/images now", 10)
+    assert max(map(len, lines)) <= 10 and lines[0] == "in" and "".join(lines[1:-1]).startswith("/renders/r")
+    assert "".join(lines).replace(" ", "") == "in/renders/room_long_name/imagesnow"
+    assert wrapped("", 10) == [""] and wrapped("abc", 0) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("width", [120, 200, 280, 600])
+def test_sentences_and_facts_fit_into_the_region_as_its_font_measures_them(extension, monkeypatch, width):
+    """The judge is Blender's own measure of letters."""
+    wrap, sentence = extension.module("panels.wrap"), "WWW iii The quick brown fox jumps over the lazy dog. " * 3
+    region, preferences = type("Region", (), {"width": width})(), bpy.context.preferences
+    monkeypatch.setattr(wrap.bpy, "context", type("Context", (), {"region": region, "preferences": preferences})())
+    record: list = []
+    wrap.draw_sentence(RecordingLayout(record), sentence, "INFO")
+    lines = [text for _, text in record]
+    blf = wrap.blf
+    blf.size(0, preferences.ui_styles[0].widget.points)
+    widest = max(blf.dimensions(0, line)[0] for line in lines)
+    assert widest <= max(60, width - 54) - 22, "beside tabs, margins and the icon"
+    assert "".join(lines).replace(" ", "") == sentence.replace(" ", "")
+    if width >= 200:
+        assert " ".join(lines).split() == sentence.split(), "whole words"
+        assert widest > 0.6 * (width - 88), "a wide region is used"
+    record.clear()
+    wrap.draw_fact(RecordingLayout(record), "Held-out PSNR", "21.77 dB, init 12.20")
+    values = " ".join(text for _, text in record[1::2])
+    assert values.replace(" ", "") == "21.77dB,init12.20"
+    assert max(blf.dimensions(0, text)[0] for _, text in record[1::2]) <= 0.6 * max(60, width - 54)
