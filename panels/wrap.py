@@ -2,6 +2,7 @@
 the region ends."""
 
 from itertools import zip_longest
+from typing import Any
 
 import blf
 import bpy
@@ -59,7 +60,7 @@ def _room() -> float:
 
 def _width(text: str) -> float:
     """Of letters as labels draw them, at an interface scale of 1."""
-    styles = bpy.context.preferences.ui_styles
+    styles: Any = bpy.context.preferences.ui_styles
     blf.size(_UI_FONT, (styles[0].widget.points if styles else 11.0) * _scale())
     return blf.dimensions(_UI_FONT, text)[0] / _scale()
 

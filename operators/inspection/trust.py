@@ -9,6 +9,12 @@ from ...splat_addon.scene.trust import drawing, measured, strip
 from ..reporting import reports_errors
 
 
+def _has_trust(cls) -> bool:
+    if measured.trust() is None:
+        cls.poll_message_set("Measure Trust first")
+    return measured.trust() is not None
+
+
 class SPLAT_OT_measure_trust(bpy.types.Operator):
     """Look through the cameras that these splats were trained on, so that viewports can tell how far they are outside
     and what quality to expect"""
@@ -23,6 +29,8 @@ class SPLAT_OT_measure_trust(bpy.types.Operator):
         if active is None or not is_splats(active):
             cls.poll_message_set("Make a splat object active first")
             return False
+        if active.mode != "OBJECT":
+            cls.poll_message_set("Switch to Object Mode first")
         return active.mode == "OBJECT"
 
     @reports_errors
@@ -44,7 +52,7 @@ class SPLAT_OT_forget_trust(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return measured.trust() is not None
+        return _has_trust(cls)
 
     @reports_errors
     def execute(self, context):
@@ -63,7 +71,7 @@ class SPLAT_OT_ask_along_path(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return measured.trust() is not None
+        return _has_trust(cls)
 
     @reports_errors
     def execute(self, context):
