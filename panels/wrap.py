@@ -62,7 +62,8 @@ def _width(text: str) -> float:
     """Of letters as labels draw them, at an interface scale of 1."""
     styles: Any = bpy.context.preferences.ui_styles
     blf.size(_UI_FONT, (styles[0].widget.points if styles else 11.0) * _scale())
-    return blf.dimensions(_UI_FONT, text)[0] / _scale()
+    size: Any = blf.dimensions(_UI_FONT, text)
+    return size[0] / _scale()
 
 
 def _scale() -> float:
