@@ -38,9 +38,7 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
                 _draw_elsewhere(layout, run, home)
             run = None
         if run is not None and not run.is_over:
-            draw_run_bar(layout, run)
-            draw_commands(layout, run)
-            _draw_numbers(layout, run)
+            _draw_numbers(layout, run)  # its bar and buttons are at hand, on top of the sidebar
             draw_quitting(layout, run)
             _draw_follow(layout, context)
             header, body = layout.panel("splat_training_settings", default_closed=True)

@@ -305,12 +305,17 @@ def say(extension, run, kind: str, *values, **named):
     run.apply(getattr(extension.module("splat_addon.run.events"), kind)(*values, **named))
 
 
+def at_hand(extension):
+    """What the sidebar shows on top: a run's bar and buttons."""
+    return drawn(extension.module("panels.at_hand").SPLAT_PT_at_hand, bpy.context)
+
+
 def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension, panel, run):
     say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "training", 0.25)
     say(extension, run, "Evaluated", 0, 12.0, 0.5, 50, "held_out/a", train_psnr_db=14.0)
     say(extension, run, "Evaluated", 200, 25.5, 0.9, 800, "held_out/b", train_psnr_db=27.25)
     say(extension, run, "Warned", "One photo is missing.")
-    record = drawn(panel, bpy.context)
+    record = at_hand(extension) + drawn(panel, bpy.context)
     assert ("progress", "Training 25 % · 1 min 1 s left") in record
     said = texts(record)
     assert "Step 250 of 1\u00a0000 Speed 12.3 it/s, CPU Splats 860" in said
@@ -364,7 +369,7 @@ def test_another_file_shows_which_file_the_run_is_for(extension, panel, run, tmp
 
 def test_paused_it_can_be_resumed(extension, panel, run):
     say(extension, run, "Progressed", 250, 0.1, 860, 12.34, 61.0, "paused", 0.25)
-    record = drawn(panel, bpy.context)
+    record = at_hand(extension) + drawn(panel, bpy.context)
     assert ("progress", "Paused 25 %") in record
     assert [entry[2] for entry in record if entry[1] == "splat.command_training"] == ["Resume", "Snapshot", "Stop"]
 

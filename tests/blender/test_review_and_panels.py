@@ -225,7 +225,8 @@ def test_the_training_panel_follows_the_run(extension, monkeypatch, tmp_path, st
     if state == "failed":
         run.apply(events.Failed("It broke.", "Mend it."))
     monkeypatch.setattr(live_run.watched(), "run", run)
-    record = drawn(extension, "training", "SPLAT_PT_training")
+    on_top = drawn(extension, "at_hand", "SPLAT_PT_at_hand")
+    record = on_top + drawn(extension, "training", "SPLAT_PT_training")
     assert expected in record
     assert absent not in [entry[1] for entry in record]
     assert ("label", "28.50 dB, init 20.00") in record
