@@ -3,6 +3,7 @@
 import bpy
 
 from ...splat_addon.errors import SceneError
+from ...splat_addon.scene.cameras import framing
 from ...splat_addon.scene.splats import appearance, render_setup
 from ...splat_addon.scene.splats.box_modifier import hand_over
 from ..reporting import reports_errors
@@ -74,6 +75,7 @@ class SPLAT_OT_camera_to_view(bpy.types.Operator):
         with context.temp_override(region=region):
             if bpy.ops.view3d.camera_to_view() != {"FINISHED"}:
                 raise SceneError("The camera cannot be moved here.", "Unlock it, or turn the viewport first.")
+        framing.frame_camera(context.area, scene)
         return {"FINISHED"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..session import part
+from .framing import frame_camera
 
 _KEPT = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
 _KEPT_OF_VIEW = ("view_location", "view_rotation", "view_distance", "view_camera_zoom", "view_camera_offset")
@@ -54,8 +55,14 @@ def look_through(context: bpy.types.Context, scene: bpy.types.Scene, camera_obje
                 **{name: getattr(space, name) for name in _KEPT_OF_SPACE},
             }
             part(TurnedViewports).of_scene.setdefault(scene.session_uid, {})[key] = turned[key].to_dict()
+            is_framed = True
+        else:  # the next picture may have other sides; a frame that the artist has zoomed or moved is left alone
+            is_framed = _framing_of(region_3d) == _plain(turned[key].get("framed", []))
         space.lock_camera = space.use_local_camera = False
         region_3d.view_perspective = "CAMERA"
+        if is_framed:
+            frame_camera(viewports[key], scene)
+            turned[key]["framed"] = _framing_of(region_3d)
         viewports[key].tag_redraw()
 
 
@@ -119,6 +126,10 @@ def _turn_back(area: bpy.types.Area, before: Any) -> None:
         for name in _KEPT_OF_VIEW:
             setattr(region_3d, name, before[name])
     area.tag_redraw()
+
+
+def _framing_of(region_3d: Any) -> list[float]:
+    return [region_3d.view_camera_zoom, *region_3d.view_camera_offset]
 
 
 def _plain(value):
