@@ -70,7 +70,7 @@ def set_cycles_back(scene):
     ("spoil", "words"),
     [
         (expose, "Film Exposure 2"), (override_output, "Output Color Management Override"),
-        (show_through_agx, "View Agx"), (set_cycles_back, "Transparent Bounces 8"),
+        (show_through_agx, "View AgX"), (set_cycles_back, "Transparent Bounces 8"),
     ],
     ids=["exposure", "output", "view", "bounces"],
 )  # fmt: skip

@@ -302,7 +302,8 @@ def _share(ratio: float) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("_", " ").capitalize()
+    text = f"{value:.4g}" if isinstance(value, float) else str(value).replace("_", " ")
+    return text.capitalize() if text.isupper() else text  # views have names, AgX among them
 
 
 ON_CHANGE = {"look": follow_look}
