@@ -119,7 +119,7 @@ def test_the_panel_shows_the_last_values_beside_the_chart_and_is_drawn_in_two_mi
         def template_icon(self, icon, scale):
             record.append(("icon", icon, scale))
 
-        def label(self, text):
+        def label(self, text, icon="NONE"):
             record.append(text)
 
     def draw():

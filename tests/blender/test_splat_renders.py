@@ -356,10 +356,10 @@ def test_render_settings_are_set_told_and_given_back(extension, scene):
     before = {path: eval(f"scene.{path}", {"scene": scene}) for path in paths}
     changes = setup.set_up(scene, False)
     assert "Transparent Bounces 8 → 1024" in changes and "Dither 1 → 0" in changes
-    assert scene.view_settings.view_transform == "Standard" and scene.cycles.samples == 77
+    assert scene.view_settings.view_transform == "Standard" and scene.cycles.samples == 64
     scene.splat.look = "DISPLAY"
     changes = setup.set_up(scene, True)
-    assert "Cycles Samples 77 → 1" in changes and "View Standard → Raw" in changes
+    assert "Cycles Samples 64 → 1 (1/64 of the time)" in changes and "View Standard → Raw" in changes
     assert setup.set_up(scene, True) == []
     assert bpy.ops.splat.put_back_render() == {"FINISHED"}
     assert {path: eval(f"scene.{path}", {"scene": scene}) for path in paths} == before
