@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RunError, SplatError
-from ..gaussians.closed_mesh import read_volume
 from ..run.arguments import add_settings, with_settings
 from ..run.children.trainer_process import TrainerProcess, trainer_command
 from ..run.config import STEPS_ON, TrainConfig
 from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.wording import counted, processor
-from ..training_on.begin import Choices
 
 BAR_WIDTH = 24
 
@@ -80,6 +78,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def go_on(options: argparse.Namespace) -> RunFolder:
     """The run folder that --train-on asks for. Raises SplatError."""
+    from ..gaussians.closed_mesh import read_volume
+    from ..training_on.begin import Choices
     from .inspection.train_without import run_on, run_without
 
     earlier, path = RunFolder(options.train_on.resolve()), options.run or next_run_path(Path("runs").resolve())
