@@ -246,9 +246,8 @@ def show(records: list[dict], summary: dict) -> None:
     for record in records:
         values = "".join(f"{record['ap'][way]:13.3f}" for way in columns)
         print(f"{record['run']:20}{record['splats']:8}{record['floaters']:10}{values}")
-    print(
-        f"\n{'selected (s > 0.8)':20}{'count':>8}{'precision':>11}{'recall':>8}{'lost':>9}{'on surfaces':>13}{'s':>7}"
-    )
+    title = f"selected (s > {SELECT_FROM})"
+    print(f"\n{title:20}{'count':>8}{'precision':>11}{'recall':>8}{'lost':>9}{'on surfaces':>13}{'s':>7}")
     for record in records:
         chosen = record["select"]
         print(
