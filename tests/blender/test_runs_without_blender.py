@@ -16,7 +16,7 @@ def found(extension):
     run = extension.module("splat_addon.run.find").FoundRun
     panel = extension.module("panels.training").SPLAT_PT_training
 
-    def show(*paths, is_training=True, capture="/work/capture"):
+    def show(*paths, is_training=True, capture="/shoot/capture"):
         state = "training" if is_training else "finished"
         found_runs.found().runs = [
             run(Path(path), capture, state, is_training, 0.4, None, False, False, 0.0) for path in paths
@@ -27,18 +27,18 @@ def found(extension):
 
 
 def test_a_run_of_this_scene_that_trains_is_announced_on_top_with_watch(found):
-    bpy.context.scene.splat.run_folder = "/work/capture_runs/run_003"
-    record = found("/work/capture_runs/run_003", "/elsewhere/run_009", capture="/other")
+    bpy.context.scene.splat.run_folder = "/shoot/capture_runs/run_003"
+    record = found("/shoot/capture_runs/run_003", "/elsewhere/run_009", capture="/other")
     assert record[0] == ("label", record[0][1]) and "run_003 goes on without Blender" in texts(record[:4])
     assert ("operator", "splat.watch_run", None) in record[:5]
     assert "run_009" not in texts(record)
 
 
 def test_a_run_on_the_scenes_capture_counts_and_one_that_is_over_does_not(found):
-    bpy.context.scene.splat.capture.folder = "/work/capture"
-    assert "goes on without Blender" in texts(found("/work/capture_runs/run_001"))
-    assert "goes on without Blender" not in texts(found("/work/capture_runs/run_001", is_training=False))
-    assert "goes on without Blender" not in texts(found("/work/capture_runs/run_001", capture="/else/capture"))
+    bpy.context.scene.splat.capture.folder = "/shoot/capture"
+    assert "goes on without Blender" in texts(found("/shoot/capture_runs/run_001"))
+    assert "goes on without Blender" not in texts(found("/shoot/capture_runs/run_001", is_training=False))
+    assert "goes on without Blender" not in texts(found("/shoot/capture_runs/run_001", capture="/else/capture"))
 
 
 @pytest.mark.parametrize(
