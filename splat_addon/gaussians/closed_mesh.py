@@ -1,4 +1,9 @@
-"""Volumes in which splats are to be left out or trained: closed meshes of triangles, and their files.
+"""Volumes: closed meshes of triangles, which points they enclose, and their files.
+
+Rays upwards are counted through the triangles, which are spread over a grid across the rays, so that each point meets
+those above its cell alone. Whether a ray meets a triangle is decided by the signs of three edges, each computed alike
+for both triangles that share it: a ray through an edge meets exactly one of them. (Edges that are met exactly are
+settled as in rasterization, by the first coordinate that differs.)
 
 The file is Wavefront OBJ, which every modeling program writes: lines `v x y z` and `f a b c …`; all else is ignored.
 Its coordinates are those of the capture.
@@ -14,103 +19,125 @@ import numpy as np
 from ..errors import SplatFileError
 from ..files import open_regular, written_aside
 
-_MOST_CELLS = 256  # of the grid that triangles are sorted into, along one side
-_PAIRS = 1 << 22  # of points and triangles that are compared at a time
-_ASIDE = np.array([0.7390851, 0.5671433]) * 1e-9  # of its size: rays that meet no edge of a mesh that was made by hand
+_MOST_CELLS = 256  # along each side of the grid
+_PAIRS = 1 << 20  # of points and triangles that are looked at together
 
 
 @dataclass(frozen=True)
 class ClosedMesh:
-    """`vertices` (V, 3) float64, `triangles` (T, 3) indices. Parts may overlap or lie inside each other: what any of
-    them encloses is inside."""
+    """`vertices` (V, 3) float64, `triangles` (T, 3) indices. Where all faces turn the same way, what any of its parts
+    encloses is inside; else what an odd number of walls surrounds."""
 
     vertices: np.ndarray
     triangles: np.ndarray
 
     @property
-    def is_closed(self) -> bool:
-        """Whether each edge belongs to an even number of triangles, so that there is an inside."""
-        return len(self.triangles) > 0 and not (self._edges[0] % 2).any()
-
-    @cached_property
-    def _edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each edge, how many triangles have it, and how many more in one direction than in the other."""
-        edges = self.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
-        ways = np.where(edges[:, 0] < edges[:, 1], 1, -1)
-        _, place = np.unique(edges.min(axis=1) * len(self.vertices) + edges.max(axis=1), return_inverse=True)
-        place = place.reshape(-1)
-        return np.bincount(place), np.bincount(place, ways).astype(np.int64)
+    def problem(self) -> str:
+        """What keeps the mesh from having an inside, as the end of "its surface …"; empty when it has one."""
+        if not len(self.triangles):
+            return "has no faces"
+        counts = np.unique(np.sort(self._edges, axis=1), axis=0, return_counts=True)[1]
+        if (counts == 1).any():
+            return f"is open: {int((counts == 1).sum())} edges belong to one face alone"
+        if (counts != 2).any():
+            return f"is not manifold: {int((counts > 2).sum())} edges belong to more than two faces"
+        return ""
 
     def holds(self, points: np.ndarray) -> np.ndarray:
-        """(P,) whether points (P, 3) are inside, by the crossings of a ray along z: the surface winds around them; or,
-        where faces do not agree on which side is out, their number is odd."""
-        points = np.asarray(points, np.float64)
+        """(P,) which points (P, 3) are inside. Points that are not finite are not."""
         inside = np.zeros(len(points), bool)
-        low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
+        used = self.vertices[np.unique(self.triangles)]
+        low, high = used.min(axis=0), used.max(axis=0)
         near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
         if len(near):
-            has_sides = not self._edges[1].any()
-            crossed = self._crossed(points[near] + [*(_ASIDE * (high - low).max()), 0.0], has_sides)
-            inside[near] = (crossed if has_sides else crossed % 2) != 0
+            inside[near] = self._grid.crossings(points[near].astype(np.float64), self._has_one_orientation) != 0
         return inside
 
-    def _crossed(self, points: np.ndarray, has_sides: bool) -> np.ndarray:
-        """(P,) how often the rays upward from points (P, 3) cross the surface; with sides, outward less inward."""
-        starts, sorted_triangles, cells = self._grid
-        cell = self._cell_of(points[:, :2], cells)
-        counts = starts[cell + 1] - starts[cell]
-        crossed: np.ndarray = np.zeros(len(points), np.int64)
-        order, first = np.cumsum(counts), 0
-        while first < len(points):
-            base = order[first - 1] if first else 0
-            last = max(first + 1, int(np.searchsorted(order, base + _PAIRS, side="right")))
-            point = np.repeat(np.arange(first, last), counts[first:last])
-            begins = order[first:last] - counts[first:last] - base
-            within = np.arange(len(point)) - np.repeat(begins, counts[first:last])
-            triangle = sorted_triangles[starts[cell[point]] + within]
-            crossing = _crossings(self.vertices[self.triangles[triangle]], points[point])
-            crossing = crossing if has_sides else np.abs(crossing)
-            crossed[first:last] = np.bincount(point - first, crossing, minlength=last - first).astype(np.int64)
-            first = last
-        return crossed
+    @property
+    def _edges(self) -> np.ndarray:
+        return np.concatenate([self.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
 
     @cached_property
-    def _grid(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Where the triangles of each cell begin (cells² + 1), the triangles cell by cell, and cells along a side."""
-        cells = int(np.clip(np.sqrt(len(self.triangles)), 1, _MOST_CELLS))
-        corners = self.vertices[self.triangles][:, :, :2]
-        low, high = self._column_row(corners.min(axis=1), cells), self._column_row(corners.max(axis=1), cells)
-        wide, tall = (high - low + 1).T
-        number = np.repeat(np.arange(len(corners)), wide * tall)
-        within = np.arange(len(number)) - np.repeat(np.cumsum(wide * tall) - wide * tall, wide * tall)
-        column = low[number, 0] + within % wide[number]
-        row = low[number, 1] + within // wide[number]
-        cell = row * cells + column
+    def _has_one_orientation(self) -> bool:
+        """Whether the two triangles at each edge run along it in opposite directions."""
+        return len(np.unique(self._edges, axis=0)) == len(self._edges)
+
+    @cached_property
+    def _grid(self) -> "_Grid":
+        return _Grid(self.vertices, self.triangles)
+
+
+class _Grid:
+    """Triangles by the cells, seen along z, that they may reach into."""
+
+    def __init__(self, corners: np.ndarray, triangles: np.ndarray):
+        parts = corners[triangles].astype(np.float64)  # (T, 3, 3)
+        self.low, high = (pick(parts[..., :2], axis=(0, 1)) for pick in (np.min, np.max))
+        self.cells = int(np.clip(np.sqrt(len(triangles)) * 1.5, 1, _MOST_CELLS))
+        self.size = np.maximum((high - self.low) / self.cells, 1e-300)
+        first, last = self._cell(parts[:, :, :2].min(axis=1)), self._cell(parts[:, :, :2].max(axis=1))
+        widths = last - first + 1
+        counts = widths[:, 0] * widths[:, 1]
+        owner = np.repeat(np.arange(len(triangles)), counts)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        across, up = place % widths[owner, 0], place // widths[owner, 0]
+        cell = (first[owner, 0] + across) * self.cells + first[owner, 1] + up
         order = np.argsort(cell, kind="stable")
-        return np.searchsorted(cell[order], np.arange(cells * cells + 1)), number[order], cells
+        self.members = owner[order]
+        self.starts = np.searchsorted(cell[order], np.arange(self.cells**2 + 1))
+        # What is asked of a pair: three edges, each from the lower to the higher of its points, and the height.
+        self.edges = [_Edge(parts[:, a], parts[:, b]) for a, b in ((0, 1), (1, 2), (2, 0))]
+        normals = np.cross(parts[:, 1] - parts[:, 0], parts[:, 2] - parts[:, 0])
+        self.turns = np.sign(normals[:, 2]).astype(np.int8)
+        steep = np.where(normals[:, 2] == 0, 1.0, normals[:, 2])
+        self.slope = -normals[:, :2] / steep[:, None]
+        self.height = parts[:, 0, 2] - (self.slope * parts[:, 0, :2]).sum(axis=1)
 
-    def _column_row(self, places: np.ndarray, cells: int) -> np.ndarray:
-        low, high = self.vertices[:, :2].min(axis=0), self.vertices[:, :2].max(axis=0)
-        size = np.where(high > low, high - low, 1.0)
-        return np.clip(((places - low) / size * cells).astype(np.int64), 0, cells - 1)
+    def _cell(self, points: np.ndarray) -> np.ndarray:
+        return np.clip(((points - self.low) / self.size).astype(np.int64), 0, self.cells - 1)
 
-    def _cell_of(self, places: np.ndarray, cells: int) -> np.ndarray:
-        column, row = self._column_row(places, cells).T
-        return row * cells + column
+    def crossings(self, points: np.ndarray, is_signed: bool) -> np.ndarray:
+        """(N,) how often the ray upwards from each point passes a triangle: up counts 1 and down -1 where
+        `is_signed`, else whether that is odd."""
+        cell = self._cell(points[:, :2])
+        key = cell[:, 0] * self.cells + cell[:, 1]
+        start, count = self.starts[key], self.starts[key + 1] - self.starts[key]
+        total = np.zeros(len(points), np.int32)
+        ends = np.cumsum(count)
+        begin = 0
+        while begin < len(points):
+            done = ends[begin - 1] if begin else 0
+            stop = max(begin + 1, int(np.searchsorted(ends, done + _PAIRS, side="right")))
+            rows = np.repeat(np.arange(begin, stop), count[begin:stop])
+            offset = np.arange(len(rows)) - np.repeat(ends[begin:stop] - count[begin:stop] - done, count[begin:stop])
+            found = self._met(points, rows, self.members[start[rows] + offset])
+            total[begin:stop] += np.bincount(rows - begin, found, minlength=stop - begin).astype(np.int32)
+            begin = stop
+        return total if is_signed else total % 2
+
+    def _met(self, points: np.ndarray, rows: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """(M,) for each pair of a point and a triangle 1, -1 or 0: whether the ray meets it, and from which side."""
+        x, y, z = points[rows, 0], points[rows, 1], points[rows, 2]
+        left = [edge.is_left(which, x, y) for edge in self.edges]
+        inside = (left[0] == left[1]) & (left[1] == left[2])
+        above = self.slope[which, 0] * x + self.slope[which, 1] * y + self.height[which] > z
+        return np.where(inside & above, self.turns[which], 0)
 
 
-def _crossings(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(M,) how a ray from each point along +z crosses the triangle (M, 3, 3) that goes with it: 1, -1, or 0 not."""
-    a, b, c = (corners[:, k] - points for k in range(3))
-    areas = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], axis=1)
-    total = areas.sum(axis=1)
-    is_met = ((areas > 0).all(axis=1) | (areas < 0).all(axis=1)) & (total != 0)
-    height = (areas * np.stack([a[:, 2], b[:, 2], c[:, 2]], axis=1)).sum(axis=1) / np.where(total == 0, 1, total)
-    return np.where(is_met & (height > 0), np.sign(total), 0.0)
+class _Edge:
+    """One edge of every triangle, seen along z. What is on the line counts as left of its lower-to-higher direction."""
 
+    def __init__(self, a: np.ndarray, b: np.ndarray):
+        is_swapped = (a[:, 0] > b[:, 0]) | ((a[:, 0] == b[:, 0]) & (a[:, 1] > b[:, 1]))
+        low, high = np.where(is_swapped[:, None], b, a), np.where(is_swapped[:, None], a, b)
+        self.x, self.y = low[:, 0], low[:, 1]
+        self.dx, self.dy = high[:, 0] - low[:, 0], high[:, 1] - low[:, 1]
+        self.is_swapped = is_swapped
 
-def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    def is_left(self, which: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(M,) whether points are left of the triangles' edges in their own direction."""
+        side = self.dx[which] * (y - self.y[which]) - self.dy[which] * (x - self.x[which])
+        return (side >= 0) != self.is_swapped[which]
 
 
 def write_volume(path: Path, mesh: ClosedMesh) -> None:
@@ -145,7 +172,7 @@ def read_volume(path: Path) -> ClosedMesh:
     except (ValueError, OverflowError) as error:
         raise SplatFileError(f"{path.name} is not an OBJ file that can be read.", "Export it again as OBJ.") from error
     is_sound = len(triangles) and np.isfinite(mesh.vertices).all()
-    if not is_sound or mesh.triangles.min() < 0 or mesh.triangles.max() >= len(vertices) or not mesh.is_closed:
+    if not is_sound or mesh.triangles.min() < 0 or mesh.triangles.max() >= len(vertices) or mesh.problem:
         raise SplatFileError(
             f"The mesh in {path.name} is not closed: it has no inside.", "Close its holes and export it again."
         )

@@ -18,7 +18,8 @@
     settings/   what the artist chooses: property groups, paths, preferences; knows no feature
     own_data.py  data-blocks of the add-on's own: local, complete and of this version, or made anew
     node_references.py  which objects geometry nodes bring into the scene
-    session/    the one session, the one timer, the one redraw
+    volumes.py  the inside of an object that stands for a volume
+    session/    the one session, the one timer, the one redraw, what forgets when data change, icons
 
 What the artist chose is in `settings/` and saved in the .blend. What runs is in the session, and never saved. What was
 made is in the folder of a capture or a run.

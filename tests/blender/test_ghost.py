@@ -123,8 +123,8 @@ def test_a_histogram_counts_scores_and_marks_those_above(extension, item):
     assert counts.sum() == COUNT and counts[int(0.1 / module.HIGHEST * module.BARS)] == WALL
     assert counts[-1] == SWARM, "what is higher is in the last bar"
     pixels = module.paint(counts, 0.8, 240)
-    assert pixels.shape == (240, 240, 3)
-    bottom = pixels[119]
+    assert pixels.shape == (120, 240, 3)
+    bottom = pixels[-1]
     assert tuple(bottom[18]) == module._BELOW and tuple(bottom[238]) == module._ABOVE
     assert tuple(bottom[127]) == module._LINE
     item.data.attributes["position"].data[0].vector = (9, 9, 9)

@@ -151,7 +151,7 @@ def test_a_volume_that_is_open_is_refused(extension, item):
     chosen.empty.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
     bpy.context.scene.collection.objects.link(chosen.empty)
     bpy.context.view_layer.update()
-    with pytest.raises(RuntimeError, match=r"'Plane' is not closed: it has no inside\. Close its holes"):
+    with pytest.raises(RuntimeError, match=r"'Plane' has no inside: its surface is open: 3 edges .*Close it"):
         bpy.ops.splat.train_further(wait=True)
 
 

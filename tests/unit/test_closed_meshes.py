@@ -84,13 +84,30 @@ def test_faces_may_disagree_about_what_is_outside():
     turned[::3] = turned[::3, ::-1]
     points = np.random.default_rng(2).uniform(-2, 2, (5000, 3))
     other = ClosedMesh(mesh.vertices, turned)
-    assert other.is_closed and np.array_equal(other.holds(points), mesh.holds(points))
+    assert other.problem == "" and np.array_equal(other.holds(points), mesh.holds(points))
 
 
-def test_a_mesh_with_a_hole_or_without_faces_is_not_closed():
+def test_meshes_without_an_inside_say_why():
     mesh = sphere()
-    assert mesh.is_closed and not ClosedMesh(mesh.vertices, mesh.triangles[1:]).is_closed
-    assert not ClosedMesh(mesh.vertices, mesh.triangles[:0]).is_closed
+    assert mesh.problem == ""
+    assert ClosedMesh(mesh.vertices, mesh.triangles[1:]).problem.startswith("is open: 3 edges")
+    twice = np.concatenate([mesh.triangles, mesh.triangles])
+    assert ClosedMesh(mesh.vertices, twice).problem.startswith("is not manifold")
+    assert ClosedMesh(mesh.vertices, mesh.triangles[:0]).problem == "has no faces"
+
+
+def test_points_above_edges_and_corners_are_counted_once():
+    """A lattice on the coordinates of the corners: every ray meets edges, corners or steep faces."""
+    lattice = np.stack(np.meshgrid(*[np.linspace(-1.5, 1.5, 13)] * 3), axis=-1).reshape(-1, 3)
+    clear = (np.abs(np.abs(lattice) - 1) > 1e-9).all(axis=1)
+    assert np.array_equal(cube().holds(lattice)[clear], (np.abs(lattice) < 1).all(axis=1)[clear])
+    ball = sphere(12, 24)
+    points = np.column_stack(
+        [ball.vertices[:, :2].repeat(3, axis=0), np.tile([-0.999, 0.0, 0.999], len(ball.vertices))]
+    )
+    radius = np.linalg.norm(points, axis=1)
+    sure = (radius < 0.95) | (radius > 1.0001)
+    assert np.array_equal(ball.holds(points)[sure], (radius < 1)[sure])
 
 
 def test_no_point_is_inside_where_there_is_none_and_broken_ones_are_outside():

@@ -1,18 +1,15 @@
 """Which splats lie in the volume of an object, and taking these, or the others, away."""
 
-from typing import Any
-
 import bpy
 import numpy as np
 
-from ...editing.inside import Surface, is_inside, problem_of
 from ...errors import SceneError
 from ..inspection import choosing
 from ..settings.splats.editing import INSIDE
+from ..volumes import volume_of
 from .values import changed, read_positions
 
 HIDE, SELECT, DELETE = "HIDE", "SELECT", "DELETE"
-_REMEDY = "Close it (Mesh > Clean Up > Fill Holes, Merge by Distance), or take a cube or an empty."
 
 
 def taken_away(item: bpy.types.Object, volume: bpy.types.Object, side: str) -> np.ndarray:
@@ -28,13 +25,7 @@ def inside_of(item: bpy.types.Object, volume: bpy.types.Object) -> np.ndarray:
     volume_from_item = _volume_from_item(item, volume)
     if volume.type == "EMPTY":
         return _in_empty(positions, volume, volume_from_item)
-    surface = _surface(volume)
-    problem = problem_of(surface)
-    if problem:
-        raise SceneError(f"'{volume.name}' has no inside: its surface {problem}.", _REMEDY)
-    item_from_volume = np.linalg.inv(volume_from_item)
-    points = surface.points @ item_from_volume[:3, :3].T + item_from_volume[:3, 3]
-    return is_inside(positions, Surface(points, surface.triangles))
+    return volume_of(volume, np.linalg.inv(volume_from_item)).holds(positions)
 
 
 def crop(item: bpy.types.Object, which: np.ndarray, action: str) -> int:
@@ -66,23 +57,3 @@ def _in_empty(positions: np.ndarray, volume: bpy.types.Object, volume_from_item:
     if volume.empty_display_type == "SPHERE":
         return np.einsum("ni,ni->n", points, points) <= size**2
     raise SceneError(f"'{volume.name}' has no volume.", "Show the empty as Cube or Sphere, or take a closed mesh.")
-
-
-def _surface(volume: bpy.types.Object) -> Surface:
-    """The triangles of an object as it is evaluated, in its own frame."""
-    evaluated: Any = volume.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    try:
-        mesh: Any = evaluated.to_mesh()
-    except RuntimeError:
-        mesh = None
-    if mesh is None:
-        raise SceneError(f"'{volume.name}' has no surface.", "Choose an object with a closed surface.")
-    try:
-        mesh.calc_loop_triangles()
-        points: np.ndarray = np.empty(3 * len(mesh.vertices), np.float32)
-        mesh.vertices.foreach_get("co", points)
-        triangles: np.ndarray = np.empty(3 * len(mesh.loop_triangles), np.int32)
-        mesh.loop_triangles.foreach_get("vertices", triangles)
-        return Surface(points.reshape(-1, 3).astype(np.float64), triangles.reshape(-1, 3).astype(np.int64))
-    finally:
-        evaluated.to_mesh_clear()

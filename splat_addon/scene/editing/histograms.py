@@ -7,11 +7,11 @@ from typing import Any
 import bpy
 import bpy.utils.previews
 import numpy as np
-from bpy.app.handlers import persistent
 
 from ...editing.quantities import histogram
 from ...errors import SceneError
-from ..session import part, timer
+from ..session import icons, part, timer
+from ..session.changes import forgetting
 from ..session.redraw import redraw
 from .selecting import Quantity, between, values_of
 
@@ -76,7 +76,7 @@ def repaint() -> None:
         state.shown = Shown(np.zeros(BINS, int), np.linspace(0, 1, BINS + 1), 0, f"{error.message} {error.remedy}")
     state.made_of = state.wanted
     if state.previews is not None:
-        _set_icon(paint(state.shown, low, high, size))
+        icons.set_pixels(state.previews[_ICON], paint(state.shown, low, high, size))
     redraw()
 
 
@@ -102,33 +102,10 @@ def register() -> None:
     part(Histograms).previews.new(_ICON)
 
 
-def _set_icon(pixels: np.ndarray) -> None:
-    height, width = pixels.shape[:2]
-    full = np.full((height, width, 4), 255, dtype=np.uint8)
-    full[..., :3] = pixels[::-1]
-    preview = part(Histograms).previews[_ICON]
-    if tuple(preview.image_size) != (width, height):
-        preview.image_size = (width, height)
-    preview.image_pixels.foreach_set(full.view(np.int32).ravel())
-
-
-@persistent
-def _on_update(_scene, depsgraph) -> None:
+def _forget(data: Any = None) -> None:
     state = part(Histograms)
-    for update in depsgraph.updates:
-        block = update.id.original
-        if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud) and block.session_uid in state.made_of:
-            state.made_of = state.values_of = ()
+    if data is None or data.session_uid in state.made_of:
+        state.made_of = state.values_of = ()
 
 
-@persistent
-def _on_other_data(*_) -> None:
-    part(Histograms).made_of = part(Histograms).values_of = ()
-
-
-HANDLERS = {
-    "depsgraph_update_post": _on_update,
-    "undo_post": _on_other_data,
-    "redo_post": _on_other_data,
-    "load_pre": _on_other_data,
-}
+HANDLERS = forgetting(_forget, _forget)

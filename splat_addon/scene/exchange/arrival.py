@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ..cameras.framing import free_part
 from ..own_data import is_local
 
 ROOM = 1.1  # around what is framed
@@ -48,18 +49,13 @@ def frame(context: bpy.types.Context, items: list[bpy.types.Object]) -> bool:
     space = area.spaces.active
     assert isinstance(space, bpy.types.SpaceView3D)
     view = space.region_3d
-    left, right = (_covered(area, kind) for kind in ("TOOLS", "UI"))
+    left, _, right, _ = free_part(area)
     slope_of_pixel = 2 * _SLOPE * 50.0 / space.lens / max(area.width, area.height)
-    slope = slope_of_pixel * max(1, min(area.width - left - right, area.height)) / 2
+    slope = slope_of_pixel * max(1, min(right - left, area.height)) / 2
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
     view.view_distance = max(1e-3, ROOM * (high - low).length / 2 / math.sin(math.atan(slope)))
-    aside = slope_of_pixel * view.view_distance * (right - left) / 2
+    aside = slope_of_pixel * view.view_distance * (area.width - right - left) / 2
     view.view_location = (low + high) / 2 + view.view_rotation @ Vector((aside, 0.0, 0.0))
     area.tag_redraw()
     return True
-
-
-def _covered(area: bpy.types.Area, kind: str) -> int:
-    """How many pixels of a 3D view the sidebar ("UI") or the toolbar ("TOOLS") covers."""
-    return sum(region.width for region in area.regions if region.type == kind and region.width > 1)

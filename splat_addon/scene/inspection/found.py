@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import bpy
 import numpy as np
-from bpy.app.handlers import persistent
 
 from ..session import part
+from ..session.changes import forgetting
 from . import columns
 
 
@@ -56,22 +55,4 @@ def forget(data: Any) -> None:
     part(Known).scores.pop(data.session_uid, None)
 
 
-@persistent
-def _on_update(_scene, depsgraph) -> None:
-    for update in depsgraph.updates:
-        block = update.id.original
-        if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud):
-            forget(block)
-
-
-@persistent
-def _on_other_data(*_) -> None:
-    part(Known).scores.clear()
-
-
-HANDLERS = {
-    "depsgraph_update_post": _on_update,
-    "undo_post": _on_other_data,
-    "redo_post": _on_other_data,
-    "load_pre": _on_other_data,
-}
+HANDLERS = forgetting(forget, lambda: part(Known).scores.clear())

@@ -7,7 +7,7 @@ import bpy.utils.previews
 import numpy as np
 
 from ..review.chart import GRID, GROUND, WORDS
-from ..session import part
+from ..session import icons, part
 from .found import Scores
 
 HIGHEST = 1.5  # score at the right end; what is higher is in the last bar
@@ -40,7 +40,7 @@ def icon_for(scores: Scores, threshold: float, size_px: int) -> int:
         known.counted = scores, counts_of(scores)
     wanted = (id(scores), threshold, size_px)
     if known.painted != wanted and size_px > 0:
-        _set_icon(known.previews[_ICON], paint(known.counted[1], threshold, size_px))
+        icons.set_pixels(known.previews[_ICON], paint(known.counted[1], threshold, size_px))
         known.painted = wanted
     return known.previews[_ICON].icon_id
 
@@ -53,27 +53,19 @@ def counts_of(scores: Scores) -> np.ndarray:
 
 
 def paint(counts: np.ndarray, threshold: float, size: int) -> np.ndarray:
-    """(size, size, 3) uint8, top row first; the lower half is left empty."""
-    height, pixels = size // 2, np.empty((size, size, 3), np.uint8)
+    """(size / 2, size, 3) uint8, top row first."""
+    height = size // 2
+    pixels = np.empty((height, size, 3), np.uint8)
     pixels[:] = GROUND
     tall = np.log1p(counts) / max(float(np.log1p(counts.max(initial=0))), 1.0)
     edges = np.linspace(0, size, len(counts) + 1).astype(int)
     for tenth in range(1, int(HIGHEST * 10)):
         column = int(tenth / 10 / HIGHEST * size)
-        pixels[:height, column] = WORDS if tenth in (5, 10) else GRID
+        pixels[:, column] = WORDS if tenth in (5, 10) else GRID
     for bar, (left, right) in enumerate(pairwise(edges)):
         top = height - int(tall[bar] * (height - 2))
         is_above = (bar + 0.5) / len(counts) * HIGHEST > threshold
-        pixels[top:height, left : max(left + 1, right - 1)] = _ABOVE if is_above else _BELOW
+        pixels[top:, left : max(left + 1, right - 1)] = _ABOVE if is_above else _BELOW
     column = min(int(threshold / HIGHEST * size), size - 1)
-    pixels[:height, max(0, column - 1) : column + 1] = _LINE
+    pixels[:, max(0, column - 1) : column + 1] = _LINE
     return pixels
-
-
-def _set_icon(preview: Any, pixels: np.ndarray) -> None:
-    half = pixels.shape[0] // 2
-    full = np.full((half, pixels.shape[1], 4), 255, np.uint8)
-    full[..., :3] = pixels[:half][::-1]
-    if tuple(preview.image_size) != (full.shape[1], half):
-        preview.image_size = (full.shape[1], half)
-    preview.image_pixels.foreach_set(full.view(np.int32).ravel())

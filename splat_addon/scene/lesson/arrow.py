@@ -14,6 +14,7 @@ from mathutils import Vector
 
 from ...lesson.fitter import Fitter
 from ...lesson.terms import Terms, terms_of
+from ..cameras.framing import free_part
 from ..session import part
 from . import live, shown
 
@@ -128,15 +129,7 @@ def _draw_region(context: Any) -> None:
     _draw_strokes(region, strokes, scale)
     places, margin = (*outline, start, tip), 14 * scale
     left, right = min(place.x for place in places) - margin, max(place.x for place in places) + margin
-    _write(lines_of(terms), left, right, max(place.y for place in outline), _right_end(context), scale)
-
-
-def _right_end(context: Any) -> int:
-    """Where the sidebar begins, in pixels of the region."""
-    sidebar = next((other for other in context.area.regions if other.type == "UI"), None)
-    if sidebar is None or sidebar.width <= 1:
-        return context.region.width
-    return min(context.region.width, sidebar.x - context.region.x)
+    _write(lines_of(terms), left, right, max(place.y for place in outline), free_part(context.area)[2], scale)
 
 
 def _draw_strokes(region: Any, strokes: list[tuple[list[Any], tuple[float, ...]]], scale: float) -> None:

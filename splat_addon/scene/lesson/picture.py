@@ -12,7 +12,7 @@ import numpy as np
 from ...lesson.fitter import Fitter
 from ..review.chart import GROUND, Line, draw_chart
 from ..review.curves import HELD_OUT, LOSS
-from ..session import part
+from ..session import icons, part
 
 DIFFERENCE_GAIN = 4.0
 _ICON, _GAP_PX = "lesson", 4
@@ -53,13 +53,7 @@ def repaint(fitter: Fitter) -> None:
     painted.uid = fitter
     if painted.size_px <= 0 or painted.previews is None:
         return
-    pixels = paint(fitter, painted.size_px)
-    full = np.full((*pixels.shape[:2], 4), 255, np.uint8)
-    full[..., :3] = pixels[::-1]
-    preview = painted.previews[_ICON]
-    if tuple(preview.image_size) != pixels.shape[1::-1]:
-        preview.image_size = pixels.shape[1::-1]
-    preview.image_pixels.foreach_set(full.view(np.int32).ravel())
+    icons.set_pixels(painted.previews[_ICON], paint(fitter, painted.size_px))
 
 
 def paint(fitter: Fitter, size: int) -> np.ndarray:

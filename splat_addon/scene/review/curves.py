@@ -15,7 +15,7 @@ import numpy as np
 
 from ...run.folder import RunFolder
 from ...run.history import Curve, History
-from ..session import part, timer
+from ..session import icons, part, timer
 from ..session.redraw import redraw
 from .chart import GROUND, Line, draw_chart
 
@@ -86,7 +86,7 @@ def repaint() -> float | None:
         return 0.02  # a long record is read in pieces, so that nothing stutters
     state = (known.folder.path, len(known.loss.steps), len(known.held_out_db.steps), known.loss.steps[-1:], size)
     if state != _curves().painted and size > 0:
-        _set_icon(paint(known, size))
+        icons.set_pixels(_curves().previews[_ICON], paint(known, size))
         _curves().painted, _curves().painted_at = state, time.monotonic()
         _curves().cost_s = _curves().painted_at - began
         redraw()
@@ -123,13 +123,3 @@ def _smoothed(values: list[float]) -> list[float]:
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - reach)
     return ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
-
-
-def _set_icon(pixels: np.ndarray) -> None:
-    height, width = pixels.shape[:2]
-    full = np.full((height, width, 4), 255, dtype=np.uint8)
-    full[..., :3] = pixels[::-1]
-    preview = _curves().previews[_ICON]
-    if tuple(preview.image_size) != (width, height):
-        preview.image_size = (width, height)
-    preview.image_pixels.foreach_set(full.view(np.int32).ravel())

@@ -13,6 +13,7 @@ import gpu
 from gpu_extras.batch import batch_for_shader
 
 from ...capture.camera import Camera
+from ..cameras.framing import free_part
 from ..own_data import is_own
 from ..session import part
 from .frame import Frame, frame_of
@@ -139,19 +140,12 @@ def _draw_view(context: bpy.types.Context, shown: Shown) -> None:
     if look.mode == "WIPE":
         _draw_line(frame, frame.line_x(look.wipe), scale)
     if chosen.show_badge:
-        _draw_badge(_visible(context.area, region, frame), badge_lines(shown, look), scale)
+        _draw_badge(_visible(context.area, frame), badge_lines(shown, look), scale)
 
 
-def _visible(area: bpy.types.Area, region: bpy.types.Region, frame: Frame) -> Frame:
+def _visible(area: bpy.types.Area, frame: Frame) -> Frame:
     """The part of the frame that no toolbar, header or sidebar covers."""
-    left, bottom, right, top = 0, 0, region.width, region.height
-    for other in area.regions:
-        if other.type == "TOOLS" and other.width > 1:
-            left = max(left, other.x - region.x + other.width)
-        elif other.type == "UI" and other.width > 1:
-            right = min(right, other.x - region.x)
-        elif other.type in ("HEADER", "TOOL_HEADER") and other.height > 1 and other.y > region.y + region.height / 2:
-            top = min(top, other.y - region.y)
+    left, bottom, right, top = free_part(area)
     return Frame(max(left, frame.left), max(bottom, frame.bottom), min(right, frame.right), min(top, frame.top))
 
 

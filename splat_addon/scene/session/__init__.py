@@ -3,6 +3,8 @@
     __init__.py  the one session, in which features keep their state
     timer.py     the one timer, which runs what is due
     redraw.py    the one way to have windows drawn again
+    changes.py   the one way to forget what was read from data that change
+    icons.py     the one way to show a picture in a panel
 
 A feature's state is an object of a class of its own: `part(Display)` makes it at the first call and returns the same
 one from then on. When the session is closed, parts that have a `close` method are told, the newest first.

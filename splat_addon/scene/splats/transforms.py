@@ -11,12 +11,12 @@ from typing import Any
 
 import bpy
 import numpy as np
-from bpy.app.handlers import persistent
 
 from ...editing.motions import Motions, find_motions
 from ...gaussians.transform import moved_points
 from ...run.wording import counted
 from ..session import part
+from ..session.changes import forgetting
 
 PLACE = ".splat_place"  # of a point: where it was when its gaussian last fitted; (0, 0, 0) where that is not known
 _FORMER_KEY = "splat_marks"  # files of earlier versions: count, then index and place of some points as they were made
@@ -158,22 +158,4 @@ def _vectors(data: Any, name: str) -> np.ndarray | None:
     return values.reshape(-1, 3)
 
 
-@persistent
-def _on_update(_scene, depsgraph) -> None:
-    for update in depsgraph.updates:
-        block = update.id.original
-        if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud):
-            forget(block)
-
-
-@persistent
-def _on_other_data(*_) -> None:
-    part(_Known).motions.clear()
-
-
-HANDLERS = {
-    "depsgraph_update_post": _on_update,
-    "undo_post": _on_other_data,
-    "redo_post": _on_other_data,
-    "load_pre": _on_other_data,
-}
+HANDLERS = forgetting(forget, lambda: part(_Known).motions.clear())

@@ -6,7 +6,6 @@ Splats are written as their run or file has them, wherever the object stands; vo
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import bpy
 import numpy as np
@@ -24,6 +23,7 @@ from ..runs.run_identity import GOES_ON_KEY, mark
 from ..runs.run_object import world_from_capture_of
 from ..settings.training import train_config
 from ..splats.data import origin_of, splats_from_object
+from ..volumes import volume_of
 from . import live_run
 from .inspecting import photos_for
 
@@ -50,8 +50,8 @@ def start(
 ) -> live_run.LiveRun:
     """Start a run that goes on from the splats of `item`, without those at a mask (N,), `doomed`.
 
-    Raises RunError when its run or capture is gone, when a volume has no inside, or when no splats would be left;
-    SetupError without a Python; SplatFileError when they cannot be written.
+    Raises RunError when its run or capture is gone, or when no splats would be left; SceneError when a volume has no
+    inside; SetupError without a Python; SplatFileError when they cannot be written.
     """
     run, config = _settings(scene, item)
     cloud, origin = splats_from_object(item), origin_of(item)
@@ -62,8 +62,8 @@ def start(
     choices = Choices(
         wishes.steps,
         wishes.keep_empty,
-        _volume(wishes.empty, capture_from_world),
-        _volume(wishes.trained, capture_from_world),
+        _inside(wishes.empty, capture_from_world),
+        _inside(wishes.trained, capture_from_world),
     )
     capture = Path(config.capture)
     path = next_run_path(capture.with_name(capture.name + "_runs"))
@@ -111,25 +111,6 @@ def _places(means: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(means, np.float32).view(np.dtype((np.void, 12))).ravel()
 
 
-def _volume(item: bpy.types.Object | None, capture_from_world: np.ndarray) -> ClosedMesh | None:
-    """The inside of an object as it is shown, with its modifiers, in the coordinates of the capture."""
-    if item is None:
-        return None
-    evaluated: Any = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    mesh = evaluated.to_mesh()
-    try:
-        places = np.empty(3 * len(mesh.vertices), np.float32)
-        mesh.vertices.foreach_get("co", places)
-        mesh.calc_loop_triangles()
-        corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
-        mesh.loop_triangles.foreach_get("vertices", corners)
-    finally:
-        evaluated.to_mesh_clear()
-    matrix = capture_from_world @ np.array(item.matrix_world, dtype=np.float64)
-    vertices = places.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
-    volume = ClosedMesh(vertices, corners.reshape(-1, 3))
-    if not volume.is_closed:
-        raise RunError(
-            f"'{item.name}' is not closed: it has no inside.", "Close its holes (Mesh > Clean Up > Fill Holes)."
-        )
-    return volume
+def _inside(item: bpy.types.Object | None, capture_from_world: np.ndarray) -> ClosedMesh | None:
+    """The volume that an object stands for, in the coordinates of the capture."""
+    return None if item is None else volume_of(item, capture_from_world @ np.array(item.matrix_world, np.float64))

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import bpy
 import numpy as np
-from bpy.app.handlers import persistent
 
 from ....run.wording import counted
 from ...session import part
+from ...session.changes import forgetting
 from . import attributes, quantization
 from .attributes import BASE
 
@@ -87,22 +86,4 @@ def _sizes_of(data: Any) -> Sizes:
     return kept[data.session_uid]
 
 
-@persistent
-def _on_update(_scene, depsgraph) -> None:
-    for update in depsgraph.updates:
-        block = update.id.original
-        if isinstance(block, bpy.types.Mesh | bpy.types.PointCloud):
-            part(Findings).forget(block.session_uid)
-
-
-@persistent
-def _on_other_data(*_) -> None:
-    part(Findings).forget_all()
-
-
-HANDLERS = {
-    "depsgraph_update_post": _on_update,
-    "undo_post": _on_other_data,
-    "redo_post": _on_other_data,
-    "load_pre": _on_other_data,
-}
+HANDLERS = forgetting(lambda data: part(Findings).forget(data.session_uid), lambda: part(Findings).forget_all())
