@@ -26,7 +26,11 @@ _WHICH = [
     (_SELECTED, "Selected, One File", "All selected splat objects in one file"),
     (_EACH, "Selected, a File Each", "Each selected splat object in a file of its own, called after it"),
 ]
-_FORMATS = [(module.NAME, module.TITLE, module.EXTENSIONS[0]) for module in registry.written_formats()]
+_BY_NAME = "name"
+_FORMATS = [
+    (_BY_NAME, "By Name", "As the file's name ends; PLY where it does not say"),
+    *((module.NAME, module.TITLE, module.EXTENSIONS[0]) for module in registry.written_formats()),
+]
 
 
 class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
@@ -141,7 +145,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
     def check(self, _context):
         """The name ends as the chosen format's files do."""
         path = Path(self.filepath)
-        if not self.properties.is_property_set("format") or _is_named(path, self.format):
+        if self.format == _BY_NAME or _is_named(path, self.format):
             return False
         self.filepath = str(_renamed(path, self.format))
         return True
@@ -152,7 +156,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
         layout.use_property_decorate = False
         for name in ("format", "which", "axes", "space"):
             layout.prop(self, name)
-        if self.format == "spz":
+        if _is_named(self._path(), "spz"):
             layout.prop(self, "spz_version")
             layout.prop(self, "sh_bits")
         try:
@@ -202,7 +206,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
     def _path(self) -> Path:
         """Where to write: what follows a dot may be part of the name."""
         path = Path(self.filepath)
-        if self.properties.is_property_set("format"):
+        if self.format != _BY_NAME:
             return path if _is_named(path, self.format) else _renamed(path, self.format)
         try:
             registry.format_for(path)

@@ -322,3 +322,26 @@ def test_sog_says_how_large_its_palette_is(exchange, writing, tmp_path, capfd):
     import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(3000)))
     export(tmp_path / "out.sog")
     assert "Its palette of view-dependent colors has 2048 entries." in capfd.readouterr().out
+
+
+def test_the_name_says_the_format_until_one_is_chosen(exchange, tmp_path):
+    import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(3)))
+    formats = bpy.ops.splat.export_ply.get_rna_type().properties["format"]
+    assert formats.enum_items[formats.default].name == "By Name"
+    assert exchange.registry.format_for(export(tmp_path / "a.spz")).NAME == "spz"
+    export(tmp_path / "b.spz", format="splat")
+    assert (tmp_path / "b.splat").stat().st_size == 3 * 32 and not (tmp_path / "b.spz").exists()
+
+
+@pytest.mark.parametrize("is_applied", [False, True])
+def test_axes_in_the_objects_own_space_are_those_it_stands_by(exchange, tmp_path, is_applied):
+    """What an import has turned counts once, also when it was made part of the splats."""
+    item = import_file(exchange.write(tmp_path / "in.ply", exchange.cloud()), axes="Y_DOWN")
+    seen = exchange.in_world(item)
+    if is_applied:
+        assert bpy.ops.splat.apply_transform() == {"FINISHED"}
+        bpy.context.view_layer.update()
+        exchange.assert_same_place(exchange.in_world(item), seen)
+    for axes in ("Y_UP", "Y_DOWN", "Z_UP"):
+        found = exchange.read(export(tmp_path / "out.glb", axes=axes, space="OBJECT"))
+        exchange.assert_same_place(exchange.transform.transformed(found, exchange.transform.z_up_from(axes)), seen)

@@ -9,7 +9,7 @@ from mathutils import Matrix
 
 from ...editing.rows import Rows
 from ...gaussians.transform import is_exact
-from ..splats.data import from_origin
+from ..splats.data import OWN_AXES_KEY, from_origin
 from ..splats.transforms import motions_in, move_places, places_of, remember_places, write_places
 from .values import changed, own_degree, read_rows, write_rows
 
@@ -53,6 +53,8 @@ def apply_transform(item: bpy.types.Object, parts: Parts) -> bool:
     children = [(child, child.matrix_parent_inverse.copy()) for child in item.children]
     move(item, matrix)
     item.matrix_basis = _basis_without(item, before, parts)
+    if parts.rotation:
+        item[OWN_AXES_KEY] = True
     for child, inverse in children:
         child.matrix_parent_inverse = item.matrix_basis.inverted() @ before @ inverse
     return is_exact(matrix)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...gaussians.transform import STORED, z_up_from
 from ..photos.photo_capture import root_of
-from ..splats.data import from_origin
+from ..splats.data import OWN_AXES_KEY, from_origin
 from ..splats.files import placed_exactly
 
 WORLD, OBJECT = "WORLD", "OBJECT"
@@ -50,7 +50,9 @@ def _from_origin(item: bpy.types.Object) -> np.ndarray:
 
 
 def _turned(item: bpy.types.Object) -> np.ndarray:
-    """(4, 4) how the import turned what is in the file."""
+    """(4, 4) how the import turned what is in the file, unless that is part of the splats since."""
+    if item.get(OWN_AXES_KEY):
+        return np.eye(4)
     return _put(item) @ np.linalg.inv(_from_origin(item))
 
 

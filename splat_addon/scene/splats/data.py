@@ -27,6 +27,7 @@ from .transforms import remember_places
 
 Origin = tuple[float, float, float] | None
 COLLECTION = "Splats"
+OWN_AXES_KEY = "splat_own_axes"  # of an object: its rotation was made part of its splats, whose axes are Blender's now
 ORIGIN_KEY = "splat_origin"  # of an object: what its positions count from, in double precision; missing: its own origin
 FROM_FILE = "file:"  # begins the names of attributes that only an export reads
 STORED_OPACITY = f"{FROM_FILE}opacity"
