@@ -37,7 +37,7 @@ class SPLAT_PG_training_further(bpy.types.PropertyGroup):
         poll=_is_mesh,
     )
     trained: bpy.props.PointerProperty(
-        name="Train Only Inside",
+        name="Train Inside",
         description="A closed mesh: splats outside of it are frozen, and stay exactly as they are",
         type=bpy.types.Object,
         poll=_is_mesh,
