@@ -1,6 +1,7 @@
 """An artist who undoes and redoes while a run trains, in a Blender with or without a window.
 
-The trainer is scripted: it answers at once whenever a preview is asked for, measures now and then, and ends when told.
+The trainer is scripted: it answers at once whenever a preview is asked for, and measures then; told to stop, it ends
+when it may.
 """
 
 import random
@@ -16,9 +17,9 @@ CUBES, STEPS = 5, 12  # added, and then undone and redone, in a round
 EARLIER_SPLATS, RESULT_SPLATS = 555, 777  # previews have other counts
 LIMIT_S = 120.0
 TRAINER = """
-import os, shutil, sys
+import os, shutil, sys, time
 from splat_addon.run.events import *
-clouds, step = sys.argv[1], 10
+clouds, step, state = sys.argv[1], 10, "training"
 def say(event):
     print(encode_event(event), flush=True)
 def save(cloud, name):
@@ -34,10 +35,13 @@ for line in sys.stdin:
         views = tuple(ViewQuality(f"view {index}", 20 + index + step / 1000, 0.9) for index in range(3))
         say(Evaluated(step, 21 + step / 1000, 0.9, 100, "held_out/x", views))
         step += 10
-        say(Progressed(step, 0.1, 100, 5.0, 20.0, "training", step / 100_000))
     if command in ("pause", "resume"):
-        say(Progressed(step, 0.1, 100, 5.0, 20.0, "paused" if command == "pause" else "training", step / 100_000))
+        state = "paused" if command == "pause" else "training"
+    if command in ("preview", "pause", "resume"):  # a preview may have been asked for before the pause
+        say(Progressed(step, 0.1, 100, 5.0, 20.0, state, step / 100_000))
     if command == "stop":
+        while not os.path.exists(os.path.join(clouds, "may end")):
+            time.sleep(0.02)
         save("result.ply", "splats.ply")
         say(Finished(step, True, 777, 1.0))
         break
@@ -62,7 +66,7 @@ class Artist:
         self.steps: dict[str, int] = {}  # undone or redone, by the state of the run
 
     def work(self, rounds: int) -> Iterator[None]:
-        """Cubes, undo and redo before a run, while previews come, and while it pauses; then while it ends; then over
+        """Cubes, undo and redo before a run, while previews come, while it pauses, and while it ends; then over
         its result."""
         yield from self._import_earlier_run()
         yield from self._go_around(rounds)
@@ -73,6 +77,9 @@ class Artist:
         yield from self._go_around(rounds)
         self._live_run.send("resume")
         yield from self._until(lambda: self._state() == "training", "the run goes on")
+        self._live_run.send("stop")
+        yield from self._until(lambda: self._state() == "stopping", "the run ends")
+        yield from self._go_around(rounds)
         yield from self._see_the_run_end()
         yield from self._cross_the_result(rounds)
         yield from self._go_around(rounds)
@@ -149,7 +156,7 @@ class Artist:
 
     def _see_the_run_end(self) -> Iterator[None]:
         """Undo and redo in turn until the result is there, which then is the artist's last undo step."""
-        self._live_run.send("stop")
+        (self._folder / "clouds" / "may end").touch()
         while self.splat_count("run_002") != RESULT_SPLATS:
             self._count_step()
             self._count_step()
