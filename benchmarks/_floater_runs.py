@@ -54,8 +54,10 @@ class Labelled:
     floats: np.ndarray  # (N,) bool
     off_surface: np.ndarray  # (N,) bool: at one tau instead of three
     visible: np.ndarray  # (N,) bool
+    is_sky: np.ndarray  # (N,) bool: so far out that it is no floater, whatever it looks like
     free_weight: np.ndarray  # (N,) Σ w over the free views
-    true_depth_cull: np.ndarray  # (N,) how many training cameras see the center before the true surface
+    true_depth_cull: np.ndarray  # (N,) how many training cameras see the center before the true surface, by one tau
+    by_label: np.ndarray  # (N,) the same at the label's own distance, three tau, which no other tool knows
 
 
 def labelled_run(folder: Path, kind: str, number: int, condition: str, steps: int) -> Labelled:
@@ -198,7 +200,8 @@ def train_here(path: Path, config: TrainConfig) -> RunFolder:
 def label(
     world: World, cloud: GaussianCloud, every: list[Shot], free: list[Shot], training: list[Shot], depth: float
 ) -> tuple:
-    """(median true depth, floats, off the surface, visible, weight in free views, cull by true depth)."""
+    """(median true depth, floats, off the surface, visible, sky, weight in free views, cull by true depth,
+    the same at the label's distance)."""
     z = np.random.default_rng(0).normal(size=(MASS_SAMPLES // 2, 3))
     samples = mass_samples(cloud, np.concatenate([z, -z]))
     floats, off_surface = np.zeros(len(cloud)), np.zeros(len(cloud))
@@ -212,10 +215,14 @@ def label(
         sums = seen_in(cloud, shot)
         peak = np.maximum(peak, sums[:, PEAK])
         weight += sums[:, WEIGHT] * (number >= len(every) - len(free))
-    cull = sum(is_seen_past(cloud.means, [shot], FLOATS_FROM * TAU * depth).astype(int) for shot in training)
-    visible = (peak >= VISIBLE_FROM) & ~is_sky
-    half = MASS_SAMPLES / 2
-    return depth, (floats > half) & visible, (off_surface > half) & visible, visible, weight, cull
+    cull, by_label = (
+        sum(is_seen_past(cloud.means, [shot], tau * depth).astype(int) for shot in training)
+        for tau in (TAU, FLOATS_FROM * TAU)
+    )
+    visible = peak >= VISIBLE_FROM
+    may_float, half = visible & ~is_sky, MASS_SAMPLES / 2
+    labels = (floats > half) & may_float, (off_surface > half) & may_float, visible, is_sky
+    return depth, *labels, weight, cull, by_label
 
 
 def mass_samples(cloud: GaussianCloud, normal: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@
 Five kinds of scenes (an interior, thin bars, mirrors, a still life under a sky, a town of sixty meters) are drawn from
 a number, traced, photographed with something wrong, and trained here. A splat is a floater when more than half of its
 mass hangs farther than 0.06 of the scene's depth from every true surface, where some camera sees past it, and somebody
-can see it. The score was chosen on scenes with the number 0, without the town; those judged here have others, and
-no truth reaches the score. With --out, splats, labels and scores stay there, with `judge.py`, which judges any score.
+can see it. The sky is visible and no floater: who ranks it first deletes it first. The score was chosen on scenes with
+the number 0, without the town; those judged here have others, and no truth reaches the score. With --out, splats,
+labels and scores stay there, with `judge.py`, which judges any score.
 """
 
 import argparse
@@ -107,16 +108,19 @@ def measured(folder: Path, name: str, options: argparse.Namespace) -> dict:
     scores = {
         "score": findings.score, "fact sheet": gap_score(run.cloud, first), **peer_ways(run, first),
         "with mesh": with_source_mesh(findings, hanging).score,
-        "fact sheet with mesh": gap_score(run.cloud, first) * away,
+        "fact sheet with mesh": gap_score(run.cloud, first) * away, "true depth by the label's distance": run.by_label,
     }  # fmt: skip
     visible, floats = run.visible, run.floats[run.visible]
     weight = run.free_weight[visible]
-    labels = {"visible": visible, "floats": run.floats, "off_surface": run.off_surface, "free_weight": run.free_weight}
+    labels = {name: getattr(run, name) for name in ("visible", "floats", "off_surface", "is_sky", "free_weight")}
     np.savez_compressed(folder / "labels.npz", **labels, depth=run.depth, score=findings.score)
+    near = run.visible & ~run.is_sky
     record = {
         "run": name, "scene": kind, "condition": condition, "splats": int(visible.sum()), "floaters": int(floats.sum()),
         "floaters_weight": ratio(weight[floats].sum(), weight.sum()), "seconds": seconds, "views": len(photos),
+        "sky": int((visible & run.is_sky).sum()),
         "ap": {way: average_precision(values[visible], floats) for way, values in scores.items()},
+        "ap_without_sky": {way: average_precision(values[near], run.floats[near]) for way, values in scores.items()},
         "ap_weighted": {
             way: average_precision(scores[way][visible], floats, weight) for way in ("score", "fact sheet")
         },
@@ -129,8 +133,8 @@ def measured(folder: Path, name: str, options: argparse.Namespace) -> dict:
             "off_the_surface": ratio((chosen & (off | floats)).sum(), chosen.sum()),
             "recall": ratio((chosen & floats).sum(), floats.sum()),
             "recall_weighted": ratio(weight[chosen & floats].sum(), weight[floats].sum()),
-            "lost": float((chosen & ~floats).mean()),  # splats that are no floaters
-            "lost_on_surfaces": float((chosen & ~floats & ~off).mean()),  # nor off the surface at all
+            "lost": ratio((chosen & ~floats).sum(), near.sum()),  # that are no floaters, the sky's among them
+            "lost_on_surfaces": ratio((chosen & ~floats & ~off).sum(), near.sum()),  # nor off the surface at all
         }
     if options.train_on:
         record["train_on"] = trained_on(run, folder, findings.score)
@@ -159,9 +163,7 @@ def surface_samples(world: World, spacing: float) -> np.ndarray:
         turn = np.array([[np.cos(box[6]), -np.sin(box[6]), 0], [np.sin(box[6]), np.cos(box[6]), 0], [0, 0, 1]])
         for axis in range(3):
             a, b = [other for other in range(3) if other != axis]
-            u, v = (
-                np.linspace(-box[3 + o], box[3 + o], max(2, math.ceil(2 * box[3 + o] / spacing) + 1)) for o in (a, b)
-            )
+            u, v = (lattice(box[3 + other], spacing) for other in (a, b))
             for side in (-1, 1):
                 face = np.empty((len(u) * len(v), 3))
                 face[:, a], face[:, b] = np.repeat(u, len(v)), np.tile(v, len(u))
@@ -212,8 +214,8 @@ def summarized(records: list[dict]) -> dict:
     """The figures of all runs that have floaters, and of the thresholds."""
     damaged = [record for record in records if record["floaters"]]
 
-    def mean_ap(way: str, among: list[dict] = damaged) -> float:
-        return mean(record["ap"][way] for record in among)
+    def mean_ap(way: str, among: list[dict] = damaged, reading: str = "ap") -> float:
+        return mean(record[reading][way] for record in among)
 
     peers = {way: mean_ap(way) for way in WAYS}
     best = max(peers, key=lambda way: peers[way])
@@ -226,12 +228,17 @@ def summarized(records: list[dict]) -> dict:
         "mean_ap_with_mesh_fact_sheet": mean_ap("fact sheet with mesh"),
         "mean_ap_weighted": mean(record["ap_weighted"]["score"] for record in damaged),
         "mean_ap_weighted_fact_sheet": mean(record["ap_weighted"]["fact sheet"] for record in damaged),
+        "mean_ap_true_depth_by_label": mean_ap("true depth by the label's distance"),
         "base_rate": mean(record["floaters"] / record["splats"] for record in damaged),
         "recall_at_select": mean(record["select"]["recall"] for record in damaged),
         "recall_weighted_at_select": mean(record["select"]["recall_weighted"] for record in damaged),
         "lost_at_select": max(record["select"]["lost"] for record in records),
         "lost_on_surfaces_at_select": max(record["select"]["lost_on_surfaces"] for record in records),
     }
+    for way in ("score", "fact sheet", *WAYS):
+        name = way.replace(" ", "_")
+        summary[f"mean_ap_of_{name}"] = mean_ap(way)
+        summary[f"mean_ap_of_{name}_without_sky"] = mean_ap(way, reading="ap_without_sky")
     for kind in sorted({record["scene"] for record in damaged}):
         among = [record for record in damaged if record["scene"] == kind]
         summary[f"mean_ap_{kind}"] = mean_ap("score", among)
