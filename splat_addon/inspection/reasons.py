@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from .evidence import Evidence
 from .score import (
     BY_GEOMETRY,
@@ -22,7 +20,7 @@ MOST = 3  # reasons for one splat
 LEAST_PART = 0.05  # a sign that adds less to the score is no reason
 CLOSE = 0.25  # median depths: nearer splats are right in front of a camera
 SWARM_FROM = 0.3  # of what `open` can be
-AWAY = 0.5  # of a splat's mass off the source mesh
+NEEDED_FROM = 0.01  # growth of a photo's squared error: with less, nobody misses a splat
 MIRRORS = "Before mirrors and glass this is a guess: their light comes from behind them."
 WALLS = "Photos cannot tell the depth of plain walls: add views or seeds there."
 
@@ -31,12 +29,11 @@ def reasons(
     findings: Findings,
     evidence: Evidence | None,
     splat: int,
-    away: np.ndarray | None = None,
     length: Callable[[float], str] = lambda value: f"{value:.3g} units",
 ) -> list[str]:
-    """Up to three sentences about a splat, the strongest first.
+    """Up to three sentences about a splat, the strongest first, but what speaks for it last: photos that need it.
 
-    `away` (N,) is the part of each splat's mass that is off the source mesh; `length` puts capture units into words.
+    `length` puts capture units into words.
     """
     kind = findings.kind[splat]
     if evidence is None or kind == BY_GEOMETRY:
@@ -50,8 +47,9 @@ def reasons(
             "Part of a flat, thin sheet that photos look through: glass or a mirror, and never offered for removal."
         ]
     found: list[tuple[float, str]] = []
-    if away is not None and away[splat] > AWAY:
-        found.append((2.0 * float(away[splat]), f"{away[splat]:.0%} of it hangs off the source mesh."))
+    if evidence.mesh_distance[splat] > 0:
+        away = length(float(evidence.mesh_distance[splat]))
+        found.append((2.0, f"{evidence.mesh_sigmas[splat]:.1f} σ off the source mesh: {away} from its middle."))
     behind = float(evidence.behind[splat])
     if behind > 0:
         told = (
@@ -78,24 +76,23 @@ def reasons(
         found.append((0.06, f"Used by one photo alone: {users[0]}."))
     found = [entry for entry in found if entry[0] >= LEAST_PART]
     found.sort(key=lambda entry: -entry[0])
-    return [told for _, told in found[:MOST]] or ["Nothing speaks against it."]
-
-
-def need(evidence: Evidence, splats: np.ndarray) -> str:
-    """What the photos lose with some splats, one by one: a sentence."""
-    gain = float(evidence.gain[splats].astype(np.float64).sum())
-    importance = float(evidence.importance[splats].astype(np.float64).sum())
-    if importance <= 0:
-        return "No photo changes without it."
-    share = gain / importance
-    if share <= 0:
-        return "The photos would be matched better without it."
-    return f"The photos need it: {min(share, 1):.0%} of what it changes is for the better."
+    needed = _needed(evidence, splat)
+    against = [told for _, told in found[: MOST - len(needed)]] or ["Nothing speaks against it."]
+    return against + needed
 
 
 def counted(count: int, noun: str) -> str:
     """'1 photo', '3 photos'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _needed(evidence: Evidence, splat: int) -> list[str]:
+    """What photos lose with a splat, if that is worth a sentence. Exact, as long as the others stay."""
+    names, growth = evidence.needed_by(splat), float(evidence.growth[splat])
+    if not names or growth < NEEDED_FROM:
+        return []
+    noun, whose = ("photo", "its") if len(names) == 1 else ("photos", "their")
+    return [f"Needed by {noun} {', '.join(names)}: without it {whose} error grows by {growth:.0%}."]
 
 
 def _lonely(findings: Findings, splat: int) -> str:

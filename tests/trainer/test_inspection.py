@@ -27,8 +27,9 @@ from splat_addon.trainer.backend.cpu.kernels.layout import BEHIND, DISTANCE, GAI
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.inspection import inspect_splats
-from splat_addon.trainer.inspection.gather import Stopped
+from splat_addon.trainer.inspection.gather import Stopped, gather
 from splat_addon.trainer.inspection.inspect_splats import inspect, task_of
+from splat_addon.trainer.photos.photo import Photo
 from support.splat_scenes import camera, cloud, turned_camera
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,7 @@ def test_gain_and_importance_are_those_of_really_removing_a_splat(blend_space, v
     whole = seen(gaussians)
     image, weights = whole.image.double(), counts.double()[..., None]
     error = (weights * (target - image) ** 2).sum()
+    assert whole.error == pytest.approx(float(error), rel=1e-4)
     for splat in range(COUNT):
         without = seen(Gaussians(*(values[torch.arange(COUNT) != splat] for values in gaussians))).image.double()
         change = float((weights * (without - image) ** 2).sum())
@@ -74,6 +76,40 @@ def test_weights_add_up_to_what_is_covered_and_with_their_colors_to_the_picture(
         rasterizer, Gaussians(*(values[:1] for values in gaussians)), view, black, seen.image * 0, 0.1
     )
     assert float(one.sums[0, PEAK]) == pytest.approx(float(one.image.max()), rel=1e-5)
+
+
+def test_the_photos_that_need_a_splat_most_are_those_that_miss_it_most_when_it_is_really_removed():
+    gaussians, rasterizer = gaussians_of(3, COUNT), CpuRasterizer(2)
+    splats = GaussianCloud(*(values.numpy() for values in gaussians))
+    views = camera(), turned_camera(), camera(fx=30.0, fy=30.0)
+    generator = torch.manual_seed(1)
+    photos = []
+    for number, view in enumerate(views):
+        colors = torch.randint(0, 256, (view.height, view.width, 3), generator=generator).to(torch.uint8)
+        photos.append(Photo(f"{number}", view, colors, None, None))
+    evidence = gather(rasterizer, splats, photos, 4.0)
+    background = torch.full((3,), photos[0].backdrop)
+
+    def errors(some: Gaussians) -> np.ndarray:
+        found = []
+        for photo in photos:
+            image = evidence_of_view(rasterizer, some, photo.camera, background, photo.over(background), 0.1).image
+            found.append(float(((image - photo.over(background)).double() ** 2).sum()))
+        return np.array(found)
+
+    before, named = errors(gaussians), 0
+    for splat in range(COUNT):
+        without = errors(Gaussians(*(values[torch.arange(COUNT) != splat] for values in gaussians)))
+        grown = (without - before) / before
+        order = np.argsort(-grown)
+        if grown[order[0]] < 1e-3:
+            continue
+        expected = order[: 2 if grown[order[1]] > 0.5 * grown[order[0]] else 1]
+        assert evidence.needed_by(splat) == [str(number) for number in expected]
+        growth = (without - before)[expected].sum() / before[expected].sum()
+        assert float(evidence.growth[splat]) == pytest.approx(growth, rel=0.01, abs=1e-5)
+        named += 1
+    assert named > 10
 
 
 def layers(depths, opacities) -> Gaussians:
@@ -207,12 +243,16 @@ def test_the_meshes_of_a_captured_scene_join_in(run_of_known_floaters, monkeypat
     heard_from([folder.path])
     inspection = read_inspection(folder.inspection_file)
     assert inspection.off_mesh[floats].min() == 1 and inspection.off_mesh[~floats].max() < 0.2
+    before_the_wall = 4 - wall_with_swarm()[0].means[floats, 2]
+    assert inspection.evidence.mesh_distance[floats] == pytest.approx(before_the_wall, rel=0.01)
+    assert inspection.evidence.mesh_sigmas[floats] == pytest.approx(before_the_wall / 0.06, rel=0.01)
+    assert (inspection.evidence.mesh_distance[~floats] == 0).all()
     assert (inspection.findings.score[~floats] == 0).mean() > 0.99
     assert (inspection.findings.score[floats] > SELECT_FROM).all()
     text = io.StringIO()
     monkeypatch.setattr(sys, "stdout", text)
     assert inspect_splats.main([str(folder.path)]) == 0
-    assert "100% of it hangs off the source mesh." in text.getvalue()
+    assert "σ off the source mesh: " in text.getvalue()
 
 
 def test_it_stops_when_it_is_told_to_and_what_was_there_stays(run_of_known_floaters):

@@ -8,8 +8,8 @@ import pytest
 from splat_addon.capture.camera import Camera
 from splat_addon.errors import SplatFileError
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.inspection.evidence import COLUMNS, Evidence
-from splat_addon.inspection.file import Inspection, arrays_of, key_of, places_of, read_inspection
+from splat_addon.inspection.evidence import COLUMNS, NO_VIEW, Evidence
+from splat_addon.inspection.file import VERSION, Inspection, arrays_of, key_of, places_of, read_inspection
 from splat_addon.inspection.grid import cell_means
 from splat_addon.inspection.reasons import reasons
 from splat_addon.inspection.regions import find_regions
@@ -126,8 +126,21 @@ def test_reasons_are_the_strongest_with_their_numbers():
     assert "3 of 3 photos that see its place look through it." in told
     assert "100% of the light it shares lands behind it, on average 2.0 m further." in told
     assert reasons(findings, evidence, 400) == ["Nothing speaks against it."]
-    away = np.full(930, 0.75)
-    assert reasons(findings, evidence, 905, away)[0] == "75% of it hangs off the source mesh."
+    off = replace(evidence, mesh_distance=np.full(930, 0.5), mesh_sigmas=np.full(930, 2.14))
+    assert reasons(findings, off, 905)[0] == "2.1 σ off the source mesh: 0.5 units from its middle."
+
+
+def test_what_photos_need_is_said_last_with_their_names_and_the_growth_of_their_error():
+    cloud, evidence, _ = wall_and_swarm()
+    findings = score_splats(cloud, evidence)
+    both = replace(evidence, needed_most=np.full(930, 2), needed_next=np.full(930, 0), growth=np.full(930, 0.042))
+    told = reasons(findings, both, 905)
+    assert len(told) == 3
+    assert told[-1] == "Needed by photos c, a: without it their error grows by 4%."
+    assert told[:2] == reasons(findings, evidence, 905)[:2]
+    alone = replace(both, needed_next=np.full(930, NO_VIEW, np.uint8))
+    assert reasons(findings, alone, 905)[-1] == "Needed by photo c: without it its error grows by 4%."
+    assert reasons(findings, replace(both, growth=np.full(930, 0.004)), 905) == reasons(findings, evidence, 905)
 
 
 def test_a_splat_of_one_photo_is_said_to_be_so():
@@ -275,7 +288,9 @@ def test_an_inspection_of_other_splats_is_refused(name):
 def test_files_that_are_no_inspection_are_refused_with_a_remedy(tmp_path):
     cloud, evidence, _ = wall_and_swarm()
     inspection = inspection_of(cloud, evidence)
-    other_version = np.frombuffer(bytes(arrays_of(inspection)["about"]).replace(b'"version": 1', b'"version": 9'), "u1")
+    about, told = bytes(arrays_of(inspection)["about"]), f'"version": {VERSION}'.encode()
+    assert told in about
+    other_version = np.frombuffer(about.replace(told, b'"version": 1'), "u1")
     for changes, expected in (
         ({"about": other_version}, "another version"),
         ({"score": np.zeros(3)}, "not an inspection"),

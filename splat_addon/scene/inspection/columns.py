@@ -36,6 +36,11 @@ _EVIDENCE = {  # what reasons and regions are made of; those that begin with a d
     "looked_through": ".floater_looked_through_by",
     "nearness": ".floater_nearness",
     "nearest": ".floater_nearest",
+    "needed_most": ".floater_needed_most",
+    "needed_next": ".floater_needed_next",
+    "growth": ".floater_growth",
+    "mesh_distance": ".floater_mesh_distance",
+    "mesh_sigmas": ".floater_mesh_sigmas",
 }
 _REASON = "floater_reason"  # the number of the strongest reason
 _VIEWS = "floater_views"  # how many photos use a splat

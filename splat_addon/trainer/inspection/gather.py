@@ -7,7 +7,7 @@ import torch
 
 from ...capture.capture import View
 from ...gaussians.cloud import GaussianCloud
-from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, USED_FROM, Evidence
+from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, NO_VIEW, USED_FROM, Evidence
 from ..backend.cpu.evidence import evidence_of_view
 from ..backend.cpu.kernels.evidence import GAP_FROM
 from ..backend.cpu.kernels.layout import BEHIND, DISTANCE, GAIN, GAP, HANG, IMPORTANCE, PEAK, WEIGHT
@@ -19,6 +19,7 @@ LONGER_SIDE_PX = 200  # of the reduced photos: a quarter of that loses little, s
 REACH_VIEWS = 8
 SKY_FROM = 4.0  # of the reach: pixels that far away are sky, and say nothing about how far things are
 LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part of pixels
+NEXT_FROM = 0.5  # of what a view misses a splat that misses it most: a second one is named, too
 BLOCK = 1 << 18  # splats whose centers are projected at a time
 
 
@@ -68,7 +69,7 @@ def gather(
     sums, peak = np.zeros((count, PEAK), np.float64 if count < 1 << 20 else np.float32), np.zeros(count, np.float32)
     used_by = np.zeros(count, np.uint64)
     delta = HANGS_FROM * reach
-    centers = _Centers(cloud.means, delta)
+    centers, needs = _Centers(cloud.means, delta), _Needs(count)
     for number, photo in enumerate(photos):
         tell(number)
         background = torch.full((3,), photo.backdrop)
@@ -80,6 +81,7 @@ def gather(
         sums += rows[:, :PEAK]
         np.maximum(peak, rows[:, PEAK], out=peak)
         used_by[rows[:, PEAK] >= USED_FROM] |= np.uint64(1 << number)
+        needs.look(number, rows[:, GAIN], view.error)
         known = depths[(depths > 0) & (depths < SKY_FROM * reach)]
         centers.look(photo, depths, float(np.median(known)) if len(known) else reach)
     tell(len(photos))
@@ -101,6 +103,11 @@ def gather(
         nearness=centers.nearness,
         nearest=centers.nearest,
         used_by=used_by,
+        needed_most=needs.most,
+        needed_next=needs.next,
+        growth=needs.growth,
+        mesh_distance=np.zeros(count, np.float32),
+        mesh_sigmas=np.zeros(count, np.float32),
         reach=reach,
         view_names=tuple(photo.name for photo in photos),
         view_positions=np.array([photo.camera.position for photo in photos]).reshape(-1, 3),
@@ -114,6 +121,43 @@ def arrays_of(cloud: GaussianCloud) -> tuple[np.ndarray, ...]:
 
 def _ratio(sums: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return (sums / np.where(whole > 0, whole, 1)).astype(np.float32)
+
+
+class _Needs:
+    """Which two views each splat is missed in most, and how much."""
+
+    def __init__(self, count: int):
+        self._grown = np.zeros((2, count), np.float32)  # of the two views, the larger first, in parts of their errors
+        self._views = np.full((2, count), NO_VIEW, np.uint8)
+        self._errors: list[float] = []
+
+    def look(self, number: int, gain: np.ndarray, error: float) -> None:
+        """Take in the growth (N,) of a view's squared error when a splat is removed; `error` is what that is now."""
+        self._errors.append(error)
+        grown = gain / np.float32(max(error, 1e-12))
+        is_next = grown > self._grown[1]
+        self._grown[1][is_next], self._views[1][is_next] = grown[is_next], number
+        is_most = self._grown[1] > self._grown[0]
+        for values in (self._grown, self._views):
+            values[:, is_most] = values[::-1, is_most]
+
+    @property
+    def most(self) -> np.ndarray:
+        return self._views[0]
+
+    @property
+    def next(self) -> np.ndarray:
+        return np.where(self._grown[1] > NEXT_FROM * self._grown[0], self._views[1], np.uint8(NO_VIEW))
+
+    @property
+    def growth(self) -> np.ndarray:
+        """(N,) of the errors of these views together."""
+        errors = np.zeros(NO_VIEW + 1)
+        errors[: len(self._errors)] = self._errors
+        first, second = errors[self.most], errors[self.next]
+        whole = first + second
+        grown = self._grown[0] * first + self._grown[1] * second
+        return (grown / np.where(whole > 0, whole, 1)).astype(np.float32)
 
 
 class _Centers:

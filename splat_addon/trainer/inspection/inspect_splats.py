@@ -162,8 +162,10 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
 
         findings, evidence = judge(rasterizer, cloud, photos, tell)
         assert capture is not None
-        off_mesh, hanging = off_source_mesh(cloud, capture, frame, photos, evidence.reach, send)
-        findings = findings if hanging is None else with_source_mesh(findings, hanging)
+        off = off_source_mesh(cloud, capture, frame, photos, evidence.reach, send)
+        if off is not None:
+            off_mesh, findings = off.share, with_source_mesh(findings, off.hanging)
+            evidence = replace(evidence, mesh_distance=off.distance, mesh_sigmas=off.sigmas)
         if not evidence.used_by.any():
             raise CaptureError(
                 "No photo of the capture sees these splats.", "Choose the capture that they were trained on."
@@ -230,6 +232,7 @@ def in_capture_units(evidence: Evidence, frame: TrainingFrame) -> Evidence:
     return replace(
         evidence,
         distance=evidence.distance * np.float32(frame.unit),
+        mesh_distance=evidence.mesh_distance * np.float32(frame.unit),
         nearest=evidence.nearest * np.float32(frame.unit),
         reach=evidence.reach * frame.unit,
         view_positions=evidence.view_positions * frame.unit + frame.origin,
@@ -359,7 +362,7 @@ def print_findings(task: Task, inspection: Inspection) -> None:
             f"region {number}: {counted(len(region.splats))} splats, {region.weight / covered:.2%} of the photos,"
             f" around {', '.join(f'{value:.3g}' for value in region.center)}, used by {len(region.used_by)} photos"
         )
-        for told in reasons(findings, evidence, int(region.splats[0]), inspection.off_mesh):
+        for told in reasons(findings, evidence, int(region.splats[0])):
             print(f"    {told}")
     if len(regions) > REGIONS_SHOWN:
         print(f"and {len(regions) - REGIONS_SHOWN} smaller ones")

@@ -21,6 +21,7 @@ class ViewEvidence(NamedTuple):
     sums: Tensor  # (N, 8) in the order of `kernels/layout.py`
     median_depth: Tensor  # (H, W) capture units, 0 where the view stays clearer than one half
     image: Tensor  # (H, W, 3) the view in the blend space
+    error: float  # Σ |photo - image|²
 
 
 @torch.no_grad()
@@ -49,7 +50,9 @@ def evidence_of_view(
     if set_aside is not None:
         drawn.records.view(-1, RECORD)[:count, SET_ASIDE] = set_aside.to(torch.float32)
     counts = torch.ones(drawn.height, drawn.width) if counts is None else counts
-    residual = flat(photo - drawn.blended)
+    difference = photo - drawn.blended
+    error = float((difference.square().sum(-1) * counts).sum(dtype=torch.float64))
+    residual = flat(difference)
     parts = max(1, min(crew.size, ROWS_BYTES // (4 * EVIDENCE * max(1, count))))
     sums = torch.zeros(parts, count * EVIDENCE)
     depths = torch.zeros(drawn.height, drawn.width)
@@ -70,4 +73,4 @@ def evidence_of_view(
         peak = torch.maximum(total[:, PEAK], others[:, PEAK])
         total += others
         total[:, PEAK] = peak
-    return ViewEvidence(total, depths, drawn.blended)
+    return ViewEvidence(total, depths, drawn.blended, error)
