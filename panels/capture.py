@@ -9,12 +9,16 @@ from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
 from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
 from ..splat_addon.run.wording import in_time
+from ..splat_addon.scene.splats.data import is_splats
 from ..splat_addon.scene.tasks import live_render
 from .wrap import draw_sentence
 
+LAST = 9  # among the panels of a stage
+
 
 class SidebarPanel:
-    """Where all panels of the add-on live."""
+    """Where all panels of the add-on live. What a task says stands below all buttons of its stage, and what shows how
+    far it is has the height of what it takes the place of: no button moves while it runs."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -48,9 +52,39 @@ class SPLAT_PT_capture(SidebarPanel, bpy.types.Panel):
             _draw_progress(layout, render)
         else:
             layout.operator(SPLAT_OT_capture_scene.bl_idname, icon="RENDER_STILL")
+        if not is_beginning(context.scene):  # then, it is on top of the sidebar
             layout.operator(SPLAT_OT_add_sample_scene.bl_idname, icon="MESH_MONKEY")
-        if render is not None:
-            _draw_messages(layout, render)
+
+
+class SPLAT_PT_capture_messages(SidebarPanel, bpy.types.Panel):
+    """What the render of a capture says, below all that can be pressed."""
+
+    bl_idname = "SPLAT_PT_capture_messages"
+    bl_parent_id = "SPLAT_PT_capture"
+    bl_label = "Messages"
+    bl_options = {"HIDE_HEADER"}
+    bl_order = LAST
+
+    @classmethod
+    def poll(cls, context):
+        render = live_render.current()
+        return render is not None and bool(render.warnings or render.message)
+
+    def draw(self, context):
+        render = live_render.current()
+        if render is None:
+            return
+        column = self.layout.column(align=True)
+        if render.message:
+            draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
+        for warning in render.warnings:
+            draw_sentence(column, warning, "INFO")
+
+
+def is_beginning(scene) -> bool:
+    """Whether a scene has neither splats nor a capture."""
+    is_begun = scene.splat.capture.folder or live_render.is_rendering()
+    return not is_begun and not any(map(is_splats, scene.objects))
 
 
 class SPLAT_PT_capture_images(SidebarPanel, bpy.types.Panel):
@@ -119,23 +153,20 @@ class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
 
 
 def _draw_progress(layout, render: live_render.LiveRender) -> None:
-    """How far the render is, as a bar, and how long it will take."""
+    """How far the render is, and how long it will take, as a bar where the button was that began it."""
     done = render.progress.done if render.progress else 0
+    left = render.progress.seconds_left if render.progress else math.nan
     text = f"{done} of {render.total} views" if render.state == "rendering" else render.state.title()
+    text += "" if math.isnan(left) else f" · {in_time(left)} left"
     row = layout.row(align=True)
     row.progress(factor=render.fraction, text=text, type="BAR")
     row.operator(SPLAT_OT_cancel_capture.bl_idname, text="", icon="X")
-    left = render.progress.seconds_left if render.progress else math.nan
-    if not math.isnan(left):
-        draw_sentence(layout, f"{in_time(left)} left, with {render.engine}")
 
 
-def _draw_messages(layout, render: live_render.LiveRender) -> None:
-    column = layout.column(align=True)
-    for warning in render.warnings:
-        draw_sentence(column, warning, "INFO")
-    if render.message:
-        draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
-
-
-CLASSES = (SPLAT_PT_capture, SPLAT_PT_capture_cameras, SPLAT_PT_capture_images, SPLAT_PT_seeds)
+CLASSES = (
+    SPLAT_PT_capture,
+    SPLAT_PT_capture_cameras,
+    SPLAT_PT_capture_images,
+    SPLAT_PT_capture_messages,
+    SPLAT_PT_seeds,
+)

@@ -28,13 +28,13 @@ class SPLAT_PT_card(SidebarPanel, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         layout.use_property_split = True
         layout.use_property_decorate = False
-        known = preflight.look(scene)
-        if known is None:
-            layout.label(text="Reading the capture …", icon="TIME")
-            known = preflight.latest(scene)
+        _draw_choices(layout, scene)
+        now = preflight.look(scene)
+        known = now or preflight.latest(scene)
         if known is not None:
             _draw_card(layout, known)
-        _draw_choices(layout, scene)
+        if now is None:
+            layout.label(text="Reading the capture …", icon="TIME")
 
 
 def _draw_card(layout, known: preflight.Preflight) -> None:

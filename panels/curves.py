@@ -8,7 +8,7 @@ import bpy
 from ..splat_addon.scene.review import curves
 from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import live_run
-from .capture import SidebarPanel
+from .capture import LAST, SidebarPanel
 from .wrap import draw_sentence
 
 MARGIN_PX = 53  # what the sidebar leaves next to a panel's content, times the interface's scale
@@ -28,6 +28,7 @@ class SPLAT_PT_curves(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_curves"
     bl_parent_id = "SPLAT_PT_training"
     bl_label = "Curves"
+    bl_order = LAST  # there is nothing to press
 
     @classmethod
     def poll(cls, context):

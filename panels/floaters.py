@@ -44,17 +44,18 @@ class SPLAT_PT_floaters(SidebarPanel, bpy.types.Panel):
         layout, item = self.layout, context.active_object
         layout.use_property_split = True
         layout.use_property_decorate = False
+        row = layout.row(align=True)
         if inspecting.is_running():
             fraction, state = inspecting.progress()
-            layout.progress(factor=fraction, text=state)
-            layout.operator(SPLAT_OT_cancel_inspection.bl_idname, icon="CANCEL")
+            row.progress(factor=fraction, text=state)
+            row.operator(SPLAT_OT_cancel_inspection.bl_idname, text="", icon="X")
         else:
-            layout.operator(SPLAT_OT_inspect_splats.bl_idname, icon="VIEWZOOM")
-        for sentence in inspecting.said_of(item):
-            draw_sentence(layout, sentence, "ERROR")
+            row.operator(SPLAT_OT_inspect_splats.bl_idname, icon="VIEWZOOM")
         scores = found.scores(item.data)
         if scores is not None:
             _draw_found(layout, context, item, scores)
+        for sentence in inspecting.said_of(item):
+            draw_sentence(layout, sentence, "ERROR")
 
 
 def _draw_found(layout, context, item, scores) -> None:
@@ -68,9 +69,6 @@ def _draw_found(layout, context, item, scores) -> None:
     layout.prop(chosen.inspection, "threshold")
     threshold = chosen.inspection.threshold
     draw_sentence(layout, f"{counted(scores.above(threshold))} splats are above it", "OUTLINER_DATA_POINTCLOUD")
-    if scores.changed:
-        stale = f"{counted(scores.changed)} splats are not what was inspected: their scores are not used."
-        draw_sentence(layout, stale, "ERROR")
     is_shown = chosen.viewport.color_by == "ATTRIBUTE" and chosen.viewport.attribute == SCORE
     row = layout.row(align=True)
     row.operator(SPLAT_OT_show_floater_score.bl_idname, icon="COLOR", depress=is_shown)
@@ -79,11 +77,6 @@ def _draw_found(layout, context, item, scores) -> None:
     row = layout.row(align=True)
     row.operator(SPLAT_OT_step_region.bl_idname, text="Previous Region", icon="TRIA_LEFT").by = -1
     row.operator(SPLAT_OT_step_region.bl_idname, text="Next Region", icon="TRIA_RIGHT").by = 1
-    region = stepping.shown(item.data, threshold)
-    if region is not None:
-        layout.label(text=f"Region {region.number + 1} of {region.count}")
-        for sentence in region.sentences:
-            draw_sentence(layout, sentence, "DOT")
     row = layout.row(align=True)
     row.operator(SPLAT_OT_select_floaters.bl_idname, icon="RESTRICT_SELECT_OFF")
     row.operator(SPLAT_OT_keep_splats.bl_idname, icon="FAKE_USER_ON").keep = True
@@ -91,31 +84,47 @@ def _draw_found(layout, context, item, scores) -> None:
     row = layout.row(align=True)
     row.operator(SPLAT_OT_mark_reflections.bl_idname, icon="MOD_MIRROR").mark = True
     row.operator(SPLAT_OT_mark_reflections.bl_idname, text="", icon="X").mark = False
-    if scores.reflections:
-        told = f"{counted(scores.reflections)} splats are taken for reflections, and not offered for removal."
-        draw_sentence(layout, told, "MOD_MIRROR")
     row = layout.row(align=True)
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
-    draw_sentence(layout, HOLES, "INFO")
-    _draw_preview(layout, item, scores.above(threshold))
+    _draw_preview(layout)
     button = layout.operator(SPLAT_OT_train_further.bl_idname, text="Delete and Train On", icon="PLAY")
     button.without_floaters = True
     layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
-    for caveat in stepping.CAVEATS:
+    _draw_region(layout, stepping.shown(item.data, threshold))
+    _draw_measured(layout, item, scores.above(threshold))
+    if scores.changed:
+        stale = f"{counted(scores.changed)} splats are not what was inspected: their scores are not used."
+        draw_sentence(layout, stale, "ERROR")
+    if scores.reflections:
+        told = f"{counted(scores.reflections)} splats are taken for reflections, and not offered for removal."
+        draw_sentence(layout, told, "MOD_MIRROR")
+    for caveat in (HOLES, *stepping.CAVEATS):
         draw_sentence(layout, caveat, "INFO")
 
 
-def _draw_preview(layout, item, count: int) -> None:
-    """What the removal would change, once it was measured."""
+def _draw_region(layout, region) -> None:
+    """Why the splats of the region that was stepped to were found."""
+    if region is not None:
+        layout.label(text=f"Region {region.number + 1} of {region.count}")
+        for sentence in region.sentences:
+            draw_sentence(layout, sentence, "DOT")
+
+
+def _draw_preview(layout) -> None:
+    """How to have the removal measured, or how far that is."""
+    row = layout.row(align=True)
     if previewing_removal.is_running():
         fraction, state = previewing_removal.progress()
-        layout.progress(factor=fraction, text=state)
-        layout.operator(SPLAT_OT_cancel_removal_preview.bl_idname, icon="CANCEL")
-        return
-    row = layout.row(align=True)
-    row.operator(SPLAT_OT_preview_removal.bl_idname, icon="HIDE_OFF").selected = False
-    row.operator(SPLAT_OT_preview_removal.bl_idname, text="Selected").selected = True
+        row.progress(factor=fraction, text=state)
+        row.operator(SPLAT_OT_cancel_removal_preview.bl_idname, text="", icon="X")
+    else:
+        row.operator(SPLAT_OT_preview_removal.bl_idname, icon="HIDE_OFF").selected = False
+        row.operator(SPLAT_OT_preview_removal.bl_idname, text="Selected").selected = True
+
+
+def _draw_measured(layout, item, count: int) -> None:
+    """What the removal would change, once it was measured."""
     for sentence in previewing_removal.said_of(item):
         draw_sentence(layout, sentence, "ERROR")
     measured = previewing_removal.measured_of(item)

@@ -31,15 +31,15 @@ class SPLAT_PT_lesson(SidebarPanel, bpy.types.Panel):
         if chosen.target == "IMAGE":
             layout.template_ID(chosen, "image", open="image.open")
         _draw_buttons(layout, scene)
-        for text in (live.problem_of(scene), *live.notes_of(scene)):
-            if text:
-                draw_sentence(layout, text, "INFO")
         if fitter is not None:
-            if live.waits_for_reset(scene):
-                draw_sentence(layout, "Changed settings take effect with Reset.", "INFO")
             _draw_fit(layout, context, fitter)
         _draw_settings(layout, chosen)
         _draw_one(layout, scene, fitter)
+        if fitter is not None and live.waits_for_reset(scene):
+            draw_sentence(layout, "Changed settings take effect with Reset.", "INFO")
+        for text in (live.problem_of(scene), *live.notes_of(scene)):
+            if text:
+                draw_sentence(layout, text, "INFO")
 
 
 def _draw_buttons(layout, scene) -> None:

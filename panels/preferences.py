@@ -57,20 +57,20 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        _draw_python(layout.box(), self)
-        _draw_set_up(layout.box(), self)
+        row = layout.row(align=True)
+        row.prop(self, "trainer_python")
+        row.operator(SPLAT_OT_examine_trainer.bl_idname, text="", icon="FILE_REFRESH")
         column = layout.column()
         column.prop(self, "when_quitting")
         column.prop(self, "runs_folder")
+        _draw_set_up(layout.box(), self)
+        _draw_python(layout.box(), self)
 
 
 def _draw_python(layout, chosen: SPLAT_AP_preferences) -> None:
-    """Which Python trains, and what it has."""
-    row = layout.row(align=True)
-    row.prop(chosen, "trainer_python")
-    row.operator(SPLAT_OT_examine_trainer.bl_idname, text="", icon="FILE_REFRESH")
+    """What the Python that trains has. It is checked by itself, below all other buttons: they stay where they are."""
     if not chosen.trainer_python:
-        draw_sentence(layout, "No Python trains yet: set one up below, or choose one that has PyTorch.", "INFO")
+        draw_sentence(layout, "No Python trains yet: set one up here, or choose one that has PyTorch.", "INFO")
         return
     try:
         known = trainer_setup.examined_by_itself(preferences.trainer_python())
@@ -109,14 +109,17 @@ def _draw_missing(layout, entry: dict) -> None:
 def _draw_set_up(layout, chosen: SPLAT_AP_preferences) -> None:
     """Making an environment: where, for what, and how far it is."""
     set_up = trainer_setup.current()
-    if trainer_setup.is_setting_up() and set_up is not None:
-        row = layout.row(align=True)
+    is_at_work = trainer_setup.is_setting_up() and set_up is not None
+    column = layout.column()
+    column.enabled = not is_at_work
+    column.prop(chosen, "setup_folder")
+    column.row().prop(chosen, "setup_device", expand=True)
+    row = layout.row(align=True)
+    if is_at_work:
         row.progress(factor=set_up.fraction, text=set_up.text, type="BAR")
         row.operator(SPLAT_OT_cancel_set_up.bl_idname, text="", icon="X")
         return
-    layout.prop(chosen, "setup_folder")
-    layout.row().prop(chosen, "setup_device", expand=True)
-    layout.operator(SPLAT_OT_set_up_trainer.bl_idname, icon="IMPORT")
+    row.operator(SPLAT_OT_set_up_trainer.bl_idname, icon="IMPORT")
     if set_up is not None and set_up.message:
         draw_sentence(layout, set_up.message, "ERROR")
     elif set_up is not None and set_up.python:

@@ -37,11 +37,6 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, own = self.layout, run_path(context.scene)
-        if own is None and (reason := why_no_run(context.scene)):
-            draw_sentence(layout, reason, "ERROR")
-        if own is not None and found_runs.is_missing(own):
-            remedy = "It was moved or deleted: choose where it is now in the Splats panel."
-            draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR")
         watched = live_run.current()
         is_above = watched is not None and not watched.is_over and live_run.is_shown(watched, context.scene)
         shown = [run for run in found_runs.runs() if not (is_above and run.path == watched.folder.path)]
@@ -51,6 +46,11 @@ class SPLAT_PT_runs(SidebarPanel, bpy.types.Panel):
             _draw_run(layout, run, is_own=run.path == own)
         if len(shown) > SHOWN:
             layout.label(text=f"and {len(shown) - SHOWN} older", icon="BLANK1")
+        if own is None and (reason := why_no_run(context.scene)):
+            draw_sentence(layout, reason, "ERROR")
+        if own is not None and found_runs.is_missing(own):
+            remedy = "It was moved or deleted: choose where it is now in the Splats panel."
+            draw_sentence(layout, f"The run folder {own} is gone. {remedy}", "ERROR")
 
 
 def draw_going_on(layout, scene) -> None:

@@ -26,7 +26,7 @@ from ..splat_addon.scene.splats.data import is_splats, splat_count
 from ..splat_addon.scene.splats.render_setup import is_set_up
 from ..splat_addon.scene.splats.transforms import is_broken
 from ..splat_addon.scene.viewport import depth, display
-from .capture import SidebarPanel
+from .capture import LAST, SidebarPanel
 from .wrap import draw_sentence
 
 
@@ -42,13 +42,10 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
         layout.operator(SPLAT_OT_import_result.bl_idname, icon="IMPORT")
         row = layout.row(align=True)
         row.operator(SPLAT_OT_import_ply.bl_idname, text="Import Splats", icon="FILE_FOLDER")
-        row.operator(SPLAT_OT_export_ply.bl_idname, text="Export Splats", icon="EXPORT")
         if writing.is_running():
-            draw_progress(layout)
-        for sentence in writing.failures():
-            draw_sentence(layout, sentence, "ERROR")
-        for sentence in writing.written():
-            draw_sentence(layout, sentence, "INFO")
+            draw_progress(row, "")
+        else:
+            row.operator(SPLAT_OT_export_ply.bl_idname, text="Export Splats", icon="EXPORT")
         is_shown = display.is_shown(context.scene)
         column = layout.column(align=True)
         column.operator(
@@ -62,22 +59,52 @@ class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
             draw_sentence(layout, f"{active.name}: {counted(splat_count(active))} splats", "OUTLINER_DATA_POINTCLOUD")
             if AXES_KEY in active:
                 layout.prop(active.splat, "axes")
-            if REASON_KEY in active:
-                draw_sentence(layout, active[REASON_KEY], "INFO")
             layout.prop(active.splat, "trained_for")
             layout.prop(active.splat, "antialiased")
-            for problem in [*findings.problems(active.data), *object_advice(active)]:
-                draw_sentence(layout, problem, "ERROR")
             if is_broken(active.data):
                 layout.operator(SPLAT_OT_repair_splats.bl_idname, icon="TOOL_SETTINGS")
             if adoption.has_lost_type(active):
                 layout.operator(SPLAT_OT_show_as_blenders.bl_idname, icon="POINTCLOUD_DATA")
-        waiting = adoption.waiting(context.scene)
-        if waiting:
-            draw_sentence(layout, f"Drawn by Blender, not as trained: {some_of(map(_name, waiting))}.", "INFO")
+        if adoption.waiting(context.scene):
             layout.operator(SPLAT_OT_adopt.bl_idname, icon="IMPORT")
-        if is_shown and display.problem():
-            draw_sentence(layout, display.problem(), "ERROR")
+        _draw_messages(layout, context)
+
+
+def _draw_messages(layout, context) -> None:
+    """What is to be known about the active splats and the scene's."""
+    active, waiting = context.active_object, adoption.waiting(context.scene)
+    if active is not None and is_splats(active):
+        if REASON_KEY in active:
+            draw_sentence(layout, active[REASON_KEY], "INFO")
+        for problem in [*findings.problems(active.data), *object_advice(active)]:
+            draw_sentence(layout, problem, "ERROR")
+    if waiting:
+        draw_sentence(layout, f"Drawn by Blender, not as trained: {some_of(map(_name, waiting))}.", "INFO")
+
+
+class SPLAT_PT_splats_messages(SidebarPanel, bpy.types.Panel):
+    """What became of files that were written, and of drawing, below all that can be pressed."""
+
+    bl_idname = "SPLAT_PT_splats_messages"
+    bl_parent_id = "SPLAT_PT_splats"
+    bl_label = "Messages"
+    bl_options = {"HIDE_HEADER"}
+    bl_order = LAST
+
+    @classmethod
+    def poll(cls, context):
+        return bool(_said(context.scene))
+
+    def draw(self, context):
+        for sentence, icon in _said(context.scene):
+            draw_sentence(self.layout, sentence, icon)
+
+
+def _said(scene) -> list[tuple[str, str]]:
+    """Sentences and their icons."""
+    problem = display.problem() if display.is_shown(scene) else ""
+    errors = [*([problem] if problem else []), *writing.failures()]
+    return [*((each, "ERROR") for each in errors), *((each, "INFO") for each in writing.written())]
 
 
 def draw_source(layout, context) -> None:
@@ -191,4 +218,4 @@ def draw_over_render(self, context):
 
 
 MENUS = {"TOPBAR_MT_render": draw_in_render_menu, "IMAGE_HT_header": draw_over_render}
-CLASSES = (SPLAT_PT_splats, SPLAT_PT_viewport, SPLAT_PT_render, SPLAT_PT_render_properties)
+CLASSES = (SPLAT_PT_splats, SPLAT_PT_splats_messages, SPLAT_PT_viewport, SPLAT_PT_render, SPLAT_PT_render_properties)

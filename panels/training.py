@@ -11,7 +11,7 @@ from ..splat_addon.scene.settings import preferences
 from ..splat_addon.scene.settings.training import TRAINING_FIELDS
 from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview, trainer_setup
 from ..splat_addon.scene.viewport import display
-from .capture import SidebarPanel
+from .capture import LAST, SidebarPanel
 from .runs import draw_going_on, draw_quitting
 from .splats import draw_source
 from .wrap import draw_fact, draw_sentence
@@ -31,26 +31,49 @@ class SPLAT_PT_training(SidebarPanel, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         layout.use_property_split = True
         layout.use_property_decorate = False
-        run = live_run.current()
         draw_going_on(layout, scene)
-        if run is not None and (home := live_run.home_of(run, scene)):
-            if not run.is_over:
-                _draw_elsewhere(layout, run, home)
-            run = None
-        if run is not None and not run.is_over:
-            _draw_numbers(layout, run)  # its bar and buttons are at hand, on top of the sidebar
-            draw_quitting(layout, run)
-            _draw_follow(layout, context)
+        if run_of(scene) is not None:  # also when it is over, so that nothing moves at its end
             header, body = layout.panel("splat_training_settings", default_closed=True)
             header.label(text="Settings")
             if body is not None:
-                _draw_settings(body, scene, is_free=False)
-            return
+                _draw_settings(body, scene)
+        else:
+            _draw_settings(layout, scene)
+        layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
+        layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
+        _draw_follow(layout, context)
+
+
+class SPLAT_PT_training_messages(SidebarPanel, bpy.types.Panel):
+    """What a run needs, does and says, below all that can be pressed."""
+
+    bl_idname = "SPLAT_PT_training_messages"
+    bl_parent_id = "SPLAT_PT_training"
+    bl_label = "Messages"
+    bl_options = {"HIDE_HEADER"}
+    bl_order = LAST - 1  # the curves come below
+
+    def draw(self, context):
+        layout, scene, run = self.layout, context.scene, run_of(context.scene)
+        layout.use_property_split = True
+        layout.use_property_decorate = False
         if run is not None:
             _draw_numbers(layout, run)
-        _draw_settings(layout, scene, is_free=True)
-        _draw_start(layout, scene)
-        _draw_follow(layout, context)
+            if not run.is_over:
+                draw_quitting(layout, run)
+                _draw_previews(layout, scene)
+                return
+        elsewhere = live_run.current()
+        if elsewhere is not None and not elsewhere.is_over:
+            _draw_elsewhere(layout, elsewhere, live_run.home_of(elsewhere, scene))
+        _draw_trainer(layout)
+        _draw_needs(layout, scene)
+
+
+def run_of(scene) -> live_run.LiveRun | None:
+    """The run that trains, or has trained, for this scene."""
+    run = live_run.current()
+    return run if run is not None and not live_run.home_of(run, scene) else None
 
 
 class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
@@ -58,7 +81,7 @@ class SPLAT_PT_training_advanced(SidebarPanel, bpy.types.Panel):
     bl_parent_id = "SPLAT_PT_training"
     bl_label = "Advanced"
     bl_options = {"DEFAULT_CLOSED"}
-    bl_order = 1  # after the curves
+    bl_order = 1
 
     def draw(self, context):
         layout, training = self.layout, context.scene.splat.training
@@ -86,10 +109,10 @@ def _draw_hold_out(layout, training) -> None:
     row.prop(training, "hold_out_every", text=what)
 
 
-def _draw_settings(layout, scene, is_free: bool) -> None:
+def _draw_settings(layout, scene) -> None:
     """The few settings that everybody sees."""
     column = layout.column()
-    column.enabled = is_free
+    column.enabled = not live_run.is_training()
     column.prop(scene.splat, "preset")
     training = scene.splat.training
     for spec in TRAINING_FIELDS:
@@ -99,17 +122,14 @@ def _draw_settings(layout, scene, is_free: bool) -> None:
             row.prop(training, spec.name)
 
 
-def _draw_start(layout, scene) -> None:
-    """What a run will need, and how to start it."""
-    _draw_trainer(layout)
+def _draw_needs(layout, scene) -> None:
+    """What the next run will need."""
     if not scene.splat.capture.folder:
         draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO")
     elif live_render.is_rendering():
         draw_sentence(layout, "The capture is being rendered: train when it is done.", "TIME")
     else:
-        _draw_preflight(layout, preflight.look(scene))
-    layout.operator(SPLAT_OT_start_training.bl_idname, icon="PLAY")
-    layout.operator(SPLAT_OT_resume_training.bl_idname, icon="FRAME_NEXT")
+        _draw_preflight(layout, scene)
 
 
 def _draw_trainer(layout) -> None:
@@ -130,10 +150,12 @@ def _draw_trainer(layout) -> None:
         layout.operator("preferences.addon_show", text="Set Up Trainer …").module = preferences.ROOT_PACKAGE
 
 
-def _draw_preflight(layout, known: preflight.Preflight | None) -> None:
-    column = layout.column(align=True)
-    if known is None:
+def _draw_preflight(layout, scene) -> None:
+    column, now = layout.column(align=True), preflight.look(scene)
+    known = now or preflight.latest(scene)
+    if now is None:
         column.label(text="Checking the capture …", icon="TIME")
+    if known is None:
         return
     if known.hint:
         draw_sentence(column, known.hint, "INFO")
@@ -158,8 +180,10 @@ def draw_commands(layout, run: live_run.LiveRun) -> None:
 
 
 def draw_run_bar(layout, run: live_run.LiveRun) -> None:
-    """How far the run is, as a bar."""
+    """How far the run is, or was when it ended, as a bar."""
     progress, text = run.progress, f"{run.state.capitalize()} {100 * run.fraction:.0f} %"
+    if run.is_over and run.evaluations:
+        text += f" · {run.evaluations[-1].psnr_db:.2f} dB held out"
     if progress is not None and run.state == "training" and math.isfinite(progress.seconds_left):
         text += f" · {in_time(progress.seconds_left)} left"
     layout.progress(factor=run.fraction, text=text, type="BAR")
@@ -198,7 +222,7 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
 
 
 def _draw_follow(layout, context) -> None:
-    """Whether the viewport follows the training, and what it shows of it."""
+    """Whether the viewport follows the training, and whether it shows what was captured."""
     chosen = context.scene.splat
     row = layout.row(align=True)
     row.use_property_split = False
@@ -206,8 +230,14 @@ def _draw_follow(layout, context) -> None:
     interval = row.row()
     interval.active = chosen.follow_training
     interval.prop(chosen, "follow_every_s")
+    if run_of(context.scene) is not None:
+        draw_source(layout, context)
+
+
+def _draw_previews(layout, scene) -> None:
+    """What the viewport shows of the training."""
     follower = preview.current()
-    if follower is None or follower.run.is_over or not chosen.follow_training:
+    if follower is None or not scene.splat.follow_training:
         return
     if follower.obstacle:
         draw_sentence(layout, EDITED, "INFO")
@@ -217,11 +247,10 @@ def _draw_follow(layout, context) -> None:
         draw_fact(column, "Shown", f"step {counted(shown.step)}")
         if shown.count < shown.total:
             draw_fact(column, "", f"{counted(shown.count)} of {counted(shown.total)}")
-        replaced = display.replaced_by_preview(context.scene)
+        replaced = display.replaced_by_preview(scene)
         if replaced:
             names = ", ".join(replaced)
             draw_sentence(column, f"Not drawn during training, in the same place: {names}", "INFO")
-        draw_source(layout, context)
 
 
-CLASSES = (SPLAT_PT_training, SPLAT_PT_training_advanced)
+CLASSES = (SPLAT_PT_training, SPLAT_PT_training_advanced, SPLAT_PT_training_messages)

@@ -100,8 +100,6 @@ class SPLAT_PT_crop(SidebarPanel, bpy.types.Panel):
         layout.prop(chosen, "volume")
         layout.prop(chosen, "side")
         layout.prop(chosen, "preview")
-        if chosen.preview and crop_preview.problem():
-            draw_sentence(layout, crop_preview.problem(), "ERROR")
         row = layout.row(align=True)
         hide = row.operator(SPLAT_OT_crop_splats.bl_idname, text="Hide", icon="HIDE_ON")
         hide.action, hide.side = "HIDE", chosen.side
@@ -111,6 +109,8 @@ class SPLAT_PT_crop(SidebarPanel, bpy.types.Panel):
         delete.action, delete.side = "DELETE", chosen.side
         layout.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
         layout.operator(SPLAT_OT_merge_captures.bl_idname, icon="SELECT_EXTEND")
+        if chosen.preview and crop_preview.problem():
+            draw_sentence(layout, crop_preview.problem(), "ERROR")
 
 
 CLASSES = (SPLAT_PT_select, SPLAT_PT_crop)

@@ -35,8 +35,6 @@ class SPLAT_PT_trust(SidebarPanel, bpy.types.Panel):
         if found is None:
             return
         row.operator(SPLAT_OT_forget_trust.bl_idname, text="", icon="X")
-        for sentence in found.said:
-            draw_sentence(layout, sentence, "ERROR")
         row = layout.row(align=True)
         for name in ("show_badge", "show_volume", "show_strip"):
             row.prop(scene.splat.trust, name, toggle=True)
@@ -45,6 +43,8 @@ class SPLAT_PT_trust(SidebarPanel, bpy.types.Panel):
         for frame in strip.worst_first(strip.frames(scene))[:WORST_SHOWN]:
             text = f"Frame {frame.number}: {frame.answer.text}"
             column.operator(SPLAT_OT_go_to_frame.bl_idname, text=text).frame = frame.number
+        for sentence in found.said:
+            draw_sentence(layout, sentence, "ERROR")
         draw_sentence(layout, CAVEAT, "INFO")
 
 

@@ -120,7 +120,7 @@ def test_what_was_cancelled_leaves_nothing_behind(extension, run_object, columns
     inspecting.start(bpy.context.scene, run_object)
     folder = inspecting._inspecting().folder
     assert "Cancel" not in texts(drawn(panel_of(extension), bpy.context)) and folder.is_dir()
-    assert ("operator", "splat.cancel_inspection", None) in drawn(panel_of(extension), bpy.context)
+    assert ("operator", "splat.cancel_inspection", "") in drawn(panel_of(extension), bpy.context)
     assert bpy.ops.splat.cancel_inspection() == {"FINISHED"}
     assert not folder.exists() and not columns.is_inspected(run_object.data)
     assert inspecting.follow() is None

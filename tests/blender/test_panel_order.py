@@ -41,10 +41,10 @@ def test_only_what_every_artist_needs_is_open_at_first(panels):
     assert opened == {"Capture", "Capture Card", "Training", "Splats", "Held-out Review", "Curves"}
 
 
-def test_below_training_the_curves_stand_first(panels):
+def test_below_training_the_curves_stand_last_since_there_is_nothing_to_press(panels):
     below = [panel for panel in panels if getattr(panel, "bl_parent_id", "") == "SPLAT_PT_training"]
     below.sort(key=lambda panel: getattr(panel, "bl_order", 0))
-    assert [panel.bl_label for panel in below] == ["Curves", "Advanced", "Runs"]
+    assert [panel.bl_label for panel in below] == ["Advanced", "Runs", "Curves"]
 
 
 def test_while_a_run_trains_its_settings_are_folded(extension, monkeypatch, tmp_path):

@@ -323,7 +323,8 @@ def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension,
     assert "One photo is missing." in said
     commands = [entry[2] for entry in record if entry[1] == "splat.command_training"]
     assert commands == ["Pause", "Snapshot", "Stop"] and ("prop", "follow_training") in record
-    assert not any(entry[1] == "splat.start_training" for entry in record)
+    with pytest.raises(RuntimeError, match="A run is already training: stop it first"):
+        bpy.ops.splat.start_training()
     assert record.index(("progress", "Training 25 % · 1 min 1 s left")) < record.index(("prop", "preset"))
 
 
@@ -386,12 +387,12 @@ def test_finished_it_shows_what_was_reached(extension, panel, run):
     say(extension, run, "Progressed", 1000, 0.1, 860, 12.34, 0.0, "training", 1.0)
     say(extension, run, "Evaluated", 1000, 30.0, 0.95, 860, "held_out/c", train_psnr_db=31.0)
     say(extension, run, "Finished", 1000, False, 860, 80.0)
-    record = drawn(panel, bpy.context)
+    record = at_hand(extension) + drawn(panel, bpy.context)
     said = texts(record)
     assert "Finished after 1000 steps. Splats 860 Held-out PSNR 30.00 dB Training PSNR 31.00 dB" in said
     assert "Speed" not in said
     names = [entry[1] for entry in record]
-    assert names.index("Finished after 1000 steps.") < names.index("preset"), "the result is seen at once"
+    assert names[0] == "Finished 100 % · 30.00 dB held out" and names[1] == "splat.review_view", "it is seen at once"
     assert ("operator", "splat.start_training", None) in record and (
         "operator",
         "splat.resume_training",
