@@ -14,7 +14,7 @@ def _features():
     from .splat_addon.scene.editing import crop_preview, histograms
     from .splat_addon.scene.inspection import found, ghost
     from .splat_addon.scene.lesson import arrow, live, picture
-    from .splat_addon.scene.review import curves, held_out, views
+    from .splat_addon.scene.review import curves, held_out, switches, views
     from .splat_addon.scene.runs import moved_paths
     from .splat_addon.scene.settings import scene
     from .splat_addon.scene.splats import appearance, hidden_points, render_setup, transforms
@@ -24,7 +24,7 @@ def _features():
     from .splat_addon.scene.viewport import display
 
     splats = (appearance, render_setup, findings, transforms, hidden_points)
-    rooms = (scene, moved_paths, *splats, display, curves, views, held_out)
+    rooms = (scene, moved_paths, *splats, display, curves, views, held_out, switches)
     tasks = (preview, watching)
     floaters = (found, ghost, inspecting, previewing_removal, measured)
     editing = (crop_preview, histograms)

@@ -16,6 +16,7 @@ from ..splat_addon.scene.cameras import looking
 from ..splat_addon.scene.photos import photo_capture
 from ..splat_addon.scene.review import held_out
 from .capture import SidebarPanel
+from .review import draw_switches
 from .wrap import draw_sentence
 
 
@@ -42,6 +43,7 @@ class SPLAT_PT_photos(SidebarPanel, bpy.types.Panel):
             row.operator(SPLAT_OT_look_through_photo.bl_idname, text="", icon="TRIA_RIGHT").step = 1
             if looking.is_looking(context.scene) and not held_out.is_reviewing(context.scene):
                 row.operator(SPLAT_OT_leave_photo.bl_idname, text="", icon="LOOP_BACK")
+                draw_switches(column, context.scene)
             column.operator(SPLAT_OT_close_photo_capture.bl_idname, icon="X")
         layout.operator(SPLAT_OT_export_capture.bl_idname, icon="EXPORT")
 

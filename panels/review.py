@@ -7,7 +7,7 @@ import bpy
 from ..operators.review.held_out import SPLAT_OT_leave_review, SPLAT_OT_review_view, SPLAT_OT_step_review
 from ..operators.review.report import SPLAT_OT_open_report, SPLAT_OT_save_report
 from ..splat_addon.run.folder import RunFolder
-from ..splat_addon.scene.review import held_out
+from ..splat_addon.scene.review import held_out, switches
 from ..splat_addon.scene.settings.paths import run_path
 from ..splat_addon.scene.tasks import report_writer
 from .capture import SidebarPanel
@@ -47,6 +47,7 @@ class SPLAT_PT_review(SidebarPanel, bpy.types.Panel):
             row.operator(SPLAT_OT_step_review.bl_idname, text="", icon="TRIA_UP").by = -1
             row.operator(SPLAT_OT_step_review.bl_idname, text="", icon="TRIA_DOWN").by = 1
             _draw_look(layout, splat.review)
+            draw_switches(layout, context.scene)
             layout.operator(SPLAT_OT_leave_review.bl_idname, icon="LOOP_BACK")
         _draw_report(layout, context.scene)
 
@@ -64,6 +65,17 @@ def _draw_look(layout, chosen) -> None:
         column.prop(chosen, "gain")
         column.prop(chosen, "use_ramp")
     layout.prop(chosen, "show_badge")
+
+
+def draw_switches(layout, scene) -> None:
+    """What is seen while a camera of a capture is looked through."""
+    column = layout.column(align=True)
+    column.prop(scene.splat.review, "opacity", slider=True)
+    row = column.row(align=True)
+    row.prop(scene.splat.review, "show_splats", toggle=True)
+    points = row.row(align=True)
+    points.active = switches.has_points(scene)
+    points.prop(scene.splat.review, "show_points", toggle=True)
 
 
 def _draw_report(layout, scene) -> None:

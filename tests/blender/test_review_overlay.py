@@ -314,3 +314,10 @@ def test_an_error_while_drawing_is_printed_once(extension, monkeypatch, capsys):
         overlay._draw()
     assert capsys.readouterr().err.count("ZeroDivisionError: drawn wrongly") == 1
     overlay.show(None)
+
+
+def test_images_cover_what_is_behind_them_as_far_as_was_chosen(graphics, modules, pair):
+    (photo, _), pictures = pair
+    seen = drawn(graphics, modules, pictures, modules.shader.Look("PHOTO", opacity=0.25))[..., :3]
+    behind = np.array((1.0, 0, 0))
+    assert np.abs(seen - (0.25 * photo / 255 + 0.75 * behind)).max() < 2 / 255

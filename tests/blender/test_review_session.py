@@ -1,5 +1,6 @@
 """A review from beginning to end: the list, the keys, undo, newer measurements, moved splats, and what comes back."""
 
+import dataclasses
 import json
 import sys
 
@@ -7,6 +8,9 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix, Quaternion, Vector
+
+from support.recording_layout import drawn
+from support.splat_objects import make_splats
 
 
 @pytest.fixture
@@ -328,3 +332,74 @@ def test_a_report_that_cannot_be_written_says_why_and_stays_said_in_the_panel(ex
     labels = " ".join(text for name, text in draw_panel(extension) if name == "label")
     assert "lacks matplotlib" in labels
     preferences.trainer_python = ""
+
+
+@pytest.fixture
+def behind(extension, run):
+    """Two clouds, the second hidden by the artist, and the sparse points of an opened capture, whose six cameras have
+    photos behind them."""
+    layer = bpy.context.view_layer
+    seen, hidden = (make_splats(extension, np.zeros((3, 3)), name) for name in ("Seen", "Hidden"))
+    layer.update()
+    hidden.hide_set(True)
+    capture = extension.module("splat_addon.capture.capture").open_capture(run.path.parent / "capture")
+    points = extension.module("splat_addon.capture.capture").Points(np.ones((4, 3)), np.full((4, 3), 0.5))
+    photos = extension.module("splat_addon.scene.photos.photo_capture")
+    photos.open_in_scene(bpy.context.scene, dataclasses.replace(capture, points=points), "capture")
+    layer.update()
+    return {
+        "Seen": seen,
+        "Hidden": hidden,
+        "Points": next(item for item in bpy.context.scene.objects if "splat_points" in item),
+        "alphas": lambda: [
+            entry.alpha
+            for item in bpy.context.scene.objects
+            if item.type == "CAMERA" and "splat_photo" in item
+            for entry in item.data.background_images
+        ],
+    }
+
+
+def is_seen(behind) -> dict:
+    return {name: behind[name].visible_get() for name in ("Seen", "Hidden", "Points")}
+
+
+def test_splats_and_points_are_switched_within_a_review_and_back_when_it_is_left(run, behind):
+    review = bpy.context.scene.splat.review
+    as_it_was = {"Seen": True, "Hidden": False, "Points": True}
+    bpy.ops.splat.review_view()
+    assert is_seen(behind) == as_it_was
+    review.show_splats = False
+    assert is_seen(behind) == as_it_was | {"Seen": False}
+    review.show_points = False
+    assert is_seen(behind) == {"Seen": False, "Hidden": False, "Points": False}
+    review.show_splats = True
+    assert is_seen(behind) == as_it_was | {"Points": False}, "what the artist has hidden stays hidden"
+    review.show_splats = False
+    bpy.ops.splat.leave_review()
+    assert is_seen(behind) == as_it_was and review.show_splats and review.show_points
+    assert not any("splat_set_aside" in item for item in bpy.context.scene.objects)
+
+
+def test_photos_cover_as_much_as_was_chosen_until_the_view_is_left(run, behind):
+    review = bpy.context.scene.splat.review
+    assert behind["alphas"]() == [1.0] * 6
+    bpy.ops.splat.look_through_photo(step=0)
+    review.opacity = 0.25
+    assert behind["alphas"]() == [0.25] * 6
+    bpy.ops.splat.leave_photo()
+    assert behind["alphas"]() == [1.0] * 6 and review.opacity == 1.0
+
+
+def test_what_is_seen_can_be_switched_in_both_panels(extension, run, behind):
+    def names(panel):
+        return {entry[1] for entry in drawn(panel, bpy.context) if entry[0] == "prop"}
+
+    switches = {"opacity", "show_splats", "show_points"}
+    review, photos = (getattr(extension.module(f"panels.{name}"), f"SPLAT_PT_{name}") for name in ("review", "photos"))
+    assert not switches & (names(review) | names(photos))
+    bpy.ops.splat.review_view()
+    assert switches < names(review)
+    bpy.ops.splat.leave_review()
+    bpy.ops.splat.look_through_photo(step=0)
+    assert switches <= names(photos)

@@ -79,6 +79,8 @@ def end(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
         setattr(scene.render, name, before[name])
     scene.camera = scene.get(_CAMERA_KEY)
     part(TurnedViewports).of_scene.pop(scene.session_uid, None)
+    chosen = scene.splat.review
+    chosen.opacity, chosen.show_splats, chosen.show_points = 1.0, True, True
     for key in (_KEY, _CAMERA_KEY, _VIEWS_KEY):
         if key in scene:
             del scene[key]

@@ -136,7 +136,7 @@ def _filled(
         item = there.get(view.listed_as) or _new_camera(view, root, collection)
         _set_camera(item, view)
         try:
-            _show_photo(item.data, view, aspect)
+            _show_photo(item.data, view, aspect, scene.splat.review.opacity)
         except RuntimeError:
             unreadable.append(view.name)
     point_count = 0 if capture.points is None else len(capture.points.positions)
@@ -321,7 +321,7 @@ def _set_camera(item: bpy.types.Object, view: View) -> None:
         item[_TURN_KEY] = turn
 
 
-def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None:
+def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float, opacity: float) -> None:
     """The photo behind everything, turned as the camera measured it, and as wide as the camera's frame: that is the
     side its lens is measured by.
 
@@ -345,7 +345,7 @@ def _show_photo(lens: bpy.types.Camera, view: View, frame_aspect: float) -> None
     image.display_aspect = (across / min(across, down), down / min(across, down))
     entry = lens.background_images.new()
     entry.image = image
-    entry.alpha = 1.0
+    entry.alpha = opacity
     entry.display_depth = "BACK"
     photo_aspect = view.camera.width / (view.camera.height * pixel_aspect)
     if swaps_sides(view.orientation):  # it is fitted before it is turned, and then is as high as it was wide

@@ -132,7 +132,7 @@ def _draw_view(context: bpy.types.Context, shown: Shown) -> None:
     if frame is None:
         return
     chosen = context.scene.splat.review
-    look = Look(chosen.mode, chosen.wipe, chosen.gain, chosen.use_ramp)
+    look = Look(chosen.mode, chosen.wipe, chosen.gain, chosen.use_ramp, chosen.opacity)
     region, scale = context.region, context.preferences.system.ui_scale
     assert region is not None and context.area is not None  # a viewport is drawn
     if look.mode != "NONE":

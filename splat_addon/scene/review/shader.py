@@ -101,7 +101,7 @@ void main()
     color = mean_color(trained, place, footprint);
   }
   color = clamp(color, 0.0, 1.0);
-  drawn = vec4(pow(color, vec3(exponent)), 1.0);
+  drawn = vec4(pow(color, vec3(exponent)), opacity);
 }
 """
 
@@ -114,6 +114,7 @@ class Look:
     wipe: float = 0.5
     gain: float = 4.0
     use_ramp: bool = False
+    opacity: float = 1.0
 
 
 @functools.cache
@@ -125,6 +126,7 @@ def _shader() -> Any:
     info.push_constant("VEC4", "more_bend")  # k3, k4, k5, k6
     info.push_constant("VEC2", "frame_size")  # pixels
     info.push_constant("FLOAT", "exponent")
+    info.push_constant("FLOAT", "opacity")
     info.sampler(0, "FLOAT_2D", "photo")
     info.sampler(1, "FLOAT_2D", "trained")
     info.vertex_in(0, "VEC2", "position")
@@ -174,8 +176,10 @@ def draw_images(
     shader.uniform_float("more_bend", bend[4:])
     shader.uniform_float("frame_size", (frame.width, frame.height))
     shader.uniform_float("exponent", exponent)
+    shader.uniform_float("opacity", look.opacity)
     shader.uniform_sampler("photo", photo.texture())
     shader.uniform_sampler("trained", trained.texture())
-    gpu.state.blend_set("NONE")
+    gpu.state.blend_set("ALPHA" if look.opacity < 1 else "NONE")
     gpu.state.depth_test_set("NONE")
     batch.draw(shader)
+    gpu.state.blend_set("NONE")

@@ -8,6 +8,9 @@ handlers and menus; the root binds them.
     follow_training      (scene)         following a run was switched on or off
     run_folder           (scene)         another run is the scene's
     held_out_index       (scene)         another held-out view is chosen in the list
+    review.opacity       (scene)         images are to cover what is behind them more or less
+    review.show_splats   (scene)         splats are to be seen behind the images, or not
+    review.show_points   (scene)         so are sparse points
     trained_for          (object)        it was said what an object's splats were trained for
     inspection           (scene)         another score, or another way to show what is above it
     viewport             (scene)         splats are to be drawn in another way

@@ -3,6 +3,7 @@
 import bpy
 
 from ..session.redraw import redraw
+from .hooks import on_change
 
 
 class SPLAT_PG_held_out_view(bpy.types.PropertyGroup):
@@ -51,6 +52,27 @@ class SPLAT_PG_review(bpy.types.PropertyGroup):
         description="Show the mean difference of red, green and blue from black over red to yellow, not as a color",
         default=False,
         update=lambda self, context: redraw(),
+    )
+    opacity: bpy.props.FloatProperty(
+        name="Image Opacity",
+        description="How far photos and trained images cover splats, points and objects in the same place",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=on_change("review.opacity"),
+    )
+    show_splats: bpy.props.BoolProperty(
+        name="Splats",
+        description="Show splats while a camera of the capture is looked through",
+        default=True,
+        update=on_change("review.show_splats"),
+    )
+    show_points: bpy.props.BoolProperty(
+        name="Points",
+        description="Show the capture's sparse points while one of its cameras is looked through",
+        default=True,
+        update=on_change("review.show_points"),
     )
     show_badge: bpy.props.BoolProperty(
         name="Badge",
