@@ -6,10 +6,8 @@ import bpy
 
 from ..operators.capture import SPLAT_OT_cancel_capture, SPLAT_OT_capture_scene
 from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
-from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
 from ..splat_addon.run.wording import in_time
-from ..splat_addon.scene.splats.data import is_splats
 from ..splat_addon.scene.tasks import live_render
 from .wrap import draw_sentence
 
@@ -52,8 +50,6 @@ class SPLAT_PT_capture(SidebarPanel, bpy.types.Panel):
             _draw_progress(layout, render)
         else:
             layout.operator(SPLAT_OT_capture_scene.bl_idname, icon="RENDER_STILL")
-        if not is_beginning(context.scene):  # then, it is on top of the sidebar
-            layout.operator(SPLAT_OT_add_sample_scene.bl_idname, icon="MESH_MONKEY")
 
 
 class SPLAT_PT_capture_messages(SidebarPanel, bpy.types.Panel):
@@ -79,12 +75,6 @@ class SPLAT_PT_capture_messages(SidebarPanel, bpy.types.Panel):
             draw_sentence(column, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
         for warning in render.warnings:
             draw_sentence(column, warning, "INFO")
-
-
-def is_beginning(scene) -> bool:
-    """Whether a scene has neither splats nor a capture."""
-    is_begun = scene.splat.capture.folder or live_render.is_rendering()
-    return not is_begun and not any(map(is_splats, scene.objects))
 
 
 class SPLAT_PT_capture_images(SidebarPanel, bpy.types.Panel):

@@ -13,7 +13,6 @@ from ..splat_addon.scene.tasks import live_render, live_run, preflight, preview,
 from ..splat_addon.scene.viewport import display
 from .capture import LAST, SidebarPanel
 from .runs import draw_going_on, draw_quitting
-from .splats import draw_source
 from .wrap import draw_fact, draw_sentence
 
 GROUPS = ("Quality", "Growth", "Learning Rates", "Few Views", "Data", "Run")
@@ -63,6 +62,7 @@ class SPLAT_PT_training_messages(SidebarPanel, bpy.types.Panel):
                 draw_quitting(layout, run)
                 _draw_previews(layout, scene)
                 return
+            layout.label(text="The next run:")
         elsewhere = live_run.current()
         if elsewhere is not None and not elsewhere.is_over:
             _draw_elsewhere(layout, elsewhere, live_run.home_of(elsewhere, scene))
@@ -222,7 +222,7 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
 
 
 def _draw_follow(layout, context) -> None:
-    """Whether the viewport follows the training, and whether it shows what was captured."""
+    """Whether the viewport follows the training."""
     chosen = context.scene.splat
     row = layout.row(align=True)
     row.use_property_split = False
@@ -230,8 +230,6 @@ def _draw_follow(layout, context) -> None:
     interval = row.row()
     interval.active = chosen.follow_training
     interval.prop(chosen, "follow_every_s")
-    if run_of(context.scene) is not None:
-        draw_source(layout, context)
 
 
 def _draw_previews(layout, scene) -> None:

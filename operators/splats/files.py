@@ -75,19 +75,19 @@ class SPLAT_OT_import_ply(bpy.types.Operator, ImportHelper):
             collection = splat_collection(context.scene)
             items, notes = splat_files.import_splats(path, self.axes, context.scene, collection, self.opacities.lower())
             brought += items
+            count = sum(splat_data.splat_count(item) for item in items)
+            said = [f"Imported {counted(count)} splats from {path.name}"]
             cube = arrival.hide_default_cube(context.view_layer)
             if cube is not None:
-                self.report({"INFO"}, f"'{cube.name}', of Blender's default scene, is hidden, also in renders")
+                said.append(f"'{cube.name}', of Blender's default scene, is hidden, also in renders")
             for other in list(context.view_layer.objects.selected):
                 other.select_set(False)
             context.view_layer.update()
             make_active(context.view_layer, items[0])
             for note in notes:
                 self.report({"WARNING"}, note)
-            for sentence in render_setup.prepare(context.scene, items):
-                self.report({"INFO"}, sentence)
-            count = sum(splat_data.splat_count(item) for item in items)
-            self.report({"INFO"}, f"Imported {counted(count)} splats from {path.name}")
+            said += render_setup.prepare(context.scene, items)
+            self.report({"INFO"}, ". ".join(sentence.rstrip(".") for sentence in said))  # only the last one is seen
         if context.scene.splat.viewport.show:  # else outlines of all their points would hide the splats
             for item in brought:
                 if item.visible_get():

@@ -38,6 +38,21 @@ def test_the_sample_scene_is_not_hidden_in_the_default_cube(default_file, tmp_pa
         assert np.ptp(image[image[..., 3] > 0.99][:, :3], axis=0).min() > 0.2, "it is in color"
 
 
+def test_the_sample_scene_is_framed_and_asks_for_few_small_views(default_file):
+    areas = [area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D"]
+    view = max(areas, key=lambda area: area.width * area.height).spaces.active.region_3d
+    far = view.view_distance
+    bpy.ops.splat.add_sample_scene()
+    chosen = default_file.splat.capture
+    assert (chosen.camera_count, chosen.width, chosen.height) == (24, 400, 300)
+    assert view.view_distance < far / 2, "it is a few decimeters wide"
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    chosen = bpy.context.scene.splat.capture
+    chosen.camera_count, chosen.width = 48, 640
+    bpy.ops.splat.add_sample_scene()
+    assert (chosen.camera_count, chosen.width, chosen.height) == (48, 640, 300), "what was chosen stays"
+
+
 def test_what_stands_aside_stays_visible_and_what_is_only_rendered_is_hidden_too(default_file):
     cube = bpy.data.objects["Cube"]
     cube.location.x = 3.0

@@ -392,7 +392,7 @@ def test_finished_it_shows_what_was_reached(extension, panel, run):
     assert "Finished after 1000 steps. Splats 860 Held-out PSNR 30.00 dB Training PSNR 31.00 dB" in said
     assert "Speed" not in said
     names = [entry[1] for entry in record]
-    assert names[0] == "Finished 100 % · 30.00 dB held out" and names[1] == "splat.review_view", "it is seen at once"
+    assert names[0] == "Finished 100 % · 30.00 dB held out" and names[3] == "splat.review_view", "it is seen at once"
     assert ("operator", "splat.start_training", None) in record and (
         "operator",
         "splat.resume_training",

@@ -203,8 +203,8 @@ def test_the_training_panel_offers_start_when_idle(extension):
 @pytest.mark.parametrize(
     ("state", "expected", "absent"),
     [
-        ("training", ("operator", "splat.command_training", "Pause"), "splat.review_view"),
-        ("paused", ("operator", "splat.command_training", "Resume"), "splat.review_view"),
+        ("training", ("operator", "splat.command_training", "Pause"), "splat.render"),
+        ("paused", ("operator", "splat.command_training", "Resume"), "splat.render"),
         ("finished", ("label", "Finished after 10 steps."), "splat.command_training"),
         ("failed", ("label", "It broke. Mend it."), "splat.command_training"),
     ],
