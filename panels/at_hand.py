@@ -5,11 +5,12 @@ import bpy
 
 from ..operators.capture import SPLAT_OT_capture_scene
 from ..operators.photos import SPLAT_OT_open_photo_capture
-from ..operators.review.held_out import SPLAT_OT_review_view
+from ..operators.review.held_out import SPLAT_OT_leave_review, SPLAT_OT_review_view
 from ..operators.sample import SPLAT_OT_add_sample_scene
 from ..operators.splats.files import SPLAT_OT_import_ply
 from ..operators.splats.render import SPLAT_OT_camera_to_view, SPLAT_OT_render
 from ..operators.training import SPLAT_OT_start_training
+from ..splat_addon.scene.review import held_out
 from ..splat_addon.scene.runs import run_object
 from ..splat_addon.scene.settings.axes import AXES_KEY
 from ..splat_addon.scene.splats.data import is_splats
@@ -65,7 +66,10 @@ def _draw_render(layout) -> None:
 
 def _draw_review(layout, context) -> None:
     row = layout.row(align=True)
-    row.operator(SPLAT_OT_review_view.bl_idname, icon="VIEW_CAMERA")
+    if held_out.is_reviewing(context.scene):
+        row.operator(SPLAT_OT_leave_review.bl_idname, icon="LOOP_BACK")
+    else:
+        row.operator(SPLAT_OT_review_view.bl_idname, icon="VIEW_CAMERA")
     draw_source(row, context)
 
 

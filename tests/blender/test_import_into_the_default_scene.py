@@ -178,6 +178,10 @@ def test_what_comes_first_is_at_the_top_of_the_sidebar(extension, default_file, 
     assert buttons() == ["splat.command_training"] * 3 + ["splat.review_view", "splat.hide_source"]
     run.state = "finished"
     bpy.context.view_layer.objects.active = None
+    review = extension.module("splat_addon.scene.review.held_out")
+    monkeypatch.setattr(review, "is_reviewing", lambda _: True)
+    assert buttons()[2:] == ["splat.leave_review", "splat.hide_source"]
+    monkeypatch.setattr(review, "is_reviewing", lambda _: False)
     assert buttons() == ["splat.camera_to_view", "splat.render", "splat.review_view", "splat.hide_source"]
     monkeypatch.setattr(live_run.watched(), "run", None)
     bpy.context.scene.splat.capture.folder = str(tmp_path)
