@@ -65,6 +65,7 @@ def work():
         bpy.data.objects.remove(item)
     bpy.ops.splat.import_ply("EXEC_DEFAULT", filepath=str(Path(FOLDER, "ball.ply")))
     item = bpy.context.view_layer.objects.active
+    item.select_set(False)  # its box is orange, too
     yield from rest(area)
     yield from photograph(area, Path(FOLDER, "object.png"), "WINDOW")
     yield from press(area, "TAB")

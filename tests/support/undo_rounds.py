@@ -14,6 +14,7 @@ import bpy
 import numpy as np
 
 CUBES, STEPS = 5, 12  # added, and then undone and redone, in a round
+MOST_CUBES = 20  # before they are cleared away, which is a step, too: every step costs as much as the first
 EARLIER_SPLATS, RESULT_SPLATS = 555, 777  # previews have other counts
 LIMIT_S = 120.0
 TRAINER = """
@@ -141,6 +142,11 @@ class Artist:
         yield from self._new_preview()
 
     def _add_cubes(self) -> Iterator[None]:
+        if self._count_cubes() > MOST_CUBES:
+            cubes = [item for item in bpy.context.scene.objects if item.name.startswith("Cube")]
+            bpy.data.batch_remove([*cubes, *(item.data for item in cubes)])
+            bpy.ops.ed.undo_push(message="Clear")
+            self._add_step()
         for _ in range(CUBES):
             bpy.ops.mesh.primitive_cube_add("EXEC_DEFAULT", True, location=[self._random.random() for _ in range(3)])
             self._add_step()
