@@ -46,6 +46,14 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
         ],
         update=lambda self, context: live_run.outlive(self.when_quitting == "GO_ON"),
     )
+    while_turning: bpy.props.EnumProperty(
+        name="While the View Turns",
+        description="What viewports draw of very many splats as long as the view moves",
+        items=[
+            ("FEWER", "Fewer Splats", "As many as can be drawn without stuttering, and all once the view rests"),
+            ("ALL", "All Splats", "All of them, however long that takes"),
+        ],
+    )
     runs_folder: bpy.props.StringProperty(
         name="Also Find Runs In",
         description="A folder of runs, or of folders of runs, to list in the sidebar as well",
@@ -62,6 +70,7 @@ class SPLAT_AP_preferences(bpy.types.AddonPreferences):
         row.operator(SPLAT_OT_examine_trainer.bl_idname, text="", icon="FILE_REFRESH")
         column = layout.column()
         column.prop(self, "when_quitting")
+        column.prop(self, "while_turning")
         column.prop(self, "runs_folder")
         _draw_set_up(layout.box(), self)
         _draw_python(layout.box(), self)

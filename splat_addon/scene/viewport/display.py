@@ -9,7 +9,7 @@ and nothing is drawn over that.
 """
 
 import traceback
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import bpy
@@ -24,9 +24,10 @@ from ..settings.trained_for import is_antialiased
 from ..splats import adoption, appearance
 from ..splats.box_modifier import hand_over, has_box
 from ..splats.data import BLEND_SPACE_KEY, is_splats
-from . import edit_points, selection_boxes, standing_out
+from . import edit_points, selection_boxes, standing_out, turning
 from .depth import read_depth
-from .picture import Atlas, Look, Picture, Placed, Viewpoint, forget_programs
+from .look import look_of
+from .picture import Atlas, Picture, Placed, Viewpoint, forget_programs
 from .texels import CloudSplats, Splats, fingerprint, float_attributes
 
 _MOST_PICTURES = 16
@@ -75,6 +76,7 @@ class Display:
         self.listed = None
         self.problem = ""
         standing_out.forget()
+        turning.forget()
 
 
 def state() -> Display:
@@ -114,34 +116,35 @@ def is_running() -> bool:
 # --- What is shown -------------------------------------------------------------------------------------------------
 
 
-def look_of(scene: bpy.types.Scene, blend_spaces: Iterable[str]) -> Look:
-    """The scene's settings, for splats that were trained in these blend spaces."""
-    chosen = scene.splat.viewport
-    return Look(
-        kind=chosen.kind,
-        color_by=chosen.color_by,
-        attribute=chosen.attribute if chosen.color_by == "ATTRIBUTE" else "",
-        fraction=chosen.fraction,
-        sh_degree=chosen.sh_degree,
-        is_linear=chosen.kind == "SPLATS" and _blends_linearly(chosen.blending, list(blend_spaces)),
-        reach_sigma=chosen.reach_sigma,
-        point_px=chosen.point_px,
-        ghost=standing_out.state().ghost,
-    )
-
-
-def _blends_linearly(blending: str, blend_spaces: list[str]) -> bool:
-    """One picture has one blend space: linear only when all that is shown was trained so."""
-    if blending == "TRAINED":
-        return bool(blend_spaces) and all(blend_space == "blender" for blend_space in blend_spaces)
-    return blending == "BLENDER"
-
-
 def visible_splats(view_layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D | None) -> list[bpy.types.Object]:
     """The splat objects whose splats this viewport shows: boxes stand for them, and they are not hidden, neither by
     their collections nor by local view."""
     options: dict[str, Any] = {"view_layer": view_layer} | ({"viewport": space} if space is not None else {})
     return [item for item in _splat_objects() if has_box(item) and item.visible_get(**options)]
+
+
+@dataclass
+class Shown:
+    """The splats that a viewport shows: objects and a preview, where they stand, and how they were trained."""
+
+    items: list[bpy.types.Object]
+    preview: Preview | None
+    placed: list[Placed]
+    blend_spaces: list[str]
+
+
+def shown_in(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, space: bpy.types.SpaceView3D | None) -> Shown:
+    """What a viewport shows now."""
+    preview = state().preview
+    if preview is not None and (preview.scene_uid != scene.session_uid or preview.place is None):
+        preview = None
+    items = [item for item in visible_splats(layer, space) if preview is None or not preview.replaces(item)]
+    placed = [Placed(item.data.session_uid, np.array(item.matrix_world), is_antialiased(item)) for item in items]
+    blend_spaces = [str(item.get(BLEND_SPACE_KEY, "")) for item in items]
+    if preview is not None and preview.place is not None:
+        placed.append(Placed(preview.splats.session_uid, preview.place, preview.splats.antialiased))
+        blend_spaces.append(preview.splats.blend_space)
+    return Shown(items, preview, placed, blend_spaces)
 
 
 def is_shown(scene: bpy.types.Scene) -> bool:
@@ -225,25 +228,15 @@ def _stop_drawing(sentence: str) -> None:
 
 def _draw_region(context: Any) -> None:
     display, scene, region, region_3d = state(), context.scene, context.region, context.region_data
-    preview = display.preview
-    if preview is not None and (preview.scene_uid != scene.session_uid or preview.place is None):
-        preview = None
     if region_3d is None:
         return
-    items = visible_splats(context.view_layer, context.space_data)
-    if preview is not None:
-        items = [item for item in items if not preview.replaces(item)]
-    elif not items:
+    shown = shown_in(scene, context.view_layer, context.space_data)
+    if not shown.placed:
         if not _splat_objects():
             display.atlas = None
         return
-    placed = [Placed(item.data.session_uid, np.array(item.matrix_world), is_antialiased(item)) for item in items]
-    blend_spaces = [str(item.get(BLEND_SPACE_KEY, "")) for item in items]
-    if preview is not None and preview.place is not None:
-        placed.append(Placed(preview.splats.session_uid, preview.place, preview.splats.antialiased))
-        blend_spaces.append(preview.splats.blend_space)
-    look = look_of(scene, blend_spaces)
-    atlas, blocks = current_atlas(items, preview)
+    look = look_of(scene, shown.blend_spaces)
+    atlas, blocks = current_atlas(shown.items, shown.preview)
     gpu_state: Any = gpu.state
     x, y, width, height = gpu_state.viewport_get()
     view = Viewpoint(width, height, np.array(region_3d.view_matrix), np.array(region_3d.window_matrix))
@@ -251,11 +244,12 @@ def _draw_region(context: Any) -> None:
     if scene.splat.viewport.is_hidden_by_meshes:
         depth = read_depth(context.space_data, (x, y, width, height))
     picture = _picture_of(region.as_pointer(), context.window_manager)
-    picture.paint(atlas, blocks, placed, view, look, depth)
+    is_playing = context.screen.is_animation_playing
+    turning.paint(region.as_pointer(), picture, atlas, blocks, shown.placed, view, look, depth, is_playing)
     picture.lay_over(look.is_linear, (x, y))
-    selection_boxes.draw(context, items)
-    edit_points.draw(context, items)
-    standing_out.draw_rays(items)
+    selection_boxes.draw(context, shown.items)
+    edit_points.draw(context, shown.items)
+    standing_out.draw_rays(shown.items)
     is_radiance = look.color_by == "RADIANCE"
     display.ramp_ends = None if is_radiance else atlas.ramp(blocks, look.color_by, look.attribute)[1]
 
@@ -277,6 +271,7 @@ def start_anew(*_) -> None:
     display = state()
     display.problem = ""
     display.ramp_ends = None
+    display.listed = None
     if display.preview is not None or _is_anything_shown():
         if display.handle is None:
             display.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")

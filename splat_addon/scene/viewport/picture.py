@@ -17,7 +17,8 @@ from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from ..session import part
 from . import order as ordering
 from . import texels
-from .shader import DIMMED, OBJECT_TEXELS, make_overlay_shader, make_shader
+from .overlay_shader import make_overlay_shader
+from .shader import DIMMED, OBJECT_TEXELS, make_shader
 
 EXACT_COUNT = 200_000  # up to here splats are blended in 32-bit floats, beyond in 16-bit ones, which are much faster
 _types: Any = gpu.types  # the stubs know no arguments of its constructors
@@ -62,12 +63,13 @@ class Ghost:
 @dataclass(frozen=True)
 class Look:
     """How splats are shown. `kind` is SPLATS, by the picture's rules, ELLIPSOIDS or POINTS; `color_by` RADIANCE,
-    OPACITY, SIZE or ATTRIBUTE."""
+    OPACITY, SIZE or ATTRIBUTE. Of `fraction` only a `share` is drawn, each as opaque as all it stands for."""
 
     kind: str = "SPLATS"
     color_by: str = "RADIANCE"
     attribute: str = ""
     fraction: float = 1.0
+    share: float = 1.0
     sh_degree: int = 3
     is_linear: bool = False
     reach_sigma: float = 1.5
@@ -218,7 +220,7 @@ class Picture:
         """Draw into `texture`: premultiplied RGBA, display-encoded, or linear when the look says so."""
         frames = [view.view_from_world @ item.world_from_object for item in placed]
         self._sort(atlas, placed, frames, view, look)
-        self._make_frame(view)
+        self._make_frame(view, look.share)
         previous = gpu.state.viewport_get()
         with self._frame.bind():
             self._frame.clear(color=(0.0, 0.0, 0.0, 0.0), depth=1.0)
@@ -226,9 +228,9 @@ class Picture:
                 self._draw(atlas, blocks, placed, frames, view, look, scene_depth)
         gpu.state.viewport_set(*previous)
 
-    def _make_frame(self, view: Viewpoint) -> None:
+    def _make_frame(self, view: Viewpoint, share: float) -> None:
         can_be_exact = gpu.platform.backend_type_get() != "METAL"  # which does not promise to blend 32-bit floats
-        form = "RGBA32F" if can_be_exact and self._count <= EXACT_COUNT else "RGBA16F"
+        form = "RGBA32F" if can_be_exact and self._count / share <= EXACT_COUNT else "RGBA16F"
         wanted = (view.width_px, view.height_px, form)
         if self._frame is None or wanted != self._made_for:
             self.texture = _types.GPUTexture(wanted[:2], format=form)
@@ -240,10 +242,10 @@ class Picture:
         self, atlas: Atlas, placed: Sequence[Placed], frames: list[np.ndarray], view: Viewpoint, look: Look
     ) -> None:
         rows = np.array([ordering.depth_row(frame) for frame in frames]).reshape(-1, 4)
-        what = (tuple(item.data_uid for item in placed), look.fraction)
+        what = (tuple(item.data_uid for item in placed), look.fraction * look.share)
         if self._sorted is not None and self._sorted.holds_for(rows, view.is_perspective, what):
             return
-        places = order_of(atlas, placed, rows, view.is_perspective, look.fraction)
+        places = order_of(atlas, placed, rows, view.is_perspective, look.fraction * look.share)
         self._count = len(places)
         self._order_width = min(max(self._count, 1), gpu.capabilities.max_texture_size_get())
         height = max(1, -(-self._count // self._order_width))
@@ -277,6 +279,10 @@ class Picture:
             gpu.state.blend_set("NONE")
             gpu.state.depth_test_set("NONE")
             gpu.state.depth_mask_set(False)
+
+    def finish(self) -> None:
+        """Wait until it is painted."""
+        self._frame.read_color(0, 0, 1, 1, 4, 0, "FLOAT")
 
     def lay_over(self, is_linear: bool, origin_px: tuple[int, int] = (0, 0)) -> None:
         """Blend the picture over what is bound: a viewport's overlays, whose encoding Blender undoes with 1/2.2."""
@@ -363,6 +369,7 @@ def _view_numbers(
         (look.color_by != "RADIANCE", look.is_linear, look.reach_sigma, look.point_px),
         (texels.TEXELS[atlas.degree], atlas.per_row, objects, order_width),
         (rules.dilation_px2, rules.alpha_cap, rules.alpha_cutoff, rules.near_plane),
+        (1.0 / look.share, 0.0, 0.0, 0.0),
     ]
     parts = [view.clip_from_view.T, np.linalg.inv(view.clip_from_view).T, np.array(rest)]
     return np.concatenate([part.ravel() for part in parts]).astype(np.float32)

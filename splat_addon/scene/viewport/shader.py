@@ -42,6 +42,7 @@ struct SplatView {
   vec4 style;     /* uses ramp; blends linearly; reach of ellipsoids in sigma; size of points in pixels */
   vec4 layout_;   /* texels per splat; splats per row; objects; places per row of the order */
   vec4 rules;     /* dilation in pixels^2; largest alpha; smallest alpha; near plane in the splats' own units */
+  vec4 part_;     /* how many splats each one that is drawn stands for; the rest is not used */
 };
 """
 
@@ -79,6 +80,7 @@ Splat fetch_splat(int index)
   s.scales = t2.xyz;
   s.spare = t2.w;
   s.base = texel(index, 3).xyz;
+  if (view.part_.x > 1.0) { s.opacity = 1.0 - pow(max(1.0 - s.opacity, 0.0), view.part_.x); }
   s.value = 0.0;
   s.is_dim = false;
   if (view.style.x > 0.5 || view.lens.w > 0.5) {
@@ -330,25 +332,6 @@ void main()
 }
 """
 
-# From the picture to the viewport, whose overlays Blender encodes with the power 1/2.2 and blends before that.
-_OVERLAY_VERTEX = """
-void main() { gl_Position = vec4(corner, 0.0, 1.0); }
-"""
-
-_OVERLAY_FRAGMENT = """
-void main()
-{
-  vec4 c = texelFetch(painted, ivec2(gl_FragCoord.xy) - ivec2(origin), 0);
-  if (c.a <= 0.0) { discard; }
-  vec3 shown = c.rgb / c.a;
-  if (is_linear > 0.5) {
-    shown = mix(1.055 * pow(max(shown, vec3(0.0)), vec3(1.0 / 2.4)) - 0.055, 12.92 * shown,
-                vec3(lessThanEqual(shown, vec3(0.0031308))));
-  }
-  color = vec4(pow(clamp(shown, vec3(0.0), vec3(1.0)), vec3(2.2)) * c.a, c.a);
-}
-"""
-
 
 def make_shader(kind: str) -> gpu.types.GPUShader:
     """The shader that draws SPLATS, POINTS or ELLIPSOIDS into the picture. Needs a GPU context."""
@@ -384,17 +367,4 @@ def make_shader(kind: str) -> gpu.types.GPUShader:
     info.fragment_out(0, "VEC4", "picture")
     info.vertex_source(_FETCH + vertex.replace("_START_", _START))
     info.fragment_source(_HIDDEN + fragment)
-    return _make(info)
-
-
-def make_overlay_shader() -> gpu.types.GPUShader:
-    """The shader that lays the picture over the viewport. Needs a GPU context."""
-    info = _types.GPUShaderCreateInfo()
-    info.sampler(0, "FLOAT_2D", "painted")
-    info.push_constant("VEC2", "origin")
-    info.push_constant("FLOAT", "is_linear")
-    info.vertex_in(0, "VEC2", "corner")
-    info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_OVERLAY_VERTEX)
-    info.fragment_source(_OVERLAY_FRAGMENT)
     return _make(info)
