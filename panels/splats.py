@@ -13,6 +13,7 @@ from ..operators.splats.set_up_render import (
     SPLAT_OT_set_up_render,
 )
 from ..operators.splats.viewport import SPLAT_OT_toggle_viewport
+from ..operators.splats.viewport_render import draw_buttons
 from ..splat_addon.errors import some_of
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.exchange import writing
@@ -151,6 +152,10 @@ class SPLAT_PT_viewport(SidebarPanel, bpy.types.Panel):
         layout.prop(chosen, "is_hidden_by_meshes")
         if chosen.is_hidden_by_meshes and depth.lacks_depth():
             draw_sentence(layout, "With overlays off, EEVEE keeps no depth: nothing hides the splats.", "INFO")
+        draw_sentence(layout, "Blender's own viewport renders show no splats. These do:", "INFO")
+        layout.prop(chosen, "render_from")
+        layout.prop(chosen, "render_overlays")
+        draw_buttons(layout.row(align=True), context.scene, "Image", "Animation")
 
 
 class SPLAT_PT_render(SidebarPanel, bpy.types.Panel):

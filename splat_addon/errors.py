@@ -34,6 +34,10 @@ class SceneError(SplatError):
     """A scene or a data-block in which nothing may be changed."""
 
 
+class OutputError(SplatError):
+    """An image or a movie that cannot be drawn or written."""
+
+
 class SetupError(SplatError):
     """Something that training needs is missing on this machine."""
 

@@ -11,7 +11,10 @@ import pytest
 from support.cube_scene import add_camera, add_cube, select
 from support.splat_objects import make_splats
 
-STARTS_PROCESSES = {"capture_scene", "start_training", "resume_training", "set_up_trainer", "examine_trainer", "render"}
+STARTS_PROCESSES = {
+    *("capture_scene", "start_training", "resume_training", "set_up_trainer", "examine_trainer"),
+    *("render", "render_viewport"),
+}
 CHANGES_MUCH = {"add_camera_rig", "add_sample_scene", "import_ply", "open_photo_capture"}  # called last
 _POLL = re.compile(r"Operator bpy\.ops\.splat\.\w+\.poll\(\)")
 

@@ -1,5 +1,7 @@
 """Splats in the viewport: what is shown, where it is packed, in which order, and that nothing stays behind."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -364,12 +366,15 @@ class Recorder:
 
     def operator(self, name, **options):
         self.names.append(name)
+        return SimpleNamespace()
 
     def label(self, text, **options):
         self.names.append(text)
 
     def column(self, **options):
         return self
+
+    row = column
 
 
 def test_the_panel_offers_what_the_display_uses(extension, viewport, monkeypatch):

@@ -49,7 +49,13 @@ def start_render(plan: RenderPlan, points: Points, capture: Path) -> RenderProce
 
 
 def render_command(folder: RenderFolder) -> list[str]:
-    """The command line that renders `folder`: this Blender without a window, or its Python where it is a module.
+    """The command line that renders `folder`."""
+    return blender_command(".splat_addon.scene.rendering.child import main", str(folder.capture.resolve()))
+
+
+def blender_command(main: str, argument: str) -> list[str]:
+    """The command line that calls a function, as it is imported from the extension: this Blender without a window, or
+    its Python where it is a module.
 
     The extension is not installed there under a name to rely on, so it is imported by its place under a private one.
     """
@@ -57,8 +63,8 @@ def render_command(folder: RenderFolder) -> list[str]:
     code = (
         f"import sys, types; package = types.ModuleType({package!r}); package.__path__ = [{str(_PACKAGE_ROOT)!r}]; "
         f"sys.modules[{package!r}] = package; import bpy; "
-        f"from {package}.splat_addon.scene.rendering.child import main; "
-        f"sys.exit(main({str(folder.capture.resolve())!r}))"
+        f"from {package}{main}; "
+        f"sys.exit(main({argument!r}))"
     )
     if bpy.app.binary_path:
         return [bpy.app.binary_path, "--background", "--python-exit-code", "1", "--python-expr", code]

@@ -4,6 +4,11 @@ import bpy
 
 from .hooks import on_change, on_search
 
+RENDER_FROM = [
+    ("VIEW", "View", "As this viewport shows it, through the camera if it does"),
+    ("CAMERA", "Scene Camera", "Through the scene's camera, whatever the viewport shows"),
+]
+
 
 class SPLAT_PG_viewport(bpy.types.PropertyGroup):
     """How the viewport shows splats."""
@@ -94,6 +99,12 @@ class SPLAT_PG_viewport(bpy.types.PropertyGroup):
         max=50.0,
         subtype="PIXEL",
         update=on_change("viewport"),
+    )
+    render_from: bpy.props.EnumProperty(
+        name="Render From", description="From where viewport renders with splats see the scene", items=RENDER_FROM
+    )
+    render_overlays: bpy.props.BoolProperty(
+        name="Overlays", description="Viewport renders with splats have the grid, outlines and the like"
     )
 
 
