@@ -265,6 +265,17 @@ def test_a_movie_has_all_frames_and_nothing_stays_beside_it(extension, graphics,
     assert clip.frame_duration == 3 and tuple(clip.size) == (WIDTH, HEIGHT)
 
 
+def test_a_movie_that_cannot_be_made_is_said_and_leaves_what_was_there(extension, graphics, scene, moving, playblast):
+    as_movie(scene)
+    scene.render.resolution_x = WIDTH - 1  # which this codec does not take
+    path = playblast.path_of(scene, 1)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"the last one")
+    with pytest.raises(RuntimeError, match=r"The movie could not be made \(.+\). Make width and height even"):
+        bpy.ops.splat.render_viewport(animation=True, source="CAMERA")
+    assert path.read_bytes() == b"the last one" and list(moving.iterdir()) == [path] and scene.frame_current == 2
+
+
 def test_a_movie_that_is_stopped_leaves_what_was_there(extension, graphics, scene, still, moving, playblast):
     as_movie(scene)
     path = playblast.path_of(scene, 1)

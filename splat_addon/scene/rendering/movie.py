@@ -62,7 +62,7 @@ class Movie:
             said = [line.strip() for line in log.splitlines() if "rror" in line]
             raise OutputError(
                 f"The movie could not be made ({(said or ['Blender ended without it'])[-1].rstrip('.')}).",
-                "Choose another codec or container in Properties › Output, or an image format.",
+                "Make width and height even, or choose another codec, container or format in Properties › Output.",
             )
         try:
             move_into_place(made, self.path)
