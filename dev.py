@@ -122,7 +122,7 @@ COLMAP = Environment(
 )
 
 BENCHMARKS_IN_BLENDER = ("blender", "capture", "exactness")  # all others run in the trainer's environment
-BENCHMARKS_IN_EVERY_BLENDER = ("blender", "editing", "look", "scale")
+BENCHMARKS_IN_EVERY_BLENDER = ("blender", "editing", "look", "scale", "trust")
 TYPED = ("__init__.py", "splat_addon", "operators", "panels")
 COMMANDS = {
     "train": "splat_addon.trainer.cli",

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from _disagreement import disagreement
-from _floater_runs import RASTERIZER, points_of, train_here
-from _floater_scenes import HEIGHT, KINDS, PATH_CAMERAS, WIDTH, Shot, World, distances, look, shoot
+from _floater_runs import RASTERIZER, points_of, recoverable, train_here
+from _floater_scenes import KINDS, PATH_CAMERAS, Shot, World, distances, look, shoot
 from PIL import Image
 
 from splat_addon.capture.camera import Camera
@@ -25,12 +25,14 @@ CONDITIONS = ("few-surface", "few-random", "many-surface", "many-random")
 FREE_VIEWS = 24  # at random distances from the path; with the scene's own, which are anywhere in it
 NEAREST, FARTHEST = 0.02, 1.2  # of these views from the path, in depths of the scene
 SPLATS = {"few": 10_000, "many": 20_000}
-FORMAT = 3  # of what lies in the folder; another one is made anew
+WIDTH, HEIGHT = 200, 150  # of all pictures
+FORMAT = 4  # of what lies in the folder; another one is made anew
 
 
 @dataclass
 class Measured:
-    """A trained run, and its views with their true quality. Views off the path come after those held out on it."""
+    """A trained run, and its views with their true quality: PSNR of whole pictures, and over their *recoverable*
+    pixels, whose surface at least two training photos show (NaN: there is none)."""
 
     name: str
     cloud: GaussianCloud
@@ -38,7 +40,9 @@ class Measured:
     held_out: list[Camera]
     free: list[Camera]
     held_out_db: np.ndarray
+    held_out_recoverable_db: np.ndarray
     free_db: np.ndarray
+    free_recoverable_db: np.ndarray
     free_distance: np.ndarray  # of the free views' cameras from the nearest training camera, in depths
     free_disagreement: np.ndarray
 
@@ -53,11 +57,16 @@ class Scenes:
         if self.key == (kind, number):
             return
         self.key, self.world = (kind, number), KINDS[kind](number)
-        self.path = [shoot(self.world, camera) for camera in self.world.path]
+        self.path = [shoot(self.world, camera) for camera in path_of(self.world)]
         depths = np.concatenate([shot.depth[np.isfinite(shot.depth)] for shot in self.path])
         self.depth = float(np.median(depths))
         cameras = free_cameras(self.world, self.path, self.depth, np.random.default_rng([6, number]))
-        self.free = [shoot(self.world, camera) for camera in (*self.world.free, *cameras)]
+        self.free = [shoot(self.world, camera.resized(WIDTH, HEIGHT)) for camera in (*self.world.free, *cameras)]
+
+
+def path_of(world: World) -> list[Camera]:
+    """The cameras of a scene's path, at the size of these pictures."""
+    return [camera.resized(WIDTH, HEIGHT) for camera in world.path]
 
 
 def free_cameras(world: World, path: list[Shot], depth: float, rng: np.random.Generator) -> list[Camera]:
@@ -101,18 +110,9 @@ def measured_run(folder: Path, scenes: Scenes, kind: str, number: int, condition
         settings = {"sky_seeds": scenes.world.has_sky, "iterations": steps, "seeds": source}
         config = TrainConfig(capture=str(capture), target_gaussians=SPLATS[views_kind], **settings)
         cloud = read_splats(train_here(folder / "run", config).splats_file)
-        free = [shot.camera for shot in scenes.free]
-        np.savez(
-            views,
-            depth=scenes.depth,
-            poses=[camera.camera_from_world for camera in free],
-            focal_px=[camera.fx for camera in free],
-            held_out_db=qualities_db(cloud, [scenes.path[i] for i in held_out]),
-            free_db=qualities_db(cloud, scenes.free),
-            free_disagreement=[disagreement(RASTERIZER, cloud, camera) for camera in free],
-        )
+        save_views(views, scenes, cloud, training, held_out)
         marker.write_text(json.dumps(about), encoding="utf-8")
-    path = KINDS[kind](number).path
+    path = path_of(KINDS[kind](number))
     trained_on = [path[i] for i in training]
     places = np.array([camera.position for camera in trained_on])
     with np.load(views) as known:
@@ -123,8 +123,8 @@ def measured_run(folder: Path, scenes: Scenes, kind: str, number: int, condition
         away = [np.linalg.norm(places - camera.position, axis=1).min() / float(known["depth"]) for camera in free]
         return Measured(
             f"{kind}-{number}-{condition}", read_splats(folder / "run" / "splats.ply"), trained_on,
-            [path[i] for i in held_out], free, known["held_out_db"], known["free_db"], np.array(away),
-            known["free_disagreement"],
+            [path[i] for i in held_out], free, known["held_out_db"], known["held_out_recoverable_db"],
+            known["free_db"], known["free_recoverable_db"], np.array(away), known["free_disagreement"],
         )  # fmt: skip
 
 
@@ -149,11 +149,32 @@ def photograph(folder: Path, training: list[Shot], held_out: list[Shot], seeds: 
     write_points(folder / "points3d.ply", *points_of(training, seeds == "surface", np.random.default_rng([7, number])))
 
 
-def qualities_db(cloud: GaussianCloud, shots: list[Shot]) -> np.ndarray:
-    """PSNR of whole pictures against truth, one for each view."""
+def save_views(file: Path, scenes: Scenes, cloud: GaussianCloud, training: list[int], held_out: list[int]) -> None:
+    """What is measured of a trained run's views."""
+    photos = [scenes.path[i] for i in training]
+    on_path = qualities_db(cloud, [scenes.path[i] for i in held_out], photos)
+    off_path = qualities_db(cloud, scenes.free, photos)
+    free = [shot.camera for shot in scenes.free]
+    np.savez(
+        file,
+        depth=scenes.depth,
+        poses=[camera.camera_from_world for camera in free],
+        focal_px=[camera.fx for camera in free],
+        held_out_db=on_path[:, 0],
+        held_out_recoverable_db=on_path[:, 1],
+        free_db=off_path[:, 0],
+        free_recoverable_db=off_path[:, 1],
+        free_disagreement=[disagreement(RASTERIZER, cloud, camera) for camera in free],
+    )
+
+
+def qualities_db(cloud: GaussianCloud, shots: list[Shot], photos: list[Shot]) -> np.ndarray:
+    """(V, 2) PSNR against truth, of whole pictures and over the pixels that `photos` make recoverable."""
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
     values = []
     for shot in shots:
         view = RASTERIZER.render(gaussians, shot.camera, torch.zeros(3), sh_degree=cloud.sh_degree)
-        values.append(psnr_db(view.image.clamp(0, 1), torch.from_numpy(shot.image), None))
+        image, truth, mask = view.image.clamp(0, 1), torch.from_numpy(shot.image), recoverable(shot, photos)
+        part = psnr_db(image, truth, torch.from_numpy(mask)) if mask.any() else float("nan")
+        values.append((psnr_db(image, truth, None), part))
     return np.array(values)

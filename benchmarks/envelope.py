@@ -6,7 +6,9 @@ The scenes of `bench floaters` are photographed from 8 or 24 places of a path, t
 at random, and drawn from free views at distances between 0.02 and 1.2 scene depths from the path, and anywhere in the
 scene. The expectation knows cameras, splats and the PSNR of the held-out views on the path. Its few numbers were fitted
 on scenes with the number 0; those judged here have the number 1, and a kind that was never used (town).
-Beside it: the distance to the nearest training camera, and how much renderings with splats left out disagree.
+Views are judged by PSNR of whole pictures, which is what the badge tells. *Recoverable* is the same over the pixels
+whose surface two training photos show, *with held out* also counts the held-out views on the path. Beside it: the mean
+angle and the distance to the nearest training camera, and how much renderings with splats left out disagree.
 """
 
 import argparse
@@ -69,10 +71,17 @@ def judged(run: Measured) -> dict:
     expected = np.array([np.nan if (db := expectation.db(each)) is None else db for each in envelopes])
     known = np.isfinite(expected)
     error = expected[known] - run.free_db[known]
+    angles = np.array([each.angle_deg for each in envelopes])
+    on_path = [expectation.db(coverage.around(camera)) for camera in run.held_out]
+    together = np.concatenate([expected[known], np.array(on_path, float)])
+    recoverable = np.concatenate([run.free_recoverable_db[known], run.held_out_recoverable_db])
     return {
         "run": run.name, "views": int(known.sum()), "unknown": int((~known).sum()),
         "spearman": spearman(expected[known], run.free_db[known]),
         "mean_error_db": float(np.abs(error).mean()), "bias_db": float(error.mean()),
+        "spearman_recoverable": spearman(expected[known], run.free_recoverable_db[known]),
+        "spearman_with_held_out": spearman(together, recoverable),
+        "spearman_angle": spearman(-angles, run.free_db),
         "spearman_distance": spearman(-run.free_distance, run.free_db),
         "spearman_disagreement": spearman(-run.free_disagreement, run.free_db),
         "held_out_db": float(run.held_out_db.mean()), "cover_s": covering, "ask_ms": 1e3 * asking,
@@ -84,7 +93,10 @@ def judged(run: Measured) -> dict:
 
 def summarized(records: list[dict]) -> dict:
     """Means over runs, each scene's, and how quality falls with distance in each condition."""
-    keys = ("spearman", "mean_error_db", "spearman_distance", "spearman_disagreement")
+    keys = (
+        "spearman", "mean_error_db", "spearman_recoverable", "spearman_with_held_out", "spearman_angle",
+        "spearman_distance", "spearman_disagreement",
+    )  # fmt: skip
 
     def means(among: list[dict]) -> dict:
         return {key: float(np.mean([record[key] for record in among])) for key in keys}
@@ -102,8 +114,9 @@ def summarized(records: list[dict]) -> dict:
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Rank correlation."""
-    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+    """Rank correlation, over those where both are known."""
+    known = np.isfinite(a) & np.isfinite(b)
+    return float(np.corrcoef(ranks(a[known]), ranks(b[known]))[0, 1])
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -112,13 +125,15 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 def show(records: list[dict], summary: dict) -> None:
     """The tables."""
-    titles = f"{'views':>7}{'spearman':>10}{'error dB':>10}{'bias':>7}{'distance':>10}{'left out':>10}"
+    titles = f"{'views':>7}{'spearman':>10}{'error dB':>10}{'bias':>7}{'recoverable':>13}{'with held out':>15}"
+    titles += f"{'angle':>8}{'distance':>10}{'left out':>10}"
     print(f"\n{'run':22}{'held out':>9}{titles}")
     for record in records:
         print(
             f"{record['run']:22}{record['held_out_db']:9.1f}{record['views']:7}{record['spearman']:10.2f}"
-            f"{record['mean_error_db']:10.2f}{record['bias_db']:7.1f}{record['spearman_distance']:10.2f}"
-            f"{record['spearman_disagreement']:10.2f}"
+            f"{record['mean_error_db']:10.2f}{record['bias_db']:7.1f}{record['spearman_recoverable']:13.2f}"
+            f"{record['spearman_with_held_out']:15.2f}{record['spearman_angle']:8.2f}"
+            f"{record['spearman_distance']:10.2f}{record['spearman_disagreement']:10.2f}"
         )
     print(f"\n{'dB by distance':22}" + "".join(f"{label:>12}" for label in LABELS))
     for condition in CONDITIONS:

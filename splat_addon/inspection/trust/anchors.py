@@ -8,7 +8,7 @@ from ...capture.camera import Camera
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.neighbors import curve_order
 
-ANCHORS = 6000  # about, at most
+ANCHORS = 12_000  # about, at most
 TRAINING_CELLS, CELLS = 64, 24  # along the longer side of a training view, and of a view that is asked about
 LEVELS = 5  # a splat fills a square of 1, 2, 4 … cells a side
 LARGEST_SHARE = 0.05  # of a picture: what is larger is not more likely to be chosen

@@ -2,12 +2,12 @@
 
 The squared error of a picture is the mean over its cells of
 
-    1 / (1 / (s f (1 + (angle / a)^p)) + 1 / M),    f = 2^(k closer)
+    1 / (1 / (s f (1 + (angle / a)^p)) + 1 / M),    f = 2^(k closer) (1 + beside)^-v
 
-where a training camera saw the place, U where none did, and H holes light for the background that shows; but where
-most held-out views show it, it belongs there. s, the error within the envelope, belongs to the run: it is what its
-held-out views call for. The other numbers are the same for all; they were fitted on the scenes with the number 0 of
-`bench envelope`, and are judged on others.
+where a training camera saw the place, H holes light for the background that shows, but where most held-out views show
+it, it belongs there; and U unseen², since what little no camera saw is mostly a part of something that one did. s, the
+error within the envelope, belongs to the run: it is what its held-out views call for. The other numbers are the same
+for all; they were fitted on the scenes with the number 0 of `bench envelope`, and are judged on others.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ import numpy as np
 
 from .coverage import NEVER_DEG, Envelope
 
-ANGLE_DEG, POWER = 5.5, 1.2  # a, p: from about this angle on, 3 dB are lost for every time it grows by 1.8
-MOST_ERROR = 0.056  # M, of what was seen: nothing else than the mean color
-UNSEEN_ERROR = 0.012  # U
-HOLE_ERROR, HOLES_FROM = 0.66, 0.010  # H, and what few anchors show where there are none
+ANGLE_DEG, POWER = 11.0, 1.2  # a, p: from about this angle on, 3 dB are lost for every time it grows by 1.8
+MOST_ERROR = 0.052  # M, of what was seen: nothing else than the mean color
+UNSEEN_ERROR = 0.09  # U
+HOLE_ERROR, HOLES_FROM = 1.06, 0.008  # H, and what few anchors show where there are none
 OBJECT_FROM = 0.05  # holes of half of the held-out views: then what was captured stands free
-CLOSER_POWER = 1.2  # k
+CLOSER_POWER, BESIDE_POWER = 1.0, 1.3  # k, v
 LEAST_DB, MOST_DB = 0.0, 60.0
 OUTSIDE_DEG = 90.0  # and the trusted angle is never said to be more
 
@@ -75,7 +75,9 @@ def _error(envelope: Envelope, level: float, stands_free: bool) -> float:
     """The mean squared error of a picture."""
     angles = envelope.angles_deg
     angles = angles[angles < NEVER_DEG]
-    seen = level * 2 ** (CLOSER_POWER * envelope.closer) * (1 + (angles / ANGLE_DEG) ** POWER)
+    factor = 2 ** (CLOSER_POWER * envelope.closer) * (1 + envelope.beside) ** -BESIDE_POWER
+    seen = level * factor * (1 + (angles / ANGLE_DEG) ** POWER)
     total = (1 / (1 / seen + 1 / MOST_ERROR)).sum() / envelope.cell_count
     holes = 0.0 if stands_free else HOLE_ERROR * max(envelope.holes - HOLES_FROM, 0.0) * envelope.light
-    return float(total + holes + UNSEEN_ERROR * envelope.unseen * len(envelope.angles_deg) / envelope.cell_count + 1e-9)
+    unseen = envelope.unseen * len(envelope.angles_deg) / envelope.cell_count  # part of the picture
+    return float(total + holes + UNSEEN_ERROR * unseen**2 + 1e-9)
