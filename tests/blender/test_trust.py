@@ -1,5 +1,8 @@
 """Trust in Blender: what is said of views inside and outside, along the camera's path, and where there is no number."""
 
+import json
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -216,3 +219,36 @@ def test_what_was_measured_goes_with_its_object(extension, item, measured):
     bpy.ops.splat.measure_trust()
     bpy.data.objects.remove(item)
     assert measured.trust() is None
+
+
+def test_one_photo_is_told_to_confirm_nothing(extension, item, measured, tmp_path):
+    file = tmp_path / "capture" / "transforms.json"
+    scene = json.loads(file.read_text())
+    kept = [frame for frame in scene["frames"] if frame["file_path"].endswith("v3.png")]
+    scene["frames"] = kept
+    for name in ("train_filenames", "val_filenames", "test_filenames"):
+        if name in scene:
+            scene[name] = [each for each in scene[name] if each.endswith("v3.png")]
+    file.write_text(json.dumps(scene))
+    bpy.ops.splat.measure_trust()
+    assert len(measured.trust().cameras) == 1
+    assert "One photo alone confirms nothing: every other view is a guess." in panel_texts(extension)
+    assert ask(extension, measured, (0.8, 4.0, 0)).db is None  # no held-out view is left to measure by
+
+
+def test_orthographic_and_panoramic_views_are_unknown_and_say_why(extension, flight, measured):
+    """What the badge says of a viewport that looks through the camera, and of one that is orthographic itself."""
+    badge = extension.module("splat_addon.scene.trust.badge")
+    bpy.ops.splat.measure_trust()
+    region_3d = SimpleNamespace(view_perspective="CAMERA")
+    space = SimpleNamespace(region_3d=region_3d, use_local_camera=False, camera=None)
+    region = SimpleNamespace(width=320, height=200)
+    for kind in ("ORTHO", "PANO"):
+        flight.data.type = kind
+        answer = badge.ask_about(region, space, bpy.context.scene)
+        word = "orthographic" if kind == "ORTHO" else "panoramic"
+        assert answer.db is None and answer.text.startswith("Trust unknown: ") and word in answer.text
+    flat = Matrix.Diagonal((0.2, 0.3, -0.01, 1.0))
+    space.region_3d = SimpleNamespace(view_perspective="ORTHO", view_matrix=Matrix(), window_matrix=flat)
+    answer = badge.ask_about(region, space, bpy.context.scene)
+    assert answer.text == "Trust unknown: the view is orthographic"
