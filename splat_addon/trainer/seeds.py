@@ -6,22 +6,34 @@ from pathlib import Path
 import numpy as np
 
 from ..capture.blend_space import blend_space_of
-from ..capture.capture import Capture
-from ..capture.seeds.first_gaussians import chosen_points, first_gaussians
+from ..capture.capture import Capture, Points
+from ..capture.seeds.first_gaussians import (
+    SKY_COUNTS,
+    SURFACE_OPACITY,
+    chosen_points,
+    first_gaussians,
+    gaussians_at,
+)
 from ..capture.seeds.photo_colors import Photo as SeedPhoto
-from ..capture.seeds.photo_colors import ReadPhoto, read_seed_photo, reduced_photo
+from ..capture.seeds.photo_colors import ReadPhoto, read_photos, read_seed_photo, reduced_photo
+from ..capture.seeds.random_points import sky_points
 from ..gaussians.closed_mesh import ClosedMesh, read_volume
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.formats.splat_ply import SplatPly, read_splats
 from ..gaussians.harmonics import coefficient_count
+from ..gaussians.neighbors import point_spacing
+from ..gaussians.transform import joined
 from ..run.config import TrainConfig
 from ..run.events import Warned
+from ..run.wording import counted
 from .densify.cleared import ClearedSpace
 from .densify.limits import Limits, Space, Volume
 from .photos.decoding import decode
 from .photos.photo import Photo
 from .photos.store import Photos
 from .training_frame import WORLD, TrainingFrame
+
+SOLID = 0.1  # of opacity: fainter splats hide no sky
 
 
 def first_cloud(
@@ -42,8 +54,27 @@ def first_cloud(
     sh[:, :kept] = cloud.sh[:, :kept]
     blend_space = blend_space_of(config.blend_space, capture.folder)
     cloud = replace(cloud, sh=sh, blend_space=blend_space, antialiased=is_antialiased(config))
-    remarks = SplatPly(Path(config.init_splats)).remarks
-    return frame.from_origin(cloud), [Warned(*remark) for remark in remarks]
+    told = [Warned(*remark) for remark in SplatPly(Path(config.init_splats)).remarks]
+    cloud = frame.from_origin(cloud)
+    if config.cleared_splats and len(cloud):
+        sky = sky_behind(cloud, capture.moved(frame.training_from_world), config, _reader(photos))
+        if len(sky):
+            cloud = joined([cloud, sky])
+            told.append(Warned(f"{counted(len(sky))} splats on a far shell stand for the sky that floaters showed."))
+    return cloud, told
+
+
+def sky_behind(cloud: GaussianCloud, capture: Capture, config: TrainConfig, read_photo: ReadPhoto) -> GaussianCloud:
+    """Splats on a far shell where photos see past all of `cloud`, from which floaters were deleted; none in a closed
+    room, nor where there is a sky. Floaters that showed the sky leave holes that nothing near may fill."""
+    solid = cloud.select(cloud.opacities > SOLID)
+    points = Points(solid.means.astype(np.float64), np.zeros((len(solid), 3)))
+    photos = read_photos(capture.training_views, read_photo)
+    shell = sky_points(capture, points, photos, SKY_COUNTS[0])
+    if len(shell.positions) < 4:
+        return cloud.select(slice(0, 0))
+    sky = gaussians_at(shell, point_spacing(shell.positions), SURFACE_OPACITY, config.sh_degree, cloud.blend_space)
+    return replace(sky, antialiased=cloud.antialiased)
 
 
 def is_antialiased(config: TrainConfig) -> bool:

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from splat_addon.capture.capture import open_capture
+from splat_addon.capture.formats.transforms import write_transforms
 from splat_addon.errors import SplatError
 from splat_addon.gaussians.closed_mesh import ClosedMesh, read_volume, write_volume
 from splat_addon.gaussians.cloud import GaussianCloud
@@ -16,7 +19,7 @@ from splat_addon.inspection.score import Findings
 from splat_addon.run.config import STEPS_ON as STEPS
 from splat_addon.run.config import TrainConfig, train_on
 from splat_addon.run.folder import WRITTEN_FILES, RunFolder
-from splat_addon.trainer import schedules
+from splat_addon.trainer import schedules, seeds
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians, Rendering
 from splat_addon.trainer.cli import go_on, parse
@@ -25,7 +28,7 @@ from splat_addon.trainer.densify.cleared import ClearedSpace
 from splat_addon.trainer.densify.limits import FrozenGaussians, Limits, Volume, keep_allowed
 from splat_addon.trainer.inspection.train_without import run_on, run_without
 from splat_addon.trainer.model import GaussianModel
-from splat_addon.trainer.seeds import limits_of
+from splat_addon.trainer.seeds import first_cloud, limits_of
 from splat_addon.trainer.training_frame import TrainingFrame
 from splat_addon.training_on.begin import Choices
 from support.splat_scenes import camera
@@ -61,6 +64,39 @@ def test_the_schedule_goes_on_where_the_run_ended():
     assert schedules.sh_degree(going_on, 0.0) == config.sh_degree
     assert not schedules.is_coarse(going_on, 0.0)
     assert schedules.means_rate(going_on, 0.0, 1.0) < schedules.means_rate(config, 0.0, 1.0)
+
+
+def wall_of(width: float) -> GaussianCloud:
+    """A dense wall at z = 4 that reaches from x = -6 so far."""
+    across, up = np.meshgrid(np.arange(-6, -6 + width, 0.08), np.arange(-5, 5, 0.08))
+    return cloud_at(np.stack([across.ravel(), up.ravel(), np.full(across.size, 4.0)], axis=1))
+
+
+def test_a_far_shell_stands_for_the_sky_that_deleted_floaters_have_shown(tmp_path):
+    (tmp_path / "images").mkdir()
+    cameras = {}
+    for number in range(4):
+        pose = np.eye(4)
+        pose[0, 3] = 0.5 * (number - 2)
+        cameras[f"images/{number}.png"] = camera(64, 48, fx=60.0, fy=60.0, camera_from_world=pose)
+        Image.new("RGB", (64, 48), (40, 80, 200)).save(tmp_path / "images" / f"{number}.png")
+    write_transforms(tmp_path / "transforms.json", cameras, [], None, {})
+    capture = open_capture(tmp_path, 0)
+    write_splats(tmp_path / "kept.ply", wall_of(6.0))
+    write_splats(tmp_path / "cleared.ply", cloud_at([[1.0, 0, 2.0]]))
+    config = TrainConfig(capture=str(tmp_path), init_splats=str(tmp_path / "kept.ply"), hold_out_every=0)
+    without, _ = first_cloud(capture, config)
+    assert len(without) == len(wall_of(6.0)), "only a deletion opens the sky"
+    config = replace(config, cleared_splats=str(tmp_path / "cleared.ply"))
+    cloud, told = first_cloud(capture, config)
+    sky = cloud.select(np.arange(len(cloud)) >= len(without))
+    assert len(sky) > 300 and "far shell" in told[-1].message
+    assert np.linalg.norm(sky.means, axis=1).min() > 30
+    assert (sky.means[:, 0] > 0).mean() > 0.6, "mostly where no wall is before it"
+    np.testing.assert_allclose(0.5 + 0.28209479 * sky.sh[:, 0], np.tile([40, 80, 200], (len(sky), 1)) / 255, atol=0.01)
+    read = seeds._reader(None)
+    assert len(seeds.sky_behind(cloud, capture, config, read)) == 0, "there is a sky by now"
+    assert len(seeds.sky_behind(wall_of(12.0), capture, config, read)) == 0, "a closed wall"
 
 
 def test_cleared_is_where_the_deleted_were_and_not_where_something_was_kept():
