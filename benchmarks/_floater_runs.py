@@ -74,7 +74,8 @@ def labelled_run(folder: Path, kind: str, number: int, condition: str, steps: in
     shots = [shoot(world, camera) for camera in world.path]
     free = [shoot(world, camera) for camera in world.free]
     training = [shots[index] for index in training_indices(condition)]
-    held_out = [shots[index] for index in range(0, PATH_CAMERAS, 5)]
+    last = training_indices(condition)[-1]  # of a path that is filmed in part, the rest is outside
+    held_out = [shots[index] for index in range(0, PATH_CAMERAS, 5) if index <= last + 1]
     found = np.concatenate([shot.depth[np.isfinite(shot.depth)] for shot in training])
     truth = label(world, cloud, [*shots, *free], free, training, float(np.median(found)))
     return Labelled(

@@ -211,8 +211,8 @@ def trained_on(run: Labelled, folder: Path, score: np.ndarray) -> dict:
 
 
 def summarized(records: list[dict]) -> dict:
-    """The figures of all runs that have floaters, and of the thresholds."""
-    damaged = [record for record in records if record["floaters"]]
+    """The figures of all damaged runs, and of the thresholds."""
+    damaged = [record for record in records if record["floaters"] and record["condition"] != "clean"]
 
     def mean_ap(way: str, among: list[dict] = damaged, reading: str = "ap") -> float:
         return mean(record[reading][way] for record in among)
@@ -232,6 +232,7 @@ def summarized(records: list[dict]) -> dict:
         "base_rate": mean(record["floaters"] / record["splats"] for record in damaged),
         "recall_at_select": mean(record["select"]["recall"] for record in damaged),
         "recall_weighted_at_select": mean(record["select"]["recall_weighted"] for record in damaged),
+        "mean_lost_at_select": mean(record["select"]["lost"] for record in damaged),
         "lost_at_select": max(record["select"]["lost"] for record in records),
         "lost_on_surfaces_at_select": max(record["select"]["lost_on_surfaces"] for record in records),
     }

@@ -29,7 +29,7 @@ class Evidence:
     importance: np.ndarray  # Σ |change|² of all views when the splat alone is removed
     seen: np.ndarray  # number of views whose image holds its center, with nothing opaque before it
     looked_through: np.ndarray  # number of those whose median depth there lies more than δ behind it
-    view_hang: np.ndarray  # mean over those views of (D - z)/2δ at its center, between 0 and 1
+    view_open: np.ndarray  # 0..1 mean over its mass of the part of the views that look there and find nothing there
     view_gap: np.ndarray  # mean over those views of max(0, 1 - z/D) at its center
     nearness: np.ndarray  # smallest depth in a view that holds its center, in median depths of that view
     nearest: np.ndarray  # the same depth in capture units; infinite where no view holds it

@@ -61,7 +61,7 @@ def reasons(
     if through:
         see = "sees" if seen == 1 else "see"
         told = f"{through} of {counted(seen, 'photo')} that {see} its place look through it."
-        found.append((OPEN_WEIGHT * float(evidence.view_hang[splat]), told))
+        found.append((OPEN_WEIGHT * float(evidence.view_open[splat]), told))
     others = float(findings.open[splat])
     if others > SWARM_FROM:
         found.append(

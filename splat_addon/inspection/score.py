@@ -3,9 +3,9 @@
 Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score adds two signs, the
 first one squared:
 
-    open      0..1, of the places around a splat: how far behind them the views land that look there, in the mean, from
-              nothing to twice δ (see evidence.py); mostly as seen at the splats' centers, and in a smaller part along
-              the rays that use them. It belongs to a neighborhood, since floaters come in swarms.
+    open      0..1, of the mass of a splat and of those around it: the part of the views that look there and find
+              nothing; and in a smaller part how far behind it the light lands along the rays that use it, from nothing
+              to twice δ (see evidence.py). It belongs to a neighborhood, since floaters come in swarms.
     lonely    how much farther its neighbors are than usual, at its distance from the cameras; and the same around it
 
 Floaters hide floaters: where they are most of what a view shows, its depth lies on them. So there are rounds (see
@@ -25,13 +25,13 @@ from .grid import cell_means
 from .sheets import are_in_sheets
 
 CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in, and of half of the wider ones
-AT_CENTERS = 0.7  # of what is open is what views see at the centers; the rest is what lands behind, along the rays
+OF_THE_MASS = 0.7  # of what is open is what views find at the mass; the rest is what lands behind, along the rays
 OPEN_WEIGHT = 0.8  # of the square of what is open: a little is common, on walls whose depth photos cannot tell
 LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.08, 0.08
 LONELY_ALONE_WEIGHT = 0.3  # where it is the only sign
 NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
 FARTHEST = 2.5  # medians of depth: what lies beyond is sky to the photos, and never called a floater
-SELECT_FROM = 0.79  # scores that are selected: a dense swarm that is open all around has 0.8, but for rounding
+SELECT_FROM = 0.74  # scores that are selected
 LOOK_FROM = 0.5  # scores that are worth a look
 ASIDE_FROM = 0.25  # scores that are out of the way of depths in the last round
 CERTAIN_FROM, CERTAIN_LONELY_WEIGHT = 0.8, 0.2  # of the first round
@@ -53,7 +53,7 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
     cell, weights = CELL * evidence.reach, np.sqrt(evidence.weight)
     lonely = loneliness(cloud.means, evidence.nearness)
-    landing = AT_CENTERS * evidence.view_hang + (1 - AT_CENTERS) * evidence.hang
+    landing = OF_THE_MASS * evidence.view_open + (1 - OF_THE_MASS) * evidence.hang
     near = cell_means(cloud.means, np.stack([landing, lonely], axis=1), weights, cell)
     is_open = 0.5 * (near[:, 0] + cell_means(cloud.means, landing[:, None], weights, 2 * cell)[:, 0])
     kind = np.full(len(cloud), JUDGED, np.uint8)

@@ -16,7 +16,7 @@ def strongest(findings: Findings, evidence: Evidence | None) -> np.ndarray:
     parts[NONE], parts[ALONE] = LEAST_PART, lonely
     if evidence is not None:
         parts[BEHIND] = np.where(evidence.behind > 0, evidence.hang, 0)
-        parts[LOOKED_THROUGH] = np.where(evidence.looked_through > 0, evidence.view_hang, 0)
+        parts[LOOKED_THROUGH] = np.where(evidence.looked_through > 0, evidence.view_open, 0)
         parts[SWARM] = findings.open - SWARM_FROM
         parts[CLOSE_TO_CAMERA] = np.where(evidence.nearness < CLOSE, 0.3, 0)
         parts[ONE_PHOTO] = np.where(evidence.used == 1, 0.1, 0)

@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("capture", type=Path, nargs="?", help="folder of the capture")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="resume a run from its last checkpoint")
     parser.add_argument("--train-on", type=Path, metavar="RUN", help="go on from an inspected run without its floaters")
-    parser.add_argument("--above", type=float, help="score from which --train-on deletes (default 0.79)")
+    parser.add_argument("--above", type=float, help="score from which --train-on deletes (default 0.74)")
     parser.add_argument("--untouched", action="store_true", help="--train-on deletes nothing")
     parser.add_argument("--splats", type=Path, help="--train-on from these, the run's result edited; deletes nothing")
     parser.add_argument("--may-return", action="store_true", help="what --train-on deletes may grow again")

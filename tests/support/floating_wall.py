@@ -35,7 +35,7 @@ def inspect_in_place(extension, item) -> None:
     hang = FLOATS.astype(np.float32)
     values = {name: np.zeros(COUNT, np.float32) for name in evidence.COLUMNS}
     values |= {"weight": np.arange(COUNT, dtype=np.float32), "nearness": np.ones(COUNT, np.float32), "hang": hang}
-    values |= {"behind": 0.75 * hang, "distance": 2 * hang, "view_hang": hang}
+    values |= {"behind": 0.75 * hang, "distance": 2 * hang, "view_open": hang}
     values |= {"seen": np.full(COUNT, 3, np.uint8), "looked_through": (2 * FLOATS).astype(np.uint8)}
     values |= {"used_by": np.full(COUNT, 1 << 63 | 1 << 31 | 2, np.uint64)}
     names = tuple(f"P_{number}" for number in range(64))

@@ -149,6 +149,28 @@ def test_light_lands_at_the_median_depth_and_what_is_set_aside_does_not_stop_it(
     torch.testing.assert_close(through.sums[:, WEIGHT], seen.sums[:, WEIGHT])
 
 
+def test_a_pixel_that_is_opaque_by_nothing_but_what_is_set_aside_is_open():
+    gaussians, view, rasterizer = layers([2.0, 4.0], [0.3, 0.6]), camera(24, 24), CpuRasterizer(1)
+    photo, aside = torch.zeros(24, 24, 3), torch.tensor([False, True])
+    seen = evidence_of_view(rasterizer, gaussians, view, torch.zeros(3), photo, 0.5, set_aside=aside)
+    assert float(seen.median_depth[12, 12]) == -1
+    assert (seen.sums[:, [BEHIND, GAP, HANG, DISTANCE]] == 0).all()
+
+
+def test_what_is_open_is_the_part_of_the_mass_at_which_views_find_nothing():
+    """A wall, and before it a needle that touches it with one end: views find something at a sixth of its mass."""
+    splats, _ = wall_with_swarm()
+    needle = 1600
+    splats.means[needle], splats.log_scales[needle] = [0, 0, 3.0], np.log([1e-3, 1e-3, 1 / 3**0.5])
+    splats = splats.select(np.arange(needle + 1))
+    views = [camera(64, 48, fx=60.0, fy=60.0, camera_from_world=np.eye(4))]
+    gray = torch.full((48, 64, 3), 120, dtype=torch.uint8)
+    photos = [Photo(f"{number}", view, gray, None, None) for number, view in enumerate(views)]
+    evidence = gather(CpuRasterizer(2), splats, photos, 4.0)
+    assert evidence.view_open[needle] == pytest.approx(5 / 6)
+    assert (evidence.view_open[:needle][evidence.seen[:needle] > 0] == 0).mean() > 0.99
+
+
 def test_a_view_that_stays_clear_tells_nothing_about_depth():
     seen = evidence_of_view(
         CpuRasterizer(1), layers([2.0, 4.0], [0.2, 0.2]), camera(24, 24), torch.zeros(3), torch.zeros(24, 24, 3), 0.1

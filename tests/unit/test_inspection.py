@@ -57,7 +57,7 @@ def wall_and_swarm(seed=0):
     swarm = rng.normal([0, 0, 2], 0.1, (30, 3))
     floats = np.arange(930) >= 900
     hang = np.where(floats, 1.0, 0.0).astype(np.float32)
-    columns = {"view_hang": hang, "hang": hang, "behind": hang, "looked_through": (3 * floats).astype(np.uint8)}
+    columns = {"view_open": hang, "hang": hang, "behind": hang, "looked_through": (3 * floats).astype(np.uint8)}
     columns |= {"distance": 2 * hang, "view_gap": 0.5 * hang, "gap": 0.5 * hang}
     columns |= {"nearness": np.where(floats, 0.5, 1.0).astype(np.float32)}
     return cloud_at(np.concatenate([wall, swarm])), evidence_of(930, **columns), floats
@@ -80,7 +80,7 @@ def pane_and_swarm(seed=0):
     number = np.arange(1360)
     is_pane, floats = (number >= 900) & (number < 1300), number >= 1300
     hang = (is_pane | floats).astype(np.float32)
-    columns = {"view_hang": hang, "hang": hang, "behind": hang, "distance": 2 * hang}
+    columns = {"view_open": hang, "hang": hang, "behind": hang, "distance": 2 * hang}
     columns |= {"nearness": np.where(hang > 0, 0.6, 1.0).astype(np.float32)}
     return cloud_at(np.concatenate([wall, pane, swarm])), evidence_of(1360, **columns), is_pane, floats
 

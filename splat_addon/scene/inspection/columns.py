@@ -30,7 +30,7 @@ _EVIDENCE = {  # what reasons and regions are made of; those that begin with a d
     "hang": "floater_gap",
     "behind": "floater_behind",
     "distance": "floater_distance",
-    "view_hang": "floater_looked_through",
+    "view_open": "floater_looked_through",
     "weight": ".floater_weight",
     "seen": ".floater_seen",
     "looked_through": ".floater_looked_through_by",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from ...capture.camera import Camera
 from ...capture.capture import View
 from ...gaussians.cloud import GaussianCloud
 from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, NO_VIEW, USED_FROM, Evidence
@@ -20,6 +21,7 @@ REACH_VIEWS = 8
 SKY_FROM = 4.0  # of the reach: pixels that far away are sky, and say nothing about how far things are
 LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part of pixels
 NEXT_FROM = 0.5  # of what a view misses a splat that misses it most: a second one is named, too
+NOTHING_THERE = 0.7  # δ: a view finds nothing at a place when its depth is farther by this much, something when nearer
 BLOCK = 1 << 18  # splats whose centers are projected at a time
 
 
@@ -69,7 +71,7 @@ def gather(
     sums, peak = np.zeros((count, PEAK), np.float64 if count < 1 << 20 else np.float32), np.zeros(count, np.float32)
     used_by = np.zeros(count, np.uint64)
     delta = HANGS_FROM * reach
-    centers, needs = _Centers(cloud.means, delta), _Needs(count)
+    centers, mass, needs = _Centers(cloud.means, delta), _Mass(cloud, NOTHING_THERE * delta), _Needs(count)
     for number, photo in enumerate(photos):
         tell(number)
         background = torch.full((3,), photo.backdrop)
@@ -84,6 +86,7 @@ def gather(
         needs.look(number, rows[:, GAIN], view.error)
         known = depths[(depths > 0) & (depths < SKY_FROM * reach)]
         centers.look(photo, depths, float(np.median(known)) if len(known) else reach)
+        mass.look(photo, view.median_depth)
     tell(len(photos))
     weight, landing = sums[:, WEIGHT], sums[:, BEHIND]
     seen = np.maximum(centers.seen, 1)
@@ -99,7 +102,7 @@ def gather(
         seen=centers.seen,
         looked_through=centers.looked_through,
         view_gap=centers.gaps / seen,
-        view_hang=centers.hangs / seen,
+        view_open=mass.open,
         nearness=centers.nearness,
         nearest=centers.nearest,
         used_by=used_by,
@@ -160,6 +163,52 @@ class _Needs:
         return (grown / np.where(whole > 0, whole, 1)).astype(np.float32)
 
 
+class _Mass:
+    """What views find where the mass of the splats is: at six places, which have its mean and covariance."""
+
+    def __init__(self, cloud: GaussianCloud, margin: float):
+        self._means, self._axes, self._margin = cloud.means, _axes(cloud), margin
+        self._seen, self._through = (torch.zeros(6, len(cloud), dtype=torch.uint8) for _ in range(2))
+
+    def look(self, photo: Photo, depths: torch.Tensor) -> None:
+        """Take in a view with its median depths (H, W): something is there, or nothing, or the view cannot tell."""
+        for start in range(0, len(self._means), BLOCK):
+            self._look(slice(start, start + BLOCK), photo.camera, photo.mask, depths)
+
+    def _look(self, block: slice, camera: Camera, mask: torch.Tensor | None, depths: torch.Tensor) -> None:
+        camera_from_world = torch.from_numpy(camera.camera_from_world.astype(np.float32))
+        means, axes = torch.from_numpy(self._means[block]), torch.from_numpy(self._axes[:, block])
+        means = means @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
+        for place in range(6):
+            offset = (3**0.5 if place % 2 else -(3**0.5)) * axes[place // 2] @ camera_from_world[:3, :3].T
+            x, y, z = (means + offset).unbind(1)
+            column, row = x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy
+            inside = (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+            pixel = torch.where(inside, row.long() * camera.width + column.long(), 0)
+            if mask is not None:
+                inside &= mask.ravel()[pixel] != 0
+            depth = depths.ravel()[pixel]
+            through = inside & ((depth < 0) | (z < depth - self._margin))
+            self._through[place, block] += through
+            self._seen[place, block] += through | (inside & (depth > 0) & (z < depth + self._margin))
+
+    @property
+    def open(self) -> np.ndarray:
+        """(N,) 0..1."""
+        return (self._through / self._seen.clamp(min=1)).mean(dim=0).numpy()
+
+
+def _axes(cloud: GaussianCloud) -> np.ndarray:
+    """(3, N, 3) float32: the three axes of each splat, as long as its standard deviation there."""
+    w, x, y, z = cloud.rotations.T
+    rows = np.stack([
+        1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y),
+        2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x),
+        2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y),
+    ]).reshape(3, 3, -1)  # fmt: skip
+    return np.ascontiguousarray((rows * cloud.scales.T[:, None]).transpose(0, 2, 1), np.float32)
+
+
 class _Centers:
     """What views show at the places of the splats' centers."""
 
@@ -167,7 +216,7 @@ class _Centers:
         self._means, self._delta = means, delta
         count = len(means)
         self.seen, self.looked_through = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
-        self.gaps, self.hangs = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        self.gaps = np.zeros(count, np.float32)
         self.nearness, self.nearest = np.full(count, np.inf, np.float32), np.full(count, np.inf, np.float32)
 
     def look(self, photo: Photo, depths: np.ndarray, median: float) -> None:
@@ -195,4 +244,3 @@ class _Centers:
         self.seen[block][inside] += 1
         self.looked_through[block][inside] += (depth - z > self._delta).astype(np.uint8)
         self.gaps[block][inside] += np.maximum(1 - z / depth, 0)
-        self.hangs[block][inside] += np.clip((depth - z) / (2 * self._delta), 0, 1)

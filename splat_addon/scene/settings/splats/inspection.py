@@ -37,7 +37,7 @@ class SPLAT_PG_inspection(bpy.types.PropertyGroup):
 
     threshold: bpy.props.FloatProperty(
         name="Score Above",
-        description="Splats with a higher score are taken for floaters. Above 0.79, few are good; above 0.5, they are "
+        description="Splats with a higher score are taken for floaters. Above 0.74, few are good; above 0.5, they are "
         "worth a look",
         default=SELECT_FROM,
         min=0.0,

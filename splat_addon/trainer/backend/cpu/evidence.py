@@ -19,7 +19,7 @@ class ViewEvidence(NamedTuple):
     """What one view tells. Sums are over its pixels, weighted by how much they count; see `kernels/evidence.py`."""
 
     sums: Tensor  # (N, 8) in the order of `kernels/layout.py`
-    median_depth: Tensor  # (H, W) capture units, 0 where the view stays clearer than one half
+    median_depth: Tensor  # (H, W) capture units, 0 where the view stays clear; -1: but for what is set aside
     image: Tensor  # (H, W, 3) the view in the blend space
     error: float  # Σ |photo - image|²
 

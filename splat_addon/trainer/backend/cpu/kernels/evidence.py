@@ -121,6 +121,16 @@ def _read_tile(x0, y0, rows, width, blended, residual, counts, median_depths, sc
             poke(scratch, _OFF_B + at, peek(residual, pixel * 3 + 2))
 
 
+@inner
+def _mark_opened(x0, y0, rows, width, median_depths, scratch):
+    """-1 in place of the median depth where a pixel is opaque by nothing but what is set aside."""
+    for y in range(rows):
+        for x in range(min(TILE_WIDTH, width - x0)):
+            at, pixel = _lane_of(y, x), (y0 + y) * width + x0 + x
+            if peek(scratch, _INVERSE + at) >= NOWHERE and abs(peek(scratch, _T + at)) < 0.5:
+                poke(median_depths, pixel, np.float32(-1.0))
+
+
 @kernel
 def gather_evidence(
     part: INT, parts: INT, entries: INTS, starts: INTS, entries_used: INTS, records: FLOATS, places: DOUBLES,
@@ -131,7 +141,7 @@ def gather_evidence(
 
     What `blend_forward` was given and gave; `residual` (H * W * 3) is the photo minus `blended`, in the same light;
     `counts` (H * W) is how much each pixel counts; `delta` is a length. `median_depths` (H * W) is filled, 0 where
-    there is none.
+    there is none, and -1 where there would be one but for what is set aside.
     """
     tiles_down = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
     tile_count = ((width + TILE_WIDTH - 1) // TILE_WIDTH) * tiles_down
@@ -210,3 +220,4 @@ def gather_evidence(
                 added = lane_sums(weights, behind, gaps, hanging, distances, importance, gain, zero)
                 store(sums, row, load(sums, row) + added)
                 poke(sums, row + PEAK, max(peek(sums, row + PEAK), lane_max(peak)))
+            _mark_opened(x0, y0, rows, width, median_depths, scratch)
