@@ -107,7 +107,7 @@ def measured_run(folder: Path, scenes: Scenes, kind: str, number: int, condition
         scenes.load(kind, number)
         photograph(capture, [scenes.path[i] for i in training], [scenes.path[i] for i in held_out], seeds, number)
         source = "points" if seeds == "surface" else "random"
-        settings = {"sky_seeds": scenes.world.has_sky, "iterations": steps, "seeds": source}
+        settings = {"sky_seeds": "on" if scenes.world.has_sky else "off", "iterations": steps, "seeds": source}
         config = TrainConfig(capture=str(capture), target_gaussians=SPLATS[views_kind], **settings)
         cloud = read_splats(train_here(folder / "run", config).splats_file)
         save_views(views, scenes, cloud, training, held_out)

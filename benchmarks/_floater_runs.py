@@ -90,7 +90,7 @@ def settings_of(capture: Path, has_sky: bool, condition: str, seed: int, steps: 
         capture=str(capture),
         iterations=steps * (2 if is_random else 1),
         seeds="random" if is_random else "points",
-        sky_seeds=has_sky and condition not in ("nosky", "fewnosky"),
+        sky_seeds="on" if has_sky and condition not in ("nosky", "fewnosky") else "off",
         regularization=REGULARIZATION,
         seed=42 + seed,
     )

@@ -30,7 +30,7 @@ from ..splat_addon.errors import CaptureError, RunError, SetupError, SplatError
 from ..splat_addon.gaussians.converting import convert
 from ..splat_addon.run.arguments import CONVERSION, add_conversion, add_settings, with_settings
 from ..splat_addon.run.config import TrainConfig
-from ..splat_addon.run.events import Evaluated, Event, Finished, Progressed, Started, Warned
+from ..splat_addon.run.events import Decided, Evaluated, Event, Finished, Progressed, Started, Warned
 from ..splat_addon.run.folder import RunFolder, next_run_path
 from ..splat_addon.run.wording import counted, processor
 from ..splat_addon.scene.photos.pixels import decode, open_settled, small_photo
@@ -278,8 +278,9 @@ class _Teller:
         elif isinstance(event, Evaluated):
             name = "init only" if event.step == 0 else f"step {event.step}"
             _say(f"Held-out at {name}: PSNR {event.psnr_db:.2f} dB, SSIM {event.ssim:.4f}")
-        elif isinstance(event, Warned):
-            _say(f"Warning: {event.message} {event.remedy}".rstrip())
+        elif isinstance(event, Warned | Decided):
+            kind = "Warning" if isinstance(event, Warned) else "Note"
+            _say(f"{kind}: {event.message} {event.remedy}".rstrip())
         elif isinstance(event, Progressed) and int(10 * event.fraction) > self._told:
             self._told = int(10 * event.fraction)
             splats = f"{counted(event.gaussian_count)} splats"

@@ -217,8 +217,8 @@ def _draw_numbers(layout, run: live_run.LiveRun) -> None:
     if run.snapshot is not None:
         saved = f"Saved {counted(run.snapshot.gaussian_count)} splats of step {counted(run.snapshot.step)}"
         draw_sentence(column, f"{saved} in {run.folder.path.name}/{run.snapshot.path}", "FILE_TICK")
-    for warning in run.warnings[:3]:
-        draw_sentence(column, warning, "INFO")
+    for sentence in [*run.warnings[:3], *run.decisions]:
+        draw_sentence(column, sentence, "INFO")
 
 
 def _draw_follow(layout, context) -> None:

@@ -96,9 +96,10 @@ class TrainConfig:
         "points", "Start from the capture's points, or at random where the cameras look (also without points)",
         choices=("points", "random"), group="Data",
     )  # fmt: skip
-    sky_seeds: bool = _setting(
-        False, "Also start from a distant shell around everything, for open scenes with sky", group="Data"
-    )
+    sky_seeds: str = _setting(
+        "auto", "Also start from a distant shell around everything, for open scenes; auto = where photos show a sky",
+        choices=("auto", "on", "off"), group="Data",
+    )  # fmt: skip
     seed_opacity: float = _setting(
         0.1, "Opacity of points before training; surfaces have 0.5", low=0.01, high=0.99, group="Data"
     )
@@ -215,7 +216,10 @@ class TrainConfig:
             config = TrainConfig()
             for spec in fields(TrainConfig):
                 if spec.name in values:
-                    config = replace(config, **{spec.name: type(getattr(config, spec.name))(values[spec.name])})
+                    value = values[spec.name]
+                    if isinstance(value, bool) and spec.metadata["choices"]:  # a switch, in earlier versions
+                        value = "on" if value else "off"
+                    config = replace(config, **{spec.name: type(getattr(config, spec.name))(value)})
         except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise RunError(f"{path} holds no training settings ({error}).", "Start a new run.") from error
         config.check()

@@ -1,6 +1,7 @@
 """What a child tells and is told: a closed vocabulary, one JSON object per line.
 
-    the trainer    `Started`, then any of `Progressed`, `Evaluated`, `SnapshotSaved`, `Warned`, then `Finished`
+    the trainer    `Started`, then any of `Progressed`, `Evaluated`, `SnapshotSaved`, `Decided`, `Warned`, then
+                   `Finished`
     the render     `RenderStarted`, then any of `RenderProgressed`, `Warned`, then `RenderFinished`
     an inspection  `InspectionStarted`, then any of `InspectionProgressed`, `Warned`, then `InspectionFinished`
 
@@ -152,6 +153,14 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """Something that was left to the trainer was decided, and why; the remedy is how to decide otherwise."""
+
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class Failed:
     """The work ended without its full result. What the remedy calls kept is intact: a snapshot, finished images."""
 
@@ -169,7 +178,7 @@ class Finished:
     train_seconds: float
 
 
-TrainingEvent = Started | Progressed | Evaluated | SnapshotSaved | Finished
+TrainingEvent = Started | Progressed | Evaluated | SnapshotSaved | Decided | Finished
 RenderEvent = RenderStarted | RenderProgressed | RenderFinished
 InspectionEvent = InspectionStarted | InspectionProgressed | InspectionFinished
 Event = TrainingEvent | RenderEvent | InspectionEvent | Warned | Failed

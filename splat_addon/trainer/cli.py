@@ -11,7 +11,7 @@ from ..errors import RunError, SplatError
 from ..run.arguments import add_settings, with_settings
 from ..run.children.trainer_process import TrainerProcess, trainer_command
 from ..run.config import STEPS_ON, TrainConfig
-from ..run.events import Evaluated, Event, Failed, Finished, Progressed, Started, Warned
+from ..run.events import Decided, Evaluated, Event, Failed, Finished, Progressed, Started, Warned
 from ..run.folder import RunFolder, next_run_path
 from ..run.wording import counted, processor
 
@@ -129,8 +129,8 @@ class Screen:
             self._quality = f"{event.psnr_db:.2f} dB"
             name = "init only" if event.step == 0 else f"step {event.step}"
             self.line(f"held-out at {name}: PSNR {event.psnr_db:.2f} dB, SSIM {event.ssim:.4f}")
-        elif isinstance(event, Warned | Failed):
-            kind = "Warning" if isinstance(event, Warned) else "Failed"
+        elif isinstance(event, Warned | Decided | Failed):
+            kind = {Warned: "Warning", Decided: "Note", Failed: "Failed"}[type(event)]
             self.line(f"{kind}: {event.message} {event.remedy}".rstrip())
         elif isinstance(event, Finished):
             self.line("Stopped; the result is saved." if event.stopped else "Finished.")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..run.config import preset_of
+from ..run.events import Decided
 
 
 def about(run) -> dict:
@@ -19,6 +20,7 @@ def about(run) -> dict:
         "blend_space": run.rasterizer.blend_space,
         "antialiased": run.model.antialiased,
         "seeds": run.seeds,
+        "decided": [event.message for event in run.photos.warnings if isinstance(event, Decided)],
         "threads": torch.get_num_threads(),
         "capture": run.config.capture,
         "capture_fingerprint": run.fingerprint,

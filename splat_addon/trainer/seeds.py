@@ -24,7 +24,7 @@ from ..gaussians.harmonics import coefficient_count
 from ..gaussians.neighbors import point_spacing
 from ..gaussians.transform import joined
 from ..run.config import TrainConfig
-from ..run.events import Warned
+from ..run.events import Decided, Warned
 from ..run.wording import counted
 from .densify.cleared import ClearedSpace
 from .densify.limits import Limits, Space, Volume
@@ -38,7 +38,7 @@ SOLID = 0.1  # of opacity: fainter splats hide no sky
 
 def first_cloud(
     capture: Capture, config: TrainConfig, frame: TrainingFrame = WORLD, photos: Photos | None = None
-) -> tuple[GaussianCloud, list[Warned]]:
+) -> tuple[GaussianCloud, list[Warned | Decided]]:
     """What training starts from, in the `frame` and the blend space of the run, with what the user should know.
 
     Colors come from `photos`, which are loaded in that frame; without them, photos are decoded for it.
@@ -46,7 +46,8 @@ def first_cloud(
     """
     if not config.init_splats:
         cloud, notes = first_gaussians(capture, config, _reader(photos), frame.training_from_world)
-        return replace(cloud, antialiased=is_antialiased(config)), [Warned(*note) for note in notes]
+        told = [(Warned if note.is_warning else Decided)(note.text, note.remedy) for note in notes]
+        return replace(cloud, antialiased=is_antialiased(config)), told
     cloud = read_splats(Path(config.init_splats), frame.origin)
     cloud = cloud.select(cloud.finite())
     sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
@@ -54,13 +55,13 @@ def first_cloud(
     sh[:, :kept] = cloud.sh[:, :kept]
     blend_space = blend_space_of(config.blend_space, capture.folder)
     cloud = replace(cloud, sh=sh, blend_space=blend_space, antialiased=is_antialiased(config))
-    told = [Warned(*remark) for remark in SplatPly(Path(config.init_splats)).remarks]
+    told: list[Warned | Decided] = [Warned(*remark) for remark in SplatPly(Path(config.init_splats)).remarks]
     cloud = frame.from_origin(cloud)
     if config.cleared_splats and len(cloud):
         sky = sky_behind(cloud, capture.moved(frame.training_from_world), config, _reader(photos))
         if len(sky):
             cloud = joined([cloud, sky])
-            told.append(Warned(f"{counted(len(sky))} splats on a far shell stand for the sky that floaters showed."))
+            told.append(Decided(f"{counted(len(sky))} splats on a far shell stand for the sky that floaters showed."))
     return cloud, told
 
 

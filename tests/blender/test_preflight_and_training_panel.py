@@ -315,12 +315,15 @@ def test_training_the_panel_shows_bar_time_speed_counts_and_qualities(extension,
     say(extension, run, "Evaluated", 0, 12.0, 0.5, 50, "held_out/a", train_psnr_db=14.0)
     say(extension, run, "Evaluated", 200, 25.5, 0.9, 800, "held_out/b", train_psnr_db=27.25)
     say(extension, run, "Warned", "One photo is missing.")
+    for _ in range(2):  # again when it is resumed
+        say(extension, run, "Decided", "Sky Seeds are added: a sky.", "Set Sky Seeds to Off to train without.")
     record = at_hand(extension) + drawn(panel, bpy.context)
     assert ("progress", "Training 25 % · 1 min 1 s left") in record
     said = texts(record)
     assert "Step 250 of 1\u00a0000 Speed 12.3 it/s, CPU Splats 860" in said
     assert "Held-out PSNR 25.50 dB, init 12.00 Training PSNR 27.25 dB" in said
     assert "One photo is missing." in said
+    assert said.count("Sky Seeds are added: a sky. Set Sky Seeds to Off to train without.") == 1
     commands = [entry[2] for entry in record if entry[1] == "splat.command_training"]
     assert commands == ["Pause", "Snapshot", "Stop"] and ("prop", "follow_training") in record
     with pytest.raises(RuntimeError, match="A run is already training: stop it first"):

@@ -158,7 +158,7 @@ def test_seeds_are_shown_as_the_trainer_makes_them(extension, ball_capture, trai
     choose(folder, "RANDOM" if case == "random" else "CAPTURE")
     training = bpy.context.scene.splat.training
     training.seed_count = {"few splats": 70, "random": 500, "nothing": 400}.get(case, 0)
-    training.sky_seeds = case == "sky"
+    training.sky_seeds = "ON" if case == "sky" else "AUTO"
     assert bpy.ops.splat.show_seeds() == {"FINISHED"}
     here, there = shown(extension), trainers_cloud(extension, trainer_python, tmp_path)
     assert len(here) == len(there) == {"few splats": 70, "random": 500, "nothing": 400}.get(case, 300)
@@ -288,3 +288,16 @@ def test_a_scene_is_captured_with_the_chosen_kind_of_points(extension, tmp_path)
         len(extension.module("splat_addon.gaussians.formats.splat_ply").read_points(tmp_path / "c" / "points3d.ply")[0])
         == 40
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown_now", "trained"), [(1, "ON", "on"), (0, "OFF", "off"), (None, "AUTO", "auto")]
+)
+def test_sky_seeds_of_earlier_files_keep_their_meaning(extension, stored, shown_now, trained):
+    """Blender has kept the switch as a number: 1 and 0, or none where nobody had touched it."""
+    group = bpy.context.scene.splat.training
+    raw = group.bl_system_properties_get(do_create=True) if hasattr(group, "bl_system_properties_get") else group
+    if stored is not None:
+        raw["sky_seeds"] = stored
+    assert group.sky_seeds == shown_now
+    assert extension.module("splat_addon.scene.settings.training").chosen_config(group).sky_seeds == trained

@@ -14,8 +14,9 @@ from splat_addon.capture.inspection import Inspection
 from splat_addon.capture.remarks import Remark
 from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command
 from splat_addon.run.config import TrainConfig
-from splat_addon.run.events import Finished, Warned
+from splat_addon.run.events import Decided, Finished, Warned
 from splat_addon.run.folder import RunFolder, write_json
+from splat_addon.trainer.cli import Screen
 from splat_addon.trainer.inspection import inspect_splats
 from splat_addon.trainer.photos import inspect_capture
 from splat_addon.trainer.report import write
@@ -58,6 +59,16 @@ def test_the_run_keeps_the_card_with_what_its_parent_has_measured(run):
     assert rows["Photos"] == "10, 96 × 72 px" and rows["Agreement"] == "0.50 (0.10 by chance) in 9 photos"
     assert Warned("Two are swapped.", "Swap them.") in events
     assert not folder.capture_file.with_name("capture.json.partial").exists()
+
+
+def test_the_run_says_whether_it_has_added_a_sky_and_keeps_why(run, capsys):
+    folder, events = run
+    decided = [event for event in events if isinstance(event, Decided)]
+    why = "No Sky Seeds are added: the photos are transparent where nothing stands."
+    assert decided == [Decided(why, "Set Sky Seeds to On to add them.")]
+    assert json.loads(folder.about_file.read_text(encoding="utf-8"))["decided"] == [why]
+    Screen(is_terminal=False).show(decided[0])
+    assert capsys.readouterr().out == f"Note: {why} Set Sky Seeds to On to add them.\n"
 
 
 def test_photos_are_trained_as_was_decided(run, capture):

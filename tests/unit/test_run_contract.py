@@ -21,6 +21,7 @@ from splat_addon.run.children.render_process import RenderProcess
 from splat_addon.run.children.trainer_process import TrainerProcess, trainer_command, trainer_environment
 from splat_addon.run.config import TrainConfig, preset_of, with_preset
 from splat_addon.run.events import (
+    Decided,
     Evaluated,
     Failed,
     Finished,
@@ -59,6 +60,7 @@ EVENTS = [
     InspectionStarted(100, 40),
     InspectionProgressed(0.5, "looking through photos"),
     InspectionFinished(False, "inspection.npz", 100, 3, 2.5),
+    Decided("Sky Seeds are added: a sky.", "Set Sky Seeds to Off."),
     Finished(10, False, 120, 5.0),
 ]
 
@@ -128,6 +130,12 @@ def test_settings_survive_a_file(tmp_path):
     config = TrainConfig(**changed)
     config.write(tmp_path / "c.json")
     assert TrainConfig.read(tmp_path / "c.json") == config
+
+
+@pytest.mark.parametrize(("earlier", "now"), [("true", "on"), ("false", "off")])
+def test_a_switch_of_an_earlier_version_keeps_its_meaning(tmp_path, earlier, now):
+    (tmp_path / "c.json").write_text(f'{{"sky_seeds": {earlier}}}')
+    assert TrainConfig.read(tmp_path / "c.json").sky_seeds == now
 
 
 def test_unknown_settings_are_ignored_and_missing_ones_take_the_default(tmp_path):

@@ -20,6 +20,7 @@ from splat_addon.capture.seeds.first_gaussians import (
 )
 from splat_addon.capture.seeds.photo_colors import Photo, color_points, is_seen, read_photos, read_seed_photo
 from splat_addon.capture.seeds.random_points import SKY_DISTANCE, depth_ranges, meeting_point, random_points, sky_points
+from splat_addon.capture.upright import up_direction
 from splat_addon.errors import CaptureError
 from splat_addon.gaussians.blue_noise import candidate_count, spread_evenly
 from splat_addon.gaussians.formats.splat_ply import read_points, write_points
@@ -322,10 +323,35 @@ def test_the_sky_is_a_far_shell_in_the_photos_colours():
     center = np.mean([view.camera.position for view in capture.views], axis=0)
     radii = np.linalg.norm(sky.positions - center, axis=1)
     assert np.allclose(radii, SKY_DISTANCE * 3.0, rtol=1e-9), "ten times as far as the cameras stand from their middle"
-    assert 500 < len(sky.positions) < 1100
-    seen = np.sum([is_seen(view.camera, sky.positions) for view in capture.views], axis=0)
+    is_found = ~sky.normals.any(axis=1)  # by the photos
+    assert 500 < is_found.sum() < 1100
+    seen = np.sum([is_seen(view.camera, sky.positions[is_found]) for view in capture.views], axis=0)
     assert seen.min() >= 1
     assert np.abs(sky.colors - np.array([40, 80, 200]) / 255).max() < 1e-6, "never the colour of what stands before it"
+
+
+def test_the_sky_goes_on_beside_and_behind_what_the_photos_show():
+    """Where it is never trained: opaque at once, in the colors of what is seen nearest, and no lower."""
+    ball = ball_capture()
+    capture = replace(ball, views=ball.views[:2])
+    photos = []
+    for photo in ball_photos()[:2]:
+        red = np.where(photo.pixels[..., 3:] > 0, photo.pixels, np.array([200, 80, 40, 255], np.uint8))
+        photos.append(Photo(photo.camera, red if photos else over_sky(photo.pixels)))
+    normals = ball_points()
+    sky = sky_points(capture, Points(0.8 * normals, ball_color(normals), normals), photos, 1000)
+    center = np.mean([view.camera.position for view in capture.views], axis=0)
+    directions = (sky.positions - center) / np.linalg.norm(sky.positions - center, axis=1, keepdims=True)
+    is_found = ~sky.normals.any(axis=1)
+    assert np.allclose(directions[~is_found], -sky.normals[~is_found], atol=1e-9)
+    up = up_direction([view.camera for view in capture.views])
+    assert (directions[~is_found] @ up).min() >= np.quantile(directions[is_found] @ up, 0.019)
+    assert (directions[~is_found] @ up > 0.99).any(), "up to the zenith"
+    cosines = directions[~is_found] @ directions[is_found].T
+    close = np.arccos(cosines.max(axis=1)) < np.radians(8)
+    error = np.abs(sky.colors[~is_found] - sky.colors[is_found][cosines.argmax(axis=1)]).max(axis=1)
+    assert close.sum() > 20 and np.median(error[close]) < 0.05
+    assert sky.colors.min() >= 40 / 255 - 1e-9 and sky.colors.max() <= 200 / 255 + 1e-9
 
 
 def test_photos_without_background_have_no_sky():
@@ -341,9 +367,9 @@ def capture_in(folder, points=None) -> Capture:
 
 def test_a_capture_without_points_starts_at_random_and_says_so(tmp_path):
     cloud, notes = first_gaussians(capture_in(tmp_path), as_config(seed_count=800), pixels_of_ball())
-    assert len(cloud) == 800 and "no points: training starts from random places" in notes[0][0]
+    assert len(cloud) == 800 and "no points: training starts from random places" in notes[0].text
     asked, notes = first_gaussians(capture_in(tmp_path), as_config(seed_count=800, seeds="random"), pixels_of_ball())
-    assert np.array_equal(asked.means, cloud.means) and notes == []
+    assert np.array_equal(asked.means, cloud.means) and not [note for note in notes if note.is_warning]
 
 
 def test_chosen_seeds_come_before_the_points_of_the_capture(tmp_path):
@@ -362,12 +388,36 @@ def test_a_sky_is_added_to_the_points_or_its_absence_is_said(tmp_path):
     def read_over_sky(view):
         return replace(read(view), pixels=over_sky(read(view).pixels))
 
-    cloud, notes = first_gaussians(capture, as_config(sky_seeds=True), read_over_sky)
+    cloud, notes = first_gaussians(capture, as_config(sky_seeds="on"), read_over_sky)
     far = np.linalg.norm(cloud.means, axis=1) > 10
     assert notes == [] and (~far).sum() >= 2995 and far.sum() > 1000
-    assert np.allclose(cloud.scales[far, 2], cloud.scales[far, 0]) and cloud.scales[far, 0].min() > 0.3
-    cloud, notes = first_gaussians(capture, as_config(sky_seeds=True), read)
-    assert len(cloud) >= 2995 and notes[0][0].startswith("No sky is seen")
+    is_disc = ~np.isclose(cloud.scales[far, 2], cloud.scales[far, 0])
+    assert cloud.scales[far, 0].min() > 0.3 and (~is_disc).sum() > 1000
+    assert np.allclose(cloud.opacities[far], np.where(is_disc, 0.5, 0.1))
+    cloud, notes = first_gaussians(capture, as_config(sky_seeds="on"), read)
+    assert len(cloud) >= 2995 and notes[0].text.startswith("No sky is seen")
+
+
+def test_a_sky_is_added_by_itself_where_the_photos_show_one(tmp_path):
+    normals = ball_points(3000)
+    capture = capture_in(tmp_path, Points(0.8 * normals, ball_color(normals), normals))
+    read = pixels_of_ball()
+
+    def read_over_sky(view):
+        return replace(read(view), pixels=over_sky(read(view).pixels))
+
+    assert as_config().sky_seeds == "auto"
+    chosen, _ = first_gaussians(capture, as_config(sky_seeds="on"), read_over_sky)
+    found, notes = first_gaussians(capture, as_config(), read_over_sky)
+    assert np.array_equal(found.means, chosen.means)
+    assert not notes[0].is_warning and notes[0].text.startswith("Sky Seeds are added: ")
+    assert notes[0].remedy == "Set Sky Seeds to Off to train without."
+    without, _ = first_gaussians(capture, as_config(sky_seeds="off"), read_over_sky)
+    found, notes = first_gaussians(capture, as_config(), read)
+    assert np.array_equal(found.means, without.means)
+    assert notes[0].told == (
+        "No Sky Seeds are added: the photos are transparent where nothing stands. Set Sky Seeds to On to add them."
+    )
 
 
 def test_seeds_have_the_blend_space_of_the_training_that_starts_from_them(tmp_path):

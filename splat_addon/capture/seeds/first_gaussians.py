@@ -13,6 +13,8 @@ from ...gaussians.harmonics import coefficient_count, color_to_sh
 from ...gaussians.neighbors import distinct_points
 from ..blend_space import blend_space_of
 from ..capture import Capture, Points
+from ..remarks import Remark
+from .open_sky import MOST_JUDGED, Sky, find_sky
 from .photo_colors import ReadPhoto, color_points, read_photos
 from .random_points import random_points, sky_points
 
@@ -31,7 +33,7 @@ class SeedSettings(Protocol):
     @property
     def seeds(self) -> str: ...
     @property
-    def sky_seeds(self) -> bool: ...
+    def sky_seeds(self) -> str: ...
     @property
     def seed_count(self) -> int: ...
     @property
@@ -48,48 +50,70 @@ class SeedSettings(Protocol):
 
 def first_gaussians(
     capture: Capture, settings: SeedSettings, read_photo: ReadPhoto, moved_by: np.ndarray | None = None
-) -> tuple[GaussianCloud, list[tuple[str, str]]]:
-    """The gaussians that training on `capture` starts from, and what the user should know (sentence, remedy).
+) -> tuple[GaussianCloud, list[Remark]]:
+    """The gaussians that training on `capture` starts from, and what the user should know.
 
-    Photos are decoded by `read_photo` only when colors are wanted from them. With `moved_by`, a (4, 4) similarity, the
+    Photos are decoded by `read_photo` only when something is asked of them. With `moved_by`, a (4, 4) similarity, the
     gaussians are those of the capture in a world that it has scaled and shifted.
     """
     notes = []
-    points = None if settings.seeds == "random" else chosen_points(capture)
+    measured = chosen_points(capture)
     if moved_by is not None:
         capture = capture.moved(moved_by)
-        points = None if points is None else points.moved(moved_by)
-    if points is not None:
-        points = within_reach(points, capture)
+        measured = None if measured is None else measured.moved(moved_by)
+    if measured is not None:
+        measured = within_reach(measured, capture)
+    points = None if settings.seeds == "random" else measured
     if points is None and settings.seeds != "random":
         notes.append(
-            (
+            Remark(
                 "The capture has no points: training starts from random places that the cameras see.",
                 "Points of the surfaces make a better start: sample seeds from meshes, or add points3d.ply.",
+                is_warning=True,
             )
         )
-    wants_photos = points is None or settings.sky_seeds or bool(np.isnan(points.colors).any())
+    sky = Sky(settings.sky_seeds == "on", "")
+    if settings.sky_seeds == "auto":
+        views = capture.training_views
+        judged = [read_photo(view) for view in views[:: -(-len(views) // MOST_JUDGED) or 1]]
+        sky = find_sky(measured, [photo for photo in judged if photo is not None])
+    wants_photos = points is None or sky.is_seen or bool(np.isnan(points.colors).any())
     photos = read_photos(capture.training_views, read_photo) if wants_photos else []
     if points is None:
         count = min(settings.max_gaussians, settings.seed_count or RANDOM_COUNT)
         points = random_points(capture, photos, count, settings.seed)
     if wants_photos:
         points = Points(points.positions, color_points(points, photos), points.normals)
-    if settings.sky_seeds:
+    shell = None
+    if sky.is_seen:
         least, most = SKY_COUNTS
         count = round(SKY_SHARE * min(len(points.positions), settings.max_gaussians))
-        sky = sky_points(capture, points, photos, min(max(count, least), most))
-        points = joined([points, sky])
-        if len(sky.positions) == 0:
-            notes.append(("No sky is seen in the photos, and no sky was added.", "Switch Sky Seeds off."))
-    return gaussians_from_points(points, settings, capture.folder), notes
+        shell = sky_points(capture, points, photos, min(max(count, least), most))
+        if len(shell.positions) == 0:
+            sky, shell = Sky(False, "too little is seen past all points"), None
+    if settings.sky_seeds == "on" and not sky.is_seen:
+        notes.append(
+            Remark("No sky is seen in the photos, and no sky was added.", "Set Sky Seeds to Off.", is_warning=True)
+        )
+    if settings.sky_seeds == "auto":
+        notes.append(sky.remark)
+    return gaussians_from_points(points, settings, capture.folder, shell), notes
 
 
-def gaussians_from_points(points: Points, settings: SeedSettings, capture: Path | None = None) -> GaussianCloud:
+def gaussians_from_points(
+    points: Points, settings: SeedSettings, capture: Path | None = None, sky: Points | None = None
+) -> GaussianCloud:
     """One gaussian per point, without doubled points, as many as `settings` allow, in the blend space of a training on
-    the folder `capture`, or on the scene once it is captured (see `blend_space_of`). Raises CaptureError: no points."""
+    the folder `capture`, or on the scene once it is captured (see `blend_space_of`). Raises CaptureError: no points.
+
+    The points of a `sky`, at most half of all, are far apart: where others are doubled is not measured with them.
+    """
     count_limit = min(settings.max_gaussians, settings.seed_count or settings.max_gaussians)
-    points, spacing = thin_out(points, count_limit, settings.seed)
+    parts = []
+    if sky is not None and count_limit > 1:
+        parts.append(thin_out(sky, count_limit // 2, settings.seed))
+    parts.insert(0, thin_out(points, count_limit - sum(len(spacing) for _, spacing in parts), settings.seed))
+    points, spacing = joined([part for part, _ in parts]), np.concatenate([spacing for _, spacing in parts])
     blend_space = blend_space_of(settings.blend_space, capture)
     return gaussians_at(points, spacing, settings.seed_opacity, settings.sh_degree, blend_space)
 

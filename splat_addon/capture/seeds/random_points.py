@@ -6,6 +6,7 @@ import numpy as np
 
 from ..camera import Camera
 from ..capture import Capture, Points
+from ..upright import up_direction
 from .photo_colors import Photo, color_points, is_seen, look_through
 
 CANDIDATES = 4  # for each point that is wanted
@@ -14,6 +15,8 @@ RARELY = 0.01
 ENOUGH_VIEWS = 3  # that see a point: fewer cannot tell its place
 SKY_DISTANCE = 10.0  # of the sky's shell, in radii of cameras and points
 LEAST_SKY = 0.05  # of the shell that is seen past everything else: less is gaps between points
+BESIDE = 4000  # points on a whole sphere, where no photo shows the sky
+LOWEST_PERCENT = 2.0  # of what is seen of the sky may be lower than what is not
 _PARALLEL = 0.02  # mean squared sine between the views below which they look the same way
 
 
@@ -120,7 +123,7 @@ def meeting_point(cameras: list[Camera]) -> np.ndarray | None:
 
 def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int) -> Points:
     """About `count` points on a far sphere around cameras and points, where training views see it past everything
-    else. Fewer, or none, where the photos are transparent or full."""
+    else, and some in all other directions (see `_beside`). Fewer, or none, where the photos are transparent or full."""
     cameras = [view.camera for view in capture.training_views]
     center = np.mean([camera.position for camera in cameras], axis=0)
     radius = SKY_DISTANCE * sky_radius_unit(cameras, points, center)
@@ -134,9 +137,29 @@ def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int
     )
     colors = color_points(everything, photos)[len(points.positions) :]
     is_visible = np.isfinite(colors).all(axis=1)
-    if is_visible.mean() < LEAST_SKY:
-        is_visible[:] = False
-    return Points(shell[is_visible], colors[is_visible])
+    if not len(shell) or is_visible.mean() < LEAST_SKY:
+        return Points(np.empty((0, 3)), np.empty((0, 3)))
+    seen = (shell[is_visible] - center) / radius
+    beside, their_colors = _beside(seen, colors[is_visible], up_direction(cameras))
+    normals = np.concatenate([np.zeros_like(seen), -beside])
+    return Points(
+        center + radius * np.concatenate([seen, beside]), np.concatenate([colors[is_visible], their_colors]), normals
+    )
+
+
+def _beside(seen: np.ndarray, colors: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (Q, 3) in which no photo shows the sky, down to the lowest that are `seen` (P, 3), and colors (Q, 3)
+    there, between those of all that are seen by inverse distance (Shepard 1968).
+
+    Nothing trains what lies there; without it the sky has black holes beside and behind what the photos show. So these
+    points have normals, which make them opaque from the start.
+    """
+    directions = _even_directions(BESIDE)
+    some = slice(None, None, -(-len(seen) // BESIDE))
+    apart = np.maximum(1 - directions @ seen[some].T, 1e-9)  # half the squared distance
+    is_open = (apart.min(axis=1) > 2 * np.pi / BESIDE) & (directions @ up >= np.percentile(seen @ up, LOWEST_PERCENT))
+    weights = apart[is_open] ** -2
+    return directions[is_open], weights @ colors[some] / weights.sum(axis=1, keepdims=True)
 
 
 def sky_radius_unit(cameras: list[Camera], points: Points, center: np.ndarray) -> float:

@@ -71,7 +71,7 @@ def first_splats(config: TrainConfig) -> tuple[GaussianCloud, Origin, list[str]]
     counted_from[:3, 3] -= origin or 0.0
     cloud, notes = first_gaussians(capture, config, seed_photo, counted_from if origin else None)
     cloud = replace(cloud, antialiased=config.antialiased == "on")
-    return _without_harmonics(cloud), origin, [f"{sentence} {remedy}" for sentence, remedy in notes]
+    return _without_harmonics(cloud), origin, [note.told for note in notes]
 
 
 def splats_at(points: Points, config: TrainConfig) -> tuple[GaussianCloud, list[str]]:

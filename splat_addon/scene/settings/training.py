@@ -12,6 +12,9 @@ from ...errors import RunError
 from ...run.config import CUSTOM, PRESETS, READING, TrainConfig, label, preset_of
 from .paths import MAY_BE_RELATIVE, absolute, chosen
 
+ONCE_SWITCHES = ("sky_seeds",)  # settings that files of earlier versions hold as 0 or 1
+AS_SWITCH = {"auto": 2, "on": 1, "off": 0}
+
 
 def _property_of(spec):
     """The Blender property for one field of `TrainConfig`."""
@@ -19,7 +22,8 @@ def _property_of(spec):
     common = {"name": label(spec), "description": metadata["doc"]}
     if metadata["choices"]:
         names = {"cpu": "CPU", "cuda": "CUDA", "mcmc": "MCMC"}
-        items = [(choice.upper(), names.get(choice, choice.title()), "") for choice in metadata["choices"]]
+        numbers = AS_SWITCH if spec.name in ONCE_SWITCHES else {name: at for at, name in enumerate(metadata["choices"])}
+        items = [(name.upper(), names.get(name, name.title()), "", number) for name, number in numbers.items()]
         return bpy.props.EnumProperty(**common, items=items, default=spec.default.upper())
     if spec.type is bool:
         return bpy.props.BoolProperty(**common, default=spec.default)

@@ -17,7 +17,7 @@ from ...errors import RunError, SplatError
 from ...run.children.detached import DetachedTrainer
 from ...run.children.trainer_process import TrainerProcess, trainer_command
 from ...run.config import TrainConfig
-from ...run.events import Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
+from ...run.events import Decided, Evaluated, Event, Failed, Finished, Progressed, SnapshotSaved, Started, Warned
 from ...run.find import delete_run
 from ...run.folder import RunFolder, write_json
 from ...run.lock import is_held
@@ -45,6 +45,7 @@ class LiveRun:
     progress: Progressed | None = None
     evaluations: list[Evaluated] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)  # of the trainer, each once
     message: str = ""
     splats: SnapshotSaved | None = None  # the newest that were saved, a snapshot or a preview
     snapshot: SnapshotSaved | None = None  # the newest that stay in the run's folder
@@ -78,6 +79,9 @@ class LiveRun:
                 self.snapshot = event
         elif isinstance(event, Warned):
             self.warnings.append(f"{event.message} {event.remedy}".strip())
+        elif isinstance(event, Decided):
+            told = f"{event.message} {event.remedy}".strip()
+            self.decisions = [*(earlier for earlier in self.decisions if earlier != told), told]
         elif isinstance(event, Failed):
             self.state, self.message = "failed", f"{event.message} {event.remedy}"
         elif isinstance(event, Finished):

@@ -17,7 +17,7 @@ from ...capture.photos.reading import Decode
 from ...errors import CaptureError, some_of
 from ...files import open_own
 from ...run.config import TrainConfig
-from ...run.events import Warned
+from ...run.events import Decided, Warned
 from .decoding import decode
 from .photo import NothingLeft, Photo, load_photo
 
@@ -31,7 +31,7 @@ class Photos:
     training: list[Photo]
     coarse: list[Photo]
     held_out: list[Photo]
-    warnings: list[Warned]  # what the user should know
+    warnings: list[Warned | Decided]  # what the user should know
 
 
 def load_photos(capture: Capture, config: TrainConfig, overflow: Path, decode: Decode = decode) -> Photos:
