@@ -11,6 +11,7 @@ def _features():
     from . import operators, panels
     from .operators import command_line
     from .operators.review import keys
+    from .splat_addon.scene.blame import mapped
     from .splat_addon.scene.editing import crop_preview, histograms
     from .splat_addon.scene.inspection import found, ghost
     from .splat_addon.scene.lesson import arrow, live, picture
@@ -26,7 +27,7 @@ def _features():
     splats = (appearance, render_setup, findings, transforms, hidden_points)
     rooms = (scene, moved_paths, *splats, display, curves, views, held_out, switches)
     tasks = (preview, watching)
-    floaters = (found, ghost, inspecting, previewing_removal, measured)
+    floaters = (found, ghost, inspecting, previewing_removal, mapped, measured)
     editing = (crop_preview, histograms)
     lesson = (picture, live, arrow)
     return (*rooms, *tasks, *floaters, *editing, *lesson, *operators.modules(), *panels.modules(), command_line, keys)

@@ -1,11 +1,20 @@
-"""Blame: from a wrong pixel of a held-out view to its splats, and from a splat to its photos."""
+"""Blame: from a wrong pixel of a held-out view to its splats, from all photos to all splats, and from a splat to its
+photos."""
 
 import bpy
 
 from ...splat_addon.errors import RunError
+from ...splat_addon.run.folder import RunFolder
 from ...splat_addon.run.wording import counted
-from ...splat_addon.scene.blame import photos, picked
+from ...splat_addon.scene.blame import mapped, photos, picked
+from ...splat_addon.scene.blame.mapped import WHICH
+from ...splat_addon.scene.inspection import choosing
 from ...splat_addon.scene.review import held_out, overlay
+from ...splat_addon.scene.runs import run_object
+from ...splat_addon.scene.settings.paths import run_path
+from ...splat_addon.scene.splats.data import is_splats
+from ...splat_addon.scene.tasks import inspecting
+from ...splat_addon.scene.trust.views import camera_of_matrices
 from ..reporting import reports_errors
 
 
@@ -84,8 +93,68 @@ class SPLAT_OT_blame(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class SPLAT_OT_photos_of_splat(bpy.types.Operator):
-    """Say in which training views this splat appears, and where: these photos have put it there"""
+class _OfSplats:
+    """What is done with an object's splats: the named one's, the active one's, or those of the scene's run."""
+
+    of: bpy.props.StringProperty(
+        name="Object", description="Whose splats; empty: the active object's", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+    def subject(self, context):
+        return bpy.data.objects.get(self.of) or _subject(context) or picked.run_splats(context.scene)
+
+
+class SPLAT_OT_map_blame(_OfSplats, bpy.types.Operator):
+    """Compare all splats with their photos, and say how much each has to do with what these contradict. Nothing is
+    changed but what is said about them"""
+
+    bl_idname = "splat.map_blame"
+    bl_label = "Make Blame Map"
+    bl_options = {"REGISTER"}
+
+    photos: bpy.props.EnumProperty(name="Photos", description="Which photos the splats are compared with", items=WHICH)
+    wait: bpy.props.BoolProperty(
+        name="Wait", description="For scripts: return once it is done", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if inspecting.is_running():
+            return _allows(cls, "Splats are being inspected")
+        return _allows(cls, choosing.problem(_subject(context)))
+
+    @reports_errors
+    def execute(self, context):
+        inspecting.start(context.scene, self.subject(context), mapped.look(self.photos))
+        if self.wait:
+            inspecting.wait()
+        else:
+            inspecting.begin_watching()
+        return {"FINISHED"}
+
+
+class SPLAT_OT_show_blame(bpy.types.Operator):
+    """Color splats by their blame in the viewport, yellow where it is high, or by their own colors again"""
+
+    bl_idname = "splat.show_blame"
+    bl_label = "Show Blame"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        item = _subject(context)
+        return _allows(cls, "" if item is not None and mapped.told(item.data) else "Make a blame map first")
+
+    @reports_errors
+    def execute(self, context):
+        chosen = context.scene.splat.viewport
+        is_shown = chosen.color_by == "ATTRIBUTE" and chosen.attribute == mapped.BLAME
+        chosen.attribute, chosen.color_by = mapped.BLAME, "RADIANCE" if is_shown else "ATTRIBUTE"
+        return {"FINISHED"}
+
+
+class SPLAT_OT_photos_of_splat(_OfSplats, bpy.types.Operator):
+    """Say in which photos this splat appears, and where: those that were trained on have put it there"""
 
     bl_idname = "splat.photos_of_splat"
     bl_label = "Photos of This Splat"
@@ -95,15 +164,83 @@ class SPLAT_OT_photos_of_splat(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        item = picked.run_splats(context.scene)
+        item = self.subject(context)
         splat = self.splat if self.splat >= 0 else picked.selected_splat(item)
-        found = photos.appearances(context.scene, item, splat)
-        if not found:
-            raise RunError("No training view shows this splat at its center.", "Choose another one.")
-        self.report(
-            {"INFO"}, f"{len(found)} training views show splat {splat}: {', '.join(one.view for one in found[:6])}"
-        )
+        _tell_photos(self, context.scene, item, splat)
         return {"FINISHED"}
 
 
-CLASSES = (SPLAT_OT_blame, SPLAT_OT_photos_of_splat)
+class SPLAT_OT_click_splat(_OfSplats, bpy.types.Operator):
+    """Click a splat in the viewport: it is selected, and the photos are listed in which it appears"""
+
+    bl_idname = "splat.click_splat"
+    bl_label = "Click a Splat"
+    bl_options = {"REGISTER", "UNDO"}
+
+    splat: bpy.props.IntProperty(name="Splat", description="Its index", default=0, min=0, options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        return _allows(cls, choosing.problem(_subject(context)))
+
+    def invoke(self, context, event):
+        context.window.cursor_modal_set("EYEDROPPER")
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if event.type in {"ESC", "RIGHTMOUSE"}:
+            context.window.cursor_modal_restore()
+            return {"CANCELLED"}
+        if event.type != "LEFTMOUSE" or event.value != "PRESS":
+            return {"PASS_THROUGH"}
+        context.window.cursor_modal_restore()
+        return self._clicked(context, event)
+
+    @reports_errors
+    def _clicked(self, context, event):
+        for area in context.screen.areas:
+            region = next((other for other in area.regions if other.type == "WINDOW"), None)
+            if area.type != "VIEW_3D" or region is None:
+                continue
+            x, y = event.mouse_x - region.x, region.y + region.height - 1 - event.mouse_y
+            if not (0 <= x < region.width and 0 <= y < region.height):
+                continue
+            view = area.spaces.active.region_3d
+            camera = camera_of_matrices(view.view_matrix, view.window_matrix, region.width, region.height)
+            self.splat = picked.splat_at(self.subject(context), camera, (x + 0.5, y + 0.5))
+            return self.execute(context)
+        return {"CANCELLED"}
+
+    @reports_errors
+    def execute(self, context):
+        item = self.subject(context)
+        picked.select_one(item, self.splat)
+        _tell_photos(self, context.scene, item, self.splat)
+        return {"FINISHED"}
+
+
+def _subject(context) -> bpy.types.Object | None:
+    """The active object's splats; else those of the scene's run."""
+    active, path = context.active_object, run_path(context.scene)
+    if active is not None and is_splats(active):
+        return active
+    return run_object.find(context.scene, RunFolder(path)) if path else None
+
+
+def _tell_photos(operator, scene, item, splat: int) -> None:
+    found = photos.appearances(scene, item, splat)
+    trained = [one.view for one in found if not one.is_held_out]
+    if not found:
+        raise RunError("No photo shows this splat at its center.", "Choose another one.")
+    names = f": {', '.join(trained[:6])}" if trained else ""
+    operator.report({"INFO"}, f"{counted(len(trained))} training views show splat {splat}{names}")
+
+
+def _allows(cls, problem: str) -> bool:
+    if problem:
+        cls.poll_message_set(problem)
+    return not problem
+
+
+CLASSES = (SPLAT_OT_blame, SPLAT_OT_map_blame, SPLAT_OT_show_blame, SPLAT_OT_photos_of_splat, SPLAT_OT_click_splat)

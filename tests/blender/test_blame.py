@@ -3,6 +3,7 @@
 import bpy
 import numpy as np
 import pytest
+from mathutils import Euler, Matrix, Vector
 
 from support.recording_layout import drawn, texts
 
@@ -88,11 +89,11 @@ def test_a_splat_names_the_training_photos_that_show_it(extension, reviewed):
     assert bpy.ops.splat.photos_of_splat(splat=0) == {"FINISHED"}
     photos = extension.module("splat_addon.scene.blame.photos")
     found = photos.known(reviewed.data, 0)
-    assert {one.view for one in found} == {"v1", "v2"}  # v0 is held out: it has put nothing there
-    assert found[0].share > 0.9
+    assert {one.view for one in found[:2]} == {"v1", "v2"} and found[0].share > 0.9
+    assert [one.is_held_out for one in found] == [False, False, True]  # v0 has put nothing there
     assert found[0].x == pytest.approx((32 + 60 * (-1 + 0.1 * int(found[0].view[1])) / 4) / 64, abs=1e-3)
     assert "v1: " in texts(drawn(extension.module("panels.inspection.blame").SPLAT_PT_blame, bpy.context))
-    with pytest.raises(RuntimeError, match="No training view shows"):
+    with pytest.raises(RuntimeError, match="No photo shows"):
         bpy.ops.splat.photos_of_splat(splat=2)
 
 
@@ -113,3 +114,19 @@ def test_splats_that_are_not_in_the_scene_are_a_sentence(extension, reviewed):
 def test_there_is_nothing_to_blame_without_a_review(extension, reviewed):
     bpy.ops.splat.leave_review()
     assert not bpy.ops.splat.blame.poll()
+
+
+@pytest.mark.parametrize("splat", [0, 1])
+def test_a_click_in_any_view_finds_the_splat_there(extension, reviewed, splat):
+    reviewed.matrix_world = Matrix.LocRotScale((3, 4, 5), Euler((0.3, 1, 2)), (2, 2, 2))
+    bpy.context.view_layer.update()
+    picked = extension.module("splat_addon.scene.blame.picked")
+    views = extension.module("splat_addon.scene.trust.views")
+    place = reviewed.matrix_world @ Vector((-1.0 + 2 * splat, 0, 4))
+    away = Matrix.Translation((0, 0, -6)) @ Matrix.Rotation(0.4, 4, "X") @ Matrix.Translation(-place)
+    window = Matrix(((2, 0, 0.2, 0), (0, 3, 0.1, 0), (0, 0, -1, -0.2), (0, 0, -1, 0)))  # shifted
+    camera = views.camera_of_matrices(away, window, 300, 200)
+    x, y = camera.project(np.array(place)[None])[0][0]
+    assert picked.splat_at(reviewed, camera, (x, y)) == splat
+    with pytest.raises(extension.module("splat_addon.errors").RunError, match="No splat is drawn there"):
+        picked.splat_at(reviewed, camera, (2, 2))

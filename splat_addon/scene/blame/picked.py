@@ -1,6 +1,6 @@
 """What was clicked in a held-out view: its splats by their share, selected and lit. Nothing is changed but that."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -94,8 +94,36 @@ def pick(scene: bpy.types.Scene, box: tuple[float, float, float, float]) -> Pick
 
 def own_camera(item: bpy.types.Object, camera: Camera) -> Camera:
     """A camera of the capture in the frame of an object's splats, without its lens distortion."""
-    local_from_capture = np.array(from_origin(item).inverted(), dtype=np.float64)
-    return replace(camera, distortion=()).moved(local_from_capture)
+    return in_object(item, camera.without_distortion())
+
+
+def in_object(item: bpy.types.Object, camera: Camera) -> Camera:
+    """A camera of the capture in the frame of an object's splats."""
+    return camera.moved(np.array(from_origin(item).inverted(), dtype=np.float64))
+
+
+def splat_at(item: bpy.types.Object, camera: Camera, place: tuple[float, float]) -> int:
+    """The splat with the largest share of what a `camera` of the world shows at a `place`, in its pixels. Raises
+    RunError where there is none, CameraError outside of the image or inside of a splat."""
+    cloud = splats_from_object(item)
+    own = camera.moved(np.array(item.matrix_world.inverted(), dtype=np.float64))
+    x, y = int(place[0]), int(place[1])
+    found = attribute(cloud, own, (x, y, x + 1, y + 1), near_scale=near_plane_scale(cloud.means))
+    if len(found) == 0:
+        raise RunError("No splat is drawn there.", "Click where splats are.")
+    return int(found.splats[0])
+
+
+def select_one(item: bpy.types.Object, splat: int) -> None:
+    """Select this splat and no other. Raises RunError when there is none of that number, or it cannot be selected."""
+    data: Any = item.data
+    count = len(data.attributes["position"].data)
+    problem = choosing.problem(item) or ("" if 0 <= splat < count else f"There is no splat {splat}")
+    if problem:
+        raise RunError(f"{problem}.", "")
+    mask = np.zeros(count, bool)
+    mask[splat] = True
+    choosing.select(data, mask)
 
 
 def _light(data: Any, found: Attribution) -> None:

@@ -71,7 +71,7 @@ def put(data: Any, inspection: Inspection) -> None:
         about |= {"reach": float(evidence.reach), "views": json.dumps(evidence.view_names)}
         about["view_positions"] = np.asarray(evidence.view_positions, np.float64).ravel().tolist()
     columns[_REASON] = strongest(findings, evidence)
-    columns[_PRINT] = _prints(data, salt)
+    columns[_PRINT] = prints(data, salt)
     remove(data)
     for name in columns:  # all are made before any is written: making one moves the others
         data.attributes.new(name, "INT" if name in _WHOLE else "FLOAT", "POINT")
@@ -130,7 +130,7 @@ def is_current(data: Any) -> np.ndarray:
         salt = int(str(data[KEY]["salt"]), 16)
     except (KeyError, TypeError, ValueError):  # not ours
         return np.zeros(count, bool)
-    return attributes.numbers(stored) == _prints(data, salt)
+    return attributes.numbers(stored) == prints(data, salt)
 
 
 def findings_of(data: Any) -> Findings:
@@ -162,10 +162,11 @@ def _column(data: Any, name: str) -> np.ndarray:
     return attributes.numbers(attribute)
 
 
-def _prints(data: bpy.types.ID, salt: int) -> np.ndarray:
-    """(N,) int32 that nearly surely differ when place, shape or opacity do, or the inspection."""
+def prints(data: bpy.types.ID, salt: int, with_color: bool = False) -> np.ndarray:
+    """(N,) int32 that nearly surely differ when place, shape or opacity do, or the base color, or the inspection."""
     values = [attributes.read(data, name) for name in ("position", "scale", "rotation")]
-    words = np.concatenate([*values, attributes.read(data, BASE)[:, 3:]], axis=1).view(np.uint32)
+    base = attributes.read(data, BASE)
+    words = np.concatenate([*values, base if with_color else base[:, 3:]], axis=1).view(np.uint32)
     found = np.full(len(words), salt, np.uint32)
     for column in words.T:
         found = (found ^ column) * np.uint32(0x01000193)  # FNV-1a, with a shift that lets high bits reach low ones

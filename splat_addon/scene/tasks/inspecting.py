@@ -1,4 +1,4 @@
-"""Inspecting the splats of an object for floaters, in the trainer's Python, while the artist goes on.
+"""Inspecting the splats of an object, in the trainer's Python, while the artist goes on: for floaters, or for blame.
 
 The child gets a copy of the splats as the object holds them now, edits included. What it found is taken in only if the
 object still holds exactly these, and in Object Mode: otherwise it waits, or says so.
@@ -6,8 +6,10 @@ object still holds exactly these, and in Object Mode: otherwise it waits, or say
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -72,10 +74,20 @@ class Photos:
     capture: Path | None
 
 
+class Look(NamedTuple):
+    """What is asked about an object's splats."""
+
+    arguments: tuple[str, ...]  # the child's module and options
+    needs_photos: bool
+    take_in: Callable[[bpy.types.Object, Path, GaussianCloud], None]  # raises SplatError when it is of other splats
+    title: str  # of the undo step
+
+
 class Inspecting:
     """The one inspection at work, and what the last one said."""
 
     def __init__(self) -> None:
+        self.look = FLOATERS
         self.child: InspectionChild | None = None
         self.folder: Path | None = None  # of the copy, and of what the child writes
         self.uid = 0  # of the object
@@ -148,12 +160,26 @@ def photos_for(scene: bpy.types.Scene, item: bpy.types.Object) -> Photos:
     return Photos(None, None)
 
 
-def start(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
+def _take_scores(item: bpy.types.Object, path: Path, cloud: GaussianCloud) -> None:
+    inspection = read_inspection(path)
+    inspection.require_for(cloud)
+    columns.put(item.data, inspection)
+    found.forget(item.data)
+
+
+FLOATERS = Look(("splat_addon.trainer.inspection",), False, _take_scores, "Inspect Splats")
+
+
+def start(scene: bpy.types.Scene, item: bpy.types.Object, look: Look = FLOATERS) -> None:
     """Begin to inspect an object's splats. Raises RunError while something is inspected or when photos are gone,
     SetupError without a Python, SplatFileError when the object holds no splats."""
     if is_running():
         raise RunError("Splats are being inspected already.", "Wait until that is done, or cancel it.")
     photos = photos_for(scene, item)
+    if look.needs_photos and photos.capture is None:
+        raise RunError(
+            "It is not known which photos these splats were trained on.", "Choose their capture in the Capture panel."
+        )
     python = preferences.trainer_python()
     if not python or not Path(python).is_file():
         raise SetupError("Inspecting needs the trainer's Python.", "Set it up in the add-on preferences.")
@@ -162,11 +188,11 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
     inspecting.folder = folder = Path(tempfile.mkdtemp(prefix="inspection_", dir=bpy.app.tempdir))
     inspecting.uid, inspecting.name = item.session_uid, item.name
     inspecting.fraction, inspecting.state, inspecting.said = 0.0, "", []
-    inspecting.is_done = False
+    inspecting.is_done, inspecting.look = False, look
     try:
         splats = folder / "splats.ply"
         write_splats(splats, cloud, origin_of(item))
-        command = [python, "-u", "-m", "splat_addon.trainer.inspection"]
+        command = [python, "-u", "-m", *look.arguments]
         command += [str(splats)] if photos.run is None else [str(photos.run), "--splats", str(splats)]
         command += ["--without-photos"] if photos.capture is None else ["--capture", str(photos.capture)]
         command += ["--out", str(folder / "inspection.npz"), "--events"]
@@ -198,7 +224,7 @@ def follow() -> float | None:
         window = next(iter(bpy.context.window_manager.windows), None)
         with bpy.context.temp_override(window=window) if window else contextlib.nullcontext():
             if bpy.context.mode == "OBJECT" and _take_in(inspecting):  # elsewhere it would not be in the undo step
-                bpy.ops.ed.undo_push(message="Inspect Splats")
+                bpy.ops.ed.undo_push(message=inspecting.look.title)
         redraw()
     return LOOK_EVERY_S if is_running() else None
 
@@ -246,10 +272,7 @@ def _take_in(inspecting: Inspecting) -> bool:
     try:
         if item is None:
             raise RunError("The splats that were inspected are gone.", "")
-        inspection = read_inspection(inspecting.finished)
-        inspection.require_for(_as_read(item))
-        columns.put(item.data, inspection)
-        found.forget(item.data)
+        inspecting.look.take_in(item, inspecting.finished, _as_read(item))
     except SplatError as error:
         _give_up(inspecting, f"{error.message} {error.remedy}".strip())
         return False

@@ -80,9 +80,10 @@ def task_of(
     without_photos: bool = False,
     out: Path | None = None,
     splats: Path | None = None,
+    needs_photos: bool = False,
 ) -> Task:
     """What to inspect for a run folder or a splat file; `splats` stand for the run's result, edited since. Raises
-    RunError when there is nothing to inspect there."""
+    RunError when there is nothing to inspect there, CaptureError when the capture is gone."""
     target = Path(target).resolve()
     if not target.is_dir():
         if not target.is_file():
@@ -106,7 +107,9 @@ def task_of(
     if not place.is_dir():
         raise CaptureError(
             f"The capture {place}, which the splats were trained on, is gone.",
-            "Put it back, say where it lies now (--capture), or go by positions alone (--without-photos).",
+            "Put it back, or say where it lies now (--capture)."
+            if needs_photos
+            else "Put it back, say where it lies now (--capture), or go by positions alone (--without-photos).",
         )
     fingerprint, blend = str(about.get("capture_fingerprint", "")), str(about.get("blend_space", ""))
     choices = choices_of(config.moved_to(place))

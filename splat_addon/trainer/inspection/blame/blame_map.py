@@ -1,108 +1,203 @@
-"""`python -m splat_addon.trainer.inspection.blame RUN`: what each splat explains of what held-out photos contradict.
+"""`python -m splat_addon.trainer.inspection.blame RUN_OR_SPLATS`: how much each splat has to do with what photos
+contradict.
 
-It writes `blame.npz` into the run, or where --out says, with one number for each splat of the result: `wrong`, the
-least-squares weight u (see solve.py), `mean`, its mean residual Σ w |r| / Σ w, and `weight`, Σ w. Nothing is changed
-about the splats, and nothing follows for what to delete. Ctrl-C stops it.
+It writes `blame.npz` into the run, or where --out says; see `inspection/blame/blame_map.py`. Nothing is changed about
+the splats, and nothing follows for what to delete. With --events, standard output carries events, and the command
+"stop" on standard input, or its end, cancels; without, it prints what it found, and Ctrl-C stops it.
 """
 
 import argparse
-import sys
+import threading
+import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ....capture.capture import open_capture
+from ....capture.capture import Capture, View, open_capture
 from ....capture.check.settling import settled
-from ....errors import CaptureError, SplatError
+from ....errors import CaptureError, RunError, SplatError
 from ....files import open_own, written_aside
 from ....gaussians.cloud import GaussianCloud
 from ....gaussians.formats.registry import read_splats
+from ....inspection.blame.blame_map import BlameMap, arrays_of, best_fade, fading_of, roots_of_gain
+from ....inspection.file import key_of
+from ....run.events import Event, InspectionFinished, InspectionProgressed, InspectionStarted, Warned
+from ....run.wire import take_standard_output
+from ....run.wording import counted
 from ...backend.blend_space import decode_srgb, is_linear
+from ...backend.cpu.evidence import evidence_of_view
+from ...backend.cpu.kernels.layout import GAIN, IMPORTANCE
 from ...backend.cpu.rasterizer import CpuRasterizer
 from ...backend.cpu.weights import ViewWeights
 from ...backend.protocol import Gaussians
 from ...photos.decoding import decode
 from ...photos.photo import Photo
 from ...training_frame import TrainingFrame
-from ..gather import arrays_of
-from ..inspect_splats import photos_of, task_of
-from .solve import Solution, solve
+from ..gather import Stopped, chosen_views
+from ..gather import arrays_of as parameters_of
+from ..inspect_splats import Task, explained, listen, over_all, photos_of, require_memory, sending, showing, task_of
+from .solve import STEPS, Solution, solve
 
 NAMED = 8  # splats that the terminal is told
+WHICH = ("all", "training", "held-out")
 
 
+class Found(NamedTuple):
+    """About the splats of one cloud."""
+
+    agreed: np.ndarray  # (N,) see `inspection/blame/blame_map.py`
+    fading: np.ndarray  # (N,) see `inspection/blame/blame_map.py`
+    solution: Solution
+
+
+@torch.no_grad()
 def map_of(
     rasterizer: CpuRasterizer,
     cloud: GaussianCloud,
     photos: Sequence[Photo],
-    tell: Callable[[int, int], None] = lambda done, whole: None,
-) -> Solution:
-    """What the splats of `cloud`, in the frame of the photos' cameras, explain of their residuals. `tell` hears how
-    many passes are done, of how many, and may raise to stop."""
-    gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
+    tell: Callable[[float], None] = lambda fraction: None,
+    steps: int = STEPS,
+) -> Found:
+    """How much the splats of `cloud`, in the frame of the photos' cameras, have to do with the residuals. `tell` hears
+    how much is done, and may raise to stop. `steps` are of least squares."""
+    gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in parameters_of(cloud)))
     linear = is_linear(rasterizer.blend_space)
+    whole = len(photos) * (steps + 3)  # passes over a photo
+    importance, gain, error = np.zeros(len(cloud)), np.zeros(len(cloud)), 0.0
     views, residuals, counts = [], [], []
-    for photo in photos:
+    for number, photo in enumerate(photos):
+        tell(number / whole)
         background = torch.full((3,), photo.backdrop)
-        target = photo.over(background, rasterizer.over)
+        target, mask = photo.over(background, rasterizer.over), photo.mask_on(rasterizer.device)
+        count = None if mask is None else mask.float()
+        seen = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, 1.0, count)
+        importance += seen.sums[:, IMPORTANCE].numpy()
+        gain += seen.sums[:, GAIN].numpy()
         if linear:
             background, target = decode_srgb(background), decode_srgb(target)
 
         def make(photo: Photo = photo, background: torch.Tensor = background) -> ViewWeights:
             return ViewWeights(rasterizer, gaussians, photo.camera, background)
 
+        away = target - seen.image
+        error += float((away.square().sum(dim=2) * (1.0 if count is None else count)).sum(dtype=torch.float64))
         views.append(make)
-        residuals.append((make().image - target).abs().mean(dim=2))
-        mask = photo.mask_on(rasterizer.device)
-        counts.append(None if mask is None else mask.float())
-    return solve(views, residuals, counts, tell=tell)
+        residuals.append(away.abs().mean(dim=2))
+        counts.append(count)
+    fade, roots = best_fade(importance, gain), np.zeros(len(cloud))
+    for number, (photo, count) in enumerate(zip(photos, counts, strict=True)):
+        tell((len(photos) + number) / whole)
+        background = torch.full((3,), photo.backdrop)
+        target = photo.over(background, rasterizer.over)
+        seen = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, 1.0, count)
+        roots += roots_of_gain(seen.sums[:, IMPORTANCE].numpy(), seen.sums[:, GAIN].numpy(), fade)
+    solution = solve(views, residuals, counts, steps, tell=lambda done, _: tell((2 * len(photos) + done) / whole))
+    agreed = np.maximum(roots, 0) ** 2 / len(photos)
+    return Found(agreed / (error or 1.0), fading_of(importance, gain) / (error or 1.0), solution)
+
+
+def blame(task: Task, which: str, send: Callable[[Event], None], is_stopped: Callable[[], bool]) -> BlameMap:
+    """Look through the photos of `which`, and write the map. Raises Stopped when `is_stopped`, and SplatError."""
+    if task.capture is None:
+        raise CaptureError("Blame compares splats with photos.", "Say where their capture lies (--capture).")
+    whole = read_splats(task.splats)
+    kept = whole.finite()
+    if not kept.any():
+        raise RunError(f"{task.splats.name} holds no splats that can be drawn.", "Choose another file.")
+    require_memory(len(whole))
+    capture = settled(open_capture(task.capture, task.hold_out_every, choices=task.choices), decode)
+    views = views_of(capture, which)
+    frame = TrainingFrame.around(capture)
+    asked = replace(capture, views=tuple(replace(view, is_held_out=False) for view in views))
+    send(InspectionStarted(len(whole), len(chosen_views(views))))
+    send(InspectionProgressed(0.0, "reading photos"))
+    photos = photos_of(asked, frame, send, is_stopped)
+    if len(photos) == 1:
+        send(Warned("One photo alone cannot tell a wrong splat from those that share its pixels.", "Use more photos."))
+    cloud = frame.from_origin(read_splats(task.splats, frame.origin) if any(frame.origin) else whole).select(kept)
+    rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
+    compiling = InspectionProgressed(0.0, "compiling kernels once")
+    rasterizer.prepare(lambda what: send(compiling))
+
+    def tell(fraction: float) -> None:
+        if is_stopped():
+            raise Stopped
+        send(InspectionProgressed(fraction, "comparing splats with photos"))
+
+    found = map_of(rasterizer, cloud, photos, tell)
+    solution = found.solution
+    if not solution.weight.any():
+        raise CaptureError(
+            "No photo of the capture sees these splats.", "Choose the capture that they were trained on."
+        )
+    columns = {
+        "agreed": found.agreed,
+        "fading": found.fading,
+        "wrong": solution.wrong,
+        "mean": solution.mean,
+        "weight": solution.weight,
+    }
+    spread = {name: over_all(column, kept) for name, column in columns.items()}
+    result = BlameMap(key_of(whole), **spread, photos=which, view_count=len(photos))
+    with written_aside(task.out) as aside, open_own(aside, "wb") as file:
+        np.savez(file, **arrays_of(result))
+    return result
+
+
+def views_of(capture: Capture, which: str) -> list[View]:
+    """The views of a capture that splats are compared with. Raises CaptureError when there are none."""
+    held_out, training = list(capture.held_out_views), list(capture.training_views)
+    views = {"all": [*training, *held_out], "training": training, "held-out": held_out}[which]
+    if not views:
+        raise CaptureError(
+            f"No view of {capture.folder} is {'held out' if which == 'held-out' else 'trained on'}.",
+            "Compare with all photos.",
+        )
+    return views
 
 
 def main(arguments: Sequence[str]) -> int:
     """0 when the map is written or was stopped, 1 when it could not be made."""
-    parser = argparse.ArgumentParser(description="Say how much each splat explains of what held-out photos contradict.")
-    parser.add_argument("run", type=Path, help="folder of a run")
-    parser.add_argument("--capture", type=Path, help="folder of the capture (default: that of the run)")
-    parser.add_argument("--out", type=Path, help="the map (default: blame.npz in the run)")
-    options = parser.parse_args(arguments)
+    options, stop = parse(arguments), threading.Event()
+    if options.events:
+        send = sending(take_standard_output())
+        threading.Thread(target=listen, args=(stop,), name="commands", daemon=True).start()
+    else:
+        send = showing()
+    began = time.perf_counter()
     try:
-        task = task_of(options.run, options.capture)
-        if task.capture is None:
-            raise CaptureError("Blame compares splats with photos.", "Say where their capture lies (--capture).")
-        capture = settled(open_capture(task.capture, task.hold_out_every, choices=task.choices), decode)
-        held_out = capture.held_out_views
-        if not held_out:
-            raise CaptureError("No view is held out, so there is nothing to blame for.", "Train with Hold Out Every 8.")
-        frame = TrainingFrame.around(capture)
-        asked = replace(capture, views=tuple(replace(view, is_held_out=False) for view in held_out))
-        photos = photos_of(asked, frame, lambda event: None, lambda: False)
-        whole = read_splats(task.splats)
-        kept = whole.finite()
-        cloud = frame.from_origin(read_splats(task.splats, frame.origin) if any(frame.origin) else whole).select(kept)
-        rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
-        found = map_of(rasterizer, cloud, photos, _tell)
-    except KeyboardInterrupt:
-        print("\nStopped.")
+        task = task_of(options.target, options.capture, splats=options.splats, needs_photos=True)
+        task = replace(task, out=options.out or task.out.with_name("blame.npz"))
+        found = blame(task, options.photos, send, stop.is_set)
+    except (Stopped, KeyboardInterrupt):
+        send(InspectionFinished(stopped=True))
         return 0
-    except SplatError as error:
-        print(f"\nFailed: {error.message} {error.remedy}".rstrip(), file=sys.stderr)
+    except Exception as error:
+        if not isinstance(error, SplatError):
+            traceback.print_exc()
+        send(explained(error))
         return 1
-    columns: dict[str, Any] = {name: np.zeros(len(whole), np.float32) for name in ("wrong", "mean", "weight")}
-    for name, column in columns.items():
-        column[kept] = getattr(found, name)
-    out = options.out or task.out.with_name("blame.npz")
-    with written_aside(out) as aside, open_own(aside, "wb") as file:
-        np.savez(file, **columns)
-    print(f"\r{len(photos)} held-out photos, {len(whole)} splats: {out}")
-    for splat in np.argsort(-columns["wrong"])[:NAMED]:
-        print(f"  splat {splat}: {columns['wrong'][splat]:.3f}, mean residual {columns['mean'][splat]:.3f}")
-    print("It shows where photos disagree with the splats, not what to delete.")
+    if not options.events:
+        print(f"{found.view_count} photos, {counted(len(found.fading))} splats")
+        for splat in np.argsort(-found.agreed)[:NAMED]:
+            print(f"  splat {splat}: {found.fading[splat]:.3%} of the error, mean residual {found.mean[splat]:.3f}")
+        print("It shows where photos disagree with the splats, not what to delete.")
+    send(InspectionFinished(False, str(task.out), len(found.fading), 0, time.perf_counter() - began))
     return 0
 
 
-def _tell(done: int, whole: int) -> None:
-    print(f"\r{done / max(whole, 1):4.0%}", end="", file=sys.stderr, flush=True)
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Say how much each splat has to do with what photos contradict.")
+    parser.add_argument("target", type=Path, help="folder of a run, or a file of splats")
+    parser.add_argument("--capture", type=Path, help="folder of the capture (default: that of the run)")
+    parser.add_argument("--splats", type=Path, help="compare these in place of the run's own result")
+    parser.add_argument("--photos", choices=WHICH, default="all", help="which photos (default: all)")
+    parser.add_argument("--out", type=Path, help="the map (default: blame.npz beside the splats)")
+    parser.add_argument("--events", action="store_true", help="talk to a program: events out, commands in")
+    return parser.parse_args(arguments)

@@ -1,0 +1,96 @@
+"""What was found about every splat's part in what photos contradict, and the file in which it lies.
+
+*Fading* names culprits. Making a splat less opaque, by a part t of its opacity, changes a pixel by t Δγ, where Δγ is
+what its removal does; with the residual r = photo - γ the squared error is Σ |r - t Δγ|². At the best t in 0..1 it
+falls by max(0, Σ r·Δγ)² / Σ |Δγ|², or by what removal takes away where even that is too little. A splat that has
+another color than it should have, or is where it should not be, gains much by it; one that a wrong neighbor hides or
+uncovers gains little, since what it does to pixels is not what is wrong with them.
+
+What one photo alone calls for is often its own fault, so the order is by what photos *agree* on: with g the part of
+that gain which each of V views has at the common t, negative where it loses, (Σ sign(g) √|g|)² / V.
+"""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import SplatFileError
+
+VERSION = 1  # of the file
+REMEDY = "Make the map again."
+COLUMNS = ("agreed", "fading", "wrong", "mean", "weight")
+DECADES = 4.0  # that `brightness` tells apart
+
+
+@dataclass(frozen=True)
+class BlameMap:
+    """Columns (N,) about the splats that `key` names, and about the photos that they were compared with."""
+
+    key: str  # see `inspection/file.py`
+    agreed: np.ndarray  # what culprits are ordered by: of the fading, what the photos agree on
+    fading: np.ndarray  # 0..1, the part of the photos' squared error that fading the splat alone takes away
+    wrong: np.ndarray  # the weight u of least squares, see `trainer/inspection/blame/solve.py`
+    mean: np.ndarray  # Σ w |r| / Σ w
+    weight: np.ndarray  # Σ w, pixels of the reduced photos
+    photos: str  # which: all, training or held-out
+    view_count: int
+
+
+def fading_of(importance: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """(N,) by how much the squared error falls when each splat alone is faded as much as is best, for importance
+    Σ |Δγ|² and gain Σ |Δγ|² - 2 r·Δγ, see `trainer/backend/cpu/kernels/evidence.py`."""
+    importance, gain = np.asarray(importance, np.float64), np.asarray(gain, np.float64)
+    along = np.maximum((importance - gain) / 2, 0)  # Σ r·Δγ
+    is_whole = along >= importance  # less than nothing would be best
+    return np.where(is_whole, np.maximum(-gain, 0), along**2 / np.where(is_whole, 1, importance))
+
+
+def best_fade(importance: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """(N,) the t in 0..1 at which `fading_of` is what it is."""
+    along = np.maximum((np.asarray(importance, np.float64) - gain) / 2, 0)
+    return np.clip(along / np.where(importance > 0, importance, 1), 0, 1)
+
+
+def roots_of_gain(importance: np.ndarray, gain: np.ndarray, fade: np.ndarray) -> np.ndarray:
+    """(N,) sign(g) √|g| of what one view gains when splats are faded by t, for that view's importance and gain."""
+    gained = fade * (np.asarray(importance, np.float64) - gain) - fade**2 * importance
+    return np.sign(gained) * np.sqrt(np.abs(gained))
+
+
+def brightness(agreed: np.ndarray) -> np.ndarray:
+    """(N,) 0..1 to color by: 1 for the largest, a quarter less for each tenth of it."""
+    largest = float(agreed.max(initial=0.0))
+    if largest <= 0:
+        return np.zeros(len(agreed), np.float32)
+    with np.errstate(divide="ignore"):
+        return np.clip(1 + np.log10(agreed / largest) / DECADES, 0, 1).astype(np.float32)
+
+
+def arrays_of(found: BlameMap) -> dict[str, Any]:
+    """What `np.savez` is to write."""
+    about = {"version": VERSION, "key": found.key, "photos": found.photos, "view_count": found.view_count}
+    columns = {name: getattr(found, name).astype(np.float32) for name in COLUMNS}
+    return {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), **columns}
+
+
+def read_blame_map(path: Path) -> BlameMap:
+    """Read what was written with `arrays_of`. Raises SplatFileError when it cannot be, or is of another version."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(bytes(file["about"]))
+            if about["version"] != VERSION:
+                raise SplatFileError(f"{path.name} is the blame map of another version.", REMEDY)
+            columns = {name: file[name] for name in COLUMNS}
+            count = int(about["key"].partition(":")[0])
+            if any(column.shape != (count,) or not np.isfinite(column).all() for column in columns.values()):
+                raise ValueError("its columns are not numbers about its splats")
+            return BlameMap(
+                str(about["key"]), **columns, photos=str(about["photos"]), view_count=int(about["view_count"])
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise SplatFileError(f"{path.name} is not a blame map that can be read ({error}).", REMEDY) from error

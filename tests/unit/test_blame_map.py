@@ -1,0 +1,43 @@
+"""The blame map's numbers and its file."""
+
+import numpy as np
+import pytest
+
+from splat_addon.errors import SplatFileError
+from splat_addon.inspection.blame.blame_map import BlameMap, arrays_of, brightness, fading_of, read_blame_map
+
+
+def test_fading_is_the_best_of_a_square():
+    # |r - t d|² for d = (2, 0): r = (1, 1) is best at t = ½; r = (3, 0) would want more than all; r = (-1, 0) nothing.
+    importance = np.array([4.0, 4.0, 4.0, 0.0])
+    gain = importance - 2 * np.array([2.0, 6.0, -2.0, 0.0])
+    assert fading_of(importance, gain) == pytest.approx([1, 8, 0, 0])
+
+
+def test_brightness_loses_a_quarter_for_each_tenth():
+    assert brightness(np.array([0.5, 0.05, 0.0005, 1e-9, 0])) == pytest.approx([1, 0.75, 0.25, 0, 0], abs=1e-6)
+    assert brightness(np.zeros(3)).tolist() == [0, 0, 0]
+
+
+def made(count=3) -> BlameMap:
+    return BlameMap(f"{count}:abc", *np.random.default_rng(0).random((5, count)).astype(np.float32), "training", 5)
+
+
+def test_the_file_gives_back_what_was_written(tmp_path):
+    np.savez(tmp_path / "blame.npz", **arrays_of(made()))
+    found = read_blame_map(tmp_path / "blame.npz")
+    assert (found.key, found.photos, found.view_count) == ("3:abc", "training", 5)
+    assert (found.fading == made().fading).all() and (found.weight == made().weight).all()
+
+
+def test_a_file_that_is_not_a_map_is_told(tmp_path):
+    path = tmp_path / "blame.npz"
+    path.write_bytes(b"PK nothing")
+    with pytest.raises(SplatFileError, match="not a blame map"):
+        read_blame_map(path)
+    np.savez(path, **arrays_of(made()) | {"fading": np.zeros(4, np.float32)})
+    with pytest.raises(SplatFileError, match="its columns"):
+        read_blame_map(path)
+    np.savez(path, **arrays_of(made()) | {"fading": np.full(3, np.nan, np.float32)})
+    with pytest.raises(SplatFileError, match="its columns"):
+        read_blame_map(path)
