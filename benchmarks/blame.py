@@ -252,7 +252,7 @@ def timed_map(count: int = 100_000, views: int = 50) -> dict:
         camera = Camera(200, 150, 220, 220, 100, 75, pose)
         image = rasterizer.render(gaussians, camera, torch.zeros(3), sh_degree=3).image
         noisy = (image + 0.05 * torch.randn_like(image)).clamp(0, 1)
-        photos.append(Photo(f"{angle:.2f}", camera, (noisy * 255).round().to(torch.uint8)))
+        photos.append(Photo(f"{angle:.2f}", camera, (noisy * 255).round().to(torch.uint8), None, None))
     busy, began = time.process_time(), time.perf_counter()
     map_of(rasterizer, cloud, photos)
     seconds = {"cpu_s": time.process_time() - busy, "wall_s": time.perf_counter() - began}
