@@ -71,7 +71,7 @@ def sky_behind(cloud: GaussianCloud, capture: Capture, config: TrainConfig, read
     solid = cloud.select(cloud.opacities > SOLID)
     points = Points(solid.means.astype(np.float64), np.zeros((len(solid), 3)))
     photos = read_photos(capture.training_views, read_photo)
-    shell = sky_points(capture, points, photos, SKY_COUNTS[0])
+    shell = sky_points(capture, points, photos, SKY_COUNTS[0], goes_around=False)
     if len(shell.positions) < 4:
         return cloud.select(slice(0, 0))
     sky = gaussians_at(shell, point_spacing(shell.positions), SURFACE_OPACITY, config.sh_degree, cloud.blend_space)
