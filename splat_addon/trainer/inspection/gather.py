@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from ...capture.camera import Camera
 from ...capture.capture import View
 from ...gaussians.cloud import GaussianCloud
 from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, NO_VIEW, USED_FROM, Evidence
@@ -86,7 +85,7 @@ def gather(
         needs.look(number, rows[:, GAIN], view.error)
         known = depths[(depths > 0) & (depths < SKY_FROM * reach)]
         centers.look(photo, depths, float(np.median(known)) if len(known) else reach)
-        mass.look(photo, view.median_depth)
+        mass.look(photo, depths)
     tell(len(photos))
     weight, landing = sums[:, WEIGHT], sums[:, BEHIND]
     seen = np.maximum(centers.seen, 1)
@@ -168,34 +167,38 @@ class _Mass:
 
     def __init__(self, cloud: GaussianCloud, margin: float):
         self._means, self._axes, self._margin = cloud.means, _axes(cloud), margin
-        self._seen, self._through = (torch.zeros(6, len(cloud), dtype=torch.uint8) for _ in range(2))
+        self._seen, self._through = (np.zeros((6, len(cloud)), np.uint8) for _ in range(2))
 
-    def look(self, photo: Photo, depths: torch.Tensor) -> None:
+    def look(self, photo: Photo, depths: np.ndarray) -> None:
         """Take in a view with its median depths (H, W): something is there, or nothing, or the view cannot tell."""
         for start in range(0, len(self._means), BLOCK):
-            self._look(slice(start, start + BLOCK), photo.camera, photo.mask, depths)
+            self._look(slice(start, start + BLOCK), photo, depths)
 
-    def _look(self, block: slice, camera: Camera, mask: torch.Tensor | None, depths: torch.Tensor) -> None:
-        camera_from_world = torch.from_numpy(camera.camera_from_world.astype(np.float32))
-        means, axes = torch.from_numpy(self._means[block]), torch.from_numpy(self._axes[:, block])
-        means = means @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
+    def _look(self, block: slice, photo: Photo, depths: np.ndarray) -> None:
+        camera, camera_from_world = photo.camera, photo.camera.camera_from_world.astype(np.float32)
+        means = camera_from_world[:3, :3] @ self._means[block].T + camera_from_world[:3, 3:]
         for place in range(6):
-            offset = (3**0.5 if place % 2 else -(3**0.5)) * axes[place // 2] @ camera_from_world[:3, :3].T
-            x, y, z = (means + offset).unbind(1)
-            column, row = x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy
-            inside = (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
-            pixel = torch.where(inside, row.long() * camera.width + column.long(), 0)
-            if mask is not None:
-                inside &= mask.ravel()[pixel] != 0
-            depth = depths.ravel()[pixel]
-            through = inside & ((depth < 0) | (z < depth - self._margin))
-            self._through[place, block] += through
-            self._seen[place, block] += through | (inside & (depth > 0) & (z < depth + self._margin))
+            way = np.float32(3**0.5 if place % 2 else -(3**0.5)) * camera_from_world[:3, :3]
+            x, y, z = means + way @ self._axes[place // 2, block].T
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                column, row = x / z * np.float32(camera.fx) + camera.cx, y / z * np.float32(camera.fy) + camera.cy
+                inside = np.flatnonzero(
+                    (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+                )
+            pixels = row[inside].astype(np.intp), column[inside].astype(np.intp)
+            depth, z = depths[pixels], z[inside]
+            through = (depth < 0) | (z < depth - self._margin)
+            seen = through | ((depth > 0) & (z < depth + self._margin))
+            if photo.mask is not None:
+                counts = photo.mask.numpy()[pixels] != 0
+                through, seen = through & counts, seen & counts
+            self._through[place, block][inside] += through
+            self._seen[place, block][inside] += seen
 
     @property
     def open(self) -> np.ndarray:
         """(N,) 0..1."""
-        return (self._through / self._seen.clamp(min=1)).mean(dim=0).numpy()
+        return (self._through / np.maximum(self._seen, np.float32(1))).mean(axis=0)
 
 
 def _axes(cloud: GaussianCloud) -> np.ndarray:
