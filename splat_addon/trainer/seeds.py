@@ -46,8 +46,8 @@ def first_cloud(
     """
     if not config.init_splats:
         cloud, notes = first_gaussians(capture, config, _reader(photos), frame.training_from_world)
-        told = [(Warned if note.is_warning else Decided)(note.text, note.remedy) for note in notes]
-        return replace(cloud, antialiased=is_antialiased(config)), told
+        about = [(Warned if note.is_warning else Decided)(note.text, note.remedy) for note in notes]
+        return replace(cloud, antialiased=is_antialiased(config)), about
     cloud = read_splats(Path(config.init_splats), frame.origin)
     cloud = cloud.select(cloud.finite())
     sh = np.zeros((len(cloud), coefficient_count(config.sh_degree), 3), dtype=np.float32)
