@@ -181,6 +181,24 @@ def test_the_worst_frames_of_the_path_come_first_and_the_scene_stays_where_it_is
     assert scene.frame_current == worst[0].number
 
 
+def test_bars_touch_on_whole_pixels_and_are_as_high_as_their_quality(extension, flight, measured):
+    bars, strip = extension.module("splat_addon.scene.trust.bars"), extension.module("splat_addon.scene.trust.strip")
+    bpy.ops.splat.measure_trust()
+    bpy.ops.splat.ask_along_path()
+    asked, found = strip.frames(bpy.context.scene), measured.trust()
+    corners, colors = bars.triangles(asked, found, (13, 110, 8, 42, 60))
+    boxes = corners[:, :2].reshape(-1, 6, 2)
+    low, high = boxes.min(axis=1), boxes.max(axis=1)
+    assert len(boxes) == 21 and (low[0], high[0]) == (pytest.approx((13, 8)), pytest.approx((110, 60)))
+    assert np.array_equal(low[2:, 0], high[1:-1, 0]) and low[1, 0] == 13 and high[-1, 0] == 110
+    assert np.array_equal(boxes, boxes.round()) and (low[:, 1] == 8).all()
+    quality = np.array([frame.answer.db for frame in asked])
+    assert high[1:, 1] - 8 == pytest.approx(34 * quality / quality.max(), abs=0.51)
+    worst = int(np.argmin(quality))
+    expected = extension.module("splat_addon.scene.trust.volume").color_of(found, asked[worst].answer)
+    assert colors[6 * (worst + 1)] == pytest.approx((*expected, 1.0))
+
+
 def test_a_path_without_a_camera_or_with_an_orthographic_one_is_a_sentence(extension, flight, measured):
     bpy.ops.splat.measure_trust()
     flight.data.type = "ORTHO"

@@ -11,6 +11,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ..session import part
 from . import badge, measured, strip, volume
+from .bars import Bars
 
 _CORNERS = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)], np.float32)
 _FACES = [(x, y, z) for x in (0, 1) for y in (2, 3) for z in (4, 5)]  # of an octahedron
@@ -19,18 +20,19 @@ _PLATE, _TEXT = (0.0, 0.0, 0.0, 0.95), (1.0, 1.0, 1.0, 1.0)
 
 
 class Drawing:
-    """The handlers, and the batch of the volume as far as it is known."""
+    """The handlers, the batch of the volume as far as it is known, and the strips."""
 
     def __init__(self) -> None:
         self.handlers: list[object] = []
         self.batch: Any = None
         self.drawn: tuple[int, int] = (0, 0)  # what the batch is of: the trust's id, and how many places
+        self.bars: dict[int, Bars] = {}  # the strip's, by the region's pointer
         self.has_failed = False
 
     def close(self) -> None:
         for handler in self.handlers:
             bpy.types.SpaceView3D.draw_handler_remove(handler, "WINDOW")
-        self.handlers, self.batch = [], None
+        self.handlers, self.batch, self.bars = [], None, {}
 
 
 def start() -> None:
@@ -108,11 +110,11 @@ def _draw_over(context: bpy.types.Context, found: measured.Trust) -> None:
     right = region.width - max((other.width for other in context.area.regions if other.type == "UI"), default=0)
     asked = strip.frames(context.scene) if chosen.show_strip else []
     if asked:
-        _draw_strip(context.scene, found, asked, left, right, scale)
+        _draw_strip(context, found, asked, left, right, scale)
     if chosen.show_badge:
         answer = badge.answer_in(context)
         if answer is not None:
-            _draw_badge(found, answer, left, round((64 if asked else 16) * scale), scale)
+            _draw_badge(found, answer, left, round((66 if asked else 16) * scale), scale)
 
 
 def _draw_badge(found: measured.Trust, answer: measured.Answer, left: int, bottom: int, scale: float) -> None:
@@ -130,30 +132,24 @@ def _draw_badge(found: measured.Trust, answer: measured.Answer, left: int, botto
     blf.draw(0, text)
 
 
-def _draw_strip(scene, found: measured.Trust, asked: list[strip.Frame], left: int, right: int, scale: float) -> None:
-    """One bar for each frame, as high as its quality; the current frame is a white line."""
-    margin, bottom, height = 12 * scale, 8 * scale, 44 * scale
-    start, width = left + margin, right - left - 2 * margin
-    if width < 50 * scale:
+def _draw_strip(context, found: measured.Trust, asked: list[strip.Frame], left: int, right: int, scale: float) -> None:
+    """One bar for each frame and a line about the worst; the current frame is a white line."""
+    margin, bottom, top, plate_top = (round(size * scale) for size in (12, 8, 42, 60))
+    start, end = left + margin, right - margin
+    if end - start < 50 * scale:
         return
-    _rectangle(start, bottom, start + width, bottom + height, (0, 0, 0, 0.8))
-    each = width / len(asked)
-    best = max((frame.answer.db or 0.0 for frame in asked), default=0.0)
-    for number, frame in enumerate(asked):
-        part_of = (frame.answer.db or 0.0) / best if best > 0 else 1 - frame.answer.angle_deg / 90
-        color = (*volume.color_of(found, frame.answer), 1.0)
-        x = start + number * each
-        _rectangle(x, bottom, x + max(each - 0.5, 1), bottom + height * max(part_of, 0.05), color)
+    shown, key, box = part(Drawing).bars, context.region.as_pointer(), (start, end, bottom, top, plate_top)
+    if key not in shown or not shown[key].are_of(asked, found, box):
+        shown[key] = Bars(asked, found, box)
+    shown[key].draw()
     first, last = asked[0].number, asked[-1].number
-    at = start + width * (scene.frame_current - first + 0.5) / max(last - first + 1, 1)
-    if start <= at <= start + width:
-        _rectangle(at - scale, bottom, at + scale, bottom + height, (1, 1, 1, 1))
-    worst = strip.worst_first(asked)
-    if worst:
-        blf.size(0, 11 * scale)
-        blf.color(0, *_TEXT)
-        blf.position(0, start + 6 * scale, bottom + height - 14 * scale, 0)
-        blf.draw(0, f"Worst: frame {worst[0].number}, {worst[0].answer.text}")
+    at = start + (end - start) * (context.scene.frame_current - first + 0.5) / (last - first + 1)
+    if start <= at <= end:
+        _rectangle(at - scale, bottom, at + scale, top, (1, 1, 1, 1))
+    blf.size(0, 11 * scale)
+    blf.color(0, *_TEXT)
+    blf.position(0, start + 6 * scale, top + 5 * scale, 0)
+    blf.draw(0, shown[key].text)
 
 
 def _rectangle(left: float, bottom: float, right: float, top: float, color: tuple[float, ...]) -> None:
