@@ -14,7 +14,7 @@ from .surfaces import are_away, mass_places
 
 WITHOUT_PHOTOS = 0.5  # added to the score of what hangs away from the meshes, which photos alone must not have named
 TOO_SPARSE = 2.0  # of the distance that counts as away: samples farther apart cannot tell
-MOST_ACROSS = 7  # points across the disc of a sample
+FEWEST_ACROSS, MOST_ACROSS = 3, 7  # points across the disc of a sample; of two by two, all lie outside of it
 PIXELS = 2  # of a photo, a side of what depths of the surface are compared in
 MOST_VIEWS = 24
 
@@ -29,8 +29,8 @@ def filled(positions: np.ndarray, normals: np.ndarray | None, distance: float) -
     spacing = nearest_distances(positions).mean(axis=1)
     if float(np.median(spacing)) > TOO_SPARSE * distance:
         return None
-    across = int(np.clip(np.ceil(2 * np.median(spacing) / (distance / 3)) + 1, 1, MOST_ACROSS))
-    steps = np.linspace(-1, 1, across) if across > 1 else np.zeros(1)
+    across = int(np.clip(np.ceil(2 * np.median(spacing) / (distance / 3)) + 1, FEWEST_ACROSS, MOST_ACROSS))
+    steps = np.linspace(-1, 1, across)
     u, v = (grid.ravel() for grid in np.meshgrid(steps, steps))
     inside = u * u + v * v <= 1.01
     helper = np.where(np.abs(normals[:, :1]) < 0.7, [[1.0, 0, 0]], [[0, 1.0, 0]])

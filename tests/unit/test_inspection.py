@@ -231,7 +231,7 @@ def sampled_wall(spacing: float) -> tuple[np.ndarray, np.ndarray]:
     return positions, np.tile([0.0, 0, -1], (len(positions), 1))
 
 
-@pytest.mark.parametrize("spacing", [0.05, 0.2, 0.4])
+@pytest.mark.parametrize("spacing", [0.02, 0.05, 0.2, 0.4])
 def test_what_hangs_before_a_mesh_is_told_from_what_lies_on_it_and_behind_it(spacing):
     positions, normals = sampled_wall(spacing)
     surface = filled(positions, normals, 0.24)
