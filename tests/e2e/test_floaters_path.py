@@ -1,0 +1,75 @@
+"""From six photos and splats with a swarm before a wall to splats without it, by the commands of an artist's buttons:
+train, inspect, step to a region, preview its removal, delete and train on, and look at what was measured."""
+
+import bpy
+import numpy as np
+
+from support.floating_wall import FLOATS, photographed_run
+
+LIMIT_S = 300
+NEAR = 0.5  # of a floater's usual size
+
+
+def trained(extension, started):
+    """The folder of the run that was started, once it is over and its splats are the active object."""
+    assert started == {"FINISHED"}
+    run = extension.module("splat_addon.scene.tasks.live_run").wait(LIMIT_S)
+    assert run.state == "finished", run.message
+    assert bpy.ops.splat.import_result() == {"FINISHED"}
+    return run.folder, bpy.context.active_object
+
+
+def assert_same(cloud, before):
+    for name in ("means", "log_scales", "quaternions", "logit_opacities", "sh"):
+        assert np.array_equal(getattr(cloud, name), getattr(before, name)), name
+
+
+def far_from(places, others, distance) -> np.ndarray:
+    """(P,) which places (P, 3) have none of the others (Q, 3) within a distance."""
+    return np.array([np.linalg.norm(others - place, axis=1).min() > distance for place in places])
+
+
+def test_floaters_of_few_views_are_found_previewed_removed_and_measured(
+    extension, empty_file, trainer_python, tmp_path
+):
+    bpy.context.preferences.addons[extension.name].preferences.trainer_python = str(trainer_python)
+    scene, read = bpy.context.scene, extension.module("splat_addon.scene.splats.data").splats_from_object
+    wall = photographed_run(extension, tmp_path, hold_out_every=3)  # six photos, and splats to begin with
+    begin = extension.module("splat_addon.run.folder").RunFolder(tmp_path / "run").splats_file
+    bpy.data.objects.remove(wall)
+    scene.splat.capture.folder, chosen = str(tmp_path / "capture"), scene.splat.training
+    chosen.init_splats, chosen.strategy, chosen.iterations = str(begin), "FIXED", 40
+    chosen.hold_out_every = 3
+    first, item = trained(extension, bpy.ops.splat.start_training())
+    files = {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()}
+    before = read(item)
+
+    assert bpy.ops.splat.inspect_splats(wait=True) == {"FINISHED"}
+    choosing = extension.module("splat_addon.scene.inspection.choosing")
+    doomed = choosing.floaters(item.data, threshold := scene.splat.inspection.threshold)
+    assert doomed[FLOATS].all() and doomed[~FLOATS].mean() < 0.01
+    assert bpy.ops.splat.step_region() == {"FINISHED"}
+    swarm = choosing.selected(item.data)
+    shown = extension.module("splat_addon.scene.inspection.stepping").shown(item.data, threshold)
+    assert np.array_equal(np.flatnonzero(swarm), np.sort(shown.splats)) and swarm.any() and not (swarm & ~doomed).any()
+    assert shown.used_by and len(shown.sentences) > 1
+
+    assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
+    measured = extension.module("splat_addon.scene.tasks.previewing_removal").measured_of(item)
+    assert measured.count == doomed.sum() and measured.removal.views > 0
+    assert all(np.isfinite(measured.removal.psnr_db)) and measured.removal.psnr_db[0] != measured.removal.psnr_db[1]
+    assert 0 <= measured.removal.holes <= 1
+    assert_same(read(item), before)
+
+    scene.splat.training_further.steps = 60
+    second, result = trained(extension, bpy.ops.splat.train_further(without_floaters=True))
+    file = extension.module("splat_addon.gaussians.formats.splat_ply").read_splats
+    assert np.array_equal(file(second.path / "start.ply").means, before.means[~doomed])
+    assert np.array_equal(file(second.path / "cleared.ply").means, before.means[doomed])
+    assert result != item and second.path != first.path
+    apart = NEAR * float(np.median(before.scales[doomed].max(axis=1)))
+    assert far_from(before.means[doomed], read(result).means, apart).all(), "nothing hangs where the floaters were"
+    assert second.latest_evaluation().psnr_db > measured.removal.psnr_db[1], "training on closes what deleting opens"
+
+    assert_same(read(item), before)
+    assert {path: path.read_bytes() for path in files} == files, "the earlier run stays as it was"
