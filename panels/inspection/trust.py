@@ -41,7 +41,7 @@ class SPLAT_PT_trust(SidebarPanel, bpy.types.Panel):
         layout.operator(SPLAT_OT_ask_along_path.bl_idname, icon="CAMERA_DATA")
         column = layout.column(align=True)
         for frame in strip.worst_first(strip.frames(scene))[:WORST_SHOWN]:
-            text = f"Frame {frame.number}: {frame.answer.text}"
+            text = f"Frame {frame.number}: {frame.answer.short}"
             column.operator(SPLAT_OT_go_to_frame.bl_idname, text=text).frame = frame.number
         for sentence in found.said:
             draw_sentence(layout, sentence, "ERROR")

@@ -177,6 +177,7 @@ def test_the_worst_frames_of_the_path_come_first_and_the_scene_stays_where_it_is
     worst = strip.worst_first(asked)
     assert worst[0].number >= 15 and worst[-1].answer.db == max(frame.answer.db for frame in asked)
     assert worst[-1].number <= 5
+    assert worst[0].answer.short == f"{worst[0].answer.db:.0f} dB, {worst[0].answer.angle_deg:.0f}° outside"
     assert bpy.ops.splat.go_to_frame(frame=worst[0].number) == {"FINISHED"}
     assert scene.frame_current == worst[0].number
 

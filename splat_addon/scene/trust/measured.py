@@ -56,6 +56,14 @@ class Answer(NamedTuple):
             where = f"{self.angle_deg:.0f}° outside the nearest view"
         return f"{where}: quality unknown, {self.why}" if self.db is None else f"{where}: expect {self.db:.0f} dB"
 
+    @property
+    def short(self) -> str:
+        """For a list in a narrow sidebar: what is expected, and how far outside."""
+        if self.why and self.why != NO_HELD_OUT:
+            return "unknown"
+        where = f"{self.angle_deg:.0f}° outside" if self.angle_deg >= INSIDE_DEG else "within"
+        return where if self.db is None else f"{self.db:.0f} dB, {where}"
+
 
 class Measured:
     """The object that was asked about last."""
