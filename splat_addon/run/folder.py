@@ -75,6 +75,14 @@ class RunFolder:
     def about_file(self) -> Path:
         return self.path / "about.json"
 
+    def capture_fingerprint(self) -> str:
+        """Of the capture that its splats were trained on; empty where that is not known."""
+        try:
+            about = json.loads(self.about_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return ""
+        return str(about.get("capture_fingerprint", "")) if isinstance(about, dict) else ""
+
     @property
     def capture_file(self) -> Path:
         return self.path / "capture.json"

@@ -43,6 +43,19 @@ def about_rounding(frame: TrainingFrame) -> list[Warned]:
     ]
 
 
+def about_changed_capture(former: str, now: str) -> list[Warned]:
+    """Of a capture that has another fingerprint than the one that splats were trained on; where either is unknown,
+    nothing."""
+    if not former or former == now:
+        return []
+    return [
+        Warned(
+            "The capture has changed since the splats were trained: they are compared with what is there now.",
+            "Train again if cameras have moved.",
+        )
+    ]
+
+
 def about_earlier_version() -> Warned:
     """A run goes on that was started by a version which could not tell for certain of which capture it was."""
     return Warned(

@@ -40,6 +40,7 @@ from .evaluation.evaluate import evaluate
 from .left_out import some_left_out
 from .model import GaussianModel
 from .notices import (
+    about_changed_capture,
     about_earlier_version,
     about_rounding,
     about_unseen,
@@ -83,6 +84,7 @@ def train(folder: RunFolder, config: TrainConfig, wire: Wire, resume: bool = Fal
         photos.warnings.extend([*about_capture, *about_seeds, *about_rounding(frame)])
         model = GaussianModel(cloud, rasterizer.device)
         limits = limits_of(config, cloud, frame)
+        photos.warnings.extend([] if resume else about_changed_capture(folder.capture_fingerprint(), fingerprint))
         run = Run(folder, config, wire, model, rasterizer, photos, moved, frame, fingerprint, limits)
         if state is not None:
             if not is_comparable(state):

@@ -10,7 +10,7 @@ from ..gaussians.closed_mesh import ClosedMesh, write_volume
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.formats.splat_ply import write_splats
 from ..run.config import STEPS_ON, TrainConfig, train_on
-from ..run.folder import RunFolder
+from ..run.folder import RunFolder, write_json
 
 Origin = tuple[float, float, float] | None
 
@@ -33,12 +33,14 @@ def begin(
     deleted: GaussianCloud | None,
     choices: Choices,
     origin: Origin = None,
+    fingerprint: str = "",
 ) -> tuple[RunFolder, TrainConfig]:
     """Make the run folder `path`, in which training goes on from `kept`; `deleted` are the splats that were among them.
 
     Both, and the volumes, are in the coordinates of the capture, where means count from `origin`; `config` is that of
-    the run before. Returns the folder and its settings. Raises RunError when no splats are left to go on from,
-    SplatFileError when the place cannot be written.
+    the run before, and `fingerprint` that of the capture it was trained on: training tells where that has changed.
+    Returns the folder and its settings. Raises RunError when no splats are left to go on from, SplatFileError when the
+    place cannot be written.
     """
     former = len(kept) + (0 if deleted is None else len(deleted))
     if choices.empty is not None:
@@ -57,6 +59,8 @@ def begin(
     )
     settings.check()
     folder = RunFolder.create(place, settings)
+    if fingerprint:
+        write_json(folder.about_file, {"capture_fingerprint": fingerprint})
     write_splats(start, kept, origin)
     if deleted is not None and settings.cleared_splats:
         write_splats(cleared, deleted, origin)

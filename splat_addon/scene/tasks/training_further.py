@@ -70,7 +70,8 @@ def start(
 
     def make() -> tuple[RunFolder, TrainConfig]:
         parts = [part for part in (_deleted_before(run, cloud, origin), cloud.select(gone)) if len(part)]
-        return begin(path, config, cloud.select(~gone), joined(parts) if parts else None, choices, origin)
+        deleted, fingerprint = joined(parts) if parts else None, run.capture_fingerprint() if run is not None else ""
+        return begin(path, config, cloud.select(~gone), deleted, choices, origin, fingerprint)
 
     started = live_run.go_on(scene, path, python, make, outlives)
     mark(item, started.folder, GOES_ON_KEY)

@@ -48,6 +48,7 @@ from ...run.resources import free_memory_bytes
 from ...run.wire import PROGRESS_INTERVAL_S, take_standard_output
 from ...run.wording import counted, in_bytes
 from ..backend.cpu.rasterizer import CpuRasterizer
+from ..notices import about_changed_capture
 from ..photos.decoding import decode
 from ..photos.photo import Photo
 from ..photos.store import load_photos
@@ -133,9 +134,8 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
     if task.capture is not None:
         capture = settled(open_capture(task.capture, task.hold_out_every, choices=task.choices), decode)
         fingerprint = capture.fingerprint()
-        if task.capture_fingerprint and task.capture_fingerprint != fingerprint:
-            changed = "The capture has changed since the splats were trained: they are compared with what is there now."
-            send(Warned(changed, "Train again if cameras have moved."))
+        for warning in about_changed_capture(task.capture_fingerprint, fingerprint):
+            send(warning)
         frame = TrainingFrame.around(capture)
         send(InspectionStarted(len(whole), len(chosen_views(capture.training_views))))
         send(InspectionProgressed(0.0, "reading photos"))

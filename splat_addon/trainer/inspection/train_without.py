@@ -50,6 +50,5 @@ def run_on(
         raise RunError(f"The capture {config.capture}, which the run was trained on, is gone.", "Put it back.")
     origin = SplatPly(splats).origin()
     cloud = read_splats(splats, origin)
-    if is_deleted is None:
-        return begin(path, config, cloud, None, choices, origin)[0]
-    return begin(path, config, cloud.select(~is_deleted), cloud.select(is_deleted), choices, origin)[0]
+    kept, deleted = (cloud, None) if is_deleted is None else (cloud.select(~is_deleted), cloud.select(is_deleted))
+    return begin(path, config, kept, deleted, choices, origin, earlier.capture_fingerprint())[0]
