@@ -115,6 +115,9 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
     space: bpy.props.EnumProperty(
         name="Space", description="Whether the transforms of objects are part of the file", items=exporting.SPACES
     )
+    all_splats: bpy.props.BoolProperty(
+        name="Hidden Splats", description="Also write splats that are hidden in the object", default=True
+    )
     spz_version: bpy.props.EnumProperty(
         name="SPZ Version",
         description="Which version of SPZ is written",
@@ -154,7 +157,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        for name in ("format", "which", "axes", "space"):
+        for name in ("format", "which", "axes", "space", "all_splats"):
             layout.prop(self, name)
         if _is_named(self._path(), "spz"):
             layout.prop(self, "spz_version")
@@ -195,7 +198,7 @@ class SPLAT_OT_export_ply(bpy.types.Operator, ExportHelper):
 
     def _exports(self, context) -> list[tuple[Path, exporting.Export]]:
         path = self._path()
-        choices = exporting.Choices(self.axes, self.space, int(self.spz_version), tuple(self.sh_bits))
+        choices = exporting.Choices(self.axes, self.space, self.all_splats, int(self.spz_version), tuple(self.sh_bits))
         items = self._items(context)
         if self.which != _EACH:
             return [(path, exporting.Export(path, items, choices))]

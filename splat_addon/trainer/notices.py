@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..capture.camera import Camera
+from ..capture.capture import FINGERPRINT_KIND
 from ..errors import RunError, SplatFileError
 from ..files import is_disk_full
 from ..gaussians.rules import DEFAULT_RULES
@@ -44,9 +45,9 @@ def about_rounding(frame: TrainingFrame) -> list[Warned]:
 
 
 def about_changed_capture(former: str, now: str) -> list[Warned]:
-    """Of a capture that has another fingerprint than the one that splats were trained on; where either is unknown,
-    nothing."""
-    if not former or former == now:
+    """Of a capture that has another fingerprint than the one that splats were trained on; where that is unknown, or an
+    earlier version took it in another way, nothing."""
+    if former == now or not former.startswith(FINGERPRINT_KIND):
         return []
     return [
         Warned(

@@ -187,6 +187,31 @@ def test_what_a_format_cannot_hold_is_said_before_it_is_written(exchange, tmp_pa
     assert (again["splat_blend_space"], bool(again["splat_antialiased"])) == ("blender", True)
 
 
+def test_hidden_splats_are_written_or_not_as_chosen_and_that_is_said(exchange, extension, tmp_path):
+    choosing = extension.module("splat_addon.scene.inspection.choosing")
+    item = import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(9000)))
+    before = exchange.read(tmp_path / "in.ply")
+    which = np.arange(9000) % 3 == 0
+    which[:8400] = True  # more than a whole block
+    choosing.hide(item.data, which)
+    choices = exchange.exporting.Choices
+    said = {
+        every: exchange.exporting.Export(tmp_path / "a.ply", [item], choices(all_splats=every)).losses()
+        for every in (True, False)
+    }
+    assert said[True] == ["What is hidden is written, too: 8\u00a0600 splats."]
+    assert said[False] == ["What is hidden stays out: 8\u00a0600 splats."]
+    whole, shown = (exchange.read(export(tmp_path / f"{every}.ply", all_splats=every)) for every in (True, False))
+    assert len(whole) == 9000
+    np.testing.assert_array_equal(shown.means, before.means[~which])
+    np.testing.assert_array_equal(shown.sh, before.sh[~which])
+    assert choosing.hidden(item.data).sum() == 8600, "the object keeps them"
+    choosing.hide(item.data, ~which)
+    with pytest.raises(RuntimeError, match="Every splat is hidden, and would stay out"):
+        export(tmp_path / "none.ply", all_splats=False)
+    assert not (tmp_path / "none.ply").exists()
+
+
 def test_the_format_gives_the_name_its_ending(exchange, tmp_path):
     import_file(exchange.write(tmp_path / "in.ply", exchange.cloud(3)))
     for format_, name, expected in (

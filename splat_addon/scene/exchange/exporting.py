@@ -8,12 +8,14 @@ from types import ModuleType
 import bpy
 import numpy as np
 
-from ...errors import some_of
+from ...errors import SplatFileError, some_of
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.registry import format_for, written_in_steps
 from ...gaussians.formats.splat_file import Header, Progress, Settings
 from ...gaussians.origin import origin_for
 from ...gaussians.transform import STORED, is_exact, joined, transformed
+from ...run.wording import counted
+from ..inspection.choosing import hidden
 from ..splats.adoption import mark
 from ..splats.contents.bundled import expose_usd, webp_of
 from ..splats.data import Origin, SplatReader
@@ -39,10 +41,12 @@ SPACES = [
 
 @dataclass(frozen=True)
 class Choices:
-    """What an artist chooses for an export. `axes` and `space`: identifiers of `AXES` and `SPACES`."""
+    """What an artist chooses for an export. `axes` and `space`: identifiers of `AXES` and `SPACES`; with `all_splats`,
+    also those that are hidden."""
 
     axes: str = AUTO
     space: str = WORLD
+    all_splats: bool = True
     spz_version: int = 3
     sh_bits: tuple[int, int] = (8, 8)
 
@@ -50,7 +54,8 @@ class Choices:
 class Export:
     """Some objects on their way into one file. What they lose is known before anything is written.
 
-    Raises SplatFileError when one holds no splats, or when the name of `path` ends like none that can be written.
+    Raises SplatFileError when one holds no splats, when all that there are stay out because they are hidden, or when
+    the name of `path` ends like none that can be written.
     """
 
     def __init__(self, path: Path, items: Sequence[bpy.types.Object], choices: Choices):
@@ -68,7 +73,12 @@ class Export:
             shift[:3, 3] = [-value for value in origin]
             self._matrices = [shift @ matrix for matrix in self._matrices]
         self._settings = Settings(axes, choices.spz_version, choices.sh_bits, origin, webp_of)
+        self._are_hidden = [hidden(item.data) for item in items]
+        self._all_splats, self._hidden_count = choices.all_splats, sum(int(each.sum()) for each in self._are_hidden)
         degree, count = max(reader.sh_degree for reader in self._readers), sum(reader.count for reader in self._readers)
+        if self._hidden_count == count and not choices.all_splats:
+            raise SplatFileError("Every splat is hidden, and would stay out.", "Switch Hidden Splats on, or show some.")
+        count -= 0 if choices.all_splats else self._hidden_count
         extras = {
             name: kind for name, kind in first.extras.items() if all(name in reader.extras for reader in self._readers)
         }
@@ -77,6 +87,9 @@ class Export:
     def losses(self) -> list[str]:
         """Sentences about what the file will not hold, or hold otherwise."""
         found = self.format.losses(self.header, self._settings)
+        if self._hidden_count:
+            what = "is written, too" if self._all_splats else "stays out"
+            found.insert(0, f"What is hidden {what}: {counted(self._hidden_count)} splats.")
         if self._far is not None and self._settings.origin is None:
             step = np.spacing(np.float32(np.abs(self._far).max()))
             found.append(
@@ -101,8 +114,14 @@ class Export:
 
     def _blocks(self) -> Iterator[GaussianCloud]:
         empty = _nothing(self.header)
-        for reader, matrix in zip(self._readers, self._matrices, strict=True):
+        for reader, matrix, are_hidden in zip(self._readers, self._matrices, self._are_hidden, strict=True):
+            end = 0
             for block in reader.blocks():
+                start, end = end, end + len(block)
+                if not self._all_splats and are_hidden[start:end].any():
+                    block = block.select(~are_hidden[start:end])
+                    if not len(block):
+                        continue
                 moved = transformed(block, matrix)
                 is_as_file = moved.sh_degree == self.header.sh_degree and _look(moved) == _look(empty)
                 if not is_as_file:
