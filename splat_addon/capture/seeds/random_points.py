@@ -143,26 +143,30 @@ def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int
     if not goes_around:
         return Points(shell[is_visible], colors[is_visible])
     seen = (shell[is_visible] - center) / radius
-    beside, their_colors = _beside(seen, colors[is_visible], up_direction(cameras))
+    around = _even_directions(BESIDE)
+    unseen = around[~_seen(cameras, center + radius * around)]
+    beside, their_colors = _beside(unseen, seen, colors[is_visible], up_direction(cameras))
     normals = np.concatenate([np.zeros_like(seen), -beside])
     return Points(
         center + radius * np.concatenate([seen, beside]), np.concatenate([colors[is_visible], their_colors]), normals
     )
 
 
-def _beside(seen: np.ndarray, colors: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (Q, 3) in which no photo shows the sky, down to the lowest that are `seen` (P, 3), and colors (Q, 3)
-    there, between those of all that are seen by inverse distance (Shepard 1968).
+def _beside(
+    unseen: np.ndarray, seen: np.ndarray, colors: np.ndarray, up: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the directions (Q, 3) in which no photo looks, those that are not below the sky that is `seen` (P, 3), and
+    colors there, between those (P, 3) of all that is seen by inverse distance (Shepard 1968).
 
     Nothing trains what lies there; without it the sky has black holes beside and behind what the photos show. So these
-    points have normals, which make them opaque from the start.
+    points have normals, which make them opaque from the start. Where photos look, and see no sky, something else is
+    before it: a shell behind that would show through glass, mirrors and walls that have few points.
     """
-    directions = _even_directions(BESIDE)
     some = slice(None, None, -(-len(seen) // BESIDE))
-    apart = np.maximum(1 - directions @ seen[some].T, 1e-9)  # half the squared distance
-    is_open = (apart.min(axis=1) > 2 * np.pi / BESIDE) & (directions @ up >= np.percentile(seen @ up, LOWEST_PERCENT))
-    weights = apart[is_open] ** -2
-    return directions[is_open], weights @ colors[some] / weights.sum(axis=1, keepdims=True)
+    is_high = unseen @ up >= np.percentile(seen @ up, LOWEST_PERCENT)
+    apart = np.maximum(1 - unseen[is_high] @ seen[some].T, 1e-9)  # half the squared distance
+    weights = apart**-2
+    return unseen[is_high], weights @ colors[some] / weights.sum(axis=1, keepdims=True)
 
 
 def sky_radius_unit(cameras: list[Camera], points: Points, center: np.ndarray) -> float:
