@@ -1,4 +1,4 @@
-"""From what went wrong to what the user reads."""
+"""From what went wrong, or is not possible, to what the user reads."""
 
 import functools
 
@@ -23,3 +23,10 @@ def reports_errors(execute):
             return {"CANCELLED"}
 
     return reporting
+
+
+def allows(cls, problem: str) -> bool:
+    """What an operator's `poll` answers: whether there is no problem. Else the gray button tells it."""
+    if problem:
+        cls.poll_message_set(problem)
+    return not problem

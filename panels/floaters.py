@@ -20,25 +20,17 @@ from ..operators.splats.train_further import SPLAT_OT_train_further
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.inspection import found, histogram, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
-from ..splat_addon.scene.splats.data import is_splats
 from ..splat_addon.scene.tasks import inspecting, previewing_removal
-from .capture import SidebarPanel
 from .curves import MARGIN_PX
+from .splats import ActiveSplatsPanel
 from .wrap import draw_fact, draw_sentence
 
 HOLES = "Deleting alone leaves holes: floaters hold color that photos demand. Training on closes them."
 
 
-class SPLAT_PT_floaters(SidebarPanel, bpy.types.Panel):
+class SPLAT_PT_floaters(ActiveSplatsPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_floaters"
-    bl_parent_id = "SPLAT_PT_splats"
     bl_label = "Floaters"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        active = context.active_object
-        return active is not None and is_splats(active)
 
     def draw(self, context):
         layout, item = self.layout, context.active_object

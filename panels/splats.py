@@ -31,6 +31,18 @@ from .capture import LAST, SidebarPanel
 from .wrap import draw_sentence
 
 
+class ActiveSplatsPanel(SidebarPanel):
+    """A panel below *Splats* about the active object, shown when that holds splats."""
+
+    bl_parent_id = "SPLAT_PT_splats"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        active = context.active_object
+        return active is not None and is_splats(active)
+
+
 class SPLAT_PT_splats(SidebarPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_splats"
     bl_label = "Splats"

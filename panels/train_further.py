@@ -3,20 +3,12 @@
 import bpy
 
 from ..operators.splats.train_further import SPLAT_OT_train_further
-from ..splat_addon.scene.splats.data import is_splats
-from .capture import SidebarPanel
+from .splats import ActiveSplatsPanel
 
 
-class SPLAT_PT_train_further(SidebarPanel, bpy.types.Panel):
+class SPLAT_PT_train_further(ActiveSplatsPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_train_further"
-    bl_parent_id = "SPLAT_PT_splats"
     bl_label = "Train Further"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        active = context.active_object
-        return active is not None and is_splats(active)
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.splat.training_further

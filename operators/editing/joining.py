@@ -5,8 +5,8 @@ import bpy
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import joining, target
 from ...splat_addon.scene.splats.data import is_splats, splat_count
-from ..reporting import reports_errors
-from .subject import ActsOnActive, allows, splat_objects_of, undo_memory
+from ..reporting import allows, reports_errors
+from .subject import ActsOnActive, splat_objects_of, undo_memory
 
 
 class ActsOnJoined:

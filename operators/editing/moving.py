@@ -7,8 +7,8 @@ from ...splat_addon.gaussians.transform import is_exact
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import moving, target
 from ...splat_addon.scene.splats.transforms import is_broken
-from ..reporting import reports_errors
-from .subject import ActsOnSelected, allows, splat_objects_of, undo_memory
+from ..reporting import allows, reports_errors
+from .subject import ActsOnSelected, splat_objects_of, undo_memory
 
 
 class SPLAT_OT_apply_transform(ActsOnSelected, bpy.types.Operator):

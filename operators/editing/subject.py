@@ -3,6 +3,7 @@
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.editing import target
 from ...splat_addon.scene.splats.contents.attributes import points_in
+from ..reporting import allows
 
 _STEP_BYTES = {0: 76, 1: 112, 2: 172, 3: 256}  # of one splat, by degree
 _WORTH_SAYING = 100e6
@@ -12,13 +13,6 @@ def splat_objects_of(context):
     """The selected objects that hold splats, and the active one: the active one first."""
     items = dict.fromkeys([*filter(None, [context.active_object]), *context.selected_objects])
     return target.splats_among(list(items))
-
-
-def allows(cls, problem: str) -> bool:
-    """A poll's answer, with the reason where it is no."""
-    if problem:
-        cls.poll_message_set(problem)
-    return not problem
 
 
 class ActsOnActive:

@@ -15,7 +15,7 @@ from ...splat_addon.scene.settings.paths import run_path
 from ...splat_addon.scene.splats.data import is_splats
 from ...splat_addon.scene.tasks import inspecting
 from ...splat_addon.scene.trust.views import camera_of_matrices
-from ..reporting import reports_errors
+from ..reporting import allows, reports_errors
 
 
 class SPLAT_OT_blame(bpy.types.Operator):
@@ -120,8 +120,8 @@ class SPLAT_OT_map_blame(_OfSplats, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if inspecting.is_running():
-            return _allows(cls, "Splats are being inspected")
-        return _allows(cls, choosing.problem(_subject(context)))
+            return allows(cls, "Splats are being inspected")
+        return allows(cls, choosing.problem(_subject(context)))
 
     @reports_errors
     def execute(self, context):
@@ -143,7 +143,7 @@ class SPLAT_OT_show_blame(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         item = _subject(context)
-        return _allows(cls, "" if item is not None and mapped.told(item.data) else "Make a blame map first")
+        return allows(cls, "" if item is not None and mapped.told(item.data) else "Make a blame map first")
 
     @reports_errors
     def execute(self, context):
@@ -181,7 +181,7 @@ class SPLAT_OT_click_splat(_OfSplats, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, choosing.problem(_subject(context)))
+        return allows(cls, choosing.problem(_subject(context)))
 
     def invoke(self, context, event):
         context.window.cursor_modal_set("EYEDROPPER")
@@ -235,12 +235,6 @@ def _tell_photos(operator, scene, item, splat: int) -> None:
         raise RunError("No photo shows this splat at its center.", "Choose another one.")
     names = f": {', '.join(trained[:6])}" if trained else ""
     operator.report({"INFO"}, f"{counted(len(trained))} training views show splat {splat}{names}")
-
-
-def _allows(cls, problem: str) -> bool:
-    if problem:
-        cls.poll_message_set(problem)
-    return not problem
 
 
 CLASSES = (SPLAT_OT_blame, SPLAT_OT_map_blame, SPLAT_OT_show_blame, SPLAT_OT_photos_of_splat, SPLAT_OT_click_splat)

@@ -7,13 +7,7 @@ from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.inspection import choosing, ghost, stepping
 from ...splat_addon.scene.inspection.columns import SCORE
 from ...splat_addon.scene.tasks import inspecting, previewing_removal
-from ..reporting import reports_errors
-
-
-def _allows(cls, problem: str) -> bool:
-    if problem:
-        cls.poll_message_set(problem)
-    return not problem
+from ..reporting import allows, reports_errors
 
 
 class _ActsOnFloaters:
@@ -23,7 +17,7 @@ class _ActsOnFloaters:
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, choosing.problem_with_scores(context.active_object))
+        return allows(cls, choosing.problem_with_scores(context.active_object))
 
 
 def _floaters(context):
@@ -47,8 +41,8 @@ class SPLAT_OT_inspect_splats(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if inspecting.is_running():
-            return _allows(cls, "Splats are being inspected")
-        return _allows(cls, choosing.problem(context.active_object))
+            return allows(cls, "Splats are being inspected")
+        return allows(cls, choosing.problem(context.active_object))
 
     @reports_errors
     def execute(self, context):
@@ -69,7 +63,7 @@ class SPLAT_OT_cancel_inspection(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, "" if inspecting.is_running() else "Nothing is being inspected")
+        return allows(cls, "" if inspecting.is_running() else "Nothing is being inspected")
 
     @reports_errors
     def execute(self, context):
@@ -115,7 +109,7 @@ class SPLAT_OT_keep_splats(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, choosing.problem(context.active_object))
+        return allows(cls, choosing.problem(context.active_object))
 
     @reports_errors
     def execute(self, context):
@@ -139,7 +133,7 @@ class SPLAT_OT_mark_reflections(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, choosing.problem(context.active_object))
+        return allows(cls, choosing.problem(context.active_object))
 
     @reports_errors
     def execute(self, context):
@@ -172,7 +166,7 @@ class SPLAT_OT_show_hidden(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, choosing.problem(context.active_object))
+        return allows(cls, choosing.problem(context.active_object))
 
     @reports_errors
     def execute(self, context):
@@ -213,8 +207,8 @@ class SPLAT_OT_preview_removal(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if previewing_removal.is_running():
-            return _allows(cls, "A removal is being previewed")
-        return _allows(cls, choosing.problem(context.active_object))
+            return allows(cls, "A removal is being previewed")
+        return allows(cls, choosing.problem(context.active_object))
 
     @reports_errors
     def execute(self, context):
@@ -239,7 +233,7 @@ class SPLAT_OT_cancel_removal_preview(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return _allows(cls, "" if previewing_removal.is_running() else "Nothing is being previewed")
+        return allows(cls, "" if previewing_removal.is_running() else "Nothing is being previewed")
 
     @reports_errors
     def execute(self, context):

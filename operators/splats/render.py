@@ -6,7 +6,7 @@ from ...splat_addon.errors import SceneError
 from ...splat_addon.scene.cameras import framing
 from ...splat_addon.scene.splats import appearance, render_setup
 from ...splat_addon.scene.splats.box_modifier import hand_over
-from ..reporting import reports_errors
+from ..reporting import allows, reports_errors
 
 
 class SPLAT_OT_render(bpy.types.Operator):
@@ -25,9 +25,7 @@ class SPLAT_OT_render(bpy.types.Operator):
             problem = "The scene has no camera: Camera to View makes one of what you see"
         elif bpy.app.is_job_running("RENDER"):
             problem = "A render is running already"
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     @reports_errors
     def execute(self, context):
@@ -59,9 +57,7 @@ class SPLAT_OT_camera_to_view(bpy.types.Operator):
             problem = "Switch to Object Mode first"
         elif context.scene.camera is not None and context.scene.camera.library is not None:
             problem = "The camera is linked: make one of your own the scene's camera (Ctrl 0)"
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     @reports_errors
     def execute(self, context):

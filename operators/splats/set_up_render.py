@@ -5,7 +5,7 @@ import bpy
 from ...splat_addon.scene.splats import advice, appearance, render_setup
 from ...splat_addon.scene.splats.box_modifier import hand_over
 from ...splat_addon.scene.splats.compositing import splat_layer
-from ..reporting import reports_errors
+from ..reporting import allows, reports_errors
 
 
 class SPLAT_OT_set_up_render(bpy.types.Operator):
@@ -56,9 +56,7 @@ class SPLAT_OT_composite_splats(bpy.types.Operator):
             problem = "The splats are composited already: the look Scene Light undoes it"
         elif not splat_layer.others(context.scene):
             problem = "Nothing else renders: Trainer Look needs no layer here"
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     @reports_errors
     def execute(self, context):

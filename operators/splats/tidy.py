@@ -5,7 +5,7 @@ import bpy
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.splats.contents import findings, quantization
 from ...splat_addon.scene.splats.data import is_splats
-from ..reporting import reports_errors
+from ..reporting import allows, reports_errors
 
 
 def _problem(context) -> str:
@@ -39,9 +39,7 @@ class SPLAT_OT_measure_colors(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         problem = _problem(context)
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     @reports_errors
     def execute(self, context):
@@ -61,9 +59,7 @@ class SPLAT_OT_tidy_outliers(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         problem = _problem_with_changing(context, is_tidied=False)
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     @reports_errors
     def execute(self, context):
@@ -86,9 +82,7 @@ class SPLAT_OT_put_back_outliers(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         problem = _problem_with_changing(context, is_tidied=True)
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     @reports_errors
     def execute(self, context):

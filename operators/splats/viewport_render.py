@@ -8,7 +8,7 @@ from ...splat_addon.scene.settings.viewport import RENDER_FROM
 from ...splat_addon.scene.splats.data import is_splats
 from ...splat_addon.scene.viewport import display, still
 from ...splat_addon.scene.viewport.picture import Picture
-from ..reporting import reports_errors
+from ..reporting import allows, reports_errors
 
 _PAUSE_S = 0.01  # between frames, in which Blender draws and hears Esc
 
@@ -43,9 +43,7 @@ class SPLAT_OT_render_viewport(bpy.types.Operator):
             problem = "The viewport shows no splats: import some, or Show Splats in Viewport"
         elif bpy.app.is_job_running("RENDER"):
             problem = "A render is running already"
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return allows(cls, problem)
 
     def invoke(self, context, _event):
         return self._begin(context) if self.animation else self.execute(context)

@@ -5,20 +5,12 @@ import bpy
 from ...operators.editing.joining import SPLAT_OT_join_splats, SPLAT_OT_separate_splats
 from ...operators.editing.looks import SPLAT_OT_color_splats, SPLAT_OT_decimate_splats, SPLAT_OT_set_sh_degree
 from ...operators.editing.moving import SPLAT_OT_apply_transform, SPLAT_OT_mirror_splats
-from ...splat_addon.scene.splats.data import is_splats
-from ..capture import SidebarPanel
+from ..splats import ActiveSplatsPanel
 
 
-class SPLAT_PT_editing(SidebarPanel, bpy.types.Panel):
+class SPLAT_PT_editing(ActiveSplatsPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_editing"
-    bl_parent_id = "SPLAT_PT_splats"
     bl_label = "Edit"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        active = context.active_object
-        return active is not None and is_splats(active)
 
     def draw(self, context):
         layout = self.layout

@@ -16,9 +16,9 @@ from ...splat_addon.scene.blame import mapped, photos, picked
 from ...splat_addon.scene.review import held_out
 from ...splat_addon.scene.runs import run_object
 from ...splat_addon.scene.settings.paths import run_path
-from ...splat_addon.scene.splats.data import is_splats
 from ...splat_addon.scene.tasks import inspecting
 from ..capture import SidebarPanel
+from ..splats import ActiveSplatsPanel
 from ..wrap import draw_sentence
 
 SPLATS_SHOWN, VIEWS_SHOWN = 6, 5
@@ -57,16 +57,9 @@ class SPLAT_PT_blame(SidebarPanel, bpy.types.Panel):
         draw_sentence(layout, CAVEAT, "INFO")
 
 
-class SPLAT_PT_blame_map(SidebarPanel, bpy.types.Panel):
+class SPLAT_PT_blame_map(ActiveSplatsPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_blame_map"
-    bl_parent_id = "SPLAT_PT_splats"
     bl_label = "Blame Map"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        active = context.active_object
-        return active is not None and is_splats(active)
 
     def draw(self, context):
         layout, item = self.layout, context.active_object

@@ -8,25 +8,17 @@ from ...operators.inspection.trust import (
     SPLAT_OT_go_to_frame,
     SPLAT_OT_measure_trust,
 )
-from ...splat_addon.scene.splats.data import is_splats
 from ...splat_addon.scene.trust import measured, strip
-from ..capture import SidebarPanel
+from ..splats import ActiveSplatsPanel
 from ..wrap import draw_sentence
 
 WORST_SHOWN = 5
 CAVEAT = "An expectation, often wrong by 2 dB: it knows cameras and splats, not what is in front of the camera."
 
 
-class SPLAT_PT_trust(SidebarPanel, bpy.types.Panel):
+class SPLAT_PT_trust(ActiveSplatsPanel, bpy.types.Panel):
     bl_idname = "SPLAT_PT_trust"
-    bl_parent_id = "SPLAT_PT_splats"
     bl_label = "Trust"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        active = context.active_object
-        return active is not None and is_splats(active)
 
     def draw(self, context):
         layout, scene, found = self.layout, context.scene, measured.trust()

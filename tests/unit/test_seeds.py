@@ -347,6 +347,8 @@ def test_the_sky_goes_on_beside_and_behind_what_the_photos_show():
     up = up_direction([view.camera for view in capture.views])
     assert (directions[~is_found] @ up).min() >= np.quantile(directions[is_found] @ up, 0.019)
     assert (directions[~is_found] @ up > 0.99).any(), "up to the zenith"
+    for view in capture.views:
+        assert not is_seen(view.camera, sky.positions[~is_found]).any(), "what photos look at hides it, or is the sky"
     cosines = directions[~is_found] @ directions[is_found].T
     close = np.arccos(cosines.max(axis=1)) < np.radians(8)
     error = np.abs(sky.colors[~is_found] - sky.colors[is_found][cosines.argmax(axis=1)]).max(axis=1)

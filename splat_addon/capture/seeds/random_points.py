@@ -152,9 +152,7 @@ def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int
     )
 
 
-def _beside(
-    unseen: np.ndarray, seen: np.ndarray, colors: np.ndarray, up: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _beside(unseen: np.ndarray, seen: np.ndarray, colors: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of the directions (Q, 3) in which no photo looks, those that are not below the sky that is `seen` (P, 3), and
     colors there, between those (P, 3) of all that is seen by inverse distance (Shepard 1968).
 

@@ -24,6 +24,7 @@ from ...capture.check.settling import settled
 from ...capture.choices import AUTOMATIC, CaptureChoices, choices_of
 from ...errors import CaptureError, RunError, SplatError
 from ...files import is_disk_full, open_own, written_aside
+from ...gaussians.cloud import GaussianCloud
 from ...gaussians.formats.registry import read_splats
 from ...inspection.evidence import COLUMNS, Evidence
 from ...inspection.file import Inspection, arrays_of, key_of, places_of
@@ -154,16 +155,8 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
             quaternions = cloud.quaternions
             cloud = replace(read_splats(task.splats, frame.origin).select(is_finite), quaternions=quaternions)
         cloud = frame.from_origin(cloud)
-        rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
-        compiling = InspectionProgressed(0.0, "compiling kernels once")
-        rasterizer.prepare(lambda what: send(compiling))
-
-        def tell(fraction: float) -> None:
-            if is_stopped():
-                raise Stopped
-            send(InspectionProgressed(fraction, "looking through photos"))
-
-        findings, evidence = judge(rasterizer, cloud, photos, tell)
+        rasterizer = rasterizer_for(task, cloud, send)
+        findings, evidence = judge(rasterizer, cloud, photos, telling("looking through photos", send, is_stopped))
         assert capture is not None
         off = off_source_mesh(cloud, capture, frame, photos, evidence.reach, send)
         if off is not None:
@@ -196,6 +189,24 @@ def inspect(task: Task, send: Callable[[Event], None], is_stopped: Callable[[], 
     with written_aside(task.out) as aside, open_own(aside, "wb") as file:
         np.savez(file, **arrays_of(inspection))
     return inspection
+
+
+def rasterizer_for(task: Task, cloud: GaussianCloud, send: Callable[[Event], None]) -> CpuRasterizer:
+    """What draws the splats as they were trained, its kernels compiled."""
+    rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
+    rasterizer.prepare(lambda what: send(InspectionProgressed(0.0, "compiling kernels once")))
+    return rasterizer
+
+
+def telling(activity: str, send: Callable[[Event], None], is_stopped: Callable[[], bool]) -> Callable[[float], None]:
+    """Tells how far an activity is; raises Stopped where somebody asked for it."""
+
+    def tell(fraction: float) -> None:
+        if is_stopped():
+            raise Stopped
+        send(InspectionProgressed(fraction, activity))
+
+    return tell
 
 
 def photos_of(capture: Capture, frame: TrainingFrame, send, is_stopped) -> list[Photo]:

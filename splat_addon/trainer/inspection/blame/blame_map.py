@@ -40,7 +40,19 @@ from ...photos.photo import Photo
 from ...training_frame import TrainingFrame
 from ..gather import Stopped, chosen_views
 from ..gather import arrays_of as parameters_of
-from ..inspect_splats import Task, explained, listen, over_all, photos_of, require_memory, sending, showing, task_of
+from ..inspect_splats import (
+    Task,
+    explained,
+    listen,
+    over_all,
+    photos_of,
+    rasterizer_for,
+    require_memory,
+    sending,
+    showing,
+    task_of,
+    telling,
+)
 from .solve import STEPS, Solution, solve
 
 NAMED = 8  # splats that the terminal is told
@@ -120,16 +132,8 @@ def blame(task: Task, which: str, send: Callable[[Event], None], is_stopped: Cal
     if len(photos) == 1:
         send(Warned("One photo alone cannot tell a wrong splat from those that share its pixels.", "Use more photos."))
     cloud = frame.from_origin(read_splats(task.splats, frame.origin) if any(frame.origin) else whole).select(kept)
-    rasterizer = CpuRasterizer(antialiased=cloud.antialiased, blend_space=task.blend_space or cloud.blend_space)
-    compiling = InspectionProgressed(0.0, "compiling kernels once")
-    rasterizer.prepare(lambda what: send(compiling))
-
-    def tell(fraction: float) -> None:
-        if is_stopped():
-            raise Stopped
-        send(InspectionProgressed(fraction, "comparing splats with photos"))
-
-    found = map_of(rasterizer, cloud, photos, tell)
+    rasterizer = rasterizer_for(task, cloud, send)
+    found = map_of(rasterizer, cloud, photos, telling("comparing splats with photos", send, is_stopped))
     solution = found.solution
     if not solution.weight.any():
         raise CaptureError(
