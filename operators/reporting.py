@@ -7,17 +7,18 @@ from ..splat_addon.scene.own_data import require_local
 
 
 def reports_errors(execute):
-    """An operator's `execute` whose SplatError becomes a report with its remedy. Anything else is a bug and shows.
+    """An operator's `execute`, or what it does at an event, whose SplatError becomes a report with its remedy. Anything
+    else is a bug and shows.
 
     What makes an undo step changes the scene, which is refused where that is linked from another file.
     """
 
     @functools.wraps(execute)
-    def reporting(self, context):
+    def reporting(self, context, *event):
         try:
             if "UNDO" in self.bl_options:
                 require_local(context.scene)
-            return execute(self, context)
+            return execute(self, context, *event)
         except SplatError as error:
             self.report({"ERROR"}, f"{error.message} {error.remedy}".strip())
             return {"CANCELLED"}

@@ -96,7 +96,10 @@ def _draw_map(layout, context, item, found: mapped.Told) -> None:
     is_shown = viewport.color_by == "ATTRIBUTE" and viewport.attribute == mapped.BLAME
     layout.operator(SPLAT_OT_show_blame.bl_idname, icon="COLOR", depress=is_shown)
     title = TITLES.get(found.photos, TITLES["ALL"]).lower()
-    draw_sentence(layout, f"Of the error in {found.view_count} photos ({title}):")
+    draw_sentence(
+        layout,
+        f"Those come first that most photos agree on. Their part of the error in {found.view_count} photos ({title}):",
+    )
     if found.changed:
         stale = f"{counted(found.changed)} splats are not what was compared: they are left out. Make the map again."
         draw_sentence(layout, stale, "ERROR")

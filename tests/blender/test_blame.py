@@ -1,5 +1,7 @@
 """Blame in Blender: a click in a held-out view selects and lights its splats, and a splat names its photos."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -130,3 +132,35 @@ def test_a_click_in_any_view_finds_the_splat_there(extension, reviewed, splat):
     assert picked.splat_at(reviewed, camera, (x, y)) == splat
     with pytest.raises(extension.module("splat_addon.errors").RunError, match="No splat is drawn there"):
         picked.splat_at(reviewed, camera, (2, 2))
+
+
+def test_the_mouse_clicks_a_splat_and_a_click_beside_is_told(extension, reviewed):
+    """The modal operator, with the events that Blender would send."""
+    cls = extension.module("operators.inspection.blame").SPLAT_OT_click_splat
+    choosing = extension.module("splat_addon.scene.inspection.choosing")
+    views = extension.module("splat_addon.scene.trust.views")
+    away = Matrix.Translation((0, 0, -6)) @ Matrix.Translation(-(reviewed.matrix_world @ Vector((1.0, 0, 4))))
+    window = Matrix(((2, 0, 0, 0), (0, 3, 0, 0), (0, 0, -1, -0.2), (0, 0, -1, 0)))
+    region = SimpleNamespace(type="WINDOW", x=40, y=30, width=300, height=200)
+    space = SimpleNamespace(region_3d=SimpleNamespace(view_matrix=away, window_matrix=window))
+    area = SimpleNamespace(type="VIEW_3D", regions=[region], spaces=SimpleNamespace(active=space))
+    cursor, said = [], []
+    context = SimpleNamespace(
+        screen=SimpleNamespace(areas=[area]),
+        window=SimpleNamespace(cursor_modal_restore=lambda: cursor.append("restored")),
+        scene=bpy.context.scene,
+    )
+    operator = SimpleNamespace(
+        subject=lambda _: reviewed, report=lambda kind, text: said.append((kind, text)), bl_options=cls.bl_options
+    )
+    for name in ("_clicked", "execute"):
+        setattr(operator, name, getattr(cls, name).__get__(operator))
+    x, y = views.camera_of_matrices(away, window, 300, 200).project(np.array([[1.0, 0, 4]]))[0][0]
+    event = SimpleNamespace(type="MOUSEMOVE", value="NOTHING", mouse_x=40 + int(x), mouse_y=30 + 199 - int(y))
+    assert cls.modal(operator, context, event) == {"PASS_THROUGH"} and not cursor
+    event.type, event.value = "LEFTMOUSE", "PRESS"
+    assert cls.modal(operator, context, event) == {"FINISHED"} and cursor == ["restored"]
+    assert np.flatnonzero(choosing.selected(reviewed.data)).tolist() == [1] and said[-1][0] == {"INFO"}
+    event.mouse_x, event.mouse_y = 42, 32
+    assert cls.modal(operator, context, event) == {"CANCELLED"}
+    assert said[-1] == ({"ERROR"}, "No splat is drawn there. Click where splats are.")
