@@ -381,6 +381,17 @@ def test_splats_and_points_are_switched_within_a_review_and_back_when_it_is_left
     assert not any("splat_set_aside" in item for item in bpy.context.scene.objects)
 
 
+def test_what_one_view_layer_hides_stays_hidden_in_that_one(run, behind):
+    review, scene = bpy.context.scene.splat.review, bpy.context.scene
+    other, item = scene.view_layers.new("Other"), scene.objects["Seen"]
+    item.hide_set(True, view_layer=other)
+    review.show_splats = False
+    assert item.hide_get(view_layer=scene.view_layers[0]) and item.hide_get(view_layer=other)
+    review.show_splats = True
+    assert not item.hide_get(view_layer=scene.view_layers[0]) and item.hide_get(view_layer=other)
+    scene.view_layers.remove(other)
+
+
 def test_photos_cover_as_much_as_was_chosen_until_the_view_is_left(run, behind):
     review = bpy.context.scene.splat.review
     assert behind["alphas"]() == [1.0] * 6

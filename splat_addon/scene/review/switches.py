@@ -7,7 +7,7 @@ from ..photos.photo_capture import PHOTO_KEY, POINTS_KEY
 from ..session.redraw import redraw
 from ..splats.data import is_splats
 
-_ASIDE_KEY = "splat_set_aside"  # on an object that a switch has hidden
+_ASIDE_KEY = "splat_set_aside"  # on an object that a switch has hidden: in which view layers, a line each
 
 
 def has_points(scene: bpy.types.Scene) -> bool:
@@ -25,17 +25,19 @@ def _show_points(scene: bpy.types.Scene) -> None:
 
 def _show(items: list[bpy.types.Object], scene: bpy.types.Scene, wanted: bool) -> None:
     """Show what was hidden here, or hide what is visible; what the artist has hidden stays so."""
-    for layer in scene.view_layers:
-        for item in items:
+    for item in items:
+        aside = str(item.get(_ASIDE_KEY, "")).splitlines()
+        for layer in scene.view_layers:
             if item.name in layer.objects and item.hide_get(view_layer=layer) == wanted:
-                if wanted and _ASIDE_KEY in item:
+                if wanted and layer.name in aside:
                     item.hide_set(False, view_layer=layer)
                 elif not wanted:
-                    item[_ASIDE_KEY] = True
+                    aside.append(layer.name)
                     item.hide_set(True, view_layer=layer)
-    if wanted:
-        for item in items:
+        if wanted:
             item.pop(_ASIDE_KEY, None)
+        elif aside:
+            item[_ASIDE_KEY] = "\n".join(aside)
     redraw()
 
 
