@@ -39,7 +39,7 @@ def test_a_training_view_itself_is_not_outside():
     camera = looking([4, 0.5, 0.3])
     envelope = cover(plate(0.0), [camera, looking([4, -2, 0])]).around(camera)
     assert trusted_angle(envelope) == pytest.approx(0, abs=0.5)
-    assert (envelope.unseen, envelope.closer) == (pytest.approx(0, abs=0.02), pytest.approx(0, abs=0.05))
+    assert (envelope.unseen, envelope.closer.mean()) == (pytest.approx(0, abs=0.02), pytest.approx(0, abs=0.05))
     assert envelope.distance == pytest.approx(0, abs=1e-6)
 
 
@@ -55,23 +55,44 @@ def test_what_no_camera_saw_is_told():
     """The plate behind is hidden from all cameras by the one before it."""
     coverage = cover(both(plate(0.0), plate(-2.0, half=1.0)), [looking([4, 0, 0]), looking([4, 1, 0])])
     behind = coverage.around(looking([-6, 0.1, 0]))
-    assert behind.unseen > 0.3 and NEVER_DEG in behind.angles_deg
+    assert behind.unseen > 0.3 * behind.shares.sum() and NEVER_DEG in behind.angles_deg
     assert coverage.around(looking([4, 0.5, 0])).unseen < 0.02
+
+
+def test_a_large_splat_before_the_camera_veils_the_view():
+    """A view that steps back from the photos looks through it, though its middle is out of the picture."""
+    veil = GaussianCloud(
+        np.array([[3.0, 0.9, 0]]), np.full((1, 3), np.log(0.5)), np.array([[1.0, 0, 0, 0]]), np.array([1.0]),
+        np.full((1, 1, 3), 1.0),
+    )  # fmt: skip
+    photos = [looking([4, 0, 0]), looking([4, -0.5, 0])]
+    clear, veiled = cover(plate(0.0), photos), cover(both(plate(0.0), veil), photos)
+    view = looking([4.6, 0, 0])
+    seen = veiled.around(view).seen
+    share = seen.weights[seen.anchors == len(veiled.points) - 1].sum() / seen.cell_count
+    sigma_px = 0.5 / 1.6 * 160
+    columns, rows = np.meshgrid(np.arange(200) + 0.5, np.arange(150) + 0.5)
+    middle = np.array([100 + 0.9 / 1.6 * 160, 75])
+    alpha = np.exp(-0.5 * ((columns - middle[0]) ** 2 + (rows - middle[1]) ** 2) / sigma_px**2) / (1 + np.exp(-1))
+    assert share == pytest.approx(alpha.mean(), abs=0.03) and share > 0.15
+    assert clear.around(view).inside == 0 and veiled.around(looking([3.2, 0.9, 0])).inside > 0.5
 
 
 def test_a_closer_view_is_sharper_than_the_photos():
     coverage = cover(plate(0.0), [looking([4, 0, 0])])
-    assert coverage.around(looking([1, 0, 0])).closer == pytest.approx(2, abs=0.3)  # four times as near: 2² pixels
-    assert coverage.around(looking([6, 0, 0])).closer == 0
+    assert np.median(coverage.around(looking([1, 0, 0])).closer) == pytest.approx(
+        2, abs=0.3
+    )  # four times as near: 2² pixels
+    assert coverage.around(looking([6, 0, 0])).closer.max() == 0
 
 
 def test_where_nothing_is_the_background_shows():
     coverage = cover(plate(0.0, half=1.0), [looking([4, 0, 0])])
     away = coverage.around(looking([4, 0, 0], target=[8, 0, 0]))
-    assert away.holes == 1 and len(away.angles_deg) == 0
+    assert away.seen.holes == 1 and len(away.angles_deg) == 0
     seen = coverage.around(looking([4, 0, 0]))
     share = (2.0 / 4 * 160) ** 2 / (200 * 150)  # of the picture that the plate fills
-    assert 1 - seen.holes == pytest.approx(share, abs=0.12)
+    assert 1 - seen.seen.holes == pytest.approx(share, abs=0.12)
 
 
 def test_few_anchors_show_what_many_splats_do():
@@ -85,6 +106,19 @@ def test_few_anchors_show_what_many_splats_do():
     whole = anchors.look(cloud.means, cloud.scales[:, 0], cloud.opacities, camera, anchors.CELLS)
     assert few.holes == pytest.approx(whole.holes, abs=0.06)
     assert few.depths == pytest.approx(np.interp(few.cells, whole.cells, whole.depths), rel=0.05)
+
+
+def test_what_is_plain_is_expected_to_look_right_from_farther():
+    """A plate in a single color on one side, of splats in all colors on the other."""
+    plates = plate(0.0, half=12.0)
+    is_colored = plates.means[:, 1] < 0
+    plates.sh[is_colored, 0] = np.random.default_rng(3).uniform(-1.5, 1.5, (int(is_colored.sum()), 3))
+    coverage = cover(plates, [looking([4, y, 0], target=[0, y, 0]) for y in (-5, 0, 5)])
+    expectation = calibrate([coverage.around(looking([4, 0, 0.3]))], [30.0])
+    plain, colored = (coverage.around(looking([4, y, 0], target=[0, y, 0])) for y in (3, -3))
+    assert plain.angle_deg == pytest.approx(colored.angle_deg, abs=2)
+    assert plain.contrast.mean() < 0.05 * colored.contrast.mean()
+    assert expectation.db(plain) > expectation.db(colored) + 3
 
 
 def test_held_out_views_decide_the_level():

@@ -19,21 +19,33 @@ from .anchors import CELLS, TRAINING_CELLS, Seen, anchors_of, look
 
 NEVER_DEG = 180.0  # the angle of what no training camera saw
 BESIDE_DEG = 30.0  # cameras that near to a direction count as looking from there
+SKY_FROM = 8.0  # of the reach: what is farther is sky
+LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part
 
 
 class Envelope(NamedTuple):
-    """How far a view lies outside of what was trained. Means are over the J cells that show something."""
+    """How far a view lies outside of what was trained. Columns (J,) are those of `seen`."""
 
-    angle_deg: float  # mean angle to the nearest camera that saw the same place; `NEVER_DEG` where none did
-    angles_deg: np.ndarray  # (J,) the same, cell by cell
-    cell_count: int  # with those that show nothing
-    unseen: float  # 0..1 part of those cells whose place no training camera saw
-    holes: float  # 0..1 mean square of the transmittance: the error where the background shows, but for its color
-    light: float  # mean square of the colors that are seen: what a hole misses
-    closer: float  # mean of log2 (how much finer than the sharpest photo of the place), at least 0
-    beside: float  # mean number of cameras within `BESIDE_DEG` that saw the place
-    distance: float  # of the nearest training camera, in median depths of the view
     seen: Seen
+    shares: np.ndarray  # (J,) of the picture; they sum to the part of it that shows something
+    angles_deg: np.ndarray  # (J,) to the nearest camera that saw the same place; `NEVER_DEG` where none did
+    beside: np.ndarray  # (J,) number of cameras within `BESIDE_DEG` that saw the place
+    closer: np.ndarray  # (J,) log2 of how much finer than the sharpest photo of the place, at least 0
+    contrast: np.ndarray  # (J,) variance of the colors in the cell
+    is_sky: np.ndarray  # (J,) bool
+    light: float  # mean square of the picture's colors: what a hole misses
+    inside: float  # 0..1 the part of the picture that is made of splats whose sigma reaches the camera
+    distance: float  # of the nearest training camera, in median depths of the view
+
+    @property
+    def unseen(self) -> float:
+        """0..1 the part of the picture whose place no training camera saw."""
+        return float(self.shares[self.angles_deg == NEVER_DEG].sum())
+
+    @property
+    def angle_deg(self) -> float:
+        """Mean angle over what the picture shows."""
+        return float(np.average(self.angles_deg, weights=self.shares)) if len(self.shares) else NEVER_DEG
 
 
 @dataclass(frozen=True)
@@ -47,34 +59,44 @@ class Coverage:
     positions: np.ndarray  # (C, 3) of the cameras
     seen_by: np.ndarray  # (A, C) bool
     finest: np.ndarray  # (A,) smallest width of a photo's pixel at the place, in capture units; infinite: never seen
+    reach: float  # median depth of what the cameras see, but for the sky
 
     def around(self, camera: Camera) -> Envelope:
         """How far a view of `camera` lies outside. The same camera gives the same numbers."""
         seen = look(self.points, self.sizes, self.opacities, camera, CELLS)
-        cell_count = seen.shape[0] * seen.shape[1]
         if len(seen.anchors) == 0:
-            return Envelope(NEVER_DEG, np.empty(0), cell_count, 1.0, 1.0, 0.0, 0.0, 0.0, np.inf, seen)
+            nothing = np.empty(0, np.float32)
+            return Envelope(seen, nothing, nothing, nothing, nothing, nothing, np.empty(0, bool), 0.0, 0.0, np.inf)
         which, place = np.unique(seen.anchors, return_inverse=True)
         cosines = self._cosines(which, camera.position)
-        is_seen = self.seen_by[which].any(axis=1)
-        nearest = np.degrees(np.arccos(np.clip(cosines.max(axis=1), -1, 1)))
-        angles = np.where(is_seen, nearest, NEVER_DEG)[place]
-        was_seen, colors = is_seen[place], self.colors[seen.anchors]
+        angles = np.degrees(np.arccos(np.clip(cosines.max(axis=1), -1, 1)))
+        angles = np.where(self.seen_by[which].any(axis=1), angles, NEVER_DEG)[place]
         beside = (cosines > np.cos(np.radians(BESIDE_DEG))).sum(axis=1)[place]
-        width = seen.depths[was_seen] / min(camera.fx, camera.fy)
-        finer = np.maximum(np.log2(self.finest[seen.anchors[was_seen]] / width), 0)
+        width = seen.depths / np.float32(min(camera.fx, camera.fy))
+        finest = self.finest[seen.anchors]
+        closer = np.log2(np.maximum(np.where(np.isfinite(finest), finest, width) / width, 1))
+        colors, count = self.colors[seen.anchors], seen.cell_count
+        light = np.bincount(seen.cells, seen.weights, count)
+        means, squares = (
+            np.stack([np.bincount(seen.cells, seen.weights * channel, count) for channel in values.T], axis=1)
+            for values in (colors, colors * colors)
+        )
+        part = np.maximum(light, 1e-6)[:, None]
+        contrast = np.maximum(squares / part - (means / part) ** 2, 0).mean(axis=1)
+        shares = seen.weights / light[seen.cells] / count
+        is_around = np.linalg.norm(self.points[which] - camera.position, axis=1) < self.sizes[which]
         away = np.linalg.norm(self.positions - camera.position, axis=1).min()
         return Envelope(
-            angle_deg=float(angles.mean()),
-            angles_deg=angles,
-            cell_count=cell_count,
-            unseen=float(1 - was_seen.mean()),
-            holes=seen.holes,
-            light=float((colors * colors).mean()),
-            closer=float(finer.mean()) if len(finer) else 0.0,
-            beside=float(beside.mean()),
-            distance=float(away / np.median(seen.depths)),
             seen=seen,
+            shares=shares,
+            angles_deg=angles,
+            beside=beside,
+            closer=closer,
+            contrast=contrast[seen.cells],
+            is_sky=seen.depths > SKY_FROM * self.reach,
+            light=float((means * means).mean()),
+            inside=float(shares[is_around[place]].sum()),
+            distance=float(away / np.median(seen.depths)),
         )
 
     def _cosines(self, which: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -96,10 +118,20 @@ def cover(cloud: GaussianCloud, cameras: Sequence[Camera], seed: int = 0) -> Cov
     colors = np.clip(sh_to_color(cloud.sh[chosen, 0]), 0, 1)
     seen_by = np.zeros((len(points), len(cameras)), bool)
     finest = np.full(len(points), np.inf, np.float32)
+    seen_depths = []
     for number, camera in enumerate(cameras):
         camera = camera.without_distortion()
-        which = look(points, sizes, opacities, camera, TRAINING_CELLS).reached
+        seen = look(points, sizes, opacities, camera, TRAINING_CELLS)
+        which = seen.reached
         seen_by[which, number] = True
+        seen_depths.append(seen.depths)
         depths = camera.project(points[which])[1]
         finest[which] = np.minimum(finest[which], depths / min(camera.fx, camera.fy))
-    return Coverage(points, sizes, opacities, colors, positions, seen_by, finest)
+    return Coverage(points, sizes, opacities, colors, positions, seen_by, finest, _reach(np.concatenate(seen_depths)))
+
+
+def _reach(depths: np.ndarray) -> float:
+    """Their median, but for the sky's, which lies on a far shell and may be most of what photos of open scenes see."""
+    if len(depths) == 0:
+        return 1.0
+    return float(np.median(depths[depths <= ABOVE_LOWER * np.quantile(depths, LOWER)]))

@@ -1,13 +1,15 @@
 """What quality to expect of a view, in dB, from how far it lies outside of what was trained.
 
-The squared error of a picture is the mean over its cells of
+The squared error of a picture is the mean, over what it shows, of
 
-    1 / (1 / (s f (1 + (angle / a)^p)) + 1 / M),    f = 2^(k closer) (1 + beside)^-v
+    1 / (1 / (s c 4^closer (1 + angle / a) / (1 + beside)) + 1 / M),    c = contrast + C
 
-where a training camera saw the place, H holes light for the background that shows, but where most held-out views show
-it, it belongs there; and U unseen², since what little no camera saw is mostly a part of something that one did. s, the
-error within the envelope, belongs to the run: it is what its held-out views call for. The other numbers are the same
-for all; they were fitted on the scenes with the number 0 of `bench envelope`, and are judged on others.
+where a training camera saw the place: what is plain looks right from everywhere, edges and leaves from nowhere else.
+Where none did it is U, of the sky S, times the part of the picture that none saw, since a little of that is mostly a
+part of something that one did see. Holes miss light for the background that shows, H h² / (h + h₀); but where most
+held-out views show it, it belongs there. s, how wrong contrasts are within the envelope, belongs to the run: it is what
+its held-out views call for. The other numbers are the same for all; they were fitted on the scenes with the number 0 of
+`bench envelope`, and are judged on others.
 """
 
 from collections.abc import Sequence
@@ -17,12 +19,13 @@ import numpy as np
 
 from .coverage import NEVER_DEG, Envelope
 
-ANGLE_DEG, POWER = 11.0, 1.2  # a, p: from about this angle on, 3 dB are lost for every time it grows by 1.8
-MOST_ERROR = 0.052  # M, of what was seen: nothing else than the mean color
-UNSEEN_ERROR = 0.09  # U
-HOLE_ERROR, HOLES_FROM = 1.06, 0.008  # H, and what few anchors show where there are none
+ANGLE_DEG = 7.5  # a: from about this angle on, 3 dB are lost for every time it doubles
+PLAIN = 0.001  # C
+MOST_ERROR = 0.019  # M, of what was seen
+UNSEEN_ERROR, UNSEEN_SKY_ERROR = 0.045, 0.022  # U, S
+HOLE_ERROR, FEW_HOLES = 2.2, 0.0105  # H, h₀: few anchors leave a little open where there are none
 OBJECT_FROM = 0.05  # holes of half of the held-out views: then what was captured stands free
-CLOSER_POWER, BESIDE_POWER = 1.0, 1.3  # k, v
+CLOSER_POWER = 2.0
 LEAST_DB, MOST_DB = 0.0, 60.0
 OUTSIDE_DEG = 90.0  # and the trusted angle is never said to be more
 
@@ -31,7 +34,7 @@ OUTSIDE_DEG = 90.0  # and the trusted angle is never said to be more
 class Expectation:
     """A run's own error within the envelope, as its held-out views tell it."""
 
-    level: float  # s, squared display-encoded values
+    level: float  # s, in parts of the squared contrast
     stands_free: bool  # nothing is amiss where the background shows
     miss_db: float  # median of how far the held-out views are from what is expected of them
 
@@ -52,7 +55,7 @@ def calibrate(held_out: Sequence[Envelope], psnr_db: Sequence[float]) -> Expecta
     if not known:
         return None
 
-    stands_free = float(np.median([envelope.holes for envelope, _ in known])) > OBJECT_FROM
+    stands_free = float(np.median([envelope.seen.holes for envelope, _ in known])) > OBJECT_FROM
 
     def misses(level: float) -> np.ndarray:
         return np.array([-10 * np.log10(_error(envelope, level, stands_free)) - db for envelope, db in known])
@@ -67,17 +70,18 @@ def calibrate(held_out: Sequence[Envelope], psnr_db: Sequence[float]) -> Expecta
 
 def trusted_angle(envelope: Envelope) -> float:
     """The mean angle in degrees that a person is told: `OUTSIDE_DEG` at most for each place, 0 without any."""
-    angles = np.minimum(envelope.angles_deg, OUTSIDE_DEG)
-    return float(angles.mean()) if len(angles) else 0.0
+    if len(envelope.shares) == 0:
+        return 0.0
+    return float(np.average(np.minimum(envelope.angles_deg, OUTSIDE_DEG), weights=envelope.shares))
 
 
 def _error(envelope: Envelope, level: float, stands_free: bool) -> float:
     """The mean squared error of a picture."""
-    angles = envelope.angles_deg
-    angles = angles[angles < NEVER_DEG]
-    factor = 2 ** (CLOSER_POWER * envelope.closer) * (1 + envelope.beside) ** -BESIDE_POWER
-    seen = level * factor * (1 + (angles / ANGLE_DEG) ** POWER)
-    total = (1 / (1 / seen + 1 / MOST_ERROR)).sum() / envelope.cell_count
-    holes = 0.0 if stands_free else HOLE_ERROR * max(envelope.holes - HOLES_FROM, 0.0) * envelope.light
-    unseen = envelope.unseen * len(envelope.angles_deg) / envelope.cell_count  # part of the picture
-    return float(total + holes + UNSEEN_ERROR * unseen**2 + 1e-9)
+    is_seen = envelope.angles_deg < NEVER_DEG
+    within = level * (envelope.contrast + PLAIN) * 2 ** (CLOSER_POWER * envelope.closer) / (1 + envelope.beside)
+    errors = 1 / (1 / (within * (1 + envelope.angles_deg / ANGLE_DEG)) + 1 / MOST_ERROR)
+    guessed = np.where(envelope.is_sky, UNSEEN_SKY_ERROR, UNSEEN_ERROR) * envelope.unseen
+    total = (envelope.shares * np.where(is_seen, errors, guessed)).sum()
+    holes = envelope.seen.holes
+    missing = 0.0 if stands_free else HOLE_ERROR * envelope.light * holes**2 / (holes + FEW_HOLES)
+    return float(total + missing + 1e-9)

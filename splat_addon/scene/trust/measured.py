@@ -21,6 +21,7 @@ from ..splats.data import from_origin, splats_from_object
 from ..tasks.inspecting import photos_for
 
 MOST_VIEWS = 64  # training cameras that are asked, evenly chosen
+INSIDE_FROM = 0.5  # of a picture made of splats around the camera
 INSIDE_DEG = 5.0  # a view that near to the photos is not outside
 NO_HELD_OUT = "no held-out view was measured"
 
@@ -151,10 +152,9 @@ def ask(found: Trust, camera: Camera) -> Answer:
     larger = found.longer_side / max(camera.width, camera.height)
     camera = camera.resized(max(1, round(camera.width * larger)), max(1, round(camera.height * larger)))
     envelope = found.coverage.around(camera)
-    seen = len(set(envelope.seen.anchors.tolist()))
-    if seen == 0:
+    if len(envelope.shares) == 0:
         return Answer(0.0, None, "no splat is seen")
-    if seen == 1 and envelope.holes < 0.5:
+    if envelope.inside > INSIDE_FROM:
         return Answer(0.0, None, "the view is from inside a splat")
     angle = trusted_angle(envelope)
     if found.expectation is None:
