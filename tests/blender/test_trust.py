@@ -182,6 +182,39 @@ def test_the_worst_frames_of_the_path_come_first_and_the_scene_stays_where_it_is
     assert scene.frame_current == worst[0].number
 
 
+@pytest.mark.parametrize("moved_splats", [False, True], ids=["still splats", "moving splats"])
+def test_frames_are_those_of_the_scene_whatever_moves_the_camera(extension, flight, item, measured, moved_splats):
+    """A lens that zooms, a parent that is animated, an eye that is held on a target; judged by the scene itself."""
+    scene, strip = bpy.context.scene, extension.module("splat_addon.scene.trust.strip")
+    conversion = extension.module("splat_addon.scene.cameras.conversion")
+    carrier, target = bpy.data.objects.new("Carrier", None), bpy.data.objects.new("Target", None)
+    for empty in (carrier, target):
+        scene.collection.objects.link(empty)
+    flight.parent = carrier
+    flight.constraints.new("TRACK_TO").target = target
+    for frame in (1, 20):
+        carrier.location = (0, 0, 0.1 * frame)
+        carrier.keyframe_insert("location", frame=frame)
+        target.location = (0, 0.05 * frame, 0.0)
+        target.keyframe_insert("location", frame=frame)
+        flight.data.lens = 30 + frame
+        flight.data.keyframe_insert("lens", frame=frame)
+        if moved_splats:
+            item.location = (0, 0.02 * frame, 0)
+            item.keyframe_insert("location", frame=frame)
+    scene.frame_set(3)
+    bpy.ops.splat.measure_trust()
+    scenes, users = len(bpy.data.scenes), flight.users
+    bpy.ops.splat.ask_along_path()
+    assert (len(bpy.data.scenes), flight.users, scene.frame_current, bpy.context.scene) == (scenes, users, 3, scene)
+    asked = strip.frames(scene)
+    for frame in asked[::4]:
+        scene.frame_set(frame.number)
+        right = measured.ask_in_world(measured.trust(), conversion.camera_from_object(flight, scene))
+        assert (frame.answer.angle_deg, frame.answer.db) == (pytest.approx(right.angle_deg), pytest.approx(right.db))
+    assert len({round(frame.answer.db, 3) for frame in asked}) > 10
+
+
 def test_bars_touch_on_whole_pixels_and_are_as_high_as_their_quality(extension, flight, measured):
     bars, strip = extension.module("splat_addon.scene.trust.bars"), extension.module("splat_addon.scene.trust.strip")
     bpy.ops.splat.measure_trust()
@@ -223,8 +256,9 @@ def test_the_volume_is_greener_where_the_photos_are(extension, item, measured):
     known = np.array([answer.db if answer.db is not None else np.nan for answer in lattice.answers])
     near, far = np.nanmean(known[away < 0.8]), np.nanmean(known[away > np.quantile(away, 0.8)])
     assert near > far + 1
-    red, green, _ = volume.color_of(found, lattice.answers[int(np.nanargmax(known))])
-    assert green > red
+    best, worst = (lattice.answers[int(place)] for place in (np.nanargmax(known), np.nanargmin(known)))
+    red, green, _ = volume.color_of(found, best)
+    assert green > red and volume.size_of(found, best) > 2 * volume.size_of(found, worst)
 
 
 def test_forgetting_takes_everything_away(extension, item, measured):

@@ -58,6 +58,7 @@ class Coverage:
     colors: np.ndarray  # (A, 3) float32 display-encoded, of the first harmonic
     positions: np.ndarray  # (C, 3) of the cameras
     seen_by: np.ndarray  # (A, C) bool
+    distances: np.ndarray  # (A, C) float32 between them
     finest: np.ndarray  # (A,) smallest width of a photo's pixel at the place, in capture units; infinite: never seen
     reach: float  # median depth of what the cameras see, but for the sky
 
@@ -102,12 +103,10 @@ class Coverage:
     def _cosines(self, which: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(K, C) of the angles at anchors (K,) between `place` and the cameras that saw them; -2 for the others."""
         points = self.points[which]
-        here = (place - points).astype(np.float32)
+        here = (place - points).astype(np.float64)
         here /= np.maximum(np.linalg.norm(here, axis=1, keepdims=True), 1e-12)
-        there = self.positions.astype(np.float32)[None] - points[:, None]
-        lengths = np.sqrt(np.einsum("jci,jci->jc", there, there))
-        cosines = np.einsum("jci,ji->jc", there, here) / np.maximum(lengths, 1e-12)
-        return np.where(self.seen_by[which], cosines, np.float32(-2))
+        along = here @ self.positions.T - (here * points).sum(axis=1)[:, None]
+        return np.where(self.seen_by[which], along / self.distances[which], np.float32(-2))
 
 
 def cover(cloud: GaussianCloud, cameras: Sequence[Camera], seed: int = 0) -> Coverage:
@@ -127,7 +126,10 @@ def cover(cloud: GaussianCloud, cameras: Sequence[Camera], seed: int = 0) -> Cov
         seen_depths.append(seen.depths)
         depths = camera.project(points[which])[1]
         finest[which] = np.minimum(finest[which], depths / min(camera.fx, camera.fy))
-    return Coverage(points, sizes, opacities, colors, positions, seen_by, finest, _reach(np.concatenate(seen_depths)))
+    distances = np.stack([np.linalg.norm(points - place, axis=1) for place in positions], axis=1)
+    reach = _reach(np.concatenate(seen_depths))
+    distances = np.maximum(distances, 1e-12).astype(np.float32)
+    return Coverage(points, sizes, opacities, colors, positions, seen_by, distances, finest, reach)
 
 
 def _reach(depths: np.ndarray) -> float:

@@ -1,5 +1,7 @@
 """The scene camera's animation, frame by frame: what quality to expect where."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import bpy
@@ -49,23 +51,52 @@ def ask_along(scene: bpy.types.Scene, found: measured.Trust) -> list[Frame]:
     Raises CameraError or CaptureError when the scene has no camera, or one that is not perspective.
     """
     numbers = np.unique(np.linspace(scene.frame_start, scene.frame_end, MOST_FRAMES).round().astype(int))
-    shots = {shot.frame: shot for shot in shots_of_frames(scene, scene.frame_start, scene.frame_end, 1)}
-    before, camera_before, asked = scene.frame_current_final, scene.camera, []
+    shots = {shot.frame: shot.camera for shot in shots_of_frames(scene, scene.frame_start, scene.frame_end, 1)}
     by_name = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
-    try:
-        for number in numbers.tolist():
-            scene.frame_set(number)
-            item = by_name.get(shots[number].camera)
-            if item is None:
-                raise CaptureError("The scene's camera is not in the scene.", "Link it to a collection of the scene.")
+    cameras = [by_name[shots[number]] for number in numbers.tolist() if shots[number] in by_name]
+    if len(cameras) < len(numbers):
+        raise CaptureError("The scene's camera is not in the scene.", "Link it to a collection of the scene.")
+    asked = []
+    with _stepping(scene, measured.object_of(found), set(cameras)) as stepped:
+        for number, camera in zip(numbers.tolist(), cameras, strict=True):
+            stepped.frame_set(number)
             try:
-                answer = measured.ask_in_world(found, camera_from_object(item, scene))
+                answer = measured.ask_in_world(found, camera_from_object(camera, scene))
             except CameraError as error:
                 answer = measured.Answer(0.0, None, error.message.rstrip("."))
             asked.append(Frame(number, answer))
-    finally:
-        scene.frame_set(int(before // 1), subframe=before % 1)
-        scene.camera = camera_before
     strip = part(Strip)
     strip.trust, strip.scene_uid, strip.frames = found, scene.session_uid, asked
     return asked
+
+
+@contextlib.contextmanager
+def _stepping(
+    scene: bpy.types.Scene, item: bpy.types.Object | None, cameras: set[bpy.types.Object]
+) -> Iterator[bpy.types.Scene]:
+    """A scene to go through frames in, the context's until the end: one of the cameras alone, with what they depend on,
+    so that no frame evaluates splats and meshes; `scene` itself where splats move, too, or physics may move cameras."""
+    if scene.rigidbody_world is not None or (item is not None and _may_move(item)):
+        before, camera = scene.frame_current_final, scene.camera
+        try:
+            yield scene
+        finally:
+            scene.frame_set(int(before // 1), subframe=before % 1)
+            scene.camera = camera  # markers have switched it
+        return
+    aside = bpy.data.scenes.new("Along the Camera's Path")
+    try:
+        aside.render.fps, aside.render.fps_base = scene.render.fps, scene.render.fps_base
+        aside.render.frame_map_old, aside.render.frame_map_new = scene.render.frame_map_old, scene.render.frame_map_new
+        for camera in cameras:
+            aside.collection.objects.link(camera)
+        with bpy.context.temp_override(scene=aside, view_layer=aside.view_layers[0]):
+            yield aside
+    finally:
+        bpy.data.scenes.remove(aside)
+
+
+def _may_move(item: bpy.types.Object) -> bool:
+    """Whether an object's place may be another at another frame."""
+    is_moved = item.animation_data is not None or len(item.constraints) > 0
+    return is_moved or (item.parent is not None and _may_move(item.parent))
