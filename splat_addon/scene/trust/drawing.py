@@ -15,7 +15,6 @@ from .bars import Bars
 
 _CORNERS = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)], np.float32)
 _FACES = [(x, y, z) for x in (0, 1) for y in (2, 3) for z in (4, 5)]  # of an octahedron
-_SIZE = 0.14  # of a place, in spacings
 _PLATE, _TEXT = (0.0, 0.0, 0.0, 0.95), (1.0, 1.0, 1.0, 1.0)
 
 
@@ -94,7 +93,8 @@ def _batch_of(lattice: volume.Volume, found: measured.Trust) -> Any:
     if count == 0:
         return None
     places = lattice.places[:count].astype(np.float32)
-    corners = places[:, None] + _SIZE * np.float32(lattice.spacing) * _CORNERS
+    sizes = lattice.spacing * np.array([volume.size_of(found, answer) for answer in lattice.answers], np.float32)
+    corners = places[:, None] + sizes[:, None, None] * _CORNERS
     colors = np.array([(*volume.color_of(found, answer), 1.0) for answer in lattice.answers], np.float32)
     faces = corners[:, np.array(_FACES).reshape(-1)].reshape(-1, 3)
     shader: Any = gpu.shader.from_builtin("FLAT_COLOR")

@@ -16,6 +16,7 @@ from . import measured
 PLACES = 700  # about
 BEYOND = 0.6  # of the cameras' own extent, on each side
 LEAST_BEYOND = 0.3  # of what they see, where they stand close together
+LEAST_SIZE, MOST_SIZE = 0.04, 0.16  # of a place, in spacings
 TURN_S, EVERY_S = 0.03, 0.05
 
 
@@ -93,14 +94,27 @@ def finish() -> None:
         pass
 
 
-def color_of(found: measured.Trust, answer: measured.Answer) -> tuple[float, float, float]:
-    """Green as good as the training views, yellow about 5 dB less, red 10 dB less; by angle where no quality is
-    known; gray where nothing is."""
+def fall_of(found: measured.Trust, answer: measured.Answer) -> float | None:
+    """How bad a view is, 0..1: as good as the training views, to 10 dB less; by angle where no quality is known. None
+    where nothing is."""
     if answer.db is not None and np.isfinite(found.inside_db):
         fall = (found.inside_db - answer.db) / 10
     elif answer.why == measured.NO_HELD_OUT:
         fall = answer.angle_deg / 50
     else:
+        return None
+    return min(max(fall, 0.0), 1.0)
+
+
+def color_of(found: measured.Trust, answer: measured.Answer) -> tuple[float, float, float]:
+    """Green as good as the training views, yellow in the middle, red as bad as is told apart; gray where nothing is."""
+    fall = fall_of(found, answer)
+    if fall is None:
         return 0.35, 0.35, 0.35
-    fall = min(max(fall, 0.0), 1.0)
     return min(1.0, 2 * fall), min(1.0, 2 * (1 - fall)) * 0.85, 0.12
+
+
+def size_of(found: measured.Trust, answer: measured.Answer) -> float:
+    """Of a place, in spacings: bad ones are small, so that those around do not hide the good ones in the middle."""
+    fall = fall_of(found, answer)
+    return LEAST_SIZE if fall is None else MOST_SIZE + (LEAST_SIZE - MOST_SIZE) * fall
