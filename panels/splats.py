@@ -206,6 +206,7 @@ def draw_render(layout, context):
     active = context.active_object
     if active is not None and is_splats(active) and is_native(active):
         layout.prop(active.splat, "drawn_by")
+    layout.prop(scene.splat, "render_hidden")
     column = layout.column(align=True)
     column.operator(SPLAT_OT_set_up_render.bl_idname, icon="OUTPUT")
     if splat_layer.others(scene) and not splat_layer.is_there(scene):

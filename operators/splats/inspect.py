@@ -146,7 +146,8 @@ class SPLAT_OT_mark_reflections(bpy.types.Operator):
 
 
 class SPLAT_OT_hide_floaters(_ActsOnFloaters, bpy.types.Operator):
-    """Hide the splats with a higher score, in viewports and renders by Splat Quads. Show Hidden brings them back"""
+    """Hide the splats with a higher score, in viewports and, unless Hidden Splats is on there, in renders. Show Hidden
+    brings them back"""
 
     bl_idname = "splat.hide_floaters"
     bl_label = "Hide"

@@ -209,6 +209,25 @@ def test_blenders_splats_come_near_what_was_trained(native, look, tmp_path):
     assert ewa.psnr_db(picture[..., :3], reference[..., :3]) > 30
 
 
+def test_blenders_splats_leave_out_what_is_hidden_unless_chosen(extension, native, tmp_path):
+    cloud, hidden = native.random_cloud(), np.arange(50) % 5 == 1
+    item = native.add(cloud)
+    splat_renders.add_camera(native.scene, (0.0, -6.0, 0.0))
+    item.splat.drawn_by = "BLENDER"
+    extension.module("splat_addon.scene.inspection.choosing").hide(item.data, hidden)
+    assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
+    native.scene.cycles.samples = 1024
+    for is_chosen, shown, other in ((False, cloud.select(~hidden), cloud), (True, cloud, cloud.select(~hidden))):
+        native.scene.splat.render_hidden = is_chosen
+        picture = splat_renders.display_encoded(native.scene, splat_renders.render(native.scene, tmp_path))
+        wanted, unwanted = (ewa.render(each, native.camera(), "blender") for each in (shown, other))
+        assert ewa.psnr_db(picture[..., :3], wanted[..., :3]) > 30 > ewa.psnr_db(picture[..., :3], unwanted[..., :3])
+    assert len(evaluated(item)["position"]) == 50
+    native.scene.splat.render_hidden = False
+    drawn = evaluated(item)
+    assert len(drawn["position"]) == 40 and drawn["type"] == "GAUSSIAN_SPLAT"
+
+
 def test_set_up_render_sets_the_samples_that_blenders_splats_need_and_says_so(native, capfd):
     item = native.add(native.random_cloud())
     looking_camera(native)

@@ -78,6 +78,20 @@ def test_nodes_of_an_earlier_version_are_filled_again_for_all_that_use_them(exte
     assert kept, "it keeps Trainer Look"
 
 
+def test_renders_of_an_earlier_versions_splats_can_show_hidden_ones(extension, project):
+    quads = extension.module("splat_addon.scene.splats.quads")
+    modifier = extension.module("splat_addon.scene.splats.appearance").look_modifier(bpy.data.objects["run_001"])
+    assert quads.HIDDEN_SPLATS not in modifier.node_group.interface.items_tree
+    bpy.context.scene.splat.render_hidden = True
+    identifier = modifier.node_group.interface.items_tree[quads.HIDDEN_SPLATS].identifier
+    is_on = (
+        getattr(modifier.properties.inputs, identifier).value
+        if hasattr(modifier, "properties")
+        else modifier[identifier]
+    )
+    assert is_on and modifier.node_group.name == quads.GROUP_NAME
+
+
 def test_a_run_of_an_earlier_version_goes_on_from_its_checkpoint(extension, project, trainer_python):
     live_run = extension.module("splat_addon.scene.tasks.live_run")
     folder = extension.module("splat_addon.run.folder").RunFolder(project / "capture_runs" / "run_001")

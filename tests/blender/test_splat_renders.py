@@ -272,6 +272,23 @@ def test_hidden_points_are_not_rendered(stage):
     assert stage.worst(cloud) < 0.1
 
 
+def test_renders_show_what_floaters_has_hidden_only_by_choice(extension, stage):
+    cloud, hidden = stage.random_cloud(), np.arange(50) % 5 == 1
+    item = stage.add(cloud)
+    splat_renders.add_camera(stage.scene, (3, -3, 2))
+    extension.module("splat_addon.scene.inspection.choosing").hide(item.data, hidden)
+    assert stage.worst(cloud.select(~hidden)) < 0.1, "left out by default"
+    left_out = stage.render()
+    stage.scene.splat.render_hidden = True
+    assert stage.worst(cloud) < 0.1
+    assert np.abs(stage.render() - left_out).max() > 0.1, "the picture is another"
+    later = stage.add(cloud.select(hidden))
+    extension.module("splat_addon.scene.inspection.choosing").hide(later.data, np.arange(10) > 0)
+    assert evaluated_mesh(later)[1] == 10, "what comes later follows the choice"
+    stage.scene.splat.render_hidden = False
+    assert evaluated_mesh(later)[1] == 1
+
+
 def evaluated_mesh(item) -> tuple[int, int, set[str]]:
     """Vertices, quads and named attributes of what an object shows, whatever carries it."""
     bpy.context.view_layer.update()

@@ -4,6 +4,7 @@ Settings know no feature. They name a hook; features declare functions for hooks
 handlers and menus; the root binds them.
 
     look                 (scene)         all splats of the scene get the chosen look
+    render_hidden        (scene)         renders are to show hidden splats, or not
     drawn_by             (object)        the object's splats are to be drawn by quads or by Blender
     follow_training      (scene)         following a run was switched on or off
     run_folder           (scene)         another run is the scene's

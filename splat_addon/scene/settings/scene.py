@@ -131,6 +131,12 @@ class SPLAT_PG_scene(bpy.types.PropertyGroup):
         default="BLENDER",
         update=on_change("look"),
     )
+    render_hidden: bpy.props.BoolProperty(
+        name="Hidden Splats",
+        description="Renders also show splats that are hidden in their objects; viewports leave them out",
+        default=False,
+        update=on_change("render_hidden"),
+    )
     held_out_views: bpy.props.CollectionProperty(type=SPLAT_PG_held_out_view)
     held_out_index: bpy.props.IntProperty(name="Held-out View", update=on_change("held_out_index"))
     held_out_choice: bpy.props.StringProperty(

@@ -43,6 +43,7 @@ def show_splats(item: bpy.types.Object, scene: bpy.types.Scene) -> None:
     if hasattr(item, "cycles"):
         item.cycles.use_deform_motion = False  # it would take quads of one moment for moved ones of another
     set_look(item, scene.splat.look)
+    _set_input(modifier, quads.HIDDEN_SPLATS, scene.splat.render_hidden)
     fit_to_splats(item)
 
 
@@ -130,6 +131,18 @@ def give_look_to_all(scene: bpy.types.Scene) -> None:
         set_look(item, scene.splat.look)
 
 
+def render_hidden_or_not(scene: bpy.types.Scene) -> None:
+    """The artist has chosen whether renders show hidden splats. Nodes of earlier versions, which cannot, are filled
+    again."""
+    for item in splat_objects(scene):
+        modifier = look_modifier(item)
+        if modifier is None or item.library is not None:
+            continue
+        modifier.node_group = dilation.splat_dilation() if is_drawn_by_blender(item) else quads.splat_quads()
+        _set_input(modifier, quads.HIDDEN_SPLATS, scene.splat.render_hidden)
+        item.update_tag()
+
+
 @persistent
 def follow_working_space(*_: Any) -> None:
     """When the artist chooses another working space, or opens a file that has one: what draws splats converts to it."""
@@ -142,4 +155,5 @@ def follow_working_space(*_: Any) -> None:
             make()
 
 
+ON_CHANGE = {"render_hidden": render_hidden_or_not}
 HANDLERS = {"depsgraph_update_post": follow_working_space, "load_post": follow_working_space}

@@ -15,12 +15,13 @@ from ...gaussians.rules import DEFAULT_RULES, PictureRules
 from ..own_data import emptied, ensure_local
 from .camera_values import CameraValues, add_camera_values, driven
 from .data import BASE
+from .hidden_points import HIDDEN
 from .material import encoding_material
 from .node_math import NodeTree, Scalar, Socket, Vector, enabled
-from .quads import ANTIALIASED, DISPLAY_SPACE, add_look, antialiasing, has_look, screen_row, tilt
+from .quads import ANTIALIASED, DISPLAY_SPACE, HIDDEN_SPLATS, add_look, antialiasing, has_look, screen_row, tilt
 
 GROUP_NAME = "Splat Dilation"
-VERSION = 2  # 1 knew no antialiasing
+VERSION = 3  # 1 knew no antialiasing, 2 drew hidden splats always
 
 EEVEE_WIDTH = 1.0607  # EEVEE and Workbench draw exp(-x^2) with x = 2 at three sigma: 3 / (2 sqrt 2) times as wide
 _ANGLE_OF_PIXEL = "(east - west) / floor(columns * percent / 100) if panorama == 0 else view / {}".format(
@@ -77,8 +78,15 @@ def _fill(tree: NodeTree, rules: PictureRules) -> None:
     squared = tree.choose(squared > along * to_corner, squared, along)
     added = tree.choose(values.is_orthographic, added / (object_scale * object_scale), squared * added)
 
-    antialiased = _with_compensated_opacities(tree, start["Geometry"], values, is_panoramic, rules)
-    splats = _choose_geometry(tree, start[ANTIALIASED], antialiased, start["Geometry"])
+    tree.frame("Hidden")
+    is_hidden = _attribute(tree, HIDDEN, "BOOLEAN")
+    shown = tree.add(
+        "GeometryNodeDeleteGeometry", {"domain": "POINT"}, Geometry=start["Geometry"], Selection=is_hidden
+    ).outputs[0]
+    splats = _choose_geometry(tree, start[HIDDEN_SPLATS], start["Geometry"], shown)
+
+    antialiased = _with_compensated_opacities(tree, splats, values, is_panoramic, rules)
+    splats = _choose_geometry(tree, start[ANTIALIASED], antialiased, splats)
 
     tree.frame("Dilation")
     scale = Vector(tree, _attribute(tree, "scale", "FLOAT_VECTOR"))

@@ -22,10 +22,11 @@ from .node_math import NodeTree, Scalar, Socket, Vector, enabled
 
 GROUP_NAME = "Splat Quads"
 # 1 held the projection's slopes about the optical axis, 2 had one near plane for scenes of any size, 3 laid the last of
-# splats at one depth on top and knew no antialiasing.
-VERSION = 4
+# splats at one depth on top and knew no antialiasing, 4 never drew hidden splats.
+VERSION = 5
 DISPLAY_SPACE = "Trainer Look"
 ANTIALIASED = "Antialiased"
+HIDDEN_SPLATS = "Hidden Splats"
 NEAR_SCALE = "Near Plane Scale"
 
 APART = 2.0**-20  # relative depth by which quads must differ, or a ray meets two at one float and Cycles sees but one
@@ -55,6 +56,8 @@ def add_look(group: bpy.types.NodeTree) -> None:
     look.description = "Blend display colors as the trainer does: for a layer of splats alone under the view Raw"
     antialiased = own_data.ensure_socket(group, ANTIALIASED, "INPUT", "NodeSocketBool")
     antialiased.description = "Opacities make up for the dilation, as splats trained with Mip-Splatting need it"
+    hidden = own_data.ensure_socket(group, HIDDEN_SPLATS, "INPUT", "NodeSocketBool")
+    hidden.description = "Also draw splats that are hidden in their object"
     own_data.ensure_socket(group, "Geometry", "OUTPUT", "NodeSocketGeometry")
 
 
@@ -80,7 +83,7 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     rotation = _attribute(tree, "rotation", "QUATERNION")
     base = _attribute(tree, BASE, "FLOAT_COLOR")
     opacity = Scalar(tree, tree.add("FunctionNodeSeparateColor", None, base).outputs["Alpha"])
-    hidden = Scalar(tree, _attribute(tree, HIDDEN, "BOOLEAN"))
+    is_left_out = Scalar(tree, _attribute(tree, HIDDEN, "BOOLEAN")) > start[HIDDEN_SPLATS]
 
     tree.frame("Camera")
     values = add_camera_values(tree)
@@ -122,7 +125,7 @@ def _fill(group: bpy.types.NodeTree, rules: PictureRules) -> None:
     axis_u = (right * l + up * m) * reach
     axis_v = up * (n * reach)
     near_plane = rules.near_plane * Scalar(tree, start[NEAR_SCALE])
-    is_drawn = (depth > near_plane) * (opacity > rules.alpha_cutoff) * (1.0 - hidden)
+    is_drawn = (depth > near_plane) * (opacity > rules.alpha_cutoff) * (1.0 - is_left_out)
 
     color = _color(tree, base, _view_direction(tree, values, from_camera, back), start[DISPLAY_SPACE])
 
