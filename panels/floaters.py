@@ -18,7 +18,7 @@ from ..operators.splats.inspect import (
 )
 from ..operators.splats.train_further import SPLAT_OT_train_further
 from ..splat_addon.run.wording import counted
-from ..splat_addon.scene.inspection import found, histogram, stepping
+from ..splat_addon.scene.inspection import columns, found, histogram, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
 from ..splat_addon.scene.tasks import inspecting, previewing_removal
 from .curves import MARGIN_PX
@@ -85,7 +85,10 @@ def _draw_found(layout, context, item, scores) -> None:
     layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
     _draw_region(layout, stepping.shown(item.data, threshold))
     _draw_measured(layout, item, scores.above(threshold))
-    if scores.changed:
+    if columns.is_of_another_version(item.data):
+        told = "Another version of the add-on has inspected these splats: its scores are not used. Inspect again."
+        draw_sentence(layout, told, "ERROR")
+    elif scores.changed:
         stale = f"{counted(scores.changed)} splats are not what was inspected: their scores are not used."
         draw_sentence(layout, stale, "ERROR")
     if scores.reflections:

@@ -16,6 +16,7 @@ from .score import Findings
 
 VERSION = 2  # of the file; columns mean something else in another
 REMEDY = "Inspect the splats again."
+BACKENDS = ("cpu", "")  # whose kernels measure evidence; empty: none, positions alone were judged
 SIGNS = tuple(spec.name for spec in fields(Findings))
 
 
@@ -75,13 +76,17 @@ def arrays_of(inspection: Inspection) -> dict[str, Any]:
 
 
 def read_inspection(path: Path) -> Inspection:
-    """Read what was written with `arrays_of`. Raises SplatFileError when it cannot be, or is of another version."""
+    """Read what was written with `arrays_of`. Raises SplatFileError when it cannot be, or is of another version or
+    backend."""
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(bytes(file["about"]))
             if about["version"] != VERSION:
                 raise SplatFileError(f"{path.name} is the inspection of another version.", REMEDY)
+            if about["backend"] not in BACKENDS:
+                other = f"{path.name} is the inspection of another backend ('{about['backend']}')"
+                raise SplatFileError(f"{other}, whose evidence cannot be compared.", REMEDY)
             findings, evidence = Findings(**{name: file[name] for name in SIGNS}), None
             count = int(about["key"].partition(":")[0])
             if "views" in about:

@@ -1,5 +1,7 @@
 """Floaters in Blender: scores come to the right splats, follow them, and nothing is done by those of other splats."""
 
+import json
+
 import bpy
 import numpy as np
 import pytest
@@ -115,6 +117,27 @@ def test_a_run_whose_capture_is_gone_is_not_inspected(run_object, tmp_path):
     assert bpy.ops.splat.inspect_splats.poll()
 
 
+def test_splats_that_no_photo_sees_are_not_scored_and_that_is_said(extension, run_object, columns):
+    positions = np.empty(3 * COUNT, np.float32)
+    run_object.data.attributes["position"].data.foreach_get("vector", positions)
+    run_object.data.attributes["position"].data.foreach_set("vector", positions * np.float32(-1))
+    with pytest.raises(RuntimeError, match=r"No photo of the capture sees these splats\. Choose the capture that they"):
+        bpy.ops.splat.inspect_splats(wait=True)
+    assert not columns.is_inspected(run_object.data)
+    assert "No photo of the capture sees" in texts(drawn(panel_of(extension), bpy.context))
+
+
+def test_what_is_doubtful_about_the_photos_is_said_in_the_panel(extension, run_object, columns, tmp_path):
+    (tmp_path / "run" / "about.json").write_text('{"capture_fingerprint": "2:another"}')
+    listed = tmp_path / "capture" / "transforms.json"
+    document = json.loads(listed.read_text())
+    listed.write_text(json.dumps(document | {"frames": document["frames"][:1]}))
+    assert bpy.ops.splat.inspect_splats(wait=True) == {"FINISHED"}
+    told = texts(drawn(panel_of(extension), bpy.context))
+    assert "capture has changed since" in told and "One photo alone cannot tell how far away anything is" in told
+    assert columns.is_current(run_object.data).all() and not (columns.score_of(run_object.data) > 0.74).any()
+
+
 def test_what_was_cancelled_leaves_nothing_behind(extension, run_object, columns):
     inspecting = extension.module("splat_addon.scene.tasks.inspecting")
     inspecting.start(bpy.context.scene, run_object)
@@ -180,7 +203,49 @@ def test_what_others_wrote_under_our_name_is_not_believed(extension, item, colum
     item.data.update_tag()
     bpy.context.view_layer.update()
     assert not columns.is_current(item.data).any() and columns.evidence_of(item.data) is None
-    assert "620 splats are not what was inspected" in texts(drawn(panel_of(extension), bpy.context))
+    told = texts(drawn(panel_of(extension), bpy.context))
+    assert "620 splats are not what was inspected" in told or "Another version of the add-on has inspected" in told
+
+
+@pytest.mark.parametrize("version", [None, 1, "text"])
+def test_scores_of_another_version_are_not_used(extension, item, columns, trained_by, version):
+    inspect_in_place(extension, item)
+    about = item.data[columns.KEY].to_dict()
+    del about["version"]
+    item.data[columns.KEY] = about if version is None else about | {"version": version}
+    item.data.update_tag()
+    bpy.context.view_layer.update()
+    assert "Another version of the add-on has inspected" in texts(drawn(panel_of(extension), bpy.context))
+    for operator in (bpy.ops.splat.delete_floaters, bpy.ops.splat.hide_floaters, bpy.ops.splat.step_region):
+        assert not operator.poll()
+    with pytest.raises(RuntimeError, match="Another version of the add-on has inspected these splats"):
+        bpy.ops.splat.train_further(without_floaters=True, wait=True)
+    inspect_in_place(extension, item)
+    assert bpy.ops.splat.delete_floaters() == {"FINISHED"} and len(columns.score_of(item.data)) == WALL
+
+
+def test_nothing_and_everything_are_said_with_a_remedy(extension, item, choosing):
+    inspect_in_place(extension, item)
+    chosen, operators = bpy.context.scene.splat.inspection, bpy.ops.splat
+    choosing.select(item.data, np.zeros(COUNT, bool))
+    for operator in (operators.keep_splats, operators.mark_reflections):
+        with pytest.raises(RuntimeError, match=r"No splat is selected\. Select some in Edit Mode"):
+            operator()
+    chosen.threshold = 9.0
+    for operator in (operators.select_floaters, operators.hide_floaters, operators.delete_floaters):
+        with pytest.raises(RuntimeError, match=r"No splat has a score above 9\. Choose a lower score"):
+            operator()
+    chosen.threshold = 0.0
+    assert operators.hide_floaters() == {"FINISHED"} and choosing.hidden(item.data).all()
+    with pytest.raises(RuntimeError, match=r"No splat that is shown has a score above 0\. Choose a lower score"):
+        operators.step_region()
+    with pytest.raises(RuntimeError, match="Every splat would be deleted"):
+        operators.delete_floaters()
+    assert operators.show_hidden() == {"FINISHED"} and not choosing.hidden(item.data).any()
+    choosing.select(item.data, np.ones(COUNT, bool))
+    assert operators.keep_splats() == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="No splat has a score above 0"):
+        operators.delete_floaters()
 
 
 def test_where_all_splats_are_others_nothing_can_be_done(extension, item, columns):

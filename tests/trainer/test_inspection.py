@@ -319,8 +319,13 @@ def test_what_cannot_be_inspected_is_said_with_a_remedy(run_of_known_floaters, t
     assert "No photo of the capture sees" in refused(tmp_path / "behind.ply", tmp_path / "moved").message
     write_splats(tmp_path / "none.ply", splats.select(slice(0, 0)))
     assert "holds no splats" in refused(tmp_path / "none.ply", tmp_path / "moved").message
+    document = json.loads((tmp_path / "moved" / "transforms.json").read_text())
+    document["test_filenames"] = [frame["file_path"] for frame in document["frames"]]
+    (tmp_path / "moved" / "transforms.json").write_text(json.dumps(document))
+    assert "has no view to train on" in refused(folder.path, tmp_path / "moved").message
     monkeypatch.setattr(inspect_splats, "free_memory_bytes", lambda: 1 << 20)
     assert "of memory" in refused(folder.path, tmp_path / "moved").message
+    assert not [*tmp_path.rglob("*inspection.npz")], "nothing is written"
 
 
 def told(task) -> list:

@@ -14,7 +14,7 @@ from splat_addon.errors import SplatError
 from splat_addon.gaussians.closed_mesh import ClosedMesh, read_volume, write_volume
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import read_splats, write_splats
-from splat_addon.inspection.file import Inspection, arrays_of, key_of, places_of
+from splat_addon.inspection.file import VERSION, Inspection, arrays_of, key_of, places_of
 from splat_addon.inspection.score import Findings
 from splat_addon.run.config import STEPS_ON as STEPS
 from splat_addon.run.config import TrainConfig, train_on
@@ -166,6 +166,21 @@ def test_nothing_is_deleted_by_a_stale_score_or_all_at_once(inspected, tmp_path)
     for above, expected in ((2.0, "nothing would be deleted"), (-1.0, "Every splat")):
         with pytest.raises(SplatError, match=expected):
             run_without(earlier, tmp_path / "next", above)
+    whole = earlier.inspection_file.read_bytes()
+    for told, other, expected in (
+        (f'"version": {VERSION}', '"version": 1', "inspection of another version"),
+        ('"backend": ""', '"backend": "cuda"', "inspection of another backend"),
+    ):
+        arrays = dict(np.load(earlier.inspection_file))
+        about = bytes(arrays["about"]).decode()
+        assert told in about
+        np.savez(
+            earlier.inspection_file, **arrays | {"about": np.frombuffer(about.replace(told, other).encode(), "u1")}
+        )
+        with pytest.raises(SplatError, match=expected) as refused:
+            run_without(earlier, tmp_path / "next", 0.8)
+        assert refused.value.remedy == "Inspect the splats again."
+        earlier.inspection_file.write_bytes(whole)
     write_splats(earlier.splats_file, cloud.select(slice(None, None, -1)))
     with pytest.raises(SplatError, match="other splats"):
         run_without(earlier, tmp_path / "next", 0.8)

@@ -291,8 +291,10 @@ def test_files_that_are_no_inspection_are_refused_with_a_remedy(tmp_path):
     about, told = bytes(arrays_of(inspection)["about"]), f'"version": {VERSION}'.encode()
     assert told in about
     other_version = np.frombuffer(about.replace(told, b'"version": 1'), "u1")
+    other_backend = np.frombuffer(about.replace(b'"backend": "cpu"', b'"backend": "cuda"'), "u1")
     for changes, expected in (
         ({"about": other_version}, "another version"),
+        ({"about": other_backend}, r"another backend \('cuda'\), whose evidence cannot be compared"),
         ({"score": np.zeros(3)}, "not an inspection"),
         ({"weight": np.zeros(3)}, "not an inspection"),
         ({"about": np.zeros(4, np.uint8)}, "not an inspection"),

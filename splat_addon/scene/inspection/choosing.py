@@ -49,6 +49,8 @@ def problem_with_scores(item: bpy.types.Object | None) -> str:
     scores = found.scores(item.data)
     if scores is None:
         return "Inspect these splats first"
+    if columns.is_of_another_version(item.data):
+        return "Another version of the add-on has inspected these splats: inspect them again"
     return "" if scores.is_current.any() else "All splats were changed since they were inspected: inspect them again"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import SplatFileError
 from ...inspection.evidence import COLUMNS, Evidence
-from ...inspection.file import Inspection
+from ...inspection.file import VERSION, Inspection
 from ...inspection.score import REFLECTION as DETECTED
 from ...inspection.score import Findings
 from ...inspection.strongest import strongest
@@ -63,7 +63,7 @@ def put(data: Any, inspection: Inspection) -> None:
         raise SplatFileError("The inspection was made of other splats than these.", "Inspect them again.")
     salt = zlib.crc32(inspection.key.encode())
     columns = {name: getattr(findings, column) for column, name in _FINDINGS.items()}
-    about: dict[str, Any] = {"salt": f"{salt:08x}"}
+    about: dict[str, Any] = {"salt": f"{salt:08x}", "version": VERSION}
     if evidence is not None:
         columns |= {name: getattr(evidence, column) for column, name in _EVIDENCE.items()}
         columns[_VIEWS] = evidence.used
@@ -120,11 +120,19 @@ def score_of(data: Any) -> np.ndarray:
     return _column(data, SCORE)
 
 
+def is_of_another_version(data: Any) -> bool:
+    """Whether splats were inspected by a version of the add-on whose scores mean something else."""
+    about = data.get(KEY)
+    return is_inspected(data) and hasattr(about, "get") and about.get("version") != VERSION
+
+
 def is_current(data: Any) -> np.ndarray:
-    """(N,) which splats are what they were when they were inspected."""
+    """(N,) which splats are what they were when they were inspected; none where another version did that."""
     stored = data.attributes.get(_PRINT)
     count = attributes.points_in(data)
     if not is_inspected(data) or stored is None or stored.data_type != "INT" or len(stored.data) != count:
+        return np.zeros(count, bool)
+    if is_of_another_version(data):
         return np.zeros(count, bool)
     try:
         salt = int(str(data[KEY]["salt"]), 16)
