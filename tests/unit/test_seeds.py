@@ -410,7 +410,9 @@ def test_a_sky_is_added_by_itself_where_the_photos_show_one(tmp_path):
 
     assert as_config().sky_seeds == "auto"
     chosen, _ = first_gaussians(capture, as_config(sky_seeds="on"), read_over_sky)
-    found, notes = first_gaussians(capture, as_config(), read_over_sky)
+    asked = []
+    found, notes = first_gaussians(capture, as_config(), lambda view: asked.append(view.name) or read_over_sky(view))
+    assert sorted(asked) == sorted(view.name for view in capture.training_views), "each photo is decoded once"
     assert np.array_equal(found.means, chosen.means)
     assert not notes[0].is_warning and notes[0].text.startswith("Sky Seeds are added: ")
     assert notes[0].remedy == "Set Sky Seeds to Off to train without."

@@ -53,8 +53,8 @@ def first_gaussians(
 ) -> tuple[GaussianCloud, list[Remark]]:
     """The gaussians that training on `capture` starts from, and what the user should know.
 
-    Photos are decoded by `read_photo` only when something is asked of them. With `moved_by`, a (4, 4) similarity, the
-    gaussians are those of the capture in a world that it has scaled and shifted.
+    Photos are decoded by `read_photo` only when something is asked of them, each once. With `moved_by`, a (4, 4)
+    similarity, the gaussians are those of the capture in a world that it has scaled and shifted.
     """
     notes = []
     measured = chosen_points(capture)
@@ -72,13 +72,18 @@ def first_gaussians(
                 is_warning=True,
             )
         )
-    sky = Sky(settings.sky_seeds == "on", "")
+    sky, judged = Sky(settings.sky_seeds == "on", ""), {}
     if settings.sky_seeds == "auto":
         views = capture.training_views
-        judged = [read_photo(view) for view in views[:: -(-len(views) // MOST_JUDGED) or 1]]
-        sky = find_sky(measured, [photo for photo in judged if photo is not None])
+        judged = {view.image_path: read_photo(view) for view in views[:: -(-len(views) // MOST_JUDGED) or 1]}
+        sky = find_sky(measured, [photo for photo in judged.values() if photo is not None])
     wants_photos = points is None or sky.is_seen or bool(np.isnan(points.colors).any())
-    photos = read_photos(capture.training_views, read_photo) if wants_photos else []
+    photos = []
+    if wants_photos:
+        photos = read_photos(
+            capture.training_views,
+            lambda view: judged[view.image_path] if view.image_path in judged else read_photo(view),
+        )
     if points is None:
         count = min(settings.max_gaussians, settings.seed_count or RANDOM_COUNT)
         points = random_points(capture, photos, count, settings.seed)
