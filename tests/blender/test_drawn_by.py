@@ -216,7 +216,7 @@ def test_blenders_splats_leave_out_what_is_hidden_unless_chosen(extension, nativ
     item.splat.drawn_by = "BLENDER"
     extension.module("splat_addon.scene.inspection.choosing").hide(item.data, hidden)
     assert bpy.ops.splat.set_up_render(is_exact=True) == {"FINISHED"}
-    native.scene.cycles.samples = 1024
+    native.scene.cycles.samples = 256
     for is_chosen, shown, other in ((False, cloud.select(~hidden), cloud), (True, cloud, cloud.select(~hidden))):
         native.scene.splat.render_hidden = is_chosen
         picture = splat_renders.display_encoded(native.scene, splat_renders.render(native.scene, tmp_path))
