@@ -18,7 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +37,12 @@ from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import open_capture
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import read_splats
+from splat_addon.inspection.blame.blame_map import agreement
 from splat_addon.run.config import TrainConfig
 from splat_addon.trainer.backend.cpu.evidence import evidence_of_view
 from splat_addon.trainer.backend.cpu.kernels.layout import WEIGHT
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
+from splat_addon.trainer.backend.cpu.threads import shared_crew
 from splat_addon.trainer.backend.protocol import Gaussians
 from splat_addon.trainer.inspection.blame.blame_map import map_of
 from splat_addon.trainer.inspection.blame.solve import STEPS as STEPS_OF_SQUARES
@@ -69,7 +73,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as passing:
         places = options.run or [trained(options.out or Path(passing), name) for name in options.scenes]
         trials = -(-options.trials // len(places) // len(ERRORS))
-        records = [record for place in places for record in judged(place, trials)]
+        with ProcessPoolExecutor(shared_crew().size, get_context("spawn")) as workers:  # forks of threads may hang
+            records = [record for found in workers.map(judged, places, [trials] * len(places)) for record in found]
     summary = summarized(records)
     show(summary)
     if options.speed:
@@ -91,8 +96,8 @@ def trained(out: Path, name: str) -> Path:
         capture = folder / "capture"
         photograph(capture, [path[i] for i in training], [path[i] for i in held_out], "surface", int(number))
         config = TrainConfig(
-            capture=str(capture), target_gaussians=SPLATS["many"], sky_seeds=world.has_sky, iterations=STEPS,
-            seeds="points",
+            capture=str(capture), target_gaussians=SPLATS["many"], sky_seeds="on" if world.has_sky else "off",
+            iterations=STEPS, seeds="points",
         )  # fmt: skip
         train_here(run, config)
     return run
@@ -177,26 +182,29 @@ def with_error(subject: Subject, error: str, rng: np.random.Generator) -> tuple[
 
 def judged(run: Path, trials: int) -> list[dict]:
     """How many splats each way puts before the wrong one, in so many trials of each error."""
+    torch.set_num_threads(1)  # runs are judged side by side
     subject = Subject(run)
-    photos = [*subject.training, *subject.held_out]
+    photos, count = [*subject.training, *subject.held_out], len(subject.training)
     records = []
     for error in ERRORS:
         for trial in range(trials):
-            print(f"\r  {subject.name}: {error} {trial + 1} of {trials}   ", end="", file=sys.stderr, flush=True)
             cloud, splat, pixels = with_error(subject, error, np.random.default_rng([26, trial]))
             with_squares = trial % SQUARES_EVERY == 0
             found = map_of(subject.rasterizer, cloud, photos, steps=STEPS_OF_SQUARES if with_squares else 0)
             values = {
                 "blame": found.agreed, "fading": found.fading, "mean": found.solution.mean,
                 "summed": found.solution.mean * found.solution.weight,
-                "training": map_of(subject.rasterizer, cloud, subject.training, steps=0).agreed,
-                "held_out": map_of(subject.rasterizer, cloud, subject.held_out, steps=0).agreed,
+                "training": agreement(len(cloud), found.views[:count])[0],
+                "held_out": agreement(len(cloud), found.views[count:])[0],
             }  # fmt: skip
             if with_squares:
                 values["least_squares"] = found.solution.wrong
             before = {name: int((value > value[splat]).sum()) for name, value in values.items()}
-            records.append({"run": subject.name, "error": error, "pixels": pixels, "splat": splat, "before": before})
-    print(file=sys.stderr)
+            records.append({
+                "run": subject.name, "error": error, "trial": trial, "pixels": pixels, "splat": splat, "before": before
+            })  # fmt: skip
+        named = np.mean([record["before"]["blame"] == 0 for record in records[-trials:]])
+        print(f"  {subject.name}: {error}, {trials} trials, {named:.2f} named first", file=sys.stderr, flush=True)
     return records
 
 
@@ -240,9 +248,19 @@ def show(summary: dict) -> None:
 
 def timed_map(count: int = 100_000, views: int = 50) -> dict:
     """How long the map of so many splats and views takes, at 200 x 150, on two threads."""
+    cloud, photos, rasterizer = subject_of_speed(count, views)
+    busy, began = time.process_time(), time.perf_counter()
+    map_of(rasterizer, cloud, photos)
+    seconds = {"cpu_s": time.process_time() - busy, "wall_s": time.perf_counter() - began}
+    print(f"{count} splats, {views} views: {seconds['cpu_s']:.1f} s of processor time, {seconds['wall_s']:.1f} s")
+    return seconds
+
+
+def subject_of_speed(count: int, views: int, threads: int = 2) -> tuple[GaussianCloud, list[Photo], CpuRasterizer]:
+    """Splats, photos of them with noise, and what draws them."""
     gaussians = make_gaussians(count)
     cloud = GaussianCloud(*(values.numpy() for values in gaussians))
-    rasterizer = CpuRasterizer(threads=2)
+    rasterizer = CpuRasterizer(threads=threads)
     rasterizer.prepare(lambda what: None)
     photos = []
     for angle in np.linspace(-0.4, 0.4, views):
@@ -253,11 +271,7 @@ def timed_map(count: int = 100_000, views: int = 50) -> dict:
         image = rasterizer.render(gaussians, camera, torch.zeros(3), sh_degree=3).image
         noisy = (image + 0.05 * torch.randn_like(image)).clamp(0, 1)
         photos.append(Photo(f"{angle:.2f}", camera, (noisy * 255).round().to(torch.uint8), None, None))
-    busy, began = time.process_time(), time.perf_counter()
-    map_of(rasterizer, cloud, photos)
-    seconds = {"cpu_s": time.process_time() - busy, "wall_s": time.perf_counter() - began}
-    print(f"{count} splats, {views} views: {seconds['cpu_s']:.1f} s of processor time, {seconds['wall_s']:.1f} s")
-    return seconds
+    return cloud, photos, rasterizer
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from PIL import Image
 from splat_addon.capture.formats.transforms import write_transforms
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import write_splats
-from splat_addon.inspection.blame.blame_map import read_blame_map
+from splat_addon.inspection.blame.blame_map import agreement, read_blame_map
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians
+from splat_addon.trainer.inspection.blame import blame_map
 from splat_addon.trainer.inspection.blame.blame_map import blame, main, map_of, parse
 from splat_addon.trainer.inspection.gather import Stopped, arrays_of
 from splat_addon.trainer.inspection.inspect_splats import task_of
@@ -88,6 +89,19 @@ def test_fading_is_what_the_best_lower_opacity_takes_off_the_error():
         # The parts that are tried are 1/40 apart, and what is too faint to be drawn is cut off.
         assert found[splat] == pytest.approx(1 - best / before, abs=3e-3)
     assert found.max() > 0.02
+
+
+def test_views_that_are_not_kept_are_drawn_anew_and_say_the_same(monkeypatch):
+    rng = np.random.default_rng(4)
+    truth = ball(rng, 40)
+    photos = photographed(truth)
+    wrong = dataclasses.replace(truth, sh=truth.sh + rng.normal(0, 0.5, truth.sh.shape))
+    kept = map_of(CpuRasterizer(1), wrong, photos)
+    monkeypatch.setattr(blame_map, "KEPT_BYTES", 0)
+    anew = map_of(CpuRasterizer(1), wrong, photos)
+    assert (kept.solution.wrong == anew.solution.wrong).all() and (kept.agreed == anew.agreed).all()
+    few = map_of(CpuRasterizer(1), wrong, photos[:3], steps=0)
+    assert agreement(40, kept.views[:3])[0] == pytest.approx(few.agreed, rel=1e-6)
 
 
 PLANTED = ("recolored", "moved", "doubled")

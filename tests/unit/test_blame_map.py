@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from splat_addon.errors import SplatFileError
-from splat_addon.inspection.blame.blame_map import BlameMap, arrays_of, brightness, fading_of, read_blame_map
+from splat_addon.inspection.blame.blame_map import (
+    BlameMap,
+    ViewGains,
+    agreement,
+    arrays_of,
+    brightness,
+    fading_of,
+    read_blame_map,
+)
 
 
 def test_fading_is_the_best_of_a_square():
@@ -12,6 +20,18 @@ def test_fading_is_the_best_of_a_square():
     importance = np.array([4.0, 4.0, 4.0, 0.0])
     gain = importance - 2 * np.array([2.0, 6.0, -2.0, 0.0])
     assert fading_of(importance, gain) == pytest.approx([1, 8, 0, 0])
+
+
+def test_what_views_agree_on_counts_more_than_what_one_of_them_calls_for():
+    # Splat 0 gains 1 in each of four views at t = ½, splat 1 gains 4 in one alone; nothing sees splat 2.
+    along, importance = np.full((4, 3), 0.0), np.zeros((4, 3))
+    along[:, 0], importance[:, 0] = 2, 4
+    along[2, 1], importance[2, 1] = 4, 4
+    views = [ViewGains.of(i, i - 2 * a, 10.0) for a, i in zip(along, importance, strict=True)]
+    assert [view.splats.tolist() for view in views] == [[0], [0], [0, 1], [0]]
+    agreed, fading = agreement(3, views)
+    assert fading * 40 == pytest.approx([4, 4, 0])
+    assert agreed * 40 == pytest.approx([(4 * 1) ** 2 / 4, 4 / 4, 0])
 
 
 def test_brightness_loses_a_quarter_for_each_tenth():

@@ -12,9 +12,10 @@ that gain which each of V views has at the common t, negative where it loses, (�
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,34 @@ class BlameMap:
     weight: np.ndarray  # Σ w, pixels of the reduced photos
     photos: str  # which: all, training or held-out
     view_count: int
+
+
+class ViewGains(NamedTuple):
+    """What one view says about the splats that it shows (K of them); see `trainer/backend/cpu/kernels/evidence.py`."""
+
+    splats: np.ndarray  # (K,) indices in the cloud
+    importance: np.ndarray  # (K,) Σ |Δγ|²
+    gain: np.ndarray  # (K,) Σ |Δγ|² - 2 r·Δγ
+    error: float  # Σ |r|², of the whole view
+
+    @classmethod
+    def of(cls, importance: np.ndarray, gain: np.ndarray, error: float) -> "ViewGains":
+        """Of all splats' sums (N,)."""
+        splats = np.flatnonzero(importance > 0).astype(np.int32)
+        return cls(splats, importance[splats], gain[splats], error)
+
+
+def agreement(count: int, views: Sequence[ViewGains]) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) what the views agree on, and the fading, of `count` splats, as parts of the views' squared error."""
+    importance, gain, roots = np.zeros(count), np.zeros(count), np.zeros(count)
+    for view in views:
+        importance[view.splats] += view.importance
+        gain[view.splats] += view.gain
+    fade = best_fade(importance, gain)
+    for view in views:
+        roots[view.splats] += roots_of_gain(view.importance, view.gain, fade[view.splats])
+    error = sum(view.error for view in views) or 1.0
+    return np.maximum(roots, 0) ** 2 / len(views) / error, fading_of(importance, gain) / error
 
 
 def fading_of(importance: np.ndarray, gain: np.ndarray) -> np.ndarray:

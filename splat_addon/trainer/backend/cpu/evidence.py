@@ -9,7 +9,7 @@ from ....capture.camera import Camera
 from ..blend_space import decode_srgb, is_linear
 from ..protocol import Gaussians
 from .kernels.layout import EVIDENCE, EVIDENCE_SCRATCH, PEAK, RECORD, SET_ASIDE
-from .passes import Parameters, draw, flat
+from .passes import ForwardPass, Parameters, draw, flat
 from .rasterizer import CpuRasterizer
 
 ROWS_BYTES = 1 << 28  # all threads' sums together; for more gaussians than fit, fewer threads gather
@@ -34,18 +34,21 @@ def evidence_of_view(
     delta: float,
     counts: Tensor | None = None,
     set_aside: Tensor | None = None,
+    drawn: ForwardPass | None = None,
 ) -> ViewEvidence:
     """Compare one view with its `photo` (H, W, 3), display-encoded; `background` (3,) too.
 
     Light lands behind a gaussian where the median depth is farther by more than `delta`. `counts` (H, W) weighs the
-    pixels, 0 … 1. `set_aside` (N,) marks gaussians that the median depth looks through. Errors are in the light that
-    colors are blended in. Raises `InvalidParameters` for numbers that are not finite.
+    pixels, 0 … 1. `set_aside` (N,) marks gaussians that the median depth looks through. `drawn` is this view, where it
+    was drawn before. Errors are in the light that colors are blended in. Raises `InvalidParameters` for numbers that
+    are not finite.
     """
     shop, crew = rasterizer.workshop, rasterizer.crew
     if is_linear(rasterizer.blend_space):
         background, photo = decode_srgb(background), decode_srgb(photo)
     parameters = Parameters.of(gaussians, None, gaussians.sh.shape[1])
-    drawn, _, _ = draw(shop, parameters, camera, flat(background))
+    if drawn is None:
+        drawn, _, _ = draw(shop, parameters, camera, flat(background))
     count = parameters.gaussian_count
     if set_aside is not None:
         drawn.records.view(-1, RECORD)[:count, SET_ASIDE] = set_aside.to(torch.float32)

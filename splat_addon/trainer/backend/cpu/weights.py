@@ -22,15 +22,20 @@ class ViewWeights:
         """`background` (3,) is in the light that colors are blended in; only `image` knows it."""
         self._shop, self._crew = rasterizer.workshop, rasterizer.crew
         parameters = Parameters.of(gaussians, None, gaussians.sh.shape[1])
-        self._drawn, _, _ = draw(self._shop, parameters, camera, flat(background))
+        self.drawn, _, _ = draw(self._shop, parameters, camera, flat(background))
         self.gaussian_count = parameters.gaussian_count
-        self.image = self._drawn.blended  # (H, W, 3) in the light that colors are blended in
+        self.image = self.drawn.blended  # (H, W, 3) in the light that colors are blended in
         self._nothing = torch.zeros(3)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory it takes to keep this view."""
+        return sum(tensor.nbytes for tensor in self.drawn.tensors)
 
     @torch.no_grad()
     def times(self, values: Tensor) -> Tensor:
         """W u (H, W) for u (N,)."""
-        drawn = self._drawn
+        drawn = self.drawn
         records = drawn.records.view(-1, RECORD)
         records[: self.gaussian_count, RED] = values
         records[: self.gaussian_count, GREEN : BLUE + 1] = 0.0
@@ -51,8 +56,11 @@ class ViewWeights:
 
     @torch.no_grad()
     def transposed_times(self, values: Tensor) -> Tensor:
-        """Wᵀ y (N,) for y (H, W)."""
-        d_image = torch.zeros(*values.shape, 3)
-        d_image[..., 0] = values
-        rows, _ = blend_back(self._shop, self._drawn, flat(d_image), None, None, of_blended=True)
-        return rows.view(len(rows), -1, RECORD)[:, : self.gaussian_count, SUM_RED].sum(dim=0)
+        """Wᵀ y (N,) for y (H, W), or (N, K) for y (H, W, K) with K up to 3 in one pass."""
+        y = values if values.ndim == 3 else values[..., None]
+        d_image = torch.zeros(*y.shape[:2], 3)
+        d_image[..., : y.shape[2]] = y
+        rows, _ = blend_back(self._shop, self.drawn, flat(d_image), None, None, of_blended=True)
+        columns = slice(SUM_RED, SUM_RED + y.shape[2])
+        total = rows.view(len(rows), -1, RECORD)[:, : self.gaussian_count, columns].sum(dim=0)
+        return total if values.ndim == 3 else total[:, 0]

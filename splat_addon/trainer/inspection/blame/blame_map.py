@@ -24,9 +24,10 @@ from ....errors import CaptureError, RunError, SplatError
 from ....files import open_own, written_aside
 from ....gaussians.cloud import GaussianCloud
 from ....gaussians.formats.registry import read_splats
-from ....inspection.blame.blame_map import BlameMap, arrays_of, best_fade, fading_of, roots_of_gain
+from ....inspection.blame.blame_map import BlameMap, ViewGains, agreement, arrays_of
 from ....inspection.file import key_of
 from ....run.events import Event, InspectionFinished, InspectionProgressed, InspectionStarted, Warned
+from ....run.resources import free_memory_bytes
 from ....run.wire import take_standard_output
 from ....run.wording import counted
 from ...backend.blend_space import decode_srgb, is_linear
@@ -55,6 +56,7 @@ from ..inspect_splats import (
 )
 from .solve import STEPS, Solution, solve
 
+KEPT_BYTES = 1 << 29  # drawn views; with more, they are drawn in each step of least squares
 NAMED = 8  # splats that the terminal is told
 WHICH = ("all", "training", "held-out")
 
@@ -65,6 +67,7 @@ class Found(NamedTuple):
     agreed: np.ndarray  # (N,) see `inspection/blame/blame_map.py`
     fading: np.ndarray  # (N,) see `inspection/blame/blame_map.py`
     solution: Solution
+    views: tuple[ViewGains, ...]  # what each photo has said
 
 
 @torch.no_grad()
@@ -78,39 +81,40 @@ def map_of(
     """How much the splats of `cloud`, in the frame of the photos' cameras, have to do with the residuals. `tell` hears
     how much is done, and may raise to stop. `steps` are of least squares."""
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in parameters_of(cloud)))
-    linear = is_linear(rasterizer.blend_space)
-    whole = len(photos) * (steps + 3)  # passes over a photo
-    importance, gain, error = np.zeros(len(cloud)), np.zeros(len(cloud)), 0.0
-    views, residuals, counts = [], [], []
+    linear, room = is_linear(rasterizer.blend_space), room_for_views()
+    whole = len(photos) * (steps + 2)  # passes over a photo
+    gains, views, residuals, counts = [], [], [], []
     for number, photo in enumerate(photos):
         tell(number / whole)
-        background = torch.full((3,), photo.backdrop)
-        target, mask = photo.over(background, rasterizer.over), photo.mask_on(rasterizer.device)
+        shown = torch.full((3,), photo.backdrop)
+        target, mask = photo.over(shown, rasterizer.over), photo.mask_on(rasterizer.device)
         count = None if mask is None else mask.float()
-        seen = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, 1.0, count)
-        importance += seen.sums[:, IMPORTANCE].numpy()
-        gain += seen.sums[:, GAIN].numpy()
-        if linear:
-            background, target = decode_srgb(background), decode_srgb(target)
+        background = decode_srgb(shown) if linear else shown
 
         def make(photo: Photo = photo, background: torch.Tensor = background) -> ViewWeights:
             return ViewWeights(rasterizer, gaussians, photo.camera, background)
 
-        away = target - seen.image
-        error += float((away.square().sum(dim=2) * (1.0 if count is None else count)).sum(dtype=torch.float64))
-        views.append(make)
+        view = make()
+        seen = evidence_of_view(
+            rasterizer, gaussians, photo.camera, shown, target, 1.0, count, drawn=view.drawn
+        )  # its depths are not asked for
+        away = (decode_srgb(target) if linear else target) - seen.image
+        importance, gain = seen.sums[:, IMPORTANCE].numpy(), seen.sums[:, GAIN].numpy()
+        gains.append(ViewGains.of(importance, gain, seen.error))
         residuals.append(away.abs().mean(dim=2))
         counts.append(count)
-    fade, roots = best_fade(importance, gain), np.zeros(len(cloud))
-    for number, (photo, count) in enumerate(zip(photos, counts, strict=True)):
-        tell((len(photos) + number) / whole)
-        background = torch.full((3,), photo.backdrop)
-        target = photo.over(background, rasterizer.over)
-        seen = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, 1.0, count)
-        roots += roots_of_gain(seen.sums[:, IMPORTANCE].numpy(), seen.sums[:, GAIN].numpy(), fade)
-    solution = solve(views, residuals, counts, steps, tell=lambda done, _: tell((2 * len(photos) + done) / whole))
-    agreed = np.maximum(roots, 0) ** 2 / len(photos)
-    return Found(agreed / (error or 1.0), fading_of(importance, gain) / (error or 1.0), solution)
+        is_kept = view.size_bytes <= room
+        room -= view.size_bytes if is_kept else 0
+        views.append((lambda view=view: view) if is_kept else make)
+    solution = solve(views, residuals, counts, steps, tell=lambda done, _: tell((len(photos) + done) / whole))
+    agreed, fading = agreement(len(cloud), gains)
+    return Found(agreed, fading, solution, tuple(gains))
+
+
+def room_for_views() -> int:
+    """How many bytes of drawn views are kept, so that they need not be drawn again."""
+    free = free_memory_bytes()
+    return KEPT_BYTES if free is None else min(KEPT_BYTES, free // 4)
 
 
 def blame(task: Task, which: str, send: Callable[[Event], None], is_stopped: Callable[[], bool]) -> BlameMap:

@@ -23,7 +23,7 @@ class Weights(Protocol):
         """W u (H, W)."""
 
     def transposed_times(self, values: Tensor) -> Tensor:
-        """Wᵀ y (N,)."""
+        """Wᵀ y (N,) for y (H, W); (N, K) for y (H, W, K) with K up to 3."""
 
 
 class Solution:
@@ -57,15 +57,15 @@ def solve(
         tell(done, whole)
         done += 1
 
-    weight = blamed = None
+    sums = None
     for make, residual, count in zip(views, residuals, counts, strict=True):
         told()
         matrix = make()
         ones = torch.ones_like(residual) if count is None else count
-        seen, wrong = matrix.transposed_times(ones), matrix.transposed_times(ones * residual)
-        weight = seen if weight is None else weight + seen
-        blamed = wrong if blamed is None else blamed + wrong
-    assert weight is not None and blamed is not None, "there is at least one view"
+        both = matrix.transposed_times(torch.stack([ones, ones * residual], dim=2))
+        sums = both if sums is None else sums + both
+    assert sums is not None, "there is at least one view"
+    weight, blamed = sums.T.contiguous()
     is_seen = weight > 0
     level = ridge * float(weight[is_seen].mean()) if bool(is_seen.any()) else 1.0
 
