@@ -13,7 +13,7 @@ from ...operators.splats.inspect import SPLAT_OT_cancel_inspection
 from ...splat_addon.run.folder import RunFolder
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.blame import mapped, photos, picked
-from ...splat_addon.scene.review import held_out
+from ...splat_addon.scene.review import held_out, overlay
 from ...splat_addon.scene.runs import run_object
 from ...splat_addon.scene.settings.paths import run_path
 from ...splat_addon.scene.tasks import inspecting
@@ -23,6 +23,7 @@ from ..wrap import draw_sentence
 
 SPLATS_SHOWN, VIEWS_SHOWN = 6, 5
 TITLES = {identifier: title for identifier, title, _ in mapped.WHICH}
+COVERED = "The images cover the lit splats: they are outlined. Choose None, or a lower Image Opacity, to see them."
 CAVEAT = "Where photos disagree with the splats. It does not say which splats are wrong, or what to change."
 
 
@@ -46,6 +47,8 @@ class SPLAT_PT_blame(SidebarPanel, bpy.types.Panel):
         last = picked.last(item.data) if item.mode == "OBJECT" else None
         if last is not None:
             left, top, right, bottom = last.box
+            if overlay.outlines_over_images(context.scene) and context.scene.splat.review.opacity == 1:
+                draw_sentence(layout, COVERED, "INFO")
             draw_sentence(layout, f"{last.view}, {right - left} × {bottom - top} pixels at {left}, {top}")
             for number in range(min(SPLATS_SHOWN, len(last.found))):
                 splat, depth = int(last.found.splats[number]), last.found.depths[number]

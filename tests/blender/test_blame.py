@@ -74,6 +74,27 @@ def test_a_click_selects_and_lights_what_is_drawn_there(extension, reviewed, x, 
     assert f"splat {culprit}, at 4" in told and "It does not say which splats are wrong" in told
 
 
+def test_images_that_cover_lit_splats_are_outlined_where_these_lie_and_the_panel_says_so(extension, reviewed):
+    overlay = extension.module("splat_addon.scene.review.overlay")
+    scene, panel = bpy.context.scene, extension.module("panels.inspection.blame").SPLAT_PT_blame
+    assert overlay.outlines_over_images(scene) is None
+    bpy.ops.splat.blame(box=(17 / 64, 0.5, 17 / 64, 0.5))
+    assert (scene.splat.review.mode, scene.splat.review.opacity) == ("WIPE", 1)
+    found = overlay.outlines_over_images(scene)
+    assert found.places.shape == (1, 24, 2) and found.strengths.tolist() == [1]
+    assert found.places[0].mean(axis=0) == pytest.approx((17 / 64, 0.5), abs=1e-3)  # 15 pixels left of the middle
+    radius = np.sqrt(2 * np.log(2) * (3**2 + 0.3)) / 64  # where 0.2 units four units away are half as strong
+    assert np.ptp(found.places[0, :, 0]) / 2 == pytest.approx(radius, rel=0.1)
+    covered = "Choose None, or a lower Image Opacity"
+    assert covered in texts(drawn(panel, bpy.context))
+    scene.splat.review.opacity = 0.5
+    assert overlay.outlines_over_images(scene) is not None and covered not in texts(drawn(panel, bpy.context))
+    scene.splat.review.opacity, scene.splat.review.mode = 1, "NONE"
+    assert overlay.outlines_over_images(scene) is None and covered not in texts(drawn(panel, bpy.context))
+    scene.splat.review.mode, scene.splat.viewport.color_by = "PHOTO", "RADIANCE"
+    assert overlay.outlines_over_images(scene) is None
+
+
 def test_a_box_takes_all_that_it_shows(extension, reviewed):
     bpy.ops.splat.blame(box=(0.1, 0.3, 0.9, 0.7))
     assert selected(extension, reviewed) == [True, True, False]

@@ -268,6 +268,29 @@ def test_the_wipe_line_is_taken_near_it_and_stays_inside_the_frame(modules):
     assert not frame.is_on_line(0.25, 150, 49, 10), "above and below the frame the mouse is free"
 
 
+def test_outlines_are_drawn_inside_the_frame_and_nowhere_else(extension, graphics, modules):
+    outlines = extension.module("splat_addon.scene.review.outlines")
+    places = np.array([[[0.25, 0.25], [0.75, 0.25], [0.75, 2.0], [0.25, 2.0]]])  # reaches below the image
+    found = outlines.Outlines(places, np.ones(1), lambda scene: True)
+    size, frame = (80, 60), modules.review_frame.Frame(10, 10, 70, 50)
+    offscreen = graphics.types.GPUOffScreen(*size, format="RGBA32F")
+    with offscreen.bind(), graphics.matrix.push_pop(), graphics.matrix.push_pop_projection():
+        framebuffer = graphics.state.active_framebuffer_get()
+        framebuffer.clear(color=(0, 0, 1, 1))
+        graphics.matrix.load_matrix(Matrix.Identity(4))
+        pixels = Matrix.Translation((-1, -1, 0)) @ Matrix.Diagonal((2 / size[0], 2 / size[1], 1, 1))
+        graphics.matrix.load_projection_matrix(pixels)
+        outlines.draw_outlines(frame, size, found, 1.0)
+        stored = framebuffer.read_color(0, 0, *size, 4, 0, "FLOAT")
+    image = np.array(stored.to_list()).reshape(size[1], size[0], 4)[::-1]
+    offscreen.free()
+    is_line = image[..., 2] < 0.9
+    rows, columns = np.flatnonzero(is_line.any(axis=1)), np.flatnonzero(is_line.any(axis=0))
+    assert abs(rows[0] - 20) <= 3 and abs(rows[-1] - 50) <= 3  # of 80 x 60, from the top; the frame ends at 50
+    assert abs(columns[0] - 25) <= 3 and abs(columns[-1] - 55) <= 3
+    assert not is_line[25:45, 30:50].any() and image[35, 24:27, 0].max() > 0.7  # bright on dark
+
+
 def test_the_badge_says_which_view_and_what_is_seen(extension, modules):
     overlay = extension.module("splat_addon.scene.review.overlay")
     shown = overlay.Shown("left/v1", 0, None, None, None, 400, 26.059, 0.63651, "2 of 9, worst first")

@@ -9,8 +9,10 @@ import torch
 from splat_addon.capture.camera import Camera
 from splat_addon.errors import CameraError
 from splat_addon.gaussians.cloud import GaussianCloud
+from splat_addon.gaussians.rules import DEFAULT_RULES
 from splat_addon.gaussians.srgb import decode_srgb, encode_srgb
 from splat_addon.inspection.blame.attribution import attribute
+from splat_addon.inspection.blame.footprints import footprints_at, outlines
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.cpu.weights import ViewWeights
 from splat_addon.trainer.backend.protocol import Gaussians
@@ -53,6 +55,16 @@ def test_the_shares_of_a_pixel_add_up_to_its_color(blend_space, antialiased):
         assert np.abs((encode_srgb(shown) if is_linear else shown) - image[y, x]).max() < 1e-4
         assert found.shares.sum() + found.background == pytest.approx(1, abs=1e-9)
         assert (np.diff(found.shares) <= 0).all()
+
+
+def test_an_outline_lies_where_a_footprint_is_half_as_strong_as_in_its_middle():
+    reached = footprints_at(scene(), camera(), (0, 0, 64, 48), DEFAULT_RULES)
+    places = outlines(reached.centers, reached.conics)
+    for splat in range(0, len(reached.splats), 20):
+        d = places[splat] - reached.centers[splat]
+        a, b, c = reached.conics[splat]
+        power = 0.5 * (a * d[:, 0] ** 2 + c * d[:, 1] ** 2) + b * d[:, 0] * d[:, 1]
+        assert np.exp(-power) == pytest.approx(np.full(24, 0.5), abs=1e-6)
 
 
 def test_a_box_is_the_mean_of_its_pixels():

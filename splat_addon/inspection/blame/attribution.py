@@ -23,6 +23,8 @@ class Attribution:
     shares: np.ndarray  # (K,) mean blending weight; with `background` they add up to 1
     colors: np.ndarray  # (K, 3) in the light that colors are blended in
     depths: np.ndarray  # (K,) along +z
+    centers: np.ndarray  # (K, 2) pixels
+    conics: np.ndarray  # (K, 3), see `Footprints`
     background: float  # the share of what lies behind all splats
 
     def shown(self, background: np.ndarray) -> np.ndarray:
@@ -56,7 +58,13 @@ def attribute(
     counts = np.flatnonzero(shares > 0)
     order = counts[np.argsort(-shares[counts], kind="stable")]
     found = Attribution(
-        reached.splats[order], shares[order], reached.colors[order], reached.depths[order], float(clear.mean())
+        reached.splats[order],
+        shares[order],
+        reached.colors[order],
+        reached.depths[order],
+        reached.centers[order],
+        reached.conics[order],
+        float(clear.mean()),
     )
     if len(found) and found.shares[0] > INSIDE_SHARE and _is_inside(cloud, camera, int(found.splats[0])):
         raise CameraError(

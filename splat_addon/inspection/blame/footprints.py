@@ -74,6 +74,19 @@ def footprints_at(
     return Footprints(which, centers[which], conics, opacities, colors_from(cloud, which, camera), z[which])
 
 
+def outlines(centers: np.ndarray, conics: np.ndarray, points: int = 24) -> np.ndarray:
+    """(K, points, 2) pixels around which footprints have fallen to half of their height, for centers (K, 2) and conics
+    (K, 3)."""
+    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    a, b, c = np.asarray(conics, np.float64).T[:, :, None]
+    # d = L⁻ᵀ (cos, sin) r with the conic L Lᵀ, so that dᵀ conic d = r² = 2 ln 2.
+    root = np.sqrt(a)
+    rest = np.sqrt(np.maximum(c - b * b / a, 1e-12))
+    y = np.sin(angles) / rest
+    x = (np.cos(angles) - b / root * y) / root
+    return np.asarray(centers)[:, None, :] + np.sqrt(2 * np.log(2)) * np.stack([x, y], axis=2)
+
+
 def colors_from(cloud: GaussianCloud, which: np.ndarray, camera: Camera) -> np.ndarray:
     """(K, 3) the colors of some splats as `camera` sees them, in the light that they are blended in."""
     away = cloud.means[which].astype(np.float64) - camera.position

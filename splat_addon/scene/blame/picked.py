@@ -10,9 +10,11 @@ from ...capture.camera import Camera
 from ...errors import RunError
 from ...gaussians.rules import near_plane_scale
 from ...inspection.blame.attribution import Attribution, attribute
+from ...inspection.blame.footprints import outlines
 from ...run.folder import RunFolder
 from ..inspection import choosing
 from ..review import held_out, overlay
+from ..review.outlines import Outlines
 from ..runs import run_object
 from ..session import part
 from ..splats.data import from_origin, splats_from_object
@@ -89,7 +91,15 @@ def pick(scene: bpy.types.Scene, box: tuple[float, float, float, float]) -> Pick
     chosen.attribute, chosen.color_by = SHARE, "ATTRIBUTE"
     picked = Picked(data.session_uid, len(cloud), shown.name, pixels, found, selected)
     part(Picks).last = picked
+    places = outlines(found.centers[:selected], found.conics[:selected]) / (width, height)
+    overlay.outline(Outlines(places, found.shares[:selected] / found.shares[0], is_lit))
     return picked
+
+
+def is_lit(scene: bpy.types.Scene) -> bool:
+    """Whether viewports show what was clicked."""
+    chosen = scene.splat.viewport
+    return chosen.color_by == "ATTRIBUTE" and chosen.attribute == SHARE
 
 
 def own_camera(item: bpy.types.Object, camera: Camera) -> Camera:

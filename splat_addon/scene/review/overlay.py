@@ -17,6 +17,7 @@ from ..cameras.framing import free_part
 from ..own_data import is_own
 from ..session import part
 from .frame import Frame, frame_of
+from .outlines import Outlines, draw_outlines
 from .pictures import Picture
 from .shader import Look, draw_images, forget_shader
 
@@ -46,6 +47,7 @@ class Overlay:
 
     def __init__(self) -> None:
         self.shown: Shown | None = None
+        self.outlines: Outlines | None = None  # over its images
         self.handler: object | None = None
         self.has_failed = False
         self.is_line_hot = False
@@ -69,7 +71,7 @@ def _overlay() -> Overlay:
 def show(shown: Shown | None) -> None:
     """Show a view, or nothing, from the next drawing on."""
     overlay = _overlay()
-    overlay.shown, overlay.has_failed = shown, False
+    overlay.shown, overlay.outlines, overlay.has_failed = shown, None, False
     if shown is not None:
         to_front()
 
@@ -77,6 +79,18 @@ def show(shown: Shown | None) -> None:
 def shown() -> Shown | None:
     """The view whose images are loaded."""
     return _overlay().shown
+
+
+def outline(outlines: Outlines | None) -> None:
+    """Draw outlines over the images of the view that is shown, until another one is."""
+    _overlay().outlines = outlines
+
+
+def outlines_over_images(scene: bpy.types.Scene) -> Outlines | None:
+    """The outlines that are drawn; None where there are none, or no images that cover what they are of."""
+    outlines = _overlay().outlines
+    is_covered = scene.splat.review.mode != "NONE"
+    return outlines if outlines is not None and is_covered and outlines.are_current(scene) else None
 
 
 def to_front() -> None:
@@ -137,6 +151,9 @@ def _draw_view(context: bpy.types.Context, shown: Shown) -> None:
     assert region is not None and context.area is not None  # a viewport is drawn
     if look.mode != "NONE":
         draw_images(frame, (region.width, region.height), shown.photo, shown.trained, shown.camera, look)
+    outlines = outlines_over_images(context.scene)
+    if outlines is not None:
+        draw_outlines(frame, (region.width, region.height), outlines, scale)
     if look.mode == "WIPE":
         _draw_line(frame, frame.line_x(look.wipe), scale)
     if chosen.show_badge:
