@@ -426,6 +426,24 @@ def test_splats_are_read_again_only_when_they_have_changed(extension, drawing):
     assert viewport.state().atlas is None
 
 
+def test_an_attribute_is_read_again_when_its_numbers_change_and_splats_are_not(extension, drawing):
+    viewport = extension.module("splat_addon.scene.viewport.display")
+    item = add(extension, make_cloud(extension, 20, seed=1))
+    atlas, _ = viewport.current_atlas([item])
+    first, second = np.arange(20, dtype=np.float32), np.arange(20, dtype=np.float32)[::-1]
+    item.data.attributes.new("own", "FLOAT", "POINT")
+    for values in (first, second):
+        item.data.attributes["own"].data.foreach_set("value", np.ascontiguousarray(values))
+        item.data.update_tag()
+        bpy.context.view_layer.update()
+        again, blocks = viewport.current_atlas([item])
+        assert again is atlas, "splats are what they were"
+        places = atlas.ramp(blocks, "ATTRIBUTE", "own")[0].read()
+        places = np.array(places.to_list()).ravel()[:20]
+        low, high = np.percentile(values, (1, 99))
+        assert places == pytest.approx(np.clip((values - low) / (high - low), 0, 1), abs=1e-6)
+
+
 def test_more_splats_than_a_texture_holds_are_refused_in_a_sentence(extension, drawing, monkeypatch):
     item = add(extension, make_cloud(extension, 20, seed=1))
     monkeypatch.setattr(drawing, "LARGEST_PLACE", 10)

@@ -190,6 +190,8 @@ def current_atlas(items: list[bpy.types.Object], preview: Preview | None = None)
         atlas = display.atlas = Atlas({uid: existing[uid] for uid in sorted(kept)})
         for picture in display.pictures.values():
             picture.forget_order()
+    elif display.changed or display.is_all_changed:
+        atlas.forget_ramps()
     display.changed.clear()
     display.is_all_changed = False
     atlas.leave_out(display.left_out)

@@ -98,6 +98,7 @@ class Atlas:
         self.count = sum(counts.values())
         largest = gpu.capabilities.max_texture_size_get()
         self.per_row, width, height = texels.texture_shape(self.count, self.degree, largest)
+        self.rows = max(1, -(-self.count // self.per_row))  # of textures with one number per splat
         if height > largest or self.count >= LARGEST_PLACE:
             limit = min(largest * (largest // texels.TEXELS[self.degree]), LARGEST_PLACE)
             raise SplatError(
@@ -145,6 +146,10 @@ class Atlas:
             self._kept[uid, fraction] = index, positions
         return self._kept[uid, fraction]
 
+    def forget_ramps(self) -> None:
+        """Read the attributes again that splats are colored by."""
+        self._ramps, self._ghosted = {}, None
+
     def ramp(
         self, blocks: Mapping[int, texels.Splats], what: str, attribute: str
     ) -> tuple[gpu.types.GPUTexture, tuple[float, float]]:
@@ -159,8 +164,7 @@ class Atlas:
             return self.ramp(blocks, look.color_by, look.attribute)[0] if uses_ramp else None
         wanted = (look.color_by, look.attribute, look.ghost.token)
         if self._ghosted is None or self._ghosted[0] != wanted:
-            height = max(1, -(-self.count // self.per_row))
-            places = np.zeros(self.per_row * height, np.float32)
+            places = np.zeros(self.per_row * self.rows, np.float32)
             if uses_ramp:
                 places = self._ramp(blocks, look.color_by, look.attribute)[0].copy()
             places += np.float32(DIMMED)
@@ -170,7 +174,7 @@ class Atlas:
                 if bright is not None:  # of splats that were edited since, nobody knows which they are
                     rows = slice(first, first + count)
                     places[rows] -= np.float32(DIMMED) * (bright if len(bright) == count else np.float32(1))
-            self._ghosted = wanted, make_texture(places, self.per_row, height, "R32F")
+            self._ghosted = wanted, make_texture(places, self.per_row, self.rows, "R32F")
         return self._ghosted[1]
 
     def _ramp(
@@ -184,10 +188,9 @@ class Atlas:
                     own = texels.numbers_for_ramp(blocks[uid], what, attribute)
                     values[first : first + len(own)] = own
             ends = texels.ramp_range(values, what)
-            height = max(1, -(-self.count // self.per_row))
-            padded = np.full(self.per_row * height, -1.0, dtype=np.float32)
+            padded = np.full(self.per_row * self.rows, -1.0, dtype=np.float32)
             padded[: len(values)] = texels.ramp_places(values, *ends)
-            self._ramps[what, attribute] = padded, ends, make_texture(padded, self.per_row, height, "R32F")
+            self._ramps[what, attribute] = padded, ends, make_texture(padded, self.per_row, self.rows, "R32F")
         return self._ramps[what, attribute]
 
 

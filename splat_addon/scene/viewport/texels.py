@@ -125,11 +125,13 @@ def _fill(numbers: np.ndarray, columns: list[tuple[int, np.ndarray]]) -> None:
 
 
 def fingerprint(data: Splats) -> tuple[int, ...]:
-    """Differs when the splats differ: undo and updates of other things must not pack a million splats again."""
+    """Differs when the splats differ: undo and updates of other things, such as attributes that colors or selections
+    come from, must not pack a million splats again."""
     names = ["position", "rotation", "scale", BASE, f"{HIGHER}0", *_HIDING]
     attributes = _attributes(data)
     found = [_checksum(read(data, name, 1)) for name in names if name in attributes]
-    return (count_of(data), len(attributes), *found)
+    harmonics = splat_attributes.harmonics_in(data) if attributes else 0
+    return (count_of(data), len(found), harmonics, *found)
 
 
 def _checksum(values: np.ndarray) -> int:
