@@ -192,7 +192,8 @@ def judged(run: Path, trials: int) -> list[dict]:
             with_squares = trial % SQUARES_EVERY == 0
             found = map_of(subject.rasterizer, cloud, photos, steps=STEPS_OF_SQUARES if with_squares else 0)
             values = {
-                "blame": found.agreed, "fading": found.fading, "mean": found.solution.mean,
+                "blame": found.agreed, "agreement": agreement(len(cloud), found.views, with_mean=False)[0],
+                "fading": found.fading, "mean": found.solution.mean,
                 "summed": found.solution.mean * found.solution.weight,
                 "training": agreement(len(cloud), found.views[:count])[0],
                 "held_out": agreement(len(cloud), found.views[count:])[0],
@@ -212,6 +213,7 @@ WAYS = {
     "blame": "blame, all photos",
     "training": "blame, training photos",
     "held_out": "blame, held-out photos",
+    "agreement": "agreement, without mean",
     "fading": "fading, without agreement",
     "least_squares": "least squares, all photos",
     "mean": "weighted mean",

@@ -27,11 +27,13 @@ def test_what_views_agree_on_counts_more_than_what_one_of_them_calls_for():
     along, importance = np.full((4, 3), 0.0), np.zeros((4, 3))
     along[:, 0], importance[:, 0] = 2, 4
     along[2, 1], importance[2, 1] = 4, 4
-    views = [ViewGains.of(i, i - 2 * a, 10.0) for a, i in zip(along, importance, strict=True)]
+    weight = (importance > 0).astype(float)
+    views = [ViewGains.of(i, i - 2 * a, w, w * [0.5, 0.1, 0], 10.0) for a, i, w in zip(along, importance, weight)]
     assert [view.splats.tolist() for view in views] == [[0], [0], [0, 1], [0]]
-    agreed, fading = agreement(3, views)
+    agreed, fading = agreement(3, views, with_mean=False)
     assert fading * 40 == pytest.approx([4, 4, 0])
     assert agreed * 40 == pytest.approx([(4 * 1) ** 2 / 4, 4 / 4, 0])
+    assert agreement(3, views)[0] == pytest.approx(agreed * [0.5, 0.1, 0]), "where the photos are hardly wrong"
 
 
 def test_brightness_loses_a_quarter_for_each_tenth():

@@ -7,7 +7,9 @@ another color than it should have, or is where it should not be, gains much by i
 uncovers gains little, since what it does to pixels is not what is wrong with them.
 
 What one photo alone calls for is often its own fault, so the order is by what photos *agree* on: with g the part of
-that gain which each of V views has at the common t, negative where it loses, (Σ sign(g) √|g|)² / V.
+that gain which each of V views has at the common t, negative where it loses, (Σ sign(g) √|g|)² / V. A splat of the sky
+gains a little in each of thousands of pixels that are hardly wrong at all. So that is multiplied by how wrong they are,
+the weighted mean of the residual.
 """
 
 import json
@@ -32,7 +34,7 @@ class BlameMap:
     """Columns (N,) about the splats that `key` names, and about the photos that they were compared with."""
 
     key: str  # see `inspection/file.py`
-    agreed: np.ndarray  # what culprits are ordered by: of the fading, what the photos agree on
+    agreed: np.ndarray  # what culprits are ordered by: what the photos agree on, times `mean`
     fading: np.ndarray  # 0..1, the part of the photos' squared error that fading the splat alone takes away
     wrong: np.ndarray  # the weight u of least squares, see `trainer/inspection/blame/solve.py`
     mean: np.ndarray  # Σ w |r| / Σ w
@@ -47,26 +49,34 @@ class ViewGains(NamedTuple):
     splats: np.ndarray  # (K,) indices in the cloud
     importance: np.ndarray  # (K,) Σ |Δγ|²
     gain: np.ndarray  # (K,) Σ |Δγ|² - 2 r·Δγ
+    weight: np.ndarray  # (K,) Σ w
+    wrong: np.ndarray  # (K,) Σ w |r|
     error: float  # Σ |r|², of the whole view
 
     @classmethod
-    def of(cls, importance: np.ndarray, gain: np.ndarray, error: float) -> "ViewGains":
-        """Of all splats' sums (N,)."""
-        splats = np.flatnonzero(importance > 0).astype(np.int32)
-        return cls(splats, importance[splats], gain[splats], error)
+    def of(cls, importance, gain, weight, wrong, error: float) -> "ViewGains":
+        """Of all splats' sums, (N,) each."""
+        columns = [np.asarray(column) for column in (importance, gain, weight, wrong)]
+        splats = np.flatnonzero(columns[0] > 0).astype(np.int32)
+        return cls(splats, *(column[splats] for column in columns), error)
 
 
-def agreement(count: int, views: Sequence[ViewGains]) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) what the views agree on, and the fading, of `count` splats, as parts of the views' squared error."""
-    importance, gain, roots = np.zeros(count), np.zeros(count), np.zeros(count)
+def agreement(count: int, views: Sequence[ViewGains], with_mean: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) what the views agree on, and the fading, of `count` splats, as parts of the views' squared error;
+    `with_mean` multiplies the first by how wrong the views are where they show the splat."""
+    importance, gain, roots, weight, wrong = np.zeros((5, count))
     for view in views:
         importance[view.splats] += view.importance
         gain[view.splats] += view.gain
+        weight[view.splats] += view.weight
+        wrong[view.splats] += view.wrong
     fade = best_fade(importance, gain)
     for view in views:
         roots[view.splats] += roots_of_gain(view.importance, view.gain, fade[view.splats])
     error = sum(view.error for view in views) or 1.0
-    return np.maximum(roots, 0) ** 2 / len(views) / error, fading_of(importance, gain) / error
+    agreed = np.maximum(roots, 0) ** 2 / len(views) / error
+    mean = wrong / np.where(weight > 0, weight, 1) if with_mean else 1.0
+    return agreed * mean, fading_of(importance, gain) / error
 
 
 def fading_of(importance: np.ndarray, gain: np.ndarray) -> np.ndarray:

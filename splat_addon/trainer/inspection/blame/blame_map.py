@@ -54,7 +54,7 @@ from ..inspect_splats import (
     task_of,
     telling,
 )
-from .solve import STEPS, Solution, solve
+from .solve import STEPS, Solution, solve, sums_of
 
 KEPT_BYTES = 1 << 29  # drawn views; with more, they are drawn in each step of least squares
 NAMED = 8  # splats that the terminal is told
@@ -82,8 +82,8 @@ def map_of(
     how much is done, and may raise to stop. `steps` are of least squares."""
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in parameters_of(cloud)))
     linear, room = is_linear(rasterizer.blend_space), room_for_views()
-    whole = len(photos) * (steps + 2)  # passes over a photo
-    gains, views, residuals, counts = [], [], [], []
+    whole = len(photos) * (steps + 1)  # passes over a photo
+    gains, views, counts, total = [], [], [], torch.zeros(len(cloud), 2)
     for number, photo in enumerate(photos):
         tell(number / whole)
         shown = torch.full((3,), photo.backdrop)
@@ -95,18 +95,16 @@ def map_of(
             return ViewWeights(rasterizer, gaussians, photo.camera, background)
 
         view = make()
-        seen = evidence_of_view(
-            rasterizer, gaussians, photo.camera, shown, target, 1.0, count, drawn=view.drawn
-        )  # its depths are not asked for
+        seen = evidence_of_view(rasterizer, gaussians, photo.camera, shown, target, 1.0, count, drawn=view.drawn)
         away = (decode_srgb(target) if linear else target) - seen.image
-        importance, gain = seen.sums[:, IMPORTANCE].numpy(), seen.sums[:, GAIN].numpy()
-        gains.append(ViewGains.of(importance, gain, seen.error))
-        residuals.append(away.abs().mean(dim=2))
+        sums = sums_of(view, away.abs().mean(dim=2), count)
+        gains.append(ViewGains.of(seen.sums[:, IMPORTANCE], seen.sums[:, GAIN], *sums.T, seen.error))
+        total += sums
         counts.append(count)
-        is_kept = view.size_bytes <= room
+        is_kept = steps > 0 and view.size_bytes <= room
         room -= view.size_bytes if is_kept else 0
         views.append((lambda view=view: view) if is_kept else make)
-    solution = solve(views, residuals, counts, steps, tell=lambda done, _: tell((len(photos) + done) / whole))
+    solution = solve(views, total, counts, steps, tell=lambda done, _: tell((len(photos) + done) / whole))
     agreed, fading = agreement(len(cloud), gains)
     return Found(agreed, fading, solution, tuple(gains))
 

@@ -37,34 +37,34 @@ class Solution:
 
 
 @torch.no_grad()
+def sums_of(view: Weights, residual: Tensor, count: Tensor | None) -> Tensor:
+    """(N, 2) Σ w and Σ w |r| of a view with |r| (H, W), and how much its pixels count (H, W)."""
+    ones = torch.ones_like(residual) if count is None else count
+    return view.transposed_times(torch.stack([ones, ones * residual], dim=2))
+
+
+@torch.no_grad()
 def solve(
     views: Sequence[Callable[[], Weights]],
-    residuals: Sequence[Tensor],
+    sums: Tensor,
     counts: Sequence[Tensor | None],
     steps: int = STEPS,
     ridge: float = RIDGE,
     tell: Callable[[int, int], None] = lambda done, whole: None,
 ) -> Solution:
-    """u for views whose weights `views` make when they are needed, with |r| (H, W) and how much pixels count (H, W).
+    """u for views whose weights `views` make when they are needed; `sums` (N, 2) are `sums_of` all of them, and
+    `counts` (H, W) say how much pixels count.
 
     `tell` hears how many passes over a view are done, of how many, and may raise to stop. Fewer `steps` are taken where
     the equations hold already. Every splat gets a number, 0 where nothing sees it.
     """
-    whole, done = (steps + 1) * len(views), 0
+    whole, done = steps * len(views), 0
 
     def told() -> None:
         nonlocal done
         tell(done, whole)
         done += 1
 
-    sums = None
-    for make, residual, count in zip(views, residuals, counts, strict=True):
-        told()
-        matrix = make()
-        ones = torch.ones_like(residual) if count is None else count
-        both = matrix.transposed_times(torch.stack([ones, ones * residual], dim=2))
-        sums = both if sums is None else sums + both
-    assert sums is not None, "there is at least one view"
     weight, blamed = sums.T.contiguous()
     is_seen = weight > 0
     level = ridge * float(weight[is_seen].mean()) if bool(is_seen.any()) else 1.0
