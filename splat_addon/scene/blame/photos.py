@@ -65,7 +65,7 @@ def appearances(scene: bpy.types.Scene, item: bpy.types.Object, splat: int) -> l
     capture = _capture_for(scene, item)
     views = list(capture.all_views)
     places = np.linspace(0, len(views) - 1, min(len(views), MOST_VIEWS)).round().astype(int)
-    cloud = splats_from_object(item)
+    cloud = splats_from_object(item, largest_degree=0)  # what it looks like is not asked
     near, center = near_plane_scale(cloud.means), cloud.means[splat].astype(np.float64)
     found: list[tuple[Appearance, View]] = []
     for view in (views[place] for place in places):

@@ -76,7 +76,7 @@ def pick(scene: bpy.types.Scene, box: tuple[float, float, float, float]) -> Pick
     camera = own_camera(item, shown.camera).resized(width, height)
     left, top = int(np.floor(box[0] * width)), int(np.floor(box[1] * height))
     pixels = left, top, max(left + 1, int(np.ceil(box[2] * width))), max(top + 1, int(np.ceil(box[3] * height)))
-    cloud = splats_from_object(item)
+    cloud = splats_from_object(item, largest_degree=0)  # what it looks like is not asked
     found = attribute(cloud, camera, pixels, near_scale=near_plane_scale(cloud.means))
     if len(found) == 0:
         raise RunError("No splat is drawn there: the background shows.", "Click where splats are.")
@@ -115,7 +115,7 @@ def in_object(item: bpy.types.Object, camera: Camera) -> Camera:
 def splat_at(item: bpy.types.Object, camera: Camera, place: tuple[float, float]) -> int:
     """The splat with the largest share of what a `camera` of the world shows at a `place`, in its pixels. Raises
     RunError where there is none, CameraError outside of the image or inside of a splat."""
-    cloud = splats_from_object(item)
+    cloud = splats_from_object(item, largest_degree=0)  # what it looks like is not asked
     own = camera.moved(np.array(item.matrix_world.inverted(), dtype=np.float64))
     x, y = int(place[0]), int(place[1])
     found = attribute(cloud, own, (x, y, x + 1, y + 1), near_scale=near_plane_scale(cloud.means))

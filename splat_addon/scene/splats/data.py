@@ -17,7 +17,7 @@ from ...errors import SplatFileError
 from ...gaussians.cloud import DISPLAY, GaussianCloud, empty_cloud, opacities_of
 from ...gaussians.formats.ply import BLOCK_ROWS, PLY_TYPES
 from ...gaussians.formats.splat_columns import is_free
-from ...gaussians.harmonics import coefficient_count
+from ...gaussians.harmonics import MAX_DEGREE, coefficient_count
 from ..own_data import ensure_collection
 from ..settings.capabilities import has_native_splats, has_resizable_point_clouds
 from ..settings.trained_for import ANTIALIASED_KEY, BLEND_SPACE_KEY, is_antialiased
@@ -192,10 +192,11 @@ def _carrier(name: str, count: int) -> bpy.types.ID:
     return points
 
 
-def splats_from_object(item: bpy.types.Object) -> GaussianCloud:
-    """The gaussians of a splat object in its own frame, in which `origin_of` it is not added. Raises SplatFileError
-    when it holds none."""
+def splats_from_object(item: bpy.types.Object, largest_degree: int = MAX_DEGREE) -> GaussianCloud:
+    """The gaussians of a splat object in its own frame, in which `origin_of` it is not added; harmonics above a degree
+    are left out, which is most of the work. Raises SplatFileError when it holds none."""
     reader = SplatReader(item)
+    reader.sh_degree = min(reader.sh_degree, largest_degree)
     cloud = empty_cloud(reader.count, reader.sh_degree, reader.blend_space, reader.antialiased)
     done = 0
     for block in reader.blocks():

@@ -231,9 +231,9 @@ def photos_of(capture: Capture, frame: TrainingFrame, send, is_stopped) -> list[
     return loaded
 
 
-def require_memory(count: int) -> None:
-    """Raise RunError when there is not enough memory to inspect so many splats."""
-    needed, free = BYTES_ANYWAY + BYTES_PER_SPLAT * count, free_memory_bytes()
+def require_memory(count: int, bytes_besides: int = 0) -> None:
+    """Raise RunError when there is not enough memory to inspect so many splats, with some bytes for each besides."""
+    needed, free = BYTES_ANYWAY + (BYTES_PER_SPLAT + bytes_besides) * count, free_memory_bytes()
     if free is not None and needed > free:
         raise RunError(
             f"Inspecting {counted(count)} splats takes {in_bytes(needed)} of memory, and {in_bytes(free)} are free.",

@@ -57,6 +57,7 @@ from ..inspect_splats import (
 from .solve import STEPS, Solution, solve, sums_of
 
 KEPT_BYTES = 1 << 29  # drawn views; with more, they are drawn in each step of least squares
+BYTES_OF_GAINS = 20  # of one splat in one view, see `ViewGains`
 NAMED = 8  # splats that the terminal is told
 WHICH = ("all", "training", "held-out")
 
@@ -123,9 +124,9 @@ def blame(task: Task, which: str, send: Callable[[Event], None], is_stopped: Cal
     kept = whole.finite()
     if not kept.any():
         raise RunError(f"{task.splats.name} holds no splats that can be drawn.", "Choose another file.")
-    require_memory(len(whole))
     capture = settled(open_capture(task.capture, task.hold_out_every, choices=task.choices), decode)
     views = views_of(capture, which)
+    require_memory(len(whole), BYTES_OF_GAINS * len(chosen_views(views)))
     frame = TrainingFrame.around(capture)
     asked = replace(capture, views=tuple(replace(view, is_held_out=False) for view in views))
     send(InspectionStarted(len(whole), len(chosen_views(views))))
