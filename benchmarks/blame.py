@@ -37,7 +37,7 @@ from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import open_capture
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import read_splats
-from splat_addon.inspection.blame.blame_map import agreement
+from splat_addon.inspection.blame.blame_map import ViewGains, agreement, standing_out
 from splat_addon.run.config import TrainConfig
 from splat_addon.trainer.backend.cpu.evidence import evidence_of_view
 from splat_addon.trainer.backend.cpu.kernels.layout import WEIGHT
@@ -192,11 +192,11 @@ def judged(run: Path, trials: int) -> list[dict]:
             with_squares = trial % SQUARES_EVERY == 0
             found = map_of(subject.rasterizer, cloud, photos, steps=STEPS_OF_SQUARES if with_squares else 0)
             values = {
-                "blame": found.agreed, "agreement": agreement(len(cloud), found.views, with_mean=False)[0],
+                "blame": found.agreed, "with_mean": agreement(len(cloud), found.views)[0],
+                "agreement": agreement(len(cloud), found.views, with_mean=False)[0],
                 "fading": found.fading, "mean": found.solution.mean,
                 "summed": found.solution.mean * found.solution.weight,
-                "training": agreement(len(cloud), found.views[:count])[0],
-                "held_out": agreement(len(cloud), found.views[count:])[0],
+                "training": blame_by(cloud, found.views[:count]), "held_out": blame_by(cloud, found.views[count:]),
             }  # fmt: skip
             if with_squares:
                 values["least_squares"] = found.solution.wrong
@@ -209,12 +209,18 @@ def judged(run: Path, trials: int) -> list[dict]:
     return records
 
 
+def blame_by(cloud: GaussianCloud, views: Sequence[ViewGains]) -> np.ndarray:
+    """(N,) what culprits are ordered by, of some views."""
+    return standing_out(agreement(len(cloud), views)[0], cloud.means, cloud.log_scales)
+
+
 WAYS = {
     "blame": "blame, all photos",
     "training": "blame, training photos",
     "held_out": "blame, held-out photos",
-    "agreement": "agreement, without mean",
-    "fading": "fading, without agreement",
+    "with_mean": "without standing out",
+    "agreement": "nor the mean: agreement",
+    "fading": "nor agreement: fading",
     "least_squares": "least squares, all photos",
     "mean": "weighted mean",
     "summed": "weighted sum",

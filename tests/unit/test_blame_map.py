@@ -12,6 +12,7 @@ from splat_addon.inspection.blame.blame_map import (
     brightness,
     fading_of,
     read_blame_map,
+    standing_out,
 )
 
 
@@ -34,6 +35,25 @@ def test_what_views_agree_on_counts_more_than_what_one_of_them_calls_for():
     assert fading * 40 == pytest.approx([4, 4, 0])
     assert agreed * 40 == pytest.approx([(4 * 1) ** 2 / 4, 4 / 4, 0])
     assert agreement(3, views)[0] == pytest.approx(agreed * [0.5, 0.1, 0]), "where the photos are hardly wrong"
+
+
+def test_what_splats_around_share_is_nobodys_fault():
+    # Three at one place, with the largest; one alone; one so far from it, for their sizes, that a part exp(-1/2) counts.
+    means = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0], [9, 0, 0], [9, 0.3, 0], [50, 0, 0]])
+    values = np.array([3.0, 3, 3, 2, 1, 0])
+    found = standing_out(values, means, np.log(np.full((6, 3), 0.1)))
+    half = np.exp(-0.5)
+    wanted = [3 / 9, 3 / 9, 3 / 9, 2 * (2 / (2 + half)) ** 2, (1 / (1 + 2 * half)) ** 2, 0]
+    assert found == pytest.approx(wanted) and found.argmax() == 3
+    assert (standing_out(np.zeros(2), np.zeros((2, 3)), np.zeros((2, 3))) == 0).all()
+    assert len(standing_out(np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)))) == 0
+
+
+def test_the_few_that_have_most_are_compared():
+    rng = np.random.default_rng(0)
+    values, means = rng.random(5000), rng.normal(size=(5000, 3)) * 100
+    found = standing_out(values, means, np.log(np.full((5000, 3), 0.1)))
+    assert found == pytest.approx(values, rel=1e-3), "all are alone"
 
 
 def test_brightness_loses_a_quarter_for_each_tenth():

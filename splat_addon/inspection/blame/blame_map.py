@@ -9,7 +9,9 @@ uncovers gains little, since what it does to pixels is not what is wrong with th
 What one photo alone calls for is often its own fault, so the order is by what photos *agree* on: with g the part of
 that gain which each of V views has at the common t, negative where it loses, (Σ sign(g) √|g|)² / V. A splat of the sky
 gains a little in each of thousands of pixels that are hardly wrong at all. So that is multiplied by how wrong they are,
-the weighted mean of the residual.
+the weighted mean of the residual. Where training had too few splats for what is there, as along thin bars, all of them
+are a little wrong; a culprit *stands out*: with v that product, it is v (v / Σ n v)² over the splats around, itself
+included, with n = exp(-d² / 2 s²) at the distance d, and s 1.5 times the sum of the two largest sigmas.
 """
 
 import json
@@ -26,6 +28,8 @@ from ...errors import SplatFileError
 VERSION = 1  # of the file
 REMEDY = "Make the map again."
 COLUMNS = ("agreed", "fading", "wrong", "mean", "weight")
+AROUND = 1.5  # times the sum of two splats' largest sigmas: how far what they have counts as shared, as a sigma
+MOST_COMPARED = 2048  # splats
 DECADES = 4.0  # that `brightness` tells apart
 
 
@@ -34,7 +38,7 @@ class BlameMap:
     """Columns (N,) about the splats that `key` names, and about the photos that they were compared with."""
 
     key: str  # see `inspection/file.py`
-    agreed: np.ndarray  # what culprits are ordered by: what the photos agree on, times `mean`
+    agreed: np.ndarray  # what culprits are ordered by: what photos agree on, times `mean`, where it stands out
     fading: np.ndarray  # 0..1, the part of the photos' squared error that fading the splat alone takes away
     wrong: np.ndarray  # the weight u of least squares, see `trainer/inspection/blame/solve.py`
     mean: np.ndarray  # Σ w |r| / Σ w
@@ -63,7 +67,7 @@ class ViewGains(NamedTuple):
 
 def agreement(count: int, views: Sequence[ViewGains], with_mean: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """(N,) what the views agree on, and the fading, of `count` splats, as parts of the views' squared error;
-    `with_mean` multiplies the first by how wrong the views are where they show the splat."""
+    `with_mean` multiplies the first by how wrong the views are where they show the splat. See `standing_out`."""
     importance, gain, roots, weight, wrong = np.zeros((5, count))
     for view in views:
         importance[view.splats] += view.importance
@@ -77,6 +81,23 @@ def agreement(count: int, views: Sequence[ViewGains], with_mean: bool = True) ->
     agreed = np.maximum(roots, 0) ** 2 / len(views) / error
     mean = wrong / np.where(weight > 0, weight, 1) if with_mean else 1.0
     return agreed * mean, fading_of(importance, gain) / error
+
+
+def standing_out(agreed: np.ndarray, means: np.ndarray, log_scales: np.ndarray) -> np.ndarray:
+    """(N,) `agreed` times the square of each splat's part of what it and those around it have, for means (N, 3) and
+    log_scales (N, 3). Those that have least, beyond `MOST_COMPARED`, get the median of that part."""
+    compared = np.argsort(-agreed, kind="stable")[:MOST_COMPARED]
+    values, places = agreed[compared], np.asarray(means, np.float64)[compared]
+    places = places - places.mean(axis=0)
+    sizes = np.exp(np.asarray(log_scales, np.float64).max(axis=1)[compared])
+    lengths = (places**2).sum(axis=1)
+    squares = np.maximum(lengths[:, None] + lengths - 2 * places @ places.T, 0)
+    nearness = np.exp(-0.5 * squares / (AROUND * (sizes[:, None] + sizes)) ** 2)
+    around = nearness @ values  # each itself included
+    part = values / np.where(around > 0, around, 1)
+    found = agreed * float(np.median(part) if len(part) else 0) ** 2
+    found[compared] = values * part**2
+    return found
 
 
 def fading_of(importance: np.ndarray, gain: np.ndarray) -> np.ndarray:

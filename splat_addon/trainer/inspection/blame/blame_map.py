@@ -24,7 +24,7 @@ from ....errors import CaptureError, RunError, SplatError
 from ....files import open_own, written_aside
 from ....gaussians.cloud import GaussianCloud
 from ....gaussians.formats.registry import read_splats
-from ....inspection.blame.blame_map import BlameMap, ViewGains, agreement, arrays_of
+from ....inspection.blame.blame_map import BlameMap, ViewGains, agreement, arrays_of, standing_out
 from ....inspection.file import key_of
 from ....run.events import Event, InspectionFinished, InspectionProgressed, InspectionStarted, Warned
 from ....run.resources import free_memory_bytes
@@ -107,7 +107,7 @@ def map_of(
         views.append((lambda view=view: view) if is_kept else make)
     solution = solve(views, total, counts, steps, tell=lambda done, _: tell((len(photos) + done) / whole))
     agreed, fading = agreement(len(cloud), gains)
-    return Found(agreed, fading, solution, tuple(gains))
+    return Found(standing_out(agreed, cloud.means, cloud.log_scales), fading, solution, tuple(gains))
 
 
 def room_for_views() -> int:
