@@ -12,7 +12,7 @@ from PIL import Image
 from splat_addon.capture.formats.transforms import write_transforms
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import write_splats
-from splat_addon.inspection.blame.blame_map import agreement, read_blame_map
+from splat_addon.inspection.blame.blame_map import agreement, read_blame_map, standing_out
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.folder import RunFolder
 from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
@@ -101,7 +101,8 @@ def test_views_that_are_not_kept_are_drawn_anew_and_say_the_same(monkeypatch):
     anew = map_of(CpuRasterizer(1), wrong, photos)
     assert (kept.solution.wrong == anew.solution.wrong).all() and (kept.agreed == anew.agreed).all()
     few = map_of(CpuRasterizer(1), wrong, photos[:3], steps=0)
-    assert agreement(40, kept.views[:3])[0] == pytest.approx(few.agreed, rel=1e-6)
+    of_few = standing_out(agreement(40, kept.views[:3])[0], wrong.means, wrong.log_scales)
+    assert of_few == pytest.approx(few.agreed, rel=1e-6)
 
 
 PLANTED = ("recolored", "moved", "doubled")

@@ -38,7 +38,7 @@ def test_what_views_agree_on_counts_more_than_what_one_of_them_calls_for():
 
 
 def test_what_splats_around_share_is_nobodys_fault():
-    # Three at one place, with the largest; one alone; one so far from it, for their sizes, that a part exp(-1/2) counts.
+    # Three at one place, with the largest; one alone; one so far from it that exp(-1/2) of it counts.
     means = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0], [9, 0, 0], [9, 0.3, 0], [50, 0, 0]])
     values = np.array([3.0, 3, 3, 2, 1, 0])
     found = standing_out(values, means, np.log(np.full((6, 3), 0.1)))

@@ -88,14 +88,13 @@ def standing_out(agreed: np.ndarray, means: np.ndarray, log_scales: np.ndarray) 
     log_scales (N, 3). Those that have least, beyond `MOST_COMPARED`, get the median of that part."""
     compared = np.argsort(-agreed, kind="stable")[:MOST_COMPARED]
     values, places = agreed[compared], np.asarray(means, np.float64)[compared]
-    places = places - places.mean(axis=0)
     sizes = np.exp(np.asarray(log_scales, np.float64).max(axis=1)[compared])
     lengths = (places**2).sum(axis=1)
     squares = np.maximum(lengths[:, None] + lengths - 2 * places @ places.T, 0)
     nearness = np.exp(-0.5 * squares / (AROUND * (sizes[:, None] + sizes)) ** 2)
     around = nearness @ values  # each itself included
     part = values / np.where(around > 0, around, 1)
-    found = agreed * float(np.median(part) if len(part) else 0) ** 2
+    found = agreed * (float(np.median(part)) if len(part) else 0.0) ** 2
     found[compared] = values * part**2
     return found
 
