@@ -58,11 +58,12 @@ class ViewGains(NamedTuple):
     error: float  # Σ |r|², of the whole view
 
     @classmethod
-    def of(cls, importance, gain, weight, wrong, error: float) -> "ViewGains":
+    def of(
+        cls, importance: np.ndarray, gain: np.ndarray, weight: np.ndarray, wrong: np.ndarray, error: float
+    ) -> "ViewGains":
         """Of all splats' sums, (N,) each."""
-        columns = [np.asarray(column) for column in (importance, gain, weight, wrong)]
-        splats = np.flatnonzero(columns[0] > 0).astype(np.int32)
-        return cls(splats, *(column[splats] for column in columns), error)
+        splats = np.flatnonzero(importance > 0).astype(np.int32)
+        return cls(splats, importance[splats], gain[splats], weight[splats], wrong[splats], error)
 
 
 def agreement(count: int, views: Sequence[ViewGains], with_mean: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -99,7 +99,8 @@ def map_of(
         seen = evidence_of_view(rasterizer, gaussians, photo.camera, shown, target, 1.0, count, drawn=view.drawn)
         away = (decode_srgb(target) if linear else target) - seen.image
         sums = sums_of(view, away.abs().mean(dim=2), count)
-        gains.append(ViewGains.of(seen.sums[:, IMPORTANCE], seen.sums[:, GAIN], *sums.T, seen.error))
+        evidence, (weight, wrong) = seen.sums.numpy(), sums.numpy().T
+        gains.append(ViewGains.of(evidence[:, IMPORTANCE], evidence[:, GAIN], weight, wrong, seen.error))
         total += sums
         counts.append(count)
         is_kept = steps > 0 and view.size_bytes <= room
