@@ -58,6 +58,7 @@ LEAST_WEIGHT = 20.0  # pixels
 SEEN_FROM, LEAST_PIXELS = 0.1, 10
 RECOLORED_BY, MOVED_BY = (0.2, 0.5), (0.05, 0.2)  # in display values; in depths of the scene
 SH_0 = 0.28209479
+LISTED = 6  # splats that the panel lists
 SQUARES_EVERY = 4  # trials: least squares take longest
 
 
@@ -228,11 +229,12 @@ WAYS = {
 
 
 def summarized(records: list[dict]) -> dict:
-    """The part of the trials in which the wrong splat came first, by way, error and scene."""
+    """The part of the trials in which the wrong splat came first, by way, error and scene, and in which it was among
+    the first that the panel lists."""
 
-    def named(way: str, among: list[dict]) -> float:
+    def named(way: str, among: list[dict], first: int = 1) -> float:
         ranks = [record["before"][way] for record in among if way in record["before"]]
-        return float(np.mean([rank == 0 for rank in ranks])) if ranks else float("nan")
+        return float(np.mean([rank < first for rank in ranks])) if ranks else float("nan")
 
     groups = {"all": records} | {
         key: [record for record in records if key in (record["error"], record["run"])]
@@ -242,6 +244,7 @@ def summarized(records: list[dict]) -> dict:
         "trials": len(records),
         "pixels": float(np.median([record["pixels"] for record in records])),
         "named_first": {way: {group: named(way, among) for group, among in groups.items()} for way in WAYS},
+        "listed": {group: named("blame", among, LISTED) for group, among in groups.items()},
     }
 
 
@@ -250,8 +253,9 @@ def show(summary: dict) -> None:
     groups = list(summary["named_first"]["blame"])
     print(f"\n{summary['trials']} trials; the change shows in {summary['pixels']:.0f} pixels (median). Named first:")
     print(f"{'':28}" + "".join(f"{group.removesuffix('-many-surface'):>11}" for group in groups))
-    for way, title in WAYS.items():
-        print(f"{title:28}" + "".join(f"{summary['named_first'][way][group]:11.2f}" for group in groups))
+    rows = {title: summary["named_first"][way] for way, title in WAYS.items()}
+    for title, row in {**rows, f"blame, among the first {LISTED}": summary["listed"]}.items():
+        print(f"{title:28}" + "".join(f"{row[group]:11.2f}" for group in groups))
 
 
 def timed_map(count: int = 100_000, views: int = 50) -> dict:

@@ -101,7 +101,8 @@ def _draw_map(layout, context, item, found: mapped.Told) -> None:
     title = TITLES.get(found.photos, TITLES["ALL"]).lower()
     draw_sentence(
         layout,
-        f"Those come first that most photos agree on. Their part of the error in {found.view_count} photos ({title}):",
+        "Those come first that most photos agree on and that stand out among those around. Their part of the error in"
+        f" {found.view_count} photos ({title}):",
     )
     if found.changed:
         stale = f"{counted(found.changed)} splats are not what was compared: they are left out. Make the map again."
