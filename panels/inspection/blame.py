@@ -66,7 +66,7 @@ class SPLAT_PT_blame_map(ActiveSplatsPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, item = self.layout, context.active_object
-        _draw_making(layout, item, "ALL", "TRAINING", "HELD_OUT")
+        _draw_making(layout, item, "TRAINING", "ALL", "HELD_OUT")
         found = mapped.told(item.data) if item.mode == "OBJECT" else None
         if found is not None:
             _draw_map(layout, context, item, found)

@@ -29,12 +29,12 @@ _PRINT = ".blame_print"
 _ALL = (BLAME, AGREED, FADING, *_COLUMNS.values(), _PRINT)
 MOST_TOLD = 20
 WHICH = (
-    ("ALL", "All Photos", "Photos that were trained on and held out: faults off the path of the training, too"),
     (
         "TRAINING",
         "Training Photos",
         "What training could not explain, or what was changed since: this names splats that were made wrong best",
     ),
+    ("ALL", "All Photos", "Photos that were trained on and held out: faults off the path of the training, too"),
     ("HELD_OUT", "Held-out Photos", "What training has not seen. Alone they often name a neighbor"),
 )
 

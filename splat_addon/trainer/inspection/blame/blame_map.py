@@ -59,7 +59,7 @@ from .solve import STEPS, Solution, solve, sums_of
 KEPT_BYTES = 1 << 29  # drawn views; with more, they are drawn in each step of least squares
 BYTES_OF_GAINS = 20  # of one splat in one view, see `ViewGains`
 NAMED = 8  # splats that the terminal is told
-WHICH = ("all", "training", "held-out")
+WHICH = ("training", "all", "held-out")
 
 
 class Found(NamedTuple):
@@ -205,7 +205,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("target", type=Path, help="folder of a run, or a file of splats")
     parser.add_argument("--capture", type=Path, help="folder of the capture (default: that of the run)")
     parser.add_argument("--splats", type=Path, help="compare these in place of the run's own result")
-    parser.add_argument("--photos", choices=WHICH, default="all", help="which photos (default: all)")
+    parser.add_argument("--photos", choices=WHICH, default=WHICH[0], help="which photos (default: training)")
     parser.add_argument("--out", type=Path, help="the map (default: blame.npz beside the splats)")
     parser.add_argument("--events", action="store_true", help="talk to a program: events out, commands in")
     return parser.parse_args(arguments)
