@@ -52,6 +52,8 @@ from splat_addon.trainer.photos.store import load_photos
 
 CHOSEN_ON = (
     "room-0-few", "room-0-passer", "fence-0-few", "fence-0-nosky", "glossy-0-few", "glossy-0-oneside", "still-0-nosky",
+    "room-0-oneside", "room-0-clean", "fence-0-passer", "fence-0-pose", "fence-0-random", "glossy-0-expo",
+    "still-0-few", "still-0-passer",
 )  # fmt: skip
 JUDGED = (
     "room-1-passer", "still-1-nosky", "town-1-few", "glossy-1-few", "fence-1-few",

@@ -42,13 +42,16 @@ def cell_means(points: np.ndarray, values: np.ndarray, weights: np.ndarray, cell
 def _between(points: np.ndarray, keys: np.ndarray, sums: np.ndarray, cell: float, origin: np.ndarray) -> np.ndarray:
     lower = cell_keys(points - cell / 2, cell, origin)
     part = np.clip((points - origin) / cell - 0.5 - lower, 0, 1)
+    lowest, place = np.unique(packed(lower), return_inverse=True)
+    place = place.reshape(-1)
+    sums = np.concatenate([sums, np.zeros((1, sums.shape[1]))])  # the last one: of cells without a point
     total = np.zeros((len(points), sums.shape[1]))
     for corner in np.ndindex(2, 2, 2):
-        share = np.prod(np.where(corner, part, 1 - part), axis=1)
-        wanted = packed(lower + corner)
+        wanted = lowest + packed(np.array([corner]))
         found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        share[keys[found] != wanted] = 0
-        total += share[:, None] * sums[found]
+        found = np.where(keys[found] == wanted, found, len(keys))
+        share = np.prod(np.where(corner, part, 1 - part), axis=1)
+        total += share[:, None] * sums[found[place]]
     return total[:, 1:] / np.where(total[:, :1] > 0, total[:, :1], 1)
 
 

@@ -9,7 +9,6 @@ from .score import (
     FARTHEST,
     LONELY_AROUND_WEIGHT,
     LONELY_WEIGHT,
-    OPEN_WEIGHT,
     REFLECTION,
     TOO_FAR,
     UNSEEN,
@@ -56,17 +55,15 @@ def reasons(
             f"{behind:.0%} of the light it shares lands behind it,"
             f" on average {length(float(evidence.distance[splat]))} further."
         )
-        found.append((OPEN_WEIGHT * float(evidence.hang[splat]), told))
+        found.append((float(evidence.hang[splat]), told))
     seen, through = int(evidence.seen[splat]), int(evidence.looked_through[splat])
     if through:
         see = "sees" if seen == 1 else "see"
         told = f"{through} of {counted(seen, 'photo')} that {see} its place look through it."
-        found.append((OPEN_WEIGHT * float(evidence.view_open[splat]), told))
+        found.append((float(evidence.view_open[splat]), told))
     others = float(findings.open[splat])
     if others > SWARM_FROM:
-        found.append(
-            (OPEN_WEIGHT * (others - SWARM_FROM), "In a swarm: photos look through the splats around it, too.")
-        )
+        found.append((others - SWARM_FROM, "In a swarm: photos look through the splats around it, too."))
     alone = (LONELY_WEIGHT + LONELY_AROUND_WEIGHT) * float(findings.lonely[splat])
     found.append((alone, _lonely(findings, splat)))
     if evidence.nearness[splat] < CLOSE:

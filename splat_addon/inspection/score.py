@@ -1,12 +1,14 @@
 """How likely each splat is a floater: matter that hangs where there is none.
 
-Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score adds two signs, the
-first one squared:
+Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score is the square of the
+sum of two signs:
 
     open      0..1, of the mass of a splat and of those around it: the part of the views that look there and find
               nothing; and in a smaller part how far behind it the light lands along the rays that use it, from nothing
               to twice δ (see evidence.py). It belongs to a neighborhood, since floaters come in swarms.
     lonely    how much farther its neighbors are than usual, at its distance from the cameras; and the same around it
+
+Where photos are few, more floats and less can speak against it: there signs count for more, and more is risked.
 
 Floaters hide floaters: where they are most of what a view shows, its depth lies on them. So there are rounds (see
 trainer/inspection/judge.py): what one is certain of is out of the way of depths in the next. Panes and mirrors, which
@@ -26,22 +28,23 @@ from .sheets import are_in_sheets
 
 CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in, and of half of the wider ones
 OF_THE_MASS = 0.7  # of what is open is what views find at the mass; the rest is what lands behind, along the rays
-OPEN_WEIGHT = 0.8  # of the square of what is open: a little is common, on walls whose depth photos cannot tell
-LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.08, 0.08
+LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.06, 0.06  # beside what is open
+FEW_PHOTOS = 3.0  # over the number of photos: by so many parts more the signs count
+SCALE = 0.57  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
 LONELY_ALONE_WEIGHT = 0.3  # where it is the only sign
 NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
 FARTHEST = 2.5  # medians of depth: what lies beyond is sky to the photos, and never called a floater
 SELECT_FROM = 0.74  # scores that are selected
 LOOK_FROM = 0.5  # scores that are worth a look
-ASIDE_FROM = 0.25  # scores that are out of the way of depths in the last round
+ASIDE_FROM, ASIDE_LONELY_WEIGHT = 0.31, 0.1  # of what is open, squared: out of the way of depths in the last round
 CERTAIN_FROM, CERTAIN_LONELY_WEIGHT = 0.8, 0.2  # of the first round
-SHEET_FROM = 0.35  # of what is open, from which a splat may belong to a pane or a mirror
+SHEET_FROM = 0.5  # of what is open, from which a splat may belong to a pane or a mirror
 JUDGED, TOO_FAR, UNSEEN, BY_GEOMETRY, REFLECTION = range(5)  # kinds: what a score stands for
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The score (N,), from 0 up, and the signs (N,) that it is the sum of; `kind` (N,) says what it stands for."""
+    """The score (N,), from 0 up, and the signs (N,) that it is made of; `kind` (N,) says what it stands for."""
 
     score: np.ndarray
     open: np.ndarray
@@ -51,6 +54,21 @@ class Findings:
 
 def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
+    is_open, lonely, around, kind = _signs(cloud, evidence)
+    signs = is_open + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * around
+    signs *= 1 + FEW_PHOTOS / max(1, len(evidence.view_names))
+    score = np.where((evidence.nearness < FARTHEST) & (kind != REFLECTION), SCALE * signs**2, 0)
+    return Findings(score.astype(np.float32), is_open, lonely, kind)
+
+
+def are_aside(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:
+    """(N,) which splats are suspected enough to be out of the way of depths in the last round."""
+    is_open, lonely, around, kind = _signs(cloud, evidence)
+    return (kind == JUDGED) & (is_open**2 + ASIDE_LONELY_WEIGHT * (lonely + around) > ASIDE_FROM)
+
+
+def _signs(cloud: GaussianCloud, evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) each: what is open, what is lonely, what is lonely around it, and the kind."""
     cell, weights = CELL * evidence.reach, np.sqrt(evidence.weight)
     lonely = loneliness(cloud.means, evidence.nearness)
     landing = OF_THE_MASS * evidence.view_open + (1 - OF_THE_MASS) * evidence.hang
@@ -60,12 +78,9 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     kind[evidence.used_by == 0] = UNSEEN
     kind[~(evidence.nearness < FARTHEST)] = TOO_FAR
     kind[np.isinf(evidence.nearness)] = UNSEEN
-    score = OPEN_WEIGHT * is_open**2 + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * near[:, 1]
-    score = np.where(evidence.nearness < FARTHEST, score, 0)
     suspects = np.flatnonzero((is_open > SHEET_FROM) & (kind == JUDGED))
-    sheets = suspects[are_in_sheets(cloud.means[suspects], evidence.reach)]
-    kind[sheets], score[sheets] = REFLECTION, 0
-    return Findings(score.astype(np.float32), is_open, lonely, kind)
+    kind[suspects[are_in_sheets(cloud.means[suspects], evidence.reach)]] = REFLECTION
+    return is_open, lonely, near[:, 1], kind
 
 
 def certain_at_first(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:

@@ -17,7 +17,8 @@ from splat_addon.trainer.backend.cpu import compile_kernels, kernel_cache, objec
 needs_owners = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows protects the profile by its own lists")
 KERNELS = [
     "project_forward", "project_backward", "sort_by_depth", "find_tiles", "place_lists", "fill_lists", "blend_forward",
-    "blend_backward", "gather_evidence", "photometric_rows", "adam_elements", "over_in_light",
+    "blend_backward", "gather_evidence", "add_evidence", "look_at_places", "photometric_rows", "adam_elements",
+    "over_in_light",
 ]  # fmt: skip
 
 

@@ -15,7 +15,12 @@ from splat_addon.inspection.reasons import reasons
 from splat_addon.inspection.regions import find_regions
 from splat_addon.inspection.score import (
     BY_GEOMETRY,
+    CELL,
+    FEW_PHOTOS,
+    LONELY_AROUND_WEIGHT,
+    LONELY_WEIGHT,
     REFLECTION,
+    SCALE,
     SELECT_FROM,
     TOO_FAR,
     UNSEEN,
@@ -68,6 +73,17 @@ def test_a_swarm_before_a_wall_is_selected_and_the_wall_is_not():
     score = score_splats(cloud, evidence).score
     assert (score[floats] > SELECT_FROM).all()
     assert (score[~floats] < 0.1).all()
+
+
+def test_the_score_is_the_square_of_what_is_open_and_lonely_and_counts_for_more_where_photos_are_few():
+    cloud, evidence, _ = wall_and_swarm()
+    few = score_splats(cloud, evidence)
+    around = cell_means(cloud.means, few.lonely[:, None], np.ones(len(cloud)), CELL * evidence.reach)[:, 0]
+    signs = few.open + LONELY_WEIGHT * few.lonely + LONELY_AROUND_WEIGHT * around
+    np.testing.assert_allclose(few.score, SCALE * ((1 + FEW_PHOTOS / 3) * signs) ** 2, rtol=1e-5)
+    many = score_splats(cloud, replace(evidence, view_names=tuple("abcdefghijkl")))
+    ratio = ((1 + FEW_PHOTOS / 3) / (1 + FEW_PHOTOS / 12)) ** 2
+    np.testing.assert_allclose(few.score, ratio * many.score, rtol=1e-5)
 
 
 def pane_and_swarm(seed=0):

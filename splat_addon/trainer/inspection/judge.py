@@ -6,7 +6,7 @@ import numpy as np
 
 from ...gaussians.cloud import GaussianCloud
 from ...inspection.evidence import Evidence
-from ...inspection.score import ASIDE_FROM, Findings, certain_at_first, score_splats
+from ...inspection.score import Findings, are_aside, certain_at_first, score_splats
 from ..backend.cpu.rasterizer import CpuRasterizer
 from ..photos.photo import Photo
 from .gather import gather, reach_of
@@ -30,6 +30,6 @@ def judge(
     evidence = gather(rasterizer, cloud, early, reach, None, lambda done: tell(done / steps))
     aside = certain_at_first(cloud, evidence)
     evidence = gather(rasterizer, cloud, early, reach, aside, lambda done: tell((len(early) + done) / steps))
-    aside = score_splats(cloud, evidence).score > ASIDE_FROM
+    aside = are_aside(cloud, evidence)
     evidence = gather(rasterizer, cloud, photos, reach, aside, lambda done: tell((2 * len(early) + done) / steps))
     return score_splats(cloud, evidence), evidence

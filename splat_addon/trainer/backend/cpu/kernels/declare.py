@@ -14,7 +14,7 @@ INTS, INTS32, BITS32, FLOATS, DOUBLES = "int64*", "int32*", "uint32*", "float32*
 # Modules with kernels, in two shares that take about as long to compile.
 SHARES = (
     ("project", "project_backward"),
-    ("bin", "blend", "blend_backward", "evidence", "photometric", "adam", "over"),
+    ("bin", "blend", "blend_backward", "evidence", "places", "photometric", "adam", "over"),
 )
 KERNEL_MODULES = tuple(name for share in SHARES for name in share)
 

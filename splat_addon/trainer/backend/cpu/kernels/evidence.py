@@ -19,7 +19,7 @@ importance. All are weighted by how much each pixel counts.
 import numpy as np
 
 from .blend import ENTRIES_PER_LOOK, TILES_PER_TURN, block_count, covered_blocks, open_blocks, set_up_rows
-from .declare import DOUBLES, FLOATS, INT, INTS, REAL, inner, kernel
+from .declare import DOUBLES, FLOATS, INT, INTS, INTS32, REAL, inner, kernel
 from .lanes.blocks import BLOCK_ROWS, column_numbers, splat_rows
 from .lanes.simd import WIDE, load, load_wide, peek, poke, prefetch, store
 from .lanes.simd_math import exp2, lane_max, lane_sums, madd, magnitude, maximum, minimum, select, splat_wide
@@ -29,6 +29,7 @@ from .layout import (
     DEPTH,
     EVIDENCE,
     EVIDENCE_ROW,
+    GAIN,
     GREEN,
     LOG2_CUTOFF,
     PEAK,
@@ -221,3 +222,41 @@ def gather_evidence(
                 store(sums, row, load(sums, row) + added)
                 poke(sums, row + PEAK, max(peek(sums, row + PEAK), lane_max(peak)))
             _mark_opened(x0, y0, rows, width, median_depths, scratch)
+
+
+@kernel
+def add_evidence(
+    begin: INT, end: INT, count: INT, parts: INT, view: INT, bit: INT, used_from: REAL, error: REAL,
+    rows: FLOATS, totals: FLOATS, used_by: INTS, grown: FLOATS, views: INTS32,
+):  # fmt: skip
+    """Add what the threads have gathered in a view about gaussians `begin` … `end - 1` to `totals` (N * 8), and clear
+    their `rows` (parts * N * 8) for the next.
+
+    `bit` is set in `used_by` (N) where the view's largest weight is `used_from` or more. `grown` (N * 2) holds by how
+    many parts of its squared error, `error`, the two views grow that miss the gaussian most, the larger first, and
+    `views` (N * 2) their numbers.
+    """
+    for gaussian in range(begin, end):
+        row = gaussian * EVIDENCE
+        added, peak = load(rows, row), peek(rows, row + PEAK)
+        for part in range(1, parts):
+            other = part * count * EVIDENCE + row
+            added = added + load(rows, other)
+            peak = max(peak, peek(rows, other + PEAK))
+            store(rows, other, added * 0.0)
+        store(rows, row, added)
+        growth = peek(rows, row + GAIN) / error
+        store(rows, row, added * 0.0)
+        most = max(peak, peek(totals, row + PEAK))
+        store(totals, row, load(totals, row) + added)
+        poke(totals, row + PEAK, most)
+        if peak >= used_from:
+            poke(used_by, gaussian, peek(used_by, gaussian) | bit)
+        if growth > peek(grown, 2 * gaussian):
+            poke(grown, 2 * gaussian + 1, peek(grown, 2 * gaussian))
+            poke(views, 2 * gaussian + 1, peek(views, 2 * gaussian))
+            poke(grown, 2 * gaussian, np.float32(growth))
+            poke(views, 2 * gaussian, np.int32(view))
+        elif growth > peek(grown, 2 * gaussian + 1):
+            poke(grown, 2 * gaussian + 1, np.float32(growth))
+            poke(views, 2 * gaussian + 1, np.int32(view))

@@ -47,6 +47,11 @@ WEIGHT, BEHIND, GAP, HANG, DISTANCE, IMPORTANCE, GAIN, PEAK = range(EVIDENCE)
 EVIDENCE_ROW = 9 * TILE_WIDTH
 EVIDENCE_SCRATCH = TILE_HEIGHT * EVIDENCE_ROW + 2 * ROW_BUFFER + 3 * TILE_WIDTH
 
+# What views find at a gaussian's places, a row of 17 floats, see places.py: at each of six places of its mass, how many
+# find nothing, and how many find something or nothing; then about its center.
+MASS_PLACES, PLACES = 6, 17
+OPEN_AT, FOUND_AT, SEEN, LOOKED_THROUGH, VIEW_GAPS, NEAREST, NEARNESS = 0, 6, 12, 13, 14, 15, 16
+
 # Sorting and binning.
 DIGIT_BITS = 11
 DIGIT_COUNTS = 3 << DIGIT_BITS
