@@ -8,6 +8,7 @@ HANGS_FROM = 0.06  # of the reach, δ: what has nothing but light this far behin
 USED_FROM = 0.02  # a view uses a splat whose largest blending weight there is at least this
 MOST_VIEWS = 64  # that are looked through: one bit of `used_by` each
 NO_VIEW = 255  # in place of the number of one
+LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part of depths
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ class Evidence:
 
 
 COLUMNS = tuple(spec.name for spec in fields(Evidence) if spec.name not in ("reach", "view_names", "view_positions"))
+
+
+def reach_of_depths(depths: np.ndarray) -> float:
+    """What lengths are measured by: the median of the depths (P,) that views see, but for the sky, which lies on a far
+    shell when it was trained, and may be most of what photos of open scenes see. 1 without any."""
+    if len(depths) == 0:
+        return 1.0
+    return float(np.median(depths[depths <= ABOVE_LOWER * np.quantile(depths, LOWER)]))
 
 
 def _bit_counts(numbers: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ import numpy as np
 from ...capture.camera import Camera
 from ...gaussians.cloud import GaussianCloud
 from ...gaussians.harmonics import sh_to_color
+from ..evidence import reach_of_depths
 from .anchors import CELLS, TRAINING_CELLS, Seen, anchors_of, look
 
 NEVER_DEG = 180.0  # the angle of what no training camera saw
 BESIDE_DEG = 30.0  # cameras that near to a direction count as looking from there
 SKY_FROM = 8.0  # of the reach: what is farther is sky
-LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part
 
 
 class Envelope(NamedTuple):
@@ -127,13 +127,6 @@ def cover(cloud: GaussianCloud, cameras: Sequence[Camera], seed: int = 0) -> Cov
         depths = camera.project(points[which])[1]
         finest[which] = np.minimum(finest[which], depths / min(camera.fx, camera.fy))
     distances = np.stack([np.linalg.norm(points - place, axis=1) for place in positions], axis=1)
-    reach = _reach(np.concatenate(seen_depths))
+    reach = reach_of_depths(np.concatenate(seen_depths))
     distances = np.maximum(distances, 1e-12).astype(np.float32)
     return Coverage(points, sizes, opacities, colors, positions, seen_by, distances, finest, reach)
-
-
-def _reach(depths: np.ndarray) -> float:
-    """Their median, but for the sky's, which lies on a far shell and may be most of what photos of open scenes see."""
-    if len(depths) == 0:
-        return 1.0
-    return float(np.median(depths[depths <= ABOVE_LOWER * np.quantile(depths, LOWER)]))

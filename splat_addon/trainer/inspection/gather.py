@@ -7,7 +7,7 @@ import torch
 
 from ...capture.capture import View
 from ...gaussians.cloud import GaussianCloud
-from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, NO_VIEW, USED_FROM, Evidence
+from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, NO_VIEW, USED_FROM, Evidence, reach_of_depths
 from ..backend.cpu.evidence import EvidenceOfViews, evidence_of_view
 from ..backend.cpu.kernels.layout import (
     BEHIND,
@@ -34,7 +34,6 @@ from ..photos.photo import Photo
 LONGER_SIDE_PX = 200  # of the reduced photos: a quarter of that loses little, see docs/inspection.md
 REACH_VIEWS = 8
 SKY_FROM = 4.0  # of the reach: pixels that far away are sky, and say nothing about how far things are
-LOWER, ABOVE_LOWER = 0.2, 3.0  # before the reach is known: sky is what is so many times as far as that part of pixels
 NEXT_FROM = 0.5  # of what a view misses a splat that misses it most: a second one is named, too
 NOTHING_THERE = 0.35  # δ: a view finds nothing at a place when its depth is farther by this much, something when nearer
 
@@ -51,8 +50,7 @@ def chosen_views(views: Sequence[View]) -> list[View]:
 
 @torch.no_grad()
 def reach_of(rasterizer: CpuRasterizer, cloud: GaussianCloud, photos: Sequence[Photo]) -> float:
-    """The median depth of what some of the photos see of `cloud` but for the sky, in its units: what lengths are
-    measured by. A sky that was trained lies on a far shell, and may be most of what photos of open scenes see."""
+    """The reach of some of the photos: how far away the pixels are that see `cloud`, in its units."""
     gaussians = Gaussians(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays_of(cloud)))
     found = []
     for photo in photos[:: max(1, len(photos) // REACH_VIEWS)][:REACH_VIEWS]:
@@ -60,10 +58,7 @@ def reach_of(rasterizer: CpuRasterizer, cloud: GaussianCloud, photos: Sequence[P
         target = photo.over(background, rasterizer.over)
         depths = evidence_of_view(rasterizer, gaussians, photo.camera, background, target, 1.0).median_depth.numpy()
         found.append(depths[depths > 0])
-    depths = np.concatenate(found) if found else np.empty(0)
-    if len(depths) == 0:
-        return 1.0
-    return float(np.median(depths[depths <= ABOVE_LOWER * np.quantile(depths, LOWER)]))
+    return reach_of_depths(np.concatenate(found) if found else np.empty(0))
 
 
 def gather(
