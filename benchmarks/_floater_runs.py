@@ -60,15 +60,16 @@ class Labelled:
     by_label: np.ndarray  # (N,) the same at the label's own distance, three tau, which no other tool knows
 
 
-def labelled_run(folder: Path, kind: str, number: int, condition: str, steps: int) -> Labelled:
-    """The run in `folder`, made there if it is not there yet."""
+def labelled_run(folder: Path, kind: str, number: int, condition: str, steps: int, seed: int = 0) -> Labelled:
+    """The run in `folder`, made there if it is not there yet. `seed` is that of the training alone."""
     world = KINDS[kind](number)
     capture, splats = folder / "capture", folder / "run" / "splats.ply"
     about = {"format": FORMAT, "kind": kind, "number": number, "condition": condition, "steps": steps}
+    about |= {"seed": seed} if seed else {}
     marker = folder / "about.json"
     if not (splats.is_file() and marker.is_file() and json.loads(marker.read_text()) == about):
         photograph(world, capture, condition, np.random.default_rng([number, CONDITIONS.index(condition)]))
-        train_here(folder / "run", settings_of(capture, world.has_sky, condition, number, steps))
+        train_here(folder / "run", settings_of(capture, world.has_sky, condition, number + 1000 * seed, steps))
         marker.write_text(json.dumps(about), encoding="utf-8")
     cloud = read_splats(splats)
     shots = [shoot(world, camera) for camera in world.path]

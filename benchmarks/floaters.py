@@ -1,6 +1,6 @@
 """How well inspection finds floaters, on scenes whose surfaces are known, beside the ways of other tools.
 
-    python3 dev.py bench floaters [--quick] [--train-on] [--out DIR] [--json FILE]
+    python3 dev.py bench floaters [--quick] [--train-on] [--seed N] [--out DIR] [--json FILE]
 
 Five kinds of scenes (an interior, thin bars, mirrors, a still life under a sky, a town of sixty meters) are drawn from
 a number, traced, photographed with something wrong, and trained here. A splat is a floater when more than half of its
@@ -71,6 +71,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="SCENE-NUMBER-CONDITION", help="these runs")
     parser.add_argument("--train-on", action="store_true", help="also delete and train on, which takes longer")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each training")
+    parser.add_argument("--seed", type=int, default=0, help="of each training: other trainings of the same photos")
     parser.add_argument("--out", type=Path, help="where runs, labels and scores stay; runs that lie there are used")
     parser.add_argument("--json", type=Path, help="where all figures are written")
     options = parser.parse_args()
@@ -95,7 +96,7 @@ def measured(folder: Path, name: str, options: argparse.Namespace) -> dict:
     """One run: how well each way finds its floaters, and what the score's thresholds select."""
     kind, number, condition = name.split("-")
     folder.mkdir(parents=True, exist_ok=True)
-    run = labelled_run(folder, kind, int(number), condition, options.steps)
+    run = labelled_run(folder, kind, int(number), condition, options.steps, options.seed)
     capture = open_capture(run.capture)
     capture = replace(capture, views=tuple(chosen_views(capture.training_views)))
     settings = TrainConfig(max_resolution=LONGER_SIDE_PX, coarse_until=0.0)
