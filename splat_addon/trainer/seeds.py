@@ -13,10 +13,12 @@ from ..capture.seeds.first_gaussians import (
     chosen_points,
     first_gaussians,
     gaussians_at,
+    within_reach,
 )
+from ..capture.seeds.open_sky import MOST_JUDGED, find_sky
 from ..capture.seeds.photo_colors import Photo as SeedPhoto
 from ..capture.seeds.photo_colors import ReadPhoto, read_photos, read_seed_photo, reduced_photo
-from ..capture.seeds.random_points import sky_points
+from ..capture.seeds.random_points import sky_points, sky_radius_unit
 from ..gaussians.closed_mesh import ClosedMesh, read_volume
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.formats.splat_ply import SplatPly, read_splats
@@ -34,6 +36,8 @@ from .photos.store import Photos
 from .training_frame import WORLD, TrainingFrame
 
 SOLID = 0.1  # of opacity: fainter splats hide no sky
+FAR = 4.0  # radii of cameras and points: what lies beyond is a sky
+COVERED = 0.25  # of the sky that is seen: where far splats cover as much, in radians squared, there is one
 
 
 def first_cloud(
@@ -58,23 +62,43 @@ def first_cloud(
     told: list[Warned | Decided] = [Warned(*remark) for remark in SplatPly(Path(config.init_splats)).remarks]
     cloud = frame.from_origin(cloud)
     if config.cleared_splats and len(cloud):
-        sky = sky_behind(cloud, capture.moved(frame.training_from_world), config, _reader(photos))
+        sky = sky_behind(cloud, capture, frame, config, _reader(photos))
         if len(sky):
             cloud = joined([cloud, sky])
             told.append(Decided(f"{counted(len(sky))} splats on a far shell stand for the sky that floaters showed."))
     return cloud, told
 
 
-def sky_behind(cloud: GaussianCloud, capture: Capture, config: TrainConfig, read_photo: ReadPhoto) -> GaussianCloud:
-    """Splats on a far shell where photos see past all of `cloud`, from which floaters were deleted; none in a closed
-    room, nor where there is a sky. Floaters that showed the sky leave holes that nothing near may fill."""
-    solid = cloud.select(cloud.opacities > SOLID)
-    points = Points(solid.means.astype(np.float64), np.zeros((len(solid), 3)))
+def sky_behind(
+    cloud: GaussianCloud, capture: Capture, frame: TrainingFrame, config: TrainConfig, read_photo: ReadPhoto
+) -> GaussianCloud:
+    """Splats on a far shell where photos see past all of `cloud`, which is in `frame`, and from which floaters were
+    deleted; none where photos show no sky, as in a closed room, nor where there is one already. Floaters that showed
+    the sky leave holes that nothing near may fill."""
+    nothing, solid = cloud.select(slice(0, 0)), cloud.select(cloud.opacities > SOLID)
+    measured, capture = chosen_points(capture), capture.moved(frame.training_from_world)
+    if measured is not None:
+        measured = within_reach(measured.moved(frame.training_from_world), capture)
+    else:
+        measured = Points(solid.means.astype(np.float64), np.zeros((len(solid), 3)))
+    cameras = [view.camera for view in capture.training_views]
+    center = np.mean([camera.position for camera in cameras], axis=0)
+    away = np.linalg.norm(solid.means - center, axis=1)
+    is_far = away > FAR * sky_radius_unit(cameras, measured, center)
     photos = read_photos(capture.training_views, read_photo)
+    if not find_sky(measured, photos[:: -(-len(photos) // MOST_JUDGED) or 1]).is_seen:
+        return nothing
+    near = solid.select(~is_far)
+    points = Points(near.means.astype(np.float64), np.zeros((len(near), 3)))
     shell = sky_points(capture, points, photos, SKY_COUNTS[0], goes_around=False)
     if len(shell.positions) < 4:
-        return cloud.select(slice(0, 0))
-    sky = gaussians_at(shell, point_spacing(shell.positions), SURFACE_OPACITY, config.sh_degree, cloud.blend_space)
+        return nothing
+    spacing = point_spacing(shell.positions)
+    wanted = (spacing / np.linalg.norm(shell.positions - center, axis=1)) ** 2
+    sizes = np.sort(solid.scales[is_far], axis=1)
+    if (2 * np.pi * sizes[:, 1] * sizes[:, 2] / away[is_far] ** 2).sum() > COVERED * wanted.sum():
+        return nothing
+    sky = gaussians_at(shell, spacing, SURFACE_OPACITY, config.sh_degree, cloud.blend_space)
     return replace(sky, antialiased=cloud.antialiased)
 
 

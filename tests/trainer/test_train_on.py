@@ -13,7 +13,7 @@ from splat_addon.capture.formats.transforms import write_transforms
 from splat_addon.errors import SplatError
 from splat_addon.gaussians.closed_mesh import ClosedMesh, read_volume, write_volume
 from splat_addon.gaussians.cloud import GaussianCloud
-from splat_addon.gaussians.formats.splat_ply import read_splats, write_splats
+from splat_addon.gaussians.formats.splat_ply import read_splats, write_points, write_splats
 from splat_addon.inspection.file import VERSION, Inspection, arrays_of, key_of, places_of
 from splat_addon.inspection.score import Findings
 from splat_addon.run.config import STEPS_ON as STEPS
@@ -80,13 +80,17 @@ def test_a_far_shell_stands_for_the_sky_that_deleted_floaters_have_shown(tmp_pat
         pose[0, 3] = 0.5 * (number - 2)
         cameras[f"images/{number}.png"] = camera(64, 48, fx=60.0, fy=60.0, camera_from_world=pose)
         Image.new("RGB", (64, 48), (40, 80, 200)).save(tmp_path / "images" / f"{number}.png")
-    write_transforms(tmp_path / "transforms.json", cameras, [], None, {})
+    wall = wall_of(6.0)
+    write_points(
+        tmp_path / "points3d.ply", wall.means, np.full((len(wall), 3), 0.5), np.tile([0.0, 0, -1], (len(wall), 1))
+    )
+    write_transforms(tmp_path / "transforms.json", cameras, [], "points3d.ply", {})
     capture = open_capture(tmp_path, 0)
-    write_splats(tmp_path / "kept.ply", wall_of(6.0))
+    write_splats(tmp_path / "kept.ply", wall)
     write_splats(tmp_path / "cleared.ply", cloud_at([[1.0, 0, 2.0]]))
     config = TrainConfig(capture=str(tmp_path), init_splats=str(tmp_path / "kept.ply"), hold_out_every=0)
     without, _ = first_cloud(capture, config)
-    assert len(without) == len(wall_of(6.0)), "only a deletion opens the sky"
+    assert len(without) == len(wall), "only a deletion opens the sky"
     config = replace(config, cleared_splats=str(tmp_path / "cleared.ply"))
     cloud, told = first_cloud(capture, config)
     sky = cloud.select(np.arange(len(cloud)) >= len(without))
@@ -94,9 +98,35 @@ def test_a_far_shell_stands_for_the_sky_that_deleted_floaters_have_shown(tmp_pat
     assert np.linalg.norm(sky.means, axis=1).min() > 30
     assert (sky.means[:, 0] > 0).mean() > 0.6, "mostly where no wall is before it"
     np.testing.assert_allclose(0.5 + 0.28209479 * sky.sh[:, 0], np.tile([40, 80, 200], (len(sky), 1)) / 255, atol=0.01)
-    read = seeds._reader(None)
-    assert len(seeds.sky_behind(cloud, capture, config, read)) == 0, "there is a sky by now"
-    assert len(seeds.sky_behind(wall_of(12.0), capture, config, read)) == 0, "a closed wall"
+    assert shell_behind(cloud, capture, config) == 0, "there is a sky by now"
+    assert shell_behind(wall_of(12.0), capture, config) == 0, "a closed wall"
+    few = cloud.select((np.arange(len(cloud)) < len(wall)) | (np.arange(len(cloud)) % 2 == 0))
+    assert shell_behind(few, capture, config) == 0, "a sky of fewer splats, whose middles hide less"
+
+
+def shell_behind(cloud: GaussianCloud, capture, config: TrainConfig) -> int:
+    return len(seeds.sky_behind(cloud, capture, seeds.WORLD, config, seeds._reader(None)))
+
+
+def test_no_shell_stands_outside_of_a_room_whose_splats_have_gaps(tmp_path):
+    """Photos of a gray room, measured all around; of its splats only every other patch is left."""
+    rng, side = np.random.default_rng(0), 3.0
+    points = rng.uniform(-side, side, (6000, 3))
+    rows, axis = np.arange(len(points)), rng.integers(0, 3, len(points))
+    points[rows, axis] = np.sign(points[rows, axis]) * side
+    write_points(tmp_path / "points3d.ply", points, np.full(points.shape, 0.5))
+    (tmp_path / "images").mkdir()
+    cameras = {}
+    for number, turn in enumerate(np.linspace(0, 2 * np.pi, 6, endpoint=False)):
+        pose = np.eye(4)
+        pose[0, [0, 2]], pose[2, [0, 2]] = (np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))
+        pose[2, 3] = 0.5
+        cameras[f"images/{number}.png"] = camera(64, 48, fx=40.0, fy=40.0, camera_from_world=pose)
+        Image.new("RGB", (64, 48), (120, 120, 120)).save(tmp_path / "images" / f"{number}.png")
+    write_transforms(tmp_path / "transforms.json", cameras, [], "points3d.ply", {})
+    is_left = np.floor(points + 100).astype(int).sum(axis=1) % 2 == 0
+    config = TrainConfig(capture=str(tmp_path), hold_out_every=0)
+    assert shell_behind(cloud_at(points[is_left]), open_capture(tmp_path, 0), config) == 0
 
 
 def test_cleared_is_where_the_deleted_were_and_not_where_something_was_kept():
