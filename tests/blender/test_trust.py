@@ -215,6 +215,56 @@ def test_frames_are_those_of_the_scene_whatever_moves_the_camera(extension, flig
     assert len({round(frame.answer.db, 3) for frame in asked}) > 10
 
 
+def hide_from_viewports(scene, eye):
+    eye.hide_viewport = True
+
+
+def hold_out(scene, eye):
+    eye.splat.is_held_out = True
+
+
+def drive_by_frame(scene, eye):
+    variable = driven(eye)
+    variable.targets[0].id_type, variable.targets[0].id = "SCENE", scene
+    variable.targets[0].data_path = "frame_current"
+
+
+def drive_by_animated_property(scene, eye):
+    for frame in (1, 20):
+        scene["height"] = float(frame)
+        scene.keyframe_insert('["height"]', frame=frame)
+    variable = driven(eye)
+    variable.type = "CONTEXT_PROP"
+    variable.targets[0].context_property, variable.targets[0].data_path = "ACTIVE_SCENE", '["height"]'
+
+
+def driven(eye):
+    """A variable `height` that moves a parent of the eye up."""
+    carrier = bpy.data.objects.new("Carrier", None)
+    bpy.context.scene.collection.objects.link(carrier)
+    eye.parent = carrier
+    driver = carrier.driver_add("location", 2).driver
+    variable = driver.variables.new()
+    variable.name, driver.expression = "height", "height * 0.1"
+    return variable
+
+
+@pytest.mark.parametrize("change", [hide_from_viewports, hold_out, drive_by_frame, drive_by_animated_property])
+def test_a_path_is_judged_as_renders_see_it_and_leaves_the_camera_in_its_place(extension, flight, measured, change):
+    scene, strip = bpy.context.scene, extension.module("splat_addon.scene.trust.strip")
+    conversion = extension.module("splat_addon.scene.cameras.conversion")
+    change(scene, flight)
+    scene.frame_set(3)
+    bpy.ops.splat.measure_trust()
+    before = flight.location.copy(), flight.rotation_quaternion.copy(), flight.matrix_world.copy()
+    assert bpy.ops.splat.ask_along_path() == {"FINISHED"}
+    assert (flight.location, flight.rotation_quaternion, flight.matrix_world) == before
+    for frame in strip.frames(scene)[::4]:
+        scene.frame_set(frame.number)
+        right = measured.ask_in_world(measured.trust(), conversion.camera_from_object(flight, scene))
+        assert frame.answer.angle_deg == pytest.approx(right.angle_deg)
+
+
 def test_bars_touch_on_whole_pixels_and_are_as_high_as_their_quality(extension, flight, measured):
     bars, strip = extension.module("splat_addon.scene.trust.bars"), extension.module("splat_addon.scene.trust.strip")
     bpy.ops.splat.measure_trust()

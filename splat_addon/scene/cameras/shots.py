@@ -28,13 +28,8 @@ def shots_of_cameras(cameras: Iterable[bpy.types.Object], scene: bpy.types.Scene
 
 def shots_of_frames(scene: bpy.types.Scene, first: int, last: int, step: int) -> list[Shot]:
     """One shot per frame of the scene camera; markers may switch it. Raises CameraError or CaptureError."""
-    shots = []
-    for frame in range(first, last + 1, max(1, step)):
-        item = _camera_at(scene, frame)
-        if item is None:
-            raise CaptureError(f"The scene has no camera at frame {frame}.", "Make a camera the active one (Ctrl 0).")
-        require_perspective(item)
-        shots.append((item, frame))
+    frames = range(first, last + 1, max(1, step))
+    shots = list(zip(cameras_of_frames(scene, frames), frames, strict=True))
     if not shots:
         raise CaptureError(f"There is no frame from {first} to {last}.", "Choose a last frame after the first.")
     names = distinct_names([f"{item.name}_{frame:04d}" for item, frame in shots])
@@ -44,6 +39,19 @@ def shots_of_frames(scene: bpy.types.Scene, first: int, last: int, step: int) ->
             for name, (item, frame) in zip(names, shots, strict=True)
         ]
     )
+
+
+def cameras_of_frames(scene: bpy.types.Scene, frames: Iterable[int]) -> list[bpy.types.Object]:
+    """The scene camera at each frame; markers may switch it. Raises CaptureError where there is none, CameraError,
+    naming it, where one is not perspective."""
+    cameras = []
+    for frame in frames:
+        item = _camera_at(scene, frame)
+        if item is None:
+            raise CaptureError(f"The scene has no camera at frame {frame}.", "Make a camera the active one (Ctrl 0).")
+        require_perspective(item)
+        cameras.append(item)
+    return cameras
 
 
 def _camera_at(scene: bpy.types.Scene, frame: int) -> bpy.types.Object | None:

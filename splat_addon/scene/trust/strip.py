@@ -9,11 +9,12 @@ import numpy as np
 
 from ...errors import CameraError, CaptureError
 from ..cameras.conversion import camera_from_object
-from ..cameras.shots import shots_of_frames
+from ..cameras.shots import cameras_of_frames
 from ..session import part
 from . import measured
 
 MOST_FRAMES = 250  # that are asked about, evenly over longer animations
+_MOVING = ("objects", "cameras", "armatures", "curves", "lattices", "meshes", "shape_keys")  # in `bpy.data`
 
 
 class Frame(NamedTuple):
@@ -51,14 +52,14 @@ def ask_along(scene: bpy.types.Scene, found: measured.Trust) -> list[Frame]:
     Raises CameraError or CaptureError when the scene has no camera, or one that is not perspective.
     """
     numbers = np.unique(np.linspace(scene.frame_start, scene.frame_end, MOST_FRAMES).round().astype(int))
-    shots = {shot.frame: shot.camera for shot in shots_of_frames(scene, scene.frame_start, scene.frame_end, 1)}
-    by_name = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
-    cameras = [by_name[shots[number]] for number in numbers.tolist() if shots[number] in by_name]
-    if len(cameras) < len(numbers):
+    cameras = cameras_of_frames(scene, numbers.tolist())
+    if not set(cameras) <= set(scene.objects):
         raise CaptureError("The scene's camera is not in the scene.", "Link it to a collection of the scene.")
     asked = []
     with _stepping(scene, measured.object_of(found), set(cameras)) as stepped:
         for number, camera in zip(numbers.tolist(), cameras, strict=True):
+            if stepped.camera != camera:
+                stepped.camera = camera  # so that it is evaluated where viewports do not show it
             stepped.frame_set(number)
             try:
                 answer = measured.ask_in_world(found, camera_from_object(camera, scene))
@@ -74,10 +75,11 @@ def ask_along(scene: bpy.types.Scene, found: measured.Trust) -> list[Frame]:
 def _stepping(
     scene: bpy.types.Scene, item: bpy.types.Object | None, cameras: set[bpy.types.Object]
 ) -> Iterator[bpy.types.Scene]:
-    """A scene to go through frames in, the context's until the end: one of the cameras alone, with what they depend on,
-    so that no frame evaluates splats and meshes; `scene` itself where splats move, too, or physics may move cameras."""
-    if scene.rigidbody_world is not None or (item is not None and _may_move(item)):
-        before, camera = scene.frame_current_final, scene.camera
+    """A scene to go through frames in, the context's until the end, when all is at its frame again: one of the cameras
+    alone, with what they depend on, so that no frame evaluates splats and meshes; `scene` itself where splats move,
+    too, or where cameras may follow physics or what drivers read from the scene."""
+    before, camera = scene.frame_current_final, scene.camera
+    if scene.rigidbody_world is not None or _is_a_scene_read() or (item is not None and _may_move(item)):
         try:
             yield scene
         finally:
@@ -88,12 +90,29 @@ def _stepping(
     try:
         aside.render.fps, aside.render.fps_base = scene.render.fps, scene.render.fps_base
         aside.render.frame_map_old, aside.render.frame_map_new = scene.render.frame_map_old, scene.render.frame_map_new
-        for camera in cameras:
-            aside.collection.objects.link(camera)
+        aside.active_clip = scene.active_clip  # which cameras are solved from
+        for one in cameras:
+            aside.collection.objects.link(one)
         with bpy.context.temp_override(scene=aside, view_layer=aside.view_layers[0]):
-            yield aside
+            try:
+                yield aside
+            finally:
+                aside.frame_set(int(before // 1), subframe=before % 1)  # cameras are what they were
     finally:
         bpy.data.scenes.remove(aside)
+
+
+def _is_a_scene_read() -> bool:
+    """Whether a driver of anything that may move a camera reads a scene, such as its current frame."""
+    return any(
+        variable.type == "CONTEXT_PROP" or any(target.id_type == "SCENE" for target in variable.targets)
+        for kind in _MOVING
+        for block in getattr(bpy.data, kind)
+        if block.animation_data is not None
+        for curve in block.animation_data.drivers
+        if curve.driver is not None
+        for variable in curve.driver.variables
+    )
 
 
 def _may_move(item: bpy.types.Object) -> bool:
