@@ -93,6 +93,10 @@ def test_images_that_cover_lit_splats_are_outlined_where_these_lie_and_the_panel
     assert overlay.outlines_over_images(scene) is None and covered not in texts(drawn(panel, bpy.context))
     scene.splat.review.mode, scene.splat.viewport.color_by = "PHOTO", "RADIANCE"
     assert overlay.outlines_over_images(scene) is None
+    scene.splat.viewport.color_by = "ATTRIBUTE"
+    assert overlay.outlines_over_images(scene) is not None
+    bpy.data.objects.remove(reviewed)
+    assert overlay.outlines_over_images(scene) is None, "of splats that are gone"
 
 
 def test_a_box_takes_all_that_it_shows(extension, reviewed):

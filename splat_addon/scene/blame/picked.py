@@ -17,7 +17,7 @@ from ..review import held_out, overlay
 from ..review.outlines import Outlines
 from ..runs import run_object
 from ..session import part
-from ..splats.data import from_origin, splats_from_object
+from ..splats.data import from_origin, is_splats, splats_from_object
 
 SHARE = "blame_share"  # the attribute: 1 for the splat with the largest share, 0 for those that are not there
 SELECTED_SHARE, MOST_SELECTED = 0.9, 200  # of what is shown, and at most so many splats
@@ -97,9 +97,10 @@ def pick(scene: bpy.types.Scene, box: tuple[float, float, float, float]) -> Pick
 
 
 def is_lit(scene: bpy.types.Scene) -> bool:
-    """Whether viewports show what was clicked."""
+    """Whether viewports show what was clicked: splats are colored by it, and there still."""
     chosen = scene.splat.viewport
-    return chosen.color_by == "ATTRIBUTE" and chosen.attribute == SHARE
+    is_color = chosen.color_by == "ATTRIBUTE" and chosen.attribute == SHARE
+    return is_color and any(last(item.data) is not None for item in scene.objects if is_splats(item))
 
 
 def own_camera(item: bpy.types.Object, camera: Camera) -> Camera:
