@@ -1,5 +1,7 @@
 """What training cameras cover, and what quality to expect of a view."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,19 @@ def test_a_large_splat_before_the_camera_veils_the_view():
     alpha = np.exp(-0.5 * ((columns - middle[0]) ** 2 + (rows - middle[1]) ** 2) / sigma_px**2) / (1 + np.exp(-1))
     assert share == pytest.approx(alpha.mean(), abs=0.03) and share > 0.15
     assert clear.around(view).inside == 0 and veiled.around(looking([3.2, 0.9, 0])).inside > 0.5
+
+
+def test_a_fog_of_large_splats_takes_no_more_memory_than_a_scene():
+    count = anchors.ANCHORS
+    points = np.random.default_rng(0).uniform(-3, 3, (count, 3)).astype(np.float32)
+    tracemalloc.start()
+    seen = anchors.look(
+        points, np.full(count, 1.0, np.float32), np.full(count, 0.1, np.float32), looking([6, 0, 0]), 64
+    )
+    peak, _ = tracemalloc.get_traced_memory()[1], tracemalloc.stop()
+    assert peak < 400e6 and seen.holes < 0.01
+    fog = np.bincount(seen.anchors, seen.weights, count)
+    assert fog[points[:, 0] > 2].sum() > 0.9 * fog.sum(), "the nearest hide the others"
 
 
 def test_a_closer_view_is_sharper_than_the_photos():

@@ -13,6 +13,7 @@ TRAINING_CELLS, CELLS = 64, 24  # along the longer side of a training view, and 
 LEVELS = 5  # a splat fills a square of 1, 2, 4 … cells a side; one that would fill a larger one fades from its middle
 ROUND_FROM = 8.0  # cells a side: from this size on
 ROUND_WITHIN, MIDDLE = 2.5, 1.25  # sigmas: how far it is drawn, and where a camera that sees it sees its place
+MOST_ROUND = 1_500_000  # cells of all these in a picture; farther ones fill a square: in a fog, more would take minutes
 LARGEST_SHARE = 0.05  # of a picture: what is larger is not more likely to be chosen
 FAINT = 0.02  # splats with less opacity hide nothing
 LEAST_WEIGHT = 0.05  # of a cell's light: what has less is not listed
@@ -110,6 +111,8 @@ def _covered(points, sizes, opacities, camera, rows, columns) -> tuple:
     side = np.float32(2.5) * sigma  # a splat covers about 2 pi sigma²
     width = 1 << np.clip(np.ceil(np.log2(np.maximum(side, 1e-6))), 0, LEVELS - 1).astype(np.int32)
     is_round = side > ROUND_FROM
+    areas = np.minimum(4.0 * around.astype(np.float64) ** 2, rows * columns)
+    is_round &= np.cumsum(np.where(is_round, areas, 0)) <= MOST_ROUND
     left = np.where(is_round, np.floor(np.maximum(u - around, 0)), np.rint(u - width / 2)).astype(np.int32)
     top = np.where(is_round, np.floor(np.maximum(v - around, 0)), np.rint(v - width / 2)).astype(np.int32)
     right = np.where(is_round, np.ceil(np.minimum(u + around, columns)), left + width).astype(np.int32)

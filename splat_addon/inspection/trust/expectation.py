@@ -39,7 +39,7 @@ class Expectation:
     miss_db: float  # median of how far the held-out views are from what is expected of them
 
     def db(self, envelope: Envelope) -> float | None:
-        """The PSNR to expect of a view, which may be wrong by 2 to 3 dB; None where nothing is seen."""
+        """The PSNR to expect of a view, which is wrong by about 2 dB in the mean; None where nothing is seen."""
         if len(envelope.angles_deg) == 0:
             return None
         return float(np.clip(-10 * np.log10(_error(envelope, self.level, self.stands_free)), LEAST_DB, MOST_DB))
