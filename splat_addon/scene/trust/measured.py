@@ -110,7 +110,7 @@ def measure(scene: bpy.types.Scene, item: bpy.types.Object) -> Trust:
         return camera.without_distortion().moved(local_from_capture)
 
     cameras = tuple(own(trained[place].camera) for place in places)
-    coverage = cover(splats_from_object(item), cameras)
+    coverage = cover(splats_from_object(item, largest_degree=0), cameras)
     held_out = [view for view in capture.all_views if view.name in held_out_db]
     expectation = calibrate(
         [coverage.around(own(view.camera)) for view in held_out], [held_out_db[view.name] for view in held_out]
