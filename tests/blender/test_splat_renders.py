@@ -272,6 +272,18 @@ def test_hidden_points_are_not_rendered(stage):
     assert stage.worst(cloud) < 0.1
 
 
+def test_hidden_splats_leaves_an_artists_own_copy_of_the_nodes_in_its_place(extension, stage):
+    appearance = extension.module("splat_addon.scene.splats.appearance")
+    modifier = appearance.look_modifier(stage.add(stage.random_cloud()))
+    modifier.node_group = modifier.node_group.copy()
+    modifier.node_group.name = "Mine"
+    stage.scene.splat.render_hidden = True
+    identifier = modifier.node_group.interface.items_tree["Hidden Splats"].identifier
+    has_inputs = hasattr(modifier, "properties")  # 5.2
+    is_on = getattr(modifier.properties.inputs, identifier).value if has_inputs else modifier[identifier]
+    assert (modifier.node_group.name, is_on) == ("Mine", True)
+
+
 def test_renders_show_what_floaters_has_hidden_only_by_choice(extension, stage):
     cloud, hidden = stage.random_cloud(), np.arange(50) % 5 == 1
     item = stage.add(cloud)

@@ -138,7 +138,8 @@ def render_hidden_or_not(scene: bpy.types.Scene) -> None:
         modifier = look_modifier(item)
         if modifier is None or item.library is not None:
             continue
-        modifier.node_group = dilation.splat_dilation() if is_drawn_by_blender(item) else quads.splat_quads()
+        if quads.HIDDEN_SPLATS not in modifier.node_group.interface.items_tree:
+            modifier.node_group = dilation.splat_dilation() if is_drawn_by_blender(item) else quads.splat_quads()
         _set_input(modifier, quads.HIDDEN_SPLATS, scene.splat.render_hidden)
         item.update_tag()
 
