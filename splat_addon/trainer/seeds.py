@@ -90,7 +90,7 @@ def sky_behind(
         return nothing
     near = solid.select(~is_far)
     points = Points(near.means.astype(np.float64), np.zeros((len(near), 3)))
-    shell = sky_points(capture, points, photos, SKY_COUNTS[0], goes_around=False)
+    shell = sky_points(capture, points, photos, SKY_COUNTS[0])
     if len(shell.positions) < 4:
         return nothing
     spacing = point_spacing(shell.positions)

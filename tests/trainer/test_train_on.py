@@ -96,7 +96,10 @@ def test_a_far_shell_stands_for_the_sky_that_deleted_floaters_have_shown(tmp_pat
     sky = cloud.select(np.arange(len(cloud)) >= len(without))
     assert len(sky) > 300 and "far shell" in told[-1].message
     assert np.linalg.norm(sky.means, axis=1).min() > 30
-    assert (sky.means[:, 0] > 0).mean() > 0.6, "mostly where no wall is before it"
+    directions = sky.means / np.linalg.norm(sky.means, axis=1, keepdims=True)
+    ahead = directions[(directions[:, 2] > 0) & (np.abs(directions[:, :2]) < [0.35, 0.25]).all(axis=1)]
+    assert (ahead[:, 0] > -0.1).mean() > 0.7, "where photos look, mostly where no wall is before it"
+    assert directions[:, 2].min() < -0.5, "and behind the cameras"
     np.testing.assert_allclose(0.5 + 0.28209479 * sky.sh[:, 0], np.tile([40, 80, 200], (len(sky), 1)) / 255, atol=0.01)
     assert shell_behind(cloud, capture, config) == 0, "there is a sky by now"
     assert shell_behind(wall_of(12.0), capture, config) == 0, "a closed wall"

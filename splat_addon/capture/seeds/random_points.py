@@ -121,10 +121,10 @@ def meeting_point(cameras: list[Camera]) -> np.ndarray | None:
     return focus if meets else None
 
 
-def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int, goes_around: bool = True) -> Points:
+def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int) -> Points:
     """About `count` points on a far sphere around cameras and points, where training views see it past everything
-    else, and, if it `goes_around`, some in all other directions (see `_beside`). Fewer, or none, where the photos are
-    transparent or full."""
+    else, and some in all other directions (see `_beside`). Fewer, or none, where the photos are transparent or
+    full."""
     cameras = [view.camera for view in capture.training_views]
     center = np.mean([camera.position for camera in cameras], axis=0)
     radius = SKY_DISTANCE * sky_radius_unit(cameras, points, center)
@@ -140,8 +140,6 @@ def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int
     is_visible = np.isfinite(colors).all(axis=1)
     if not len(shell) or is_visible.mean() < LEAST_SKY:
         return Points(np.empty((0, 3)), np.empty((0, 3)))
-    if not goes_around:
-        return Points(shell[is_visible], colors[is_visible])
     seen = (shell[is_visible] - center) / radius
     around = _even_directions(BESIDE)
     unseen = around[~_seen(cameras, center + radius * around)]
