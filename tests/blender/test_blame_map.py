@@ -78,6 +78,16 @@ def test_a_splat_that_was_recolored_since_is_left_out_and_told(extension, run_ob
     assert "1 splats are not what was compared" in panel_texts(extension)
 
 
+def test_a_map_of_another_version_is_not_shown(extension, run_object, mapped, tmp_path):
+    put(extension, mapped, run_object, tmp_path)
+    about = run_object.data[mapped.KEY]
+    del about["version"]  # as earlier versions left it
+    mapped.forget(run_object.data)
+    told = mapped.told(run_object.data)
+    assert len(told.worst) == 0 and told.changed == COUNT
+    assert "Make the map again" in panel_texts(extension)
+
+
 def test_blame_follows_its_splats_and_lies_in_the_file(extension, run_object, mapped, tmp_path):
     fading = put(extension, mapped, run_object, tmp_path)
     delete_points(run_object, np.arange(COUNT) < WALL)

@@ -25,7 +25,7 @@ import numpy as np
 
 from ...errors import SplatFileError
 
-VERSION = 1  # of the file
+VERSION = 2  # of the file; 1 was ordered by agreement alone
 REMEDY = "Make the map again."
 COLUMNS = ("agreed", "fading", "wrong", "mean", "weight")
 AROUND = 1.5  # times the sum of two splats' largest sigmas: how far what they have counts as shared, as a sigma

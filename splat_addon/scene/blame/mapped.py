@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import SplatFileError
 from ...gaussians.cloud import GaussianCloud
-from ...inspection.blame.blame_map import brightness, read_blame_map
+from ...inspection.blame.blame_map import VERSION, brightness, read_blame_map
 from ...inspection.file import key_of
 from ..inspection.columns import prints
 from ..session import part
@@ -78,7 +78,7 @@ def take_in(item: bpy.types.Object, path: Path, cloud: GaussianCloud) -> None:
     for name, column in values.items():
         attributes.write(data, name, column)
     photos = found.photos.upper().replace("-", "_")
-    data[KEY] = {"salt": f"{salt:08x}", "photos": photos, "view_count": found.view_count}
+    data[KEY] = {"salt": f"{salt:08x}", "photos": photos, "view_count": found.view_count, "version": VERSION}
     data.update_tag()
     forget(data)
 
@@ -94,11 +94,13 @@ def remove(data: Any) -> None:
 
 
 def is_current(data: Any) -> np.ndarray:
-    """(N,) which splats are what they were when the map was made."""
+    """(N,) which splats are what they were when the map was made; none where another version made it."""
     stored, count = data.attributes.get(_PRINT), attributes.points_in(data)
     if KEY not in data or stored is None or stored.data_type != "INT" or len(stored.data) != count:
         return np.zeros(count, bool)
     try:
+        if data[KEY]["version"] != VERSION:
+            return np.zeros(count, bool)
         salt = int(str(data[KEY]["salt"]), 16)
     except (KeyError, TypeError, ValueError):  # not ours
         return np.zeros(count, bool)
