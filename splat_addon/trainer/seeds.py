@@ -73,21 +73,21 @@ def sky_behind(
     cloud: GaussianCloud, capture: Capture, frame: TrainingFrame, config: TrainConfig, read_photo: ReadPhoto
 ) -> GaussianCloud:
     """Splats on a far shell where photos see past all of `cloud`, which is in `frame`, and from which floaters were
-    deleted; none where photos show no sky, as in a closed room, nor where there is one already. Floaters that showed
-    the sky leave holes that nothing near may fill."""
+    deleted. Floaters that showed the sky, or walls without any seeds, leave holes that nothing near may fill. None
+    where measured points tell that photos show no sky, as in a room, nor where there is one already."""
     nothing, solid = cloud.select(slice(0, 0)), cloud.select(cloud.opacities > SOLID)
     measured, capture = chosen_points(capture), capture.moved(frame.training_from_world)
-    if measured is not None:
-        measured = within_reach(measured.moved(frame.training_from_world), capture)
-    else:
+    photos = read_photos(capture.training_views, read_photo)
+    if measured is None:
         measured = Points(solid.means.astype(np.float64), np.zeros((len(solid), 3)))
+    else:
+        measured = within_reach(measured.moved(frame.training_from_world), capture)
+        if not find_sky(measured, photos[:: -(-len(photos) // MOST_JUDGED) or 1]).is_seen:
+            return nothing
     cameras = [view.camera for view in capture.training_views]
     center = np.mean([camera.position for camera in cameras], axis=0)
     away = np.linalg.norm(solid.means - center, axis=1)
     is_far = away > FAR * sky_radius_unit(cameras, measured, center)
-    photos = read_photos(capture.training_views, read_photo)
-    if not find_sky(measured, photos[:: -(-len(photos) // MOST_JUDGED) or 1]).is_seen:
-        return nothing
     near = solid.select(~is_far)
     points = Points(near.means.astype(np.float64), np.zeros((len(near), 3)))
     shell = sky_points(capture, points, photos, SKY_COUNTS[0])
