@@ -192,9 +192,9 @@ def judged(run: Path, trials: int) -> list[dict]:
             cloud, splat, pixels = with_error(subject, error, np.random.default_rng([26, trial]))
             with_squares = trial % SQUARES_EVERY == 0
             found = map_of(subject.rasterizer, cloud, photos, steps=STEPS_OF_SQUARES if with_squares else 0)
+            agreed, mean, _ = agreement(len(cloud), found.views)
             values = {
-                "blame": found.agreed, "with_mean": agreement(len(cloud), found.views)[0],
-                "agreement": agreement(len(cloud), found.views, with_mean=False)[0],
+                "blame": found.agreed, "with_mean": agreed * mean, "agreement": agreed,
                 "fading": found.fading, "mean": found.solution.mean,
                 "summed": found.solution.mean * found.solution.weight,
                 "training": blame_by(cloud, found.views[:count]), "held_out": blame_by(cloud, found.views[count:]),
@@ -212,7 +212,8 @@ def judged(run: Path, trials: int) -> list[dict]:
 
 def blame_by(cloud: GaussianCloud, views: Sequence[ViewGains]) -> np.ndarray:
     """(N,) what culprits are ordered by, of some views."""
-    return standing_out(agreement(len(cloud), views)[0], cloud.means, cloud.log_scales)
+    agreed, mean, _ = agreement(len(cloud), views)
+    return standing_out(agreed * mean, cloud.means, cloud.log_scales)
 
 
 WAYS = {

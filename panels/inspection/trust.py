@@ -13,7 +13,7 @@ from ..splats import ActiveSplatsPanel
 from ..wrap import draw_sentence
 
 WORST_SHOWN = 5
-CAVEAT = "An expectation, often wrong by 2 dB: it knows cameras and splats, not what is in front of the camera."
+CAVEAT = "An expectation, often wrong by 2 dB: it knows cameras and splats, not what they should show."
 
 
 class SPLAT_PT_trust(ActiveSplatsPanel, bpy.types.Panel):

@@ -1,6 +1,7 @@
 """Trust in Blender: what is said of views inside and outside, along the camera's path, and where there is no number."""
 
 import json
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -82,6 +83,15 @@ def test_inside_and_outside_are_told_with_the_quality_to_expect(extension, item,
     assert inside.text.startswith("Within the training views: expect ") and inside.db == pytest.approx(32, abs=4)
     assert outside.angle_deg > 25 and outside.db < inside.db - 4
     assert outside.text == f"{outside.angle_deg:.0f}° outside the nearest view: expect {outside.db:.0f} dB"
+
+
+def test_a_view_that_is_much_finer_says_so(extension, item, measured):
+    bpy.ops.splat.measure_trust()
+    beside, camera = ask(extension, measured, (4, 0.2, 0)), looking(extension, (4, 0.2, 0))
+    near = measured.ask_in_world(measured.trust(), replace(camera, fx=4 * camera.fx, fy=4 * camera.fy))
+    assert near.closer == pytest.approx(4, abs=0.8) and near.db < beside.db - 4
+    assert near.text == f"4 times closer than the training views: expect {near.db:.0f} dB"
+    assert near.short == f"{near.db:.0f} dB, 4 times closer" and beside.closer == pytest.approx(1, abs=0.1)
 
 
 def test_moved_and_scaled_splats_are_asked_where_they_are(extension, item, measured):

@@ -101,7 +101,8 @@ def test_views_that_are_not_kept_are_drawn_anew_and_say_the_same(monkeypatch):
     anew = map_of(CpuRasterizer(1), wrong, photos)
     assert (kept.solution.wrong == anew.solution.wrong).all() and (kept.agreed == anew.agreed).all()
     few = map_of(CpuRasterizer(1), wrong, photos[:3], steps=0)
-    of_few = standing_out(agreement(40, kept.views[:3])[0], wrong.means, wrong.log_scales)
+    agreed, mean, _ = agreement(40, kept.views[:3])
+    of_few = standing_out(agreed * mean, wrong.means, wrong.log_scales)
     assert of_few == pytest.approx(few.agreed, rel=1e-6)
 
 

@@ -66,9 +66,9 @@ class ViewGains(NamedTuple):
         return cls(splats, importance[splats], gain[splats], weight[splats], wrong[splats], error)
 
 
-def agreement(count: int, views: Sequence[ViewGains], with_mean: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) what the views agree on, and the fading, of `count` splats, as parts of the views' squared error;
-    `with_mean` multiplies the first by how wrong the views are where they show the splat. See `standing_out`."""
+def agreement(count: int, views: Sequence[ViewGains]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) each, of `count` splats: what the views agree on, how wrong they are where they show it, and the fading; the
+    first and the last as parts of the views' squared error. See `standing_out`."""
     importance, gain, roots, weight, wrong = np.zeros((5, count))
     for view in views:
         importance[view.splats] += view.importance
@@ -80,8 +80,7 @@ def agreement(count: int, views: Sequence[ViewGains], with_mean: bool = True) ->
         roots[view.splats] += roots_of_gain(view.importance, view.gain, fade[view.splats])
     error = sum(view.error for view in views) or 1.0
     agreed = np.maximum(roots, 0) ** 2 / len(views) / error
-    mean = wrong / np.where(weight > 0, weight, 1) if with_mean else 1.0
-    return agreed * mean, fading_of(importance, gain) / error
+    return agreed, wrong / np.where(weight > 0, weight, 1), fading_of(importance, gain) / error
 
 
 def standing_out(agreed: np.ndarray, means: np.ndarray, log_scales: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ OUTSIDE_DEG = 90.0  # and the trusted angle is never said to be more
 class Expectation:
     """A run's own error within the envelope, as its held-out views tell it."""
 
-    level: float  # s, in parts of the squared contrast
+    level: float  # s, squared error in parts of the contrast
     stands_free: bool  # nothing is amiss where the background shows
     miss_db: float  # median of how far the held-out views are from what is expected of them
 

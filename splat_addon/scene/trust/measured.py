@@ -22,6 +22,7 @@ from ..tasks.inspecting import photos_for
 
 MOST_VIEWS = 64  # training cameras that are asked, evenly chosen
 INSIDE_FROM = 0.5  # of a picture made of splats around the camera
+CLOSER_FROM = 1.8  # times as fine as the photos: what is within is no longer as sharp
 INSIDE_DEG = 5.0  # a view that near to the photos is not outside
 NO_HELD_OUT = "no held-out view was measured"
 
@@ -46,6 +47,7 @@ class Answer(NamedTuple):
     angle_deg: float
     db: float | None
     why: str = ""
+    closer: float = 1.0  # how many times as fine as the sharpest photos it is, in the mean
 
     @property
     def text(self) -> str:
@@ -55,6 +57,8 @@ class Answer(NamedTuple):
         where = "Within the training views"
         if self.angle_deg >= INSIDE_DEG:
             where = f"{self.angle_deg:.0f}° outside the nearest view"
+        elif self.closer >= CLOSER_FROM:
+            where = f"{self.closer:.0f} times closer than the training views"
         return f"{where}: quality unknown, {self.why}" if self.db is None else f"{where}: expect {self.db:.0f} dB"
 
     @property
@@ -62,7 +66,8 @@ class Answer(NamedTuple):
         """For a list in a narrow sidebar: what is expected, and how far outside."""
         if self.why and self.why != NO_HELD_OUT:
             return "unknown"
-        where = f"{self.angle_deg:.0f}° outside" if self.angle_deg >= INSIDE_DEG else "within"
+        where = f"{self.closer:.0f} times closer" if self.closer >= CLOSER_FROM else "within"
+        where = f"{self.angle_deg:.0f}° outside" if self.angle_deg >= INSIDE_DEG else where
         return where if self.db is None else f"{self.db:.0f} dB, {where}"
 
 
@@ -157,9 +162,10 @@ def ask(found: Trust, camera: Camera) -> Answer:
     if envelope.inside > INSIDE_FROM:
         return Answer(0.0, None, "the view is from inside a splat")
     angle = trusted_angle(envelope)
+    closer = float(2 ** np.average(envelope.closer, weights=envelope.shares))
     if found.expectation is None:
-        return Answer(angle, None, NO_HELD_OUT)
-    return Answer(angle, found.expectation.db(envelope))
+        return Answer(angle, None, NO_HELD_OUT, closer)
+    return Answer(angle, found.expectation.db(envelope), closer=closer)
 
 
 def ask_in_world(found: Trust, camera: Camera) -> Answer:

@@ -7,6 +7,7 @@ import torch
 
 from ...capture.capture import View
 from ...gaussians.cloud import GaussianCloud
+from ...gaussians.transform import rotation_matrices
 from ...inspection.evidence import HANGS_FROM, MOST_VIEWS, NO_VIEW, USED_FROM, Evidence, reach_of_depths
 from ..backend.cpu.evidence import EvidenceOfViews, evidence_of_view
 from ..backend.cpu.kernels.layout import (
@@ -143,10 +144,5 @@ def _needs(views: EvidenceOfViews) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def axes_of(cloud: GaussianCloud) -> np.ndarray:
     """(N, 3, 3) float32: the three axes of each splat, as long as its standard deviation there."""
-    w, x, y, z = cloud.rotations.T
-    rows = np.stack([
-        1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y),
-        2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x),
-        2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y),
-    ], axis=1).reshape(-1, 3, 3)  # fmt: skip
-    return np.ascontiguousarray(rows * cloud.scales[:, :, None], np.float32)
+    axes = rotation_matrices(cloud.rotations).transpose(0, 2, 1)
+    return np.ascontiguousarray(axes * cloud.scales[:, :, None], np.float32)

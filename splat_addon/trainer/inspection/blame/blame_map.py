@@ -107,8 +107,8 @@ def map_of(
         room -= view.size_bytes if is_kept else 0
         views.append((lambda view=view: view) if is_kept else make)
     solution = solve(views, total, counts, steps, tell=lambda done, _: tell((len(photos) + done) / whole))
-    agreed, fading = agreement(len(cloud), gains)
-    return Found(standing_out(agreed, cloud.means, cloud.log_scales), fading, solution, tuple(gains))
+    agreed, mean, fading = agreement(len(cloud), gains)
+    return Found(standing_out(agreed * mean, cloud.means, cloud.log_scales), fading, solution, tuple(gains))
 
 
 def room_for_views() -> int:
