@@ -29,8 +29,9 @@ from .sheets import are_in_sheets
 CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in, and of half of the wider ones
 OF_THE_MASS = 0.7  # of what is open is what views find at the mass; the rest is what lands behind, along the rays
 LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.06, 0.06  # beside what is open
-FEW_PHOTOS = 3.0  # over the number of photos: by so many parts more the signs count
-SCALE = 0.57  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
+FEW_PHOTOS, MANY_PHOTOS = 12, 24  # up to so many photos are few, and from so many on they are not
+OF_FEW_PHOTOS = 0.28  # where they are few, by so many parts more the signs count
+SCALE = 0.66  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
 LONELY_ALONE_WEIGHT = 0.3  # where it is the only sign
 NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
 FARTHEST = 2.5  # medians of depth: what lies beyond is sky to the photos, and never called a floater
@@ -56,9 +57,14 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
     is_open, lonely, around, kind = _signs(cloud, evidence)
     signs = is_open + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * around
-    signs *= 1 + FEW_PHOTOS / max(1, len(evidence.view_names))
+    signs *= 1 + OF_FEW_PHOTOS * fewness(len(evidence.view_names))
     score = np.where((evidence.nearness < FARTHEST) & (kind != REFLECTION), SCALE * signs**2, 0)
     return Findings(score.astype(np.float32), is_open, lonely, kind)
+
+
+def fewness(photos: int) -> float:
+    """1 where photos are few, 0 where they are not, and between them by their number."""
+    return min(1.0, max(0.0, (MANY_PHOTOS - photos) / (MANY_PHOTOS - FEW_PHOTOS)))
 
 
 def are_aside(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:

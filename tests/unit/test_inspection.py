@@ -19,6 +19,8 @@ from splat_addon.inspection.score import (
     FEW_PHOTOS,
     LONELY_AROUND_WEIGHT,
     LONELY_WEIGHT,
+    MANY_PHOTOS,
+    OF_FEW_PHOTOS,
     REFLECTION,
     SCALE,
     SELECT_FROM,
@@ -80,10 +82,11 @@ def test_the_score_is_the_square_of_what_is_open_and_lonely_and_counts_for_more_
     few = score_splats(cloud, evidence)
     around = cell_means(cloud.means, few.lonely[:, None], np.ones(len(cloud)), CELL * evidence.reach)[:, 0]
     signs = few.open + LONELY_WEIGHT * few.lonely + LONELY_AROUND_WEIGHT * around
-    np.testing.assert_allclose(few.score, SCALE * ((1 + FEW_PHOTOS / 3) * signs) ** 2, rtol=1e-5)
-    many = score_splats(cloud, replace(evidence, view_names=tuple("abcdefghijkl")))
-    ratio = ((1 + FEW_PHOTOS / 3) / (1 + FEW_PHOTOS / 12)) ** 2
-    np.testing.assert_allclose(few.score, ratio * many.score, rtol=1e-5)
+    np.testing.assert_allclose(few.score, SCALE * ((1 + OF_FEW_PHOTOS) * signs) ** 2, rtol=1e-5)
+    for count, part in ((FEW_PHOTOS, 1.0), (18, 0.5), (MANY_PHOTOS, 0.0), (60, 0.0)):
+        other = score_splats(cloud, replace(evidence, view_names=tuple(f"{n}" for n in range(count))))
+        ratio = ((1 + part * OF_FEW_PHOTOS) / (1 + OF_FEW_PHOTOS)) ** 2
+        np.testing.assert_allclose(other.score, ratio * few.score, rtol=1e-5)
 
 
 def pane_and_swarm(seed=0):
