@@ -257,7 +257,7 @@ def label(spec: Field) -> str:
 # Training on from finished splats: a short schedule that closes holes and does not shake what is good.
 STEPS_ON = 250  # what the holes need; more trains the rest
 _PARTS_OF_RATES = 0.1, 0.1  # of the default learning rates, of positions and of all else: what shakes nothing
-_PARTS_FOR_HOLES = 0.3, 0.4  # the same where something is to grow
+_PARTS_FOR_HOLES = 0.5, 0.6  # the same where something is to grow
 _WARM_UP = 0.2
 _MEASURED = 5  # times until the end
 
