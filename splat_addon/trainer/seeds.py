@@ -25,6 +25,7 @@ from ..gaussians.formats.splat_ply import SplatPly, read_splats
 from ..gaussians.harmonics import coefficient_count
 from ..gaussians.neighbors import point_spacing
 from ..gaussians.transform import joined
+from ..inspection.surfaces import are_away
 from ..run.config import TrainConfig
 from ..run.events import Decided, Warned
 from ..run.wording import counted
@@ -37,6 +38,7 @@ from .training_frame import WORLD, TrainingFrame
 
 SOLID = 0.1  # of opacity: fainter splats hide no sky
 FAR = 4.0  # radii of cameras and points: what lies beyond is a sky
+GAP = 1.5  # spacings of the shell: a wider gap in a sky is filled
 COVERED = 0.25  # of the sky that is seen: where far splats cover as much, in radians squared, there is one
 
 
@@ -65,7 +67,9 @@ def first_cloud(
         sky = sky_behind(cloud, capture, frame, config, _reader(photos))
         if len(sky):
             cloud = joined([cloud, sky])
-            told.append(Decided(f"{counted(len(sky))} splats on a far shell stand for the sky that floaters showed."))
+            told.append(
+                Decided(f"{counted(len(sky))} splats on a far shell stand for sky that floaters or no photos showed.")
+            )
     return cloud, told
 
 
@@ -74,7 +78,7 @@ def sky_behind(
 ) -> GaussianCloud:
     """Splats on a far shell where photos see past all of `cloud`, which is in `frame`, and from which floaters were
     deleted. Floaters that showed the sky, or walls without any seeds, leave holes that nothing near may fill. None
-    where measured points tell that photos show no sky, as in a room, nor where there is one already."""
+    where measured points tell that photos show no sky, as in a room; where there is a sky already, its gaps alone."""
     nothing, solid = cloud.select(slice(0, 0)), cloud.select(cloud.opacities > SOLID)
     measured, capture = chosen_points(capture), capture.moved(frame.training_from_world)
     photos = read_photos(capture.training_views, read_photo)
@@ -90,15 +94,21 @@ def sky_behind(
     is_far = away > FAR * sky_radius_unit(cameras, measured, center)
     near = solid.select(~is_far)
     points = Points(near.means.astype(np.float64), np.zeros((len(near), 3)))
-    shell = sky_points(capture, points, photos, SKY_COUNTS[0])
+    shell = sky_points(capture, points, photos, SKY_COUNTS[0], behind_all=True)
     if len(shell.positions) < 4:
         return nothing
     spacing = point_spacing(shell.positions)
-    wanted = (spacing / np.linalg.norm(shell.positions - center, axis=1)) ** 2
+    distances = np.linalg.norm(shell.positions - center, axis=1)
+    wanted = (spacing / distances) ** 2
     sizes = np.sort(solid.scales[is_far], axis=1)
-    if (2 * np.pi * sizes[:, 1] * sizes[:, 2] / away[is_far] ** 2).sum() > COVERED * wanted.sum():
-        return nothing
     sky = gaussians_at(shell, spacing, SURFACE_OPACITY, config.sh_degree, cloud.blend_space)
+    if (2 * np.pi * sizes[:, 1] * sizes[:, 2] / away[is_far] ** 2).sum() > COVERED * wanted.sum():
+        # only the gaps that no photo shows: what covered them may just have been deleted
+        is_unseen = np.any(shell.normals, axis=1)
+        towards = (shell.positions - center) / distances[:, None]
+        there = (solid.means[is_far] - center) / away[is_far, None]
+        apart = GAP * float(np.median((spacing / distances)[is_unseen])) if is_unseen.any() else np.inf
+        sky = sky.select(is_unseen & are_away(towards, there, apart))
     return replace(sky, antialiased=cloud.antialiased)
 
 

@@ -16,6 +16,8 @@ ENOUGH_VIEWS = 3  # that see a point: fewer cannot tell its place
 SKY_DISTANCE = 10.0  # of the sky's shell, in radii of cameras and points
 LEAST_SKY = 0.05  # of the shell that is seen past everything else: less is gaps between points
 BESIDE = 4000  # points on a whole sphere, where no photo shows the sky
+NEAR_SKY_DEG = 25.0  # sky that near on both sides goes on behind what stands between
+GAPS_DEG = 6.0  # within so much of what is sky, most is
 LOWEST_PERCENT = 2.0  # of what is seen of the sky may be lower than what is not
 _PARALLEL = 0.02  # mean squared sine between the views below which they look the same way
 
@@ -121,10 +123,10 @@ def meeting_point(cameras: list[Camera]) -> np.ndarray | None:
     return focus if meets else None
 
 
-def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int) -> Points:
+def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int, behind_all: bool = False) -> Points:
     """About `count` points on a far sphere around cameras and points, where training views see it past everything
-    else, and some in all other directions (see `_beside`). Fewer, or none, where the photos are transparent or
-    full."""
+    else, and some in all other directions (see `_beside`); with `behind_all` also where something stands before it in
+    all views, with sky to both sides. Fewer, or none, where the photos are transparent or full."""
     cameras = [view.camera for view in capture.training_views]
     center = np.mean([camera.position for camera in cameras], axis=0)
     radius = SKY_DISTANCE * sky_radius_unit(cameras, points, center)
@@ -132,37 +134,55 @@ def sky_points(capture: Capture, points: Points, photos: list[Photo], count: int
     share = max(_seen(cameras, center + radius * directions).mean(), 1e-3)
     shell = center + radius * _even_directions(min(int(count / share), 100 * count))
     shell = shell[_seen(cameras, shell)]
+    around = _even_directions(BESIDE)
+    is_looked_at = _seen(cameras, center + radius * around)
+    asked = np.concatenate([shell, center + radius * around[is_looked_at]])
     everything = Points(
-        np.concatenate([points.positions, shell]),
-        np.concatenate([np.zeros((len(points.positions), 3)), np.full((len(shell), 3), np.nan)]),
+        np.concatenate([points.positions, asked]),
+        np.concatenate([np.zeros((len(points.positions), 3)), np.full((len(asked), 3), np.nan)]),
     )
-    colors = color_points(everything, photos)[len(points.positions) :]
+    known = color_points(everything, photos)[len(points.positions) :]
+    colors, is_hidden = known[: len(shell)], np.isnan(known[len(shell) :]).any(axis=1)
     is_visible = np.isfinite(colors).all(axis=1)
     if not len(shell) or is_visible.mean() < LEAST_SKY:
         return Points(np.empty((0, 3)), np.empty((0, 3)))
-    seen = (shell[is_visible] - center) / radius
-    around = _even_directions(BESIDE)
-    unseen = around[~_seen(cameras, center + radius * around)]
-    beside, their_colors = _beside(unseen, seen, colors[is_visible], up_direction(cameras))
+    seen, colors, up = (shell[is_visible] - center) / radius, colors[is_visible], up_direction(cameras)
+    behind = _goes_on_behind(around[is_looked_at], is_hidden, up) if behind_all else np.empty((0, 3))
+    beside, their_colors = _beside(around[~is_looked_at], behind, seen, colors, up)
     normals = np.concatenate([np.zeros_like(seen), -beside])
-    return Points(
-        center + radius * np.concatenate([seen, beside]), np.concatenate([colors[is_visible], their_colors]), normals
-    )
+    return Points(center + radius * np.concatenate([seen, beside]), np.concatenate([colors, their_colors]), normals)
 
 
-def _beside(unseen: np.ndarray, seen: np.ndarray, colors: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the directions (Q, 3) in which no photo looks, those that are not below the sky that is `seen` (P, 3), and
-    colors there, between those (P, 3) of all that is seen by inverse distance (Shepard 1968).
+def _beside(
+    unseen: np.ndarray, behind: np.ndarray, seen: np.ndarray, colors: np.ndarray, up: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Directions in which no photo shows the sky that is `seen` (P, 3), though it goes on there, and colors, between
+    those (P, 3) of all that is seen by inverse distance (Shepard 1968): of the directions (Q, 3) in which no photo
+    looks, those that are not below the sky; and those (B, 3) `behind` what stands before it.
 
     Nothing trains what lies there; without it the sky has black holes beside and behind what the photos show. So these
-    points have normals, which make them opaque from the start. Where photos look, and see no sky, something else is
-    before it: a shell behind that would show through glass, mirrors and walls that have few points.
+    points have normals, which make them opaque from the start. Elsewhere a shell behind what photos show would shine
+    through glass, mirrors and walls that have few points.
     """
     some = slice(None, None, -(-len(seen) // BESIDE))
     is_high = unseen @ up >= np.percentile(seen @ up, LOWEST_PERCENT)
-    apart = np.maximum(1 - unseen[is_high] @ seen[some].T, 1e-9)  # half the squared distance
+    wanted = np.concatenate([unseen[is_high], behind])
+    apart = np.maximum(1 - wanted @ seen[some].T, 1e-9)  # half the squared distance
     weights = apart**-2
-    return unseen[is_high], weights @ colors[some] / weights.sum(axis=1, keepdims=True)
+    return wanted, weights @ colors[some] / weights.sum(axis=1, keepdims=True)
+
+
+def _goes_on_behind(looked_at: np.ndarray, is_hidden: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Of the directions (L, 3) in which photos look, those where something is before the sky in all of them (`is_hidden`
+    (L,)), and the sky goes on: it is near on the left and on the right, and as low. What is seen through the gaps
+    between the points of a surface is no sky: most around it is hidden."""
+    cosines = looked_at @ looked_at.T
+    is_sky = ~is_hidden & (np.where(cosines > np.cos(np.radians(GAPS_DEG)), 1 - 2.0 * is_hidden, 0).sum(axis=1) > 0)
+    hidden, sky = looked_at[is_hidden], looked_at[is_sky]
+    is_near = cosines[np.ix_(is_hidden, is_sky)] > np.cos(np.radians(NEAR_SKY_DEG))
+    is_near &= sky @ up <= (hidden @ up)[:, None]
+    is_left = hidden @ np.cross(sky, up).T > 0
+    return hidden[(is_near & is_left).any(axis=1) & (is_near & ~is_left).any(axis=1)]
 
 
 def sky_radius_unit(cameras: list[Camera], points: Points, center: np.ndarray) -> float:
