@@ -173,9 +173,9 @@ def _beside(
 
 
 def _goes_on_behind(looked_at: np.ndarray, is_hidden: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Of the directions (L, 3) in which photos look, those where something is before the sky in all of them (`is_hidden`
-    (L,)), and the sky goes on: it is near on the left and on the right, and as low. What is seen through the gaps
-    between the points of a surface is no sky: most around it is hidden."""
+    """Of the directions (L, 3) in which photos look, those where something is before the sky in all of them
+    (`is_hidden` (L,)), and the sky goes on: it is near on the left and on the right, and as low. What is seen through
+    the gaps between the points of a surface is no sky: most around it is hidden."""
     cosines = looked_at @ looked_at.T
     is_sky = ~is_hidden & (np.where(cosines > np.cos(np.radians(GAPS_DEG)), 1 - 2.0 * is_hidden, 0).sum(axis=1) > 0)
     hidden, sky = looked_at[is_hidden], looked_at[is_sky]
