@@ -39,7 +39,7 @@ class SPLAT_OT_start_training(bpy.types.Operator):
         if not context.scene.splat.capture.folder:
             cls.poll_message_set("Choose a capture folder first")
             return False
-        if live_render.is_rendering():
+        if live_render.is_capturing():
             cls.poll_message_set("The capture is being rendered: train when it is done")
             return False
         if reason := preflight.why_impossible(context.scene):

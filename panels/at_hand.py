@@ -84,7 +84,7 @@ def state_of(context) -> str:
         return "SPLATS"
     if run is not None:
         return "TRAINED"
-    return "CAPTURE" if scene.splat.capture.folder or live_render.is_rendering() else "BEGINNING"
+    return "CAPTURE" if scene.splat.capture.folder or live_render.is_capturing() else "BEGINNING"
 
 
 CLASSES = (SPLAT_PT_at_hand,)

@@ -47,7 +47,7 @@ class SPLAT_PT_capture(SidebarPanel, bpy.types.Panel):
             column.prop(chosen, "frame_step")
         render = live_render.current()
         if render is not None and not render.is_over:
-            _draw_progress(layout, render)
+            draw_render_progress(layout, render)
         else:
             layout.operator(SPLAT_OT_capture_scene.bl_idname, icon="RENDER_STILL")
 
@@ -64,7 +64,7 @@ class SPLAT_PT_capture_messages(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         render = live_render.current()
-        return render is not None and bool(render.warnings or render.message)
+        return render is not None and not render.is_outside and bool(render.warnings or render.message)
 
     def draw(self, context):
         render = live_render.current()
@@ -142,7 +142,7 @@ class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
         layout.operator(SPLAT_OT_show_seeds.bl_idname, icon="HIDE_OFF")
 
 
-def _draw_progress(layout, render: live_render.LiveRender) -> None:
+def draw_render_progress(layout, render: live_render.LiveRender) -> None:
     """How far the render is, and how long it will take, as a bar where the button was that began it."""
     done = render.progress.done if render.progress else 0
     left = render.progress.seconds_left if render.progress else math.nan

@@ -19,7 +19,7 @@ class SPLAT_PT_card(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         """Where photos were chosen: about a capture of the scene there is nothing to decide."""
-        if not context.scene.splat.capture.folder or live_render.is_rendering():
+        if not context.scene.splat.capture.folder or live_render.is_capturing():
             return False
         known = preflight.look(context.scene) or preflight.latest(context.scene)
         return known is not None and not known.hint and (known.card is None or bool(known.key))

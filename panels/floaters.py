@@ -11,6 +11,7 @@ from ..operators.splats.inspect import (
     SPLAT_OT_keep_splats,
     SPLAT_OT_mark_reflections,
     SPLAT_OT_preview_removal,
+    SPLAT_OT_render_outside_views,
     SPLAT_OT_select_floaters,
     SPLAT_OT_show_floater_score,
     SPLAT_OT_show_hidden,
@@ -20,7 +21,8 @@ from ..operators.splats.train_further import SPLAT_OT_train_further
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.inspection import columns, found, histogram, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
-from ..splat_addon.scene.tasks import inspecting, previewing_removal
+from ..splat_addon.scene.tasks import inspecting, live_render, outside_views, previewing_removal
+from .capture import draw_render_progress
 from .curves import MARGIN_PX
 from .splats import ActiveSplatsPanel
 from .wrap import draw_fact, draw_sentence
@@ -80,11 +82,13 @@ def _draw_found(layout, context, item, scores) -> None:
     row.operator(SPLAT_OT_hide_floaters.bl_idname, icon="HIDE_ON")
     row.operator(SPLAT_OT_show_hidden.bl_idname, icon="HIDE_OFF")
     _draw_preview(layout)
+    _draw_outside(layout, context)
     button = layout.operator(SPLAT_OT_train_further.bl_idname, text="Delete and Train On", icon="PLAY")
     button.without_floaters = True
     layout.operator(SPLAT_OT_delete_floaters.bl_idname, icon="TRASH")
     _draw_region(layout, stepping.shown(item.data, threshold))
     _draw_measured(layout, item, scores.above(threshold))
+    _draw_outside_found(layout, context.scene, item)
     if columns.is_of_another_version(item.data):
         told = "Another version of the add-on has inspected these splats: its scores are not used. Inspect again."
         draw_sentence(layout, told, "ERROR")
@@ -118,6 +122,36 @@ def _draw_preview(layout) -> None:
         row.operator(SPLAT_OT_preview_removal.bl_idname, text="Selected").selected = True
 
 
+def _draw_outside(layout, context) -> None:
+    """How to have truth rendered from off the path, or how far that is."""
+    render = live_render.current()
+    if render is not None and render.is_outside and not render.is_over:
+        draw_render_progress(layout, render)
+        return
+    row = layout.row(align=True)
+    row.operator(SPLAT_OT_render_outside_views.bl_idname, icon="RENDER_STILL")
+    count = row.row(align=True)
+    count.ui_units_x = 3
+    count.prop(context.scene.splat.inspection, "outside_count", text="")
+
+
+def _draw_outside_found(layout, scene, item) -> None:
+    """What was rendered off the path, and what that render has said."""
+    render = live_render.current()
+    if render is not None and render.is_outside:
+        if render.message:
+            draw_sentence(layout, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
+        for warning in render.warnings:
+            draw_sentence(layout, warning, "INFO")
+    count, is_of_capture = outside_views.count_of(scene, item)
+    if count and is_of_capture:
+        told = f"{counted(count)} views off the path, rendered of this scene: Preview Removal measures there, too."
+        draw_sentence(layout, told, "INFO")
+    elif count:
+        told = "The views off the path are of another capture than these splats were trained on: render them again."
+        draw_sentence(layout, told, "ERROR")
+
+
 def _draw_measured(layout, item, count: int) -> None:
     """What the removal would change, once it was measured."""
     for sentence in previewing_removal.said_of(item):
@@ -134,6 +168,11 @@ def _draw_measured(layout, item, count: int) -> None:
     draw_fact(column, "SSIM", f"{found.ssim[0]:.4f} to {found.ssim[1]:.4f}")
     draw_fact(column, "Holes", f"{found.holes:.2%} of the pixels")
     draw_fact(column, "Worst View", found.worst_view)
+    if found.off_path is not None:
+        off = found.off_path
+        draw_fact(column, "Off the Path", f"PSNR {off.psnr_db[0]:.2f} to {off.psnr_db[1]:.2f} dB")
+        draw_fact(column, "Views", f"{off.views} off the path, {off.holes:.2%} holes")
+        draw_fact(column, "Worst", off.worst_view)
 
 
 CLASSES = (SPLAT_PT_floaters,)

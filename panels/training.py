@@ -126,7 +126,7 @@ def _draw_needs(layout, scene) -> None:
     """What the next run will need."""
     if not scene.splat.capture.folder:
         draw_sentence(layout, "Capture the scene first, or choose the folder of a capture.", "INFO")
-    elif live_render.is_rendering():
+    elif live_render.is_capturing():
         draw_sentence(layout, "The capture is being rendered: train when it is done.", "TIME")
     else:
         _draw_preflight(layout, scene)

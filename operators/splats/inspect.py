@@ -6,7 +6,7 @@ from ...splat_addon.errors import RunError
 from ...splat_addon.run.wording import counted
 from ...splat_addon.scene.inspection import choosing, ghost, stepping
 from ...splat_addon.scene.inspection.columns import SCORE
-from ...splat_addon.scene.tasks import inspecting, previewing_removal
+from ...splat_addon.scene.tasks import inspecting, live_render, outside_views, previewing_removal
 from ..reporting import allows, reports_errors
 
 
@@ -242,6 +242,35 @@ class SPLAT_OT_cancel_removal_preview(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SPLAT_OT_render_outside_views(bpy.types.Operator):
+    """Render the scene from off the path of its capture's cameras, where floaters show: Preview Removal then measures
+    there, too. A second Blender renders a copy of the file, as for the capture; nothing is trained on these views"""
+
+    bl_idname = "splat.render_outside_views"
+    bl_label = "Render Outside Views"
+    bl_options = {"INTERNAL"}  # no REGISTER: adjusting the last operation would render all over again
+
+    wait: bpy.props.BoolProperty(
+        name="Wait", description="For scripts: return once it is done", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context):
+        return allows(cls, outside_views.problem(context.scene, context.active_object))
+
+    @reports_errors
+    def execute(self, context):
+        scene = context.scene
+        render = outside_views.start(scene, context.active_object, scene.splat.inspection.outside_count)
+        if self.wait:
+            live_render.wait()
+            self.report({"INFO"}, render.message)
+        else:
+            live_render.begin_watching()
+            self.report({"INFO"}, "Rendering views off the path in the background")
+        return {"FINISHED"}
+
+
 class SPLAT_OT_step_region(_ActsOnFloaters, bpy.types.Operator):
     """Go to another swarm of floaters, the one that covers most of the photos first: select its splats, and look at
     them"""
@@ -265,4 +294,5 @@ CLASSES = (
     *(SPLAT_OT_inspect_splats, SPLAT_OT_cancel_inspection, SPLAT_OT_show_floater_score, SPLAT_OT_select_floaters),
     *(SPLAT_OT_keep_splats, SPLAT_OT_hide_floaters, SPLAT_OT_show_hidden, SPLAT_OT_delete_floaters),
     *(SPLAT_OT_mark_reflections, SPLAT_OT_step_region, SPLAT_OT_preview_removal, SPLAT_OT_cancel_removal_preview),
+    SPLAT_OT_render_outside_views,
 )

@@ -28,6 +28,35 @@ class Shot:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A camera that the scene does not have: OpenCV axes, pixels. `camera_from_world` is row by row."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    camera_from_world: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class OutsidePlan:
+    """Views off the path of a capture's cameras, which are put into the copy. Lengths are scene units.
+
+    Those of `cameras` count whose place is free: a training camera looks there, and no surface is too near.
+    """
+
+    made_for: str  # fingerprint of that capture
+    count: int  # views at most
+    cameras: tuple[Placed, ...]  # the best first
+    seen_from: tuple[tuple[float, float, float], ...]  # places of training cameras
+    reach: float  # median depth of what they see
+    photo: str  # a photo of the capture, which is rendered once more to see whether the scene is still what it shows
+    photo_camera: Placed
+
+
+@dataclass(frozen=True)
 class RenderPlan:
     """All that decides the images of a capture, in addition to the scene itself."""
 
@@ -42,7 +71,13 @@ class RenderPlan:
     hold_out_every: int = 8
     use_scripts: bool = False  # whether Python in the file may run, as in the artist's session
     blend_file: str = ""  # the artist's file, which has caches beside it; empty when it was never saved
+    outside: OutsidePlan | None = None  # then `shots` are those of its cameras, one for each
     unsaved_images: tuple[tuple[str, str], ...] = ()  # image name and the file in the work folder with its pixels
+
+    @property
+    def again(self) -> str:
+        """How the artist goes on with it after it was stopped."""
+        return "capture again" if self.outside is None else "render them again"
 
     def write(self, path: Path) -> None:
         """Save as JSON."""
@@ -56,9 +91,25 @@ class RenderPlan:
             values["shots"] = tuple(Shot(**shot) for shot in values["shots"])
             values["resolution"] = tuple(values["resolution"]) if values["resolution"] else None
             values["unsaved_images"] = tuple(map(tuple, values["unsaved_images"]))
+            if values["outside"] is not None:
+                values["outside"] = _read_outside(values["outside"])
             return RenderPlan(**values)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise CaptureError(f"{path} holds no render plan ({error}).", "Capture the scene again.") from error
+
+
+def _read_outside(values: dict) -> OutsidePlan:
+    def placed(camera: dict) -> Placed:
+        return Placed(**{**camera, "camera_from_world": tuple(camera["camera_from_world"])})
+
+    return OutsidePlan(
+        **{
+            **values,
+            "cameras": tuple(map(placed, values["cameras"])),
+            "seen_from": tuple(map(tuple, values["seen_from"])),
+            "photo_camera": placed(values["photo_camera"]),
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -72,6 +123,7 @@ class RenderFolder:
     """
 
     capture: Path
+    again: str = "capture again"  # how the artist goes on
 
     @property
     def path(self) -> Path:
@@ -127,7 +179,7 @@ class RenderFolder:
     def what_is_left(self) -> str:
         """A sentence about what a render that broke off has left."""
         count = self.finished_count()
-        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: capture again to continue."
+        kept = f"{count} finished image{'s are' if count != 1 else ' is'} kept: {self.again} to continue."
         return kept if count else "No image was finished."
 
     def log_tail(self, lines: int = 3) -> str:

@@ -24,7 +24,7 @@ _DEEPEST = 4
 _MOST_PARTS = 16  # of a path, from which its end is looked for
 _AUXILIARY = re.compile(
     r"(^|[^a-z])(masks?|depths?|depth_?maps?|normals?|normal_?maps?|segment(s|ed|ations?)?|segs?|semantics?|instances?"
-    r"|mattes?|dispar\w*|confidences?|labels?|thumb(nail)?s?|stereo|__macosx)($|[^a-z])"
+    r"|outside_views|mattes?|dispar\w*|confidences?|labels?|thumb(nail)?s?|stereo|__macosx)($|[^a-z])"
 )
 _AUXILIARY_FILE = re.compile(r"^(dynamic_)?mask_|[._-](mask|depth|normal|seg)([._-]?\d*)?$")
 
@@ -200,7 +200,7 @@ def _by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def is_auxiliary(folder_name: str) -> bool:
-    """Whether a folder is one of masks, depths, normals, segments or thumbnails by its name."""
+    """Whether a folder is one of masks, depths, normals, segments, thumbnails or views off the path by its name."""
     return _AUXILIARY.search(folder_name.lower()) is not None
 
 

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from ...capture.camera import Camera
 from ...capture.capture import held_out_indices
 from ...capture.formats.transforms import FILE_NAME, SCENE_SOURCE, write_transforms
+from ...capture.outside import MADE_FOR
 from ...errors import CaptureError, SplatError
 from ...files import move_all_into_place, move_into_place, remove_folder
 from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
@@ -30,7 +32,7 @@ from ...run.wire import Wire, take_standard_output
 from ..cameras.shots import export_cameras, set_frame
 from ..seeds.surfaces import SURFACE_TYPES
 from ..settings.paths import without_templates
-from . import image_settings, passes
+from . import image_settings, outside, passes
 from .beside_the_file import copy_point_caches, find_bakes
 from .fingerprint import same_scene
 from .kept_images import KeptImages
@@ -95,11 +97,16 @@ class CaptureRender:
     def _capture(self) -> Event:
         folder = self.folder
         plan = RenderPlan.read(folder.plan_file)
+        folder = self.folder = replace(folder, again=plan.again)
         copy_point_caches(folder, plan)
         scene = open_scene(folder, plan)
         notes = same_scene.require(folder, plan, scene)
+        compared: tuple[Shot, ...] = ()
+        if plan.outside is not None:
+            plan, compared = outside.put_cameras(scene, plan, plan.outside)
         objects = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
-        used = [objects[name] for name in dict.fromkeys(shot.camera for shot in plan.shots) if name in objects]
+        shown = dict.fromkeys(shot.camera for shot in (*compared, *plan.shots))
+        used = [objects[name] for name in shown if name in objects]
         notes += image_settings.set_up(scene, plan, used)
         cameras = export_cameras(scene, plan.shots)
         held_out = held_out_photos(plan)
@@ -110,6 +117,13 @@ class CaptureRender:
             self._send(Warned(note))
         if kept:
             self._send(Warned(f"{len(kept)} finished images of the interrupted capture are kept."))
+        if plan.outside is not None:
+            if len(plan.shots) < plan.outside.count:
+                self._send(Warned(f"Only {len(plan.shots)} of {plan.outside.count} views off the path were found."))
+            for shot in compared:
+                scene.camera = objects[shot.camera]
+                render_still(scene, shot, folder.path, None)
+                outside.require_same(Path(plan.outside.photo), folder.path / shot.photo)
         wanted = [shot for shot in plan.shots if shot.photo not in kept]
         self.done = len(kept)
         writer = passes.PassWriter(scene, plan, folder.path) if plan.depth or plan.normals else None
@@ -260,6 +274,8 @@ def write_cameras(folder: RenderFolder, plan: RenderPlan, cameras: dict[str, Cam
     extra = {"view_transform": image_settings.VIEW_TRANSFORM, "color_space": "sRGB", "source": SCENE_SOURCE}
     if any(shot.is_held_out for shot in plan.shots):
         extra["held_out_by"] = "mark"
+    if plan.outside is not None:
+        extra[MADE_FOR] = plan.outside.made_for
     files = {
         photo: {
             key: f"{name}/{passes.pass_name(photo)}"

@@ -21,20 +21,21 @@ from .fingerprint import same_scene
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
-def start_render(plan: RenderPlan, points: Points, capture: Path) -> RenderProcess:
+def start_render(plan: RenderPlan, points: Points | None, capture: Path) -> RenderProcess:
     """Save a copy of the open file below `capture` and let another Blender render `plan` from it.
 
     An earlier capture stays until the new one is complete, and images of an interrupted one are kept if they would be
     the same. Raises CaptureError or SetupError; then nothing was started.
     """
-    folder = RenderFolder(Path(capture))
+    folder = RenderFolder(Path(capture), plan.again)
     require_own_place(folder.capture)
     try:
         own_folder(folder.path)
         (folder.path / "images").mkdir(exist_ok=True)
         remove_file(folder.events_file)
         remove_file(folder.log_file)
-        write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
+        if points is not None:
+            write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
         unsaved = _save_painted_images(folder.path)
         plan = replace(plan, blend_file=bpy.data.filepath, unsaved_images=unsaved)
         plan.write(folder.plan_file)

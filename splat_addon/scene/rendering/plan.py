@@ -4,7 +4,7 @@ import bpy
 
 from ...capture.points import Points
 from ...errors import CaptureError
-from ...run.render_folder import RenderPlan, Shot
+from ...run.render_folder import OutsidePlan, RenderPlan, Shot
 from ..cameras import rigs, shots
 from ..seeds.choosing import is_surface, seeds_to_capture
 from ..splats import hidden_source
@@ -44,21 +44,33 @@ def make_plan(context) -> tuple[RenderPlan, Points, list[str]]:
     if chosen.source == "DOME":
         rigs.make_dome(scene, points.positions, chosen.camera_count, chosen.lens_mm, chosen.lowest_deg, resolution)
         context.view_layer.update()
-    plan = RenderPlan(
+    plan = plan_of(scene, _shots(context), resolution)
+    objects = [context.view_layer.objects.get(name) for name in dict.fromkeys(shot.camera for shot in plan.shots)]
+    cameras = [item for item in objects if item is not None]  # those of libraries have other names, and are not asked
+    return plan, points, enclosing.warnings_about(context, cameras)
+
+
+def plan_of(
+    scene: bpy.types.Scene,
+    shots: list[Shot],
+    resolution: tuple[int, int] | None,
+    outside: OutsidePlan | None = None,
+) -> RenderPlan:
+    """How `shots` are rendered, as the Capture panel says; those `outside` always with depth. See `RenderPlan`."""
+    chosen = scene.splat.capture
+    return RenderPlan(
         scene=scene.name_full,
-        shots=tuple(_shots(context)),
+        shots=tuple(shots),
         engine="" if chosen.engine == "SCENE" else chosen.engine,
         samples=0 if chosen.use_scene_samples else chosen.samples,
         use_denoising=chosen.use_denoising,
         resolution=resolution,
-        depth=chosen.depth,
-        normals=chosen.normals,
+        depth=chosen.depth or outside is not None,
+        normals=chosen.normals and outside is None,
         hold_out_every=scene.splat.training.hold_out_every,
         use_scripts=session_runs_scripts(),
+        outside=outside,
     )
-    objects = [context.view_layer.objects.get(name) for name in dict.fromkeys(shot.camera for shot in plan.shots)]
-    cameras = [item for item in objects if item is not None]  # those of libraries have other names, and are not asked
-    return plan, points, enclosing.warnings_about(context, cameras)
 
 
 def _shots(context) -> list[Shot]:

@@ -27,6 +27,8 @@ class LiveRender:
     capture: Path
     process: RenderProcess
     total: int
+    again: str = "capture again"  # how the artist goes on with what was stopped
+    is_outside: bool = False  # views off the path of a capture, and no capture
     state: str = "starting"
     engine: str = ""
     progress: RenderProgressed | None = None
@@ -54,10 +56,11 @@ class LiveRender:
             self.state, self.message = "failed", f"{event.message} {event.remedy}"
         elif isinstance(event, RenderFinished) and event.stopped:
             self.state = "stopped"
-            self.message = f"Stopped with {event.done} of {self.total} views: capture again to continue."
+            self.message = f"Stopped with {event.done} of {self.total} views: {self.again} to continue."
         elif isinstance(event, RenderFinished):
             self.state = "finished"
-            self.message = f"Captured {event.done} views in {event.seconds:.0f} s."
+            verb, where = ("Rendered", " off the path") if self.is_outside else ("Captured", "")
+            self.message = f"{verb} {event.done} views{where} in {event.seconds:.0f} s."
 
 
 class Rendered:
@@ -89,13 +92,26 @@ def is_rendering() -> bool:
     return render is not None and not render.is_over
 
 
-def start(plan: RenderPlan, points: Points, capture: Path, warnings: Sequence[str] = ()) -> LiveRender:
-    """Render a capture in the background; `warnings` are known already. Raises CaptureError or SetupError; then nothing
-    was started."""
+def is_capturing() -> bool:
+    """Whether what is being rendered is a capture, which nothing can be trained on before it is done."""
+    render = watched().render
+    return is_rendering() and render is not None and not render.is_outside
+
+
+def start(plan: RenderPlan, points: Points | None, capture: Path, warnings: Sequence[str] = ()) -> LiveRender:
+    """Render a capture in the background; `warnings` are known already, `points` are what training starts from, if
+    anything is trained. Raises CaptureError or SetupError; then nothing was started."""
     if is_rendering():
         raise CaptureError("A capture is already being rendered.", "Cancel it first, or wait until it is finished.")
     process = launch.start_render(plan, points, capture)
-    render = watched().render = LiveRender(Path(capture), process, len(plan.shots), warnings=list(warnings))
+    render = watched().render = LiveRender(
+        Path(capture),
+        process,
+        len(plan.shots) if plan.outside is None else plan.outside.count,
+        plan.again,
+        plan.outside is not None,
+        warnings=list(warnings),
+    )
     return render
 
 

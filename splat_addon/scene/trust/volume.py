@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from ...capture.camera import Camera
+from ...inspection.trust.outside import aimed
 from ..session import part, timer
 from ..session.redraw import redraw
 from . import measured
@@ -63,16 +64,8 @@ def camera_at(found: measured.Trust, place: np.ndarray) -> Camera:
     """The nearest training camera, moved to `place` (3,) and turned to what it looks at."""
     nearest = int(np.argmin(np.linalg.norm(found.coverage.positions - place, axis=1)))
     camera = found.cameras[nearest]
-    pose = camera.world_from_camera
-    forward = pose[:3, 3] + pose[:3, 2] * found.reaches[nearest] - place
-    length = np.linalg.norm(forward)
-    forward = pose[:3, 2] if length < 1e-6 * found.reaches[nearest] else forward / length
-    right = np.cross(pose[:3, 1], forward)
-    right = pose[:3, 0] if np.linalg.norm(right) < 1e-3 else right / np.linalg.norm(right)
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    matrix[:3, 3] = -matrix[:3, :3] @ place
-    return Camera(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, matrix)
+    pose, reach = camera.world_from_camera, found.reaches[nearest]
+    return aimed(camera, place, pose[:3, 3] + pose[:3, 2] * reach)
 
 
 def follow() -> float | None:

@@ -1,14 +1,16 @@
 """`python -m splat_addon.trainer.inspection.removal FOLDER`: what removing splats changes in the held-out views.
 
 The folder holds `before.ply`, `after.ply` and the settings of their run, config.json. Each held-out view is rendered
-with both; `removal.json` has what changed, `removal.png` the views that change most: photo, before, after with holes in
-magenta. Events go out, and "stop" or the end of the input cancels.
+with both, and each view off the path, if the capture has such (`capture/outside.py`), of which only those pixels count
+that training could know (`off_path.py`). `removal.json` has what changed, `removal.png` the views of both kinds that
+change most: photo, before, after with holes in magenta. Events go out, and "stop" or the end of the input cancels.
 """
 
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,15 @@ import torch
 from torch import Tensor
 
 from ...capture.blend_space import blend_space_of
+from ...capture.capture import Capture
+from ...capture.outside import OutsideView, open_outside
 from ...errors import CaptureError, SplatError
 from ...gaussians.formats.splat_ply import read_splats
 from ...run.config import TrainConfig
 from ...run.events import Event, InspectionFinished, InspectionProgressed, Warned
 from ...run.folder import RunFolder
 from ...run.wire import take_standard_output
-from ...training_on.removal import AFTER, BEFORE, RECORD, SHEET, Removal
+from ...training_on.removal import AFTER, BEFORE, RECORD, SHEET, OffPath, Removal
 from ..backend.cpu.rasterizer import CpuRasterizer
 from ..backend.protocol import Rasterizer
 from ..evaluation.metrics import psnr_db, ssim
@@ -30,11 +34,12 @@ from ..model import GaussianModel
 from ..photos.photo import Photo, load_photo, save_png
 from ..photos.run_card import open_with_card
 from ..training_frame import TrainingFrame
-from .gather import Stopped
+from .gather import Stopped, chosen_views
 from .inspect_splats import explained, listen, sending
+from .off_path import load_counted, sights_of
 
 COVERED = 0.5  # of alpha: a pixel with less is a hole
-SHOWN = 4  # views in the picture
+SHOWN = 4  # views of each kind in the picture
 HOLE = torch.tensor([1.0, 0.0, 1.0])
 
 
@@ -52,12 +57,13 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
     compiling = InspectionProgressed(0.0, "compiling kernels once")
     rasterizer.prepare(lambda what: send(compiling))
     models = [GaussianModel(frame.from_origin(cloud.select(cloud.finite())), rasterizer.device) for cloud in clouds]
+    tell = Progress(send, is_stopped)
     views = capture.moved(frame.training_from_world).held_out_views
+    outside = _outside(capture, send)
+    tell.total = len(views) + (len(outside) + len(chosen_views(capture.training_views)) if outside else 0)
     changes = []
-    for number, view in enumerate(views):
-        if is_stopped():
-            raise Stopped
-        send(InspectionProgressed(number / len(views), "rendering held-out views"))
+    for view in views:
+        tell("rendering held-out views")
         try:
             photo = load_photo(view, config.max_resolution, decode)
         except CaptureError as error:
@@ -66,30 +72,87 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
         changes.append(Change(rasterizer, models, photo))
     if not changes:
         raise CaptureError("No held-out photo can be read.", "Choose the folder that holds them.")
-    changes.sort(key=lambda change: change.psnr[1] - change.psnr[0])
-    save_png(folder / SHEET, torch.cat([strip for strip in padded([change.strip for change in changes[:SHOWN]])]))
-    means = [
-        tuple(float(np.mean([getattr(change, name)[side] for change in changes])) for side in (0, 1))
-        for name in ("psnr", "ssim")
-    ]
-    holes = float(np.mean([change.holes for change in changes]))
-    return Removal(len(changes), means[0], means[1], holes, changes[0].name)  # type: ignore[arg-type] # two sides
+    off_path, sights = [], []
+    for sight in sights_of(capture, frame, rasterizer, models[0].gaussians) if outside else ():
+        tell("looking at what the photos show")
+        sights.append(sight)
+    for other in outside:
+        tell("rendering views off the path")
+        try:
+            photo, counts = load_counted(other, frame, sights, config.max_resolution, decode)
+        except CaptureError as error:
+            send(Warned(f"{error.message} The view is left out.", error.remedy))
+            continue
+        off_path.append(Change(rasterizer, models, photo, counts))
+    for some in (changes, off_path):
+        some.sort(key=lambda change: change.psnr[1] - change.psnr[0])
+    save_png(folder / SHEET, torch.cat(padded([it.strip for it in (*changes[:SHOWN], *off_path[:SHOWN])])))
+    found = Removal(len(changes), _means(changes, "psnr"), _means(changes, "ssim"), _holes(changes), changes[0].name)
+    if not off_path:
+        return found
+    return replace(found, off_path=OffPath(len(off_path), _means(off_path, "psnr"), _holes(off_path), off_path[0].name))
+
+
+class Progress:
+    """Tells how far it is; `total` steps there are. Raises Stopped when somebody asked for that."""
+
+    def __init__(self, send: Callable[[Event], None], is_stopped: Callable[[], bool]):
+        self._send, self._is_stopped = send, is_stopped
+        self.done, self.total = 0, 1
+
+    def __call__(self, state: str) -> None:
+        """Before another step."""
+        if self._is_stopped():
+            raise Stopped
+        self._send(InspectionProgressed(self.done / self.total, state))
+        self.done += 1
+
+
+def _outside(capture: Capture, send: Callable[[Event], None]) -> list[OutsideView]:
+    try:
+        return open_outside(capture)
+    except CaptureError as error:
+        send(Warned(error.message, error.remedy))
+        return []
+
+
+def _means(changes: "Sequence[Change]", name: str) -> tuple[float, float]:
+    """Of what views are before and after."""
+    before, after = (float(np.mean([getattr(change, name)[side] for change in changes])) for side in (0, 1))
+    return before, after
+
+
+def _holes(changes: "Sequence[Change]") -> float:
+    return float(np.mean([change.holes for change in changes]))
 
 
 class Change:
-    """One held-out view with and without the removed splats."""
+    """One view with and without the removed splats. `counts` (H, W) bool: of one off the path, which pixels do; then
+    only those are holes that a surface covers in truth."""
 
     @torch.no_grad()
-    def __init__(self, rasterizer: Rasterizer, models: Sequence[GaussianModel], photo: Photo):
+    def __init__(
+        self,
+        rasterizer: Rasterizer,
+        models: Sequence[GaussianModel],
+        photo: Photo,
+        counts: np.ndarray | None = None,
+    ):
         background = torch.full((3,), photo.backdrop, device=rasterizer.device)
         target, mask = photo.over(background, rasterizer.over), photo.mask_on(rasterizer.device)
         sides = [rasterizer.render(model.gaussians, photo.camera, background, sh_degree=3) for model in models]
         images = [side.image.clamp(0, 1) for side in sides]
+        holes = (sides[0].alpha >= COVERED) & (sides[1].alpha < COVERED)
+        within = torch.ones_like(holes)
+        if counts is not None:
+            mask = within = torch.from_numpy(counts).to(holes.device)
+            if photo.alpha is not None:
+                holes &= photo.alpha.to(holes.device) >= 255 * COVERED
+            holes &= within
         self.name = photo.name
         self.psnr = tuple(psnr_db(image, target, mask) for image in images)
         self.ssim = tuple(ssim(image, target, mask) for image in images)
-        holes = (sides[0].alpha >= COVERED) & (sides[1].alpha < COVERED)
-        self.holes = float(holes.double().mean())
+        self.holes = float(holes.sum() / within.sum())
         after = torch.where(holes[..., None], HOLE.to(images[1]), images[1])
         self.strip: Tensor = torch.cat([target, images[0], after], dim=1).cpu()
 

@@ -47,6 +47,14 @@ class SPLAT_PG_inspection(bpy.types.PropertyGroup):
         precision=2,
         update=on_change("inspection"),
     )
+    outside_count: bpy.props.IntProperty(
+        name="Views",
+        description="How many views off the path Render Outside Views makes, at most",
+        default=8,
+        min=1,
+        soft_max=32,
+        max=256,
+    )
     ghost: bpy.props.BoolProperty(
         name="Ghost",
         description="Dim all splats in viewports but those of the region, or, before one is stepped to, those with a "

@@ -1,0 +1,165 @@
+"""Cameras that only the copy has: for views off the path of a capture's cameras, whose truth is rendered.
+
+They were chosen by what the splats show. Here, where all that is rendered is evaluated, it is seen which of them stand
+free; and a photo of the capture is rendered once more, since another scene would be no truth.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from ...capture.camera import Camera
+from ...errors import CaptureError
+from ...run.render_folder import OutsidePlan, Placed, RenderPlan, Shot
+from ..cameras.conversion import apply_camera
+from ..cameras.rigs import spiral_directions
+from ..splats.hidden_source import rendered_objects
+from .kept_images import evaluate_what_renders
+
+FAR_AS = 20.0  # in reaches: what is rendered at least, where the scene has no camera
+NEAR, AROUND = 0.2, 0.05  # of the reach: no surface is nearer in the picture, but for few rays, and on any side
+FEW = 0.05  # of the rays
+ACROSS, DOWN, SIDES = 9, 7, 24  # rays in the picture, and all around
+LOOKING = 8  # training cameras, the nearest, that are asked whether they look there
+MOST_HITS = 16  # of what no camera sees, along one ray
+LEAST_DB = 20.0  # between a photo and the same view now: another seed and fewer samples keep it, another scene does not
+NAME = "Splat Outside"
+
+
+def placed(camera: Camera) -> Placed:
+    """A camera as a plan has it."""
+    matrix = tuple(float(number) for number in camera.camera_from_world.flat)
+    return Placed(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, matrix)
+
+
+def put_cameras(scene: bpy.types.Scene, plan: RenderPlan, outside: OutsidePlan) -> tuple[RenderPlan, tuple[Shot, ...]]:
+    """Put those cameras into the copy that stand free, as many as are wanted; the plan with their shots, and the shot
+    of the capture's photo, beside them. The scene must be the context's. Raises CaptureError when none does."""
+    layer: Any = bpy.context.view_layer
+    scene_cameras = [item for item in scene.objects if item.type == "CAMERA"]
+    free = _FreeSpace(scene, layer, outside)
+    chosen = [number for number, camera in enumerate(outside.cameras) if free.holds(_camera(camera))]
+    if not chosen:
+        raise CaptureError(
+            "No view off the path stands free: surfaces are in the way of all that were tried.",
+            "Capture the scene from fewer sides, or from farther away.",
+        )
+    frame, shots = plan.shots[0].frame, []
+    for number, camera in enumerate([outside.photo_camera, *(outside.cameras[which] for which in chosen)]):
+        item = bpy.data.objects.new(f"{NAME} {number:03d}", bpy.data.cameras.new(NAME))
+        scene.collection.objects.link(item)
+        apply_camera(item, _camera(camera), scene.render)
+        _clip(item.data, _camera(camera).position, scene_cameras, outside.reach)
+        shots.append(Shot(f"images/outside_{number:03d}.png", item.name_full, frame, is_held_out=True))
+        if len(shots) > outside.count:
+            break
+    layer.update()
+    return replace(plan, shots=tuple(shots[1:])), (replace(shots[0], photo="photo.png"),)
+
+
+def require_same(photo: Path, rendered: Path) -> None:
+    """Raise CaptureError unless a view that was rendered now is what a photo of the capture shows, where either shows
+    anything."""
+    try:
+        before, now = _pixels(photo), _pixels(rendered)
+    except RuntimeError as error:
+        raise CaptureError(
+            f"{photo}, a photo of the capture, cannot be decoded.", "Capture the scene again."
+        ) from error
+    alike = 0.0
+    if before.shape == now.shape:
+        either = (before[..., 3] > 0) | (now[..., 3] > 0)
+        squares = ((before - now)[either] ** 2).mean() if either.any() else 0.0
+        alike = -10 * np.log10(max(float(squares), 1e-10))
+    if alike < LEAST_DB:
+        raise CaptureError(
+            f"The scene is not what {photo.name} of the capture shows: the same view is {alike:.0f} dB from it now.",
+            "Go to the frame that was captured, or undo what was changed since; else capture the scene again, and train"
+            " on that.",
+        )
+
+
+class _FreeSpace:
+    """Where cameras can stand among all that is rendered but splats."""
+
+    def __init__(self, scene: bpy.types.Scene, layer: bpy.types.ViewLayer, outside: OutsidePlan):
+        evaluate_what_renders(layer)
+        rendered = set(rendered_objects(layer))
+        for item in scene.objects:
+            item.hide_viewport = item.hide_viewport or item not in rendered
+        layer.update()
+        self._scene, self._depsgraph, self._reach = scene, bpy.context.evaluated_depsgraph_get(), outside.reach
+        self._seen_from = np.array(outside.seen_from)
+
+    def holds(self, camera: Camera) -> bool:
+        """Whether a training camera looks where `camera` stands, and nothing is right before it."""
+        place, reach = camera.position, self._reach
+        if any(self._is_hit(place, way, AROUND * reach) for way in spiral_directions(SIDES, -0.98, 0.98)):
+            return False
+        across, down = np.meshgrid((np.arange(ACROSS) + 0.5) / ACROSS, (np.arange(DOWN) + 0.5) / DOWN)
+        slopes = np.stack(
+            [
+                (across.ravel() * camera.width - camera.cx) / camera.fx,
+                (down.ravel() * camera.height - camera.cy) / camera.fy,
+                np.ones(across.size),
+            ],
+            axis=1,
+        )
+        rays = slopes @ camera.camera_from_world[:3, :3]
+        lengths = np.linalg.norm(rays, axis=1)
+        ways = zip(rays / lengths[:, None], lengths, strict=True)
+        if sum(self._is_hit(place, way, NEAR * reach * length) for way, length in ways) > FEW * len(rays):
+            return False
+        away = self._seen_from - place
+        distances = np.linalg.norm(away, axis=1)
+        nearest = np.argsort(distances)[:LOOKING]
+        return any(self._is_seen_from(place, away[number], float(distances[number])) for number in nearest)
+
+    def _is_seen_from(self, place: np.ndarray, away: np.ndarray, distance: float) -> bool:
+        return distance == 0 or not self._is_hit(place, away / distance, distance)
+
+    def _is_hit(self, place: np.ndarray, way: np.ndarray, distance: float) -> bool:
+        """Whether a surface that cameras see is nearer than `distance` in the direction `way`."""
+        start, direction, left = Vector(place.tolist()), Vector(way.tolist()), distance
+        for _ in range(MOST_HITS):
+            hit: Any = self._scene.ray_cast(self._depsgraph, start, direction, distance=left)
+            is_hit, where, _, _, item, _ = hit
+            if not is_hit or item is None or item.visible_camera:
+                return bool(is_hit)
+            step = (where - start).length + 1e-4 * self._reach
+            start, left = start + step * direction, left - step
+            if left <= 0:
+                return False
+        return True
+
+
+def _camera(camera: Placed) -> Camera:
+    matrix = np.array(camera.camera_from_world).reshape(4, 4)
+    return Camera(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, matrix)
+
+
+def _clip(lens: Any, place: np.ndarray, others: list[bpy.types.Object], reach: float) -> None:
+    """What is near and far for the scene's nearest camera is so for this one."""
+    lens.clip_start, lens.clip_end = min(0.1, 0.01 * reach), max(100.0, FAR_AS * reach)
+    if others:
+        nearest: Any = min(others, key=lambda item: (item.matrix_world.translation - Vector(place.tolist())).length)
+        lens.clip_start, lens.clip_end = nearest.data.clip_start, nearest.data.clip_end
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """(H, W, 4) as displayed, colors multiplied by alpha. Raises RuntimeError."""
+    image: Any = bpy.data.images.load(str(path))
+    try:
+        image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"
+        values = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(values)
+        pixels: np.ndarray = values.reshape(image.size[1], image.size[0], -1)
+        if pixels.shape[2] < 4:
+            pixels = np.dstack([pixels[..., :3], np.ones(pixels.shape[:2], np.float32)])
+        return np.dstack([pixels[..., :3] * pixels[..., 3:], pixels[..., 3]])
+    finally:
+        bpy.data.images.remove(image)

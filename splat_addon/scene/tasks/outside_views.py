@@ -1,0 +1,169 @@
+"""Rendering a scene from off the path of the capture that an object's splats were trained on, for truth.
+
+What floaters do is seen there. The second Blender that renders captures renders these views, too, into a folder of the
+capture's (`capture/outside.py`), where Preview Removal finds them.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import bpy
+import numpy as np
+
+from ...capture.capture import FINGERPRINT_KIND, View
+from ...capture.choices import choices_of
+from ...capture.formats.transforms import FILE_NAME, is_own_capture
+from ...capture.outside import listed_views, outside_folder
+from ...errors import CaptureError, RunError
+from ...inspection.trust.coverage import cover
+from ...inspection.trust.outside import views_outside
+from ...run.config import TrainConfig
+from ...run.folder import RunFolder
+from ...run.render_folder import OutsidePlan, Shot
+from ..inspection import choosing
+from ..own_data import require_local
+from ..photos.pixels import open_settled
+from ..rendering import outside
+from ..rendering.plan import plan_of
+from ..runs.run_identity import path_of
+from ..runs.run_object import capture_of
+from ..session import part
+from ..settings.paths import absolute, capture_now
+from ..splats.data import from_origin, splats_from_object
+from . import live_render
+
+MOST_VIEWS = 64  # training cameras that are asked, evenly chosen
+
+
+class Source(NamedTuple):
+    """A run that was trained on a capture of the scene, and that capture."""
+
+    run: RunFolder
+    capture: Path
+
+
+class Known:
+    """What files said, for panels, which ask at each redraw: read again when a file has changed."""
+
+    def __init__(self) -> None:
+        self.files: dict[Path, tuple[tuple[int, int], Any]] = {}
+
+
+def problem(scene: bpy.types.Scene, item: bpy.types.Object | None) -> str:
+    """Why no views off the path can be rendered for an object's splats; empty when they can."""
+    why = choosing.problem(item)
+    if why:
+        return why
+    assert item is not None  # it has no problem
+    if live_render.is_rendering():
+        return "A capture is already being rendered: cancel it first"
+    source = _source(scene, item)
+    return source if isinstance(source, str) else ""
+
+
+def count_of(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[int, bool]:
+    """How many views off the path were rendered for the capture of an object's splats, and whether they are of the
+    capture that these were trained on. For panels."""
+    source = _source(scene, item)
+    if isinstance(source, str):
+        return 0, False
+    count, made_for = _read(outside_folder(source.capture) / FILE_NAME, lambda: listed_views(source.capture)) or (0, "")
+    return count, _is_trained_on(source.run, made_for)
+
+
+def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_render.LiveRender:
+    """Choose up to `count` views off the path, and begin to render them. Those of before stay until these are complete.
+
+    Raises RunError, CaptureError or SceneError when there is nothing to render, SetupError without a Blender,
+    SplatFileError when the object holds no splats; then nothing was started.
+    """
+    require_local(scene)
+    source = _source(scene, item)
+    if isinstance(source, str):
+        raise RunError(f"{source}.", "")
+    config = TrainConfig.read(source.run.config_file).moved_to(source.capture)
+    capture = open_settled(source.capture, config.hold_out_every, choices=choices_of(config))
+    fingerprint, trained = capture.fingerprint(), capture.training_views
+    if not _is_trained_on(source.run, fingerprint):
+        raise CaptureError(
+            "The capture has changed since these splats were trained.", "Train on it as it is now, and bring that in."
+        )
+    places = np.linspace(0, len(trained) - 1, min(len(trained), MOST_VIEWS)).round().astype(int)
+    capture_from_local = np.array(from_origin(item), dtype=np.float64)
+    local_from_capture = np.linalg.inv(capture_from_local)
+    cameras = [trained[place].camera.without_distortion().moved(local_from_capture) for place in places]
+    cloud = splats_from_object(item, largest_degree=0)
+    coverage = cover(cloud.select(~choosing.hidden(item.data)), cameras)
+    depths = [np.median(seen) if len(seen := coverage.around(camera).seen.depths) else np.nan for camera in cameras]
+    if not np.isfinite(depths).any():
+        raise CaptureError(
+            "No camera of the capture sees these splats.", "Choose the capture that they were trained on."
+        )
+    reaches = np.nan_to_num(depths, nan=float(np.nanmedian(depths)))
+    found = [camera.moved(capture_from_local) for camera in views_outside(coverage, cameras, reaches, count)]
+    if not found:
+        raise CaptureError(
+            "No view lies off the path of the photos and shows what they show.",
+            "They see it from all sides: the held-out views tell enough.",
+        )
+    photo = _photo_like(trained, found[0].width, found[0].height)
+    asked = OutsidePlan(
+        made_for=fingerprint,
+        count=count,
+        cameras=tuple(map(outside.placed, found)),
+        seen_from=tuple(tuple(view.camera.position.tolist()) for view in trained),  # type: ignore[misc] # three
+        reach=coverage.reach,
+        photo=str(photo.image_path),
+        photo_camera=outside.placed(photo.camera),
+    )
+    frame = scene.frame_current_final
+    shots = [Shot(f"images/{number:03d}.png", outside.NAME, frame, is_held_out=True) for number in range(len(found))]
+    plan = plan_of(scene, shots, (found[0].width, found[0].height), asked)
+    return live_render.start(plan, None, outside_folder(source.capture))
+
+
+def _is_trained_on(run: RunFolder, fingerprint: str) -> bool:
+    """Whether a capture with this fingerprint is what a run was trained on, as far as that is known."""
+    trained_on = _read(run.about_file, run.capture_fingerprint) or ""
+    return not trained_on.startswith(FINGERPRINT_KIND) or trained_on == fingerprint
+
+
+def _photo_like(views: tuple[View, ...], width: int, height: int) -> View:
+    """One in the middle of those with this size."""
+    alike = [view for view in views if (view.camera.width, view.camera.height) == (width, height)]
+    return alike[len(alike) // 2]
+
+
+def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
+    """Where an object's splats come from, if that is a capture of the scene; else why it is not, with what to do."""
+    path = path_of(item)
+    if path is None:
+        return "These splats come from no run: bring in the result of a run that was trained on a capture of this scene"
+    run = RunFolder(path)
+    named = _read(run.config_file, lambda: capture_of(run))
+    if named is None:
+        return "The run that these splats come from cannot be read: put it back"
+    with contextlib.suppress(RunError, OSError):
+        capture = capture_now(scene, str(named))
+        if not capture.is_dir():
+            return "The capture that these splats were trained on is gone: put it back"
+        if not _read(capture / FILE_NAME, lambda: is_own_capture(capture)):
+            return "These splats were trained on photos, not on a capture of a scene: nothing can be rendered for truth"
+        if scene.splat.capture.folder and os.path.samefile(capture, absolute(scene.splat.capture.folder)):
+            return Source(run, capture)
+    return "These splats were trained on another capture than this scene's: choose its folder in the Capture panel"
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    """What `read` finds in a file, read again when it has changed; None without one."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    stamp, files = (found.st_mtime_ns, found.st_size), part(Known).files
+    if path not in files or files[path][0] != stamp:
+        files[path] = stamp, read()
+    return files[path][1]
