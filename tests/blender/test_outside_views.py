@@ -1,10 +1,18 @@
 """Views off the path of a scene's capture: chosen, rendered for truth, and measured by Preview Removal."""
 
+import json
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
+from mathutils import Vector
 
-from support.shelf_scene import capture_shelf, run_of_shelf
+from support.floating_wall import inspect_in_place, photographed_run
+from support.recording_layout import drawn, texts
+from support.shelf_scene import SWARM, build_shelf, run_of_shelf
+
+NAMES = ["depths", "images", "transforms.json"]
 
 
 @pytest.fixture
@@ -17,26 +25,258 @@ def live_render(extension):
 
 
 @pytest.fixture
-def trained_by(extension, trainer_python):
+def previewing(extension, trainer_python):
     chosen = bpy.context.preferences.addons[extension.name].preferences
     chosen.trainer_python = str(trainer_python)
-    yield
+    module = extension.module("splat_addon.scene.tasks.previewing_removal")
+    yield module
     chosen.trainer_python = ""
-    extension.drop(extension.module("splat_addon.scene.tasks.previewing_removal").Previewing)
+    extension.drop(module.Previewing)
 
 
-def test_removing_what_hangs_off_the_path_is_measured_there(extension, live_render, trained_by, tmp_path):
-    capture_shelf(tmp_path / "capture")
-    item, hangs = run_of_shelf(extension, tmp_path)
-    names = {block.name for kind in (bpy.data.objects, bpy.data.cameras) for block in kind}
+@pytest.fixture
+def shelf(extension, live_render, tmp_path):
+    """The object of a run of the shelf's capture, and which of its splats hang in the air; four views are wanted."""
+    build_shelf(tmp_path / "capture")
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
     bpy.context.scene.splat.inspection.outside_count = 4
+    return run_of_shelf(extension, tmp_path)
+
+
+@pytest.fixture
+def problem(extension):
+    module = extension.module("splat_addon.scene.tasks.outside_views")
+    return lambda: module.problem(bpy.context.scene, bpy.context.active_object)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but those of views off the path."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if "outside_views" not in name}
+
+
+def names_of_blocks() -> set[str]:
+    return {block.name for kind in (bpy.data.objects, bpy.data.cameras, bpy.data.collections) for block in kind}
+
+
+def finish(live_render) -> None:
+    render = live_render.current()
+    while not render.is_over:
+        for event in render.process.wait(limit_s=1.0):
+            render.apply(event)
+
+
+def opened(extension, capture: Path):
+    module = extension.module("splat_addon.capture.capture")
+    return extension.module("splat_addon.capture.outside").open_outside(module.open_capture(capture, 3))
+
+
+def test_removing_what_hangs_off_the_path_is_measured_there(extension, live_render, previewing, shelf, tmp_path):
+    item, hangs = shelf
+    blocks = names_of_blocks()
+    before = contents(tmp_path)
+    size = bpy.context.scene.render.resolution_x
     assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
-    print(live_render.current().warnings, live_render.current().message)
-    choosing = extension.module("splat_addon.scene.inspection.choosing")
-    choosing.select(item.data, hangs)
+    assert live_render.current().message.startswith("Rendered 4 views off the path in ")
+    assert contents(tmp_path) == before, "neither the capture nor the run is touched"
+    assert blocks == {
+        block.name for kind in (bpy.data.objects, bpy.data.cameras, bpy.data.collections) for block in kind
+    }
+    assert bpy.context.scene.render.resolution_x == size
+    assert sorted(path.name for path in (tmp_path / "capture" / "outside_views").iterdir()) == NAMES
+
+    extension.module("splat_addon.scene.inspection.choosing").select(item.data, hangs)
     assert bpy.ops.splat.preview_removal(selected=True, wait=True) == {"FINISHED"}
-    previewing = extension.module("splat_addon.scene.tasks.previewing_removal")
-    print(previewing.measured_of(item).removal, previewing.said_of(item))
-    img = bpy.data.images[previewing.PICTURE]
-    img.filepath_raw = "/tmp/t_outside/sheet.png"; img.file_format = "PNG"; img.save()
-    assert 0
+    removal, said = previewing.measured_of(item).removal, previewing.said_of(item)
+    assert not said and removal.views == 2 and removal.off_path.views == 4
+    assert removal.psnr_db[1] == pytest.approx(removal.psnr_db[0], abs=0.01), "photos do not know that it hangs"
+    inside, outside = removal.psnr_db, removal.off_path.psnr_db
+    assert outside[1] > outside[0] + 0.6 and inside[0] > 18 and outside[0] > 18
+    assert removal.off_path.holes == 0 and removal.off_path.worst_view.startswith("outside_00")
+    picture = bpy.data.images[previewing.PICTURE]
+    assert tuple(picture.size) == (3 * 64, (2 + 4) * 48), "two held-out views and four off the path"
+
+    inspect_as_above(extension, item, hangs)
+    told = texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
+    assert f"PSNR {outside[0]:.2f} to {outside[1]:.2f} dB" in told and "4 off the path, 0.00% holes" in told
+    assert "4 views off the path, rendered of this scene" in told and f"Without these {SWARM} splats:" in told
+
+
+def inspect_as_above(extension, item, hangs) -> None:
+    """Give the object scores by which the same splats are floaters."""
+    columns = extension.module("splat_addon.scene.inspection.columns")
+    file, score = (extension.module(f"splat_addon.inspection.{name}") for name in ("file", "score"))
+    cloud = extension.module("splat_addon.scene.splats.data").splats_from_object(item)
+    nothing = np.zeros(len(cloud), np.float32)
+    found = score.Findings(hangs.astype(np.float32), nothing, nothing, np.zeros(len(cloud), np.uint8))
+    columns.put(item.data, file.Inspection(file.key_of(cloud), file.places_of(cloud.means), found, None))
+    extension.module("splat_addon.scene.inspection.found").forget(item.data)
+    bpy.context.view_layer.update()
+
+
+def test_views_lie_outside_are_true_and_the_same_again(extension, live_render, shelf, tmp_path):
+    item, _ = shelf
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    listed = tmp_path / "capture" / "outside_views" / "transforms.json"
+    first = listed.read_bytes()
+    views = opened(extension, tmp_path / "capture")
+    assert len(views) == 4 and all(view.view.is_held_out for view in views)
+    capture = extension.module("splat_addon.capture.capture").open_capture(tmp_path / "capture", 3)
+    assert json.loads(first)["outside_of"] == capture.fingerprint()
+    assert [view.name for view in capture.views] == [f"Row_{number}" for number in range(5)], "they are no photos of it"
+
+    trained = [view.camera for view in capture.training_views]
+    cover = extension.module("splat_addon.inspection.trust.coverage").cover
+    cloud = extension.module("splat_addon.scene.splats.data").splats_from_object(item)
+    is_outside = extension.module("splat_addon.inspection.trust.outside").is_outside
+    coverage = cover(cloud, trained)
+    assert all(is_outside(coverage, view.view.camera) for view in views)
+    assert not any(is_outside(coverage, camera) for camera in trained)
+    apart = [
+        np.linalg.norm(one.view.camera.position - other.view.camera.position)
+        for number, one in enumerate(views)
+        for other in views[:number]
+    ]
+    assert min(apart) > 0.3
+
+    scene = bpy.context.scene
+    item.hide_set(True)
+    bpy.context.view_layer.update()
+    depsgraph, seen = bpy.context.evaluated_depsgraph_get(), 0
+    for view in views:
+        camera = view.view.camera
+        depths = extension.module("splat_addon.capture.photos.depths").read_depths(view.depths_path)
+        assert depths.shape == (48, 64) and (camera.width, camera.height) == (64, 48)
+        assert camera.fx == pytest.approx(trained[0].fx, rel=1e-6)
+        for row, column in ((24, 32), (16, 20), (16, 44), (30, 32)):
+            slope = ((column + 0.5 - camera.cx) / camera.fx, (row + 0.5 - camera.cy) / camera.fy, 1.0)
+            ray = np.array(slope) @ camera.camera_from_world[:3, :3]
+            hit = scene.ray_cast(depsgraph, Vector(camera.position.tolist()), Vector(ray.tolist()))
+            if hit[0]:
+                depth = camera.project(np.array([hit[1]]))[1][0]
+                seen += depths[row, column] == pytest.approx(depth, rel=0.03)
+            else:
+                seen += depths[row, column] > 1e9
+    assert seen >= 14, "of 16 pixels: some lie on an edge"
+
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    assert listed.read_bytes() == first
+
+
+def test_what_is_changed_since_is_no_truth_and_nothing_is_left(extension, live_render, previewing, shelf, tmp_path):
+    item, hangs = shelf
+    bpy.data.objects["Blue"].location.x += 1.0
+    bpy.data.objects["Wall"].hide_render = True
+    with pytest.raises(RuntimeError, match=r"The scene is not what Row_\d\.png of the capture shows: the same view is"):
+        bpy.ops.splat.render_outside_views(wait=True)
+    assert not (tmp_path / "capture" / "outside_views" / "transforms.json").exists()
+    extension.module("splat_addon.scene.inspection.choosing").select(item.data, hangs)
+    assert bpy.ops.splat.preview_removal(selected=True, wait=True) == {"FINISHED"}
+    assert previewing.measured_of(item).removal.off_path is None and not previewing.said_of(item)
+
+
+def test_a_cancelled_render_leaves_what_was_there(extension, live_render, shelf, tmp_path):
+    item, _ = shelf
+    bpy.context.scene.splat.inspection.outside_count = 2
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    before = {path: path.read_bytes() for path in (tmp_path / "capture" / "outside_views").rglob("*.*")}
+    bpy.context.scene.splat.inspection.outside_count = 6
+    bpy.context.scene.splat.capture.samples = 4096
+    assert bpy.ops.splat.render_outside_views() == {"FINISHED"}
+    assert not bpy.ops.splat.render_outside_views.poll() and not bpy.ops.splat.capture_scene.poll()
+    inspect_as_above(extension, item, shelf[1])
+    record = drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context)
+    assert ("operator", "splat.cancel_capture", "") in record and "Render Outside Views" not in texts(record)
+    assert bpy.ops.splat.cancel_capture() == {"FINISHED"}
+    finish(live_render)
+    assert live_render.current().state == "stopped"
+    assert live_render.current().message.endswith("of 6 views: render them again to continue.")
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(opened(extension, tmp_path / "capture")) == 2
+    told = texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
+    assert "render them again to continue" in told and "2 views off the path, rendered of this scene" in told
+
+
+def test_views_of_another_capture_are_not_used_and_that_is_said(extension, live_render, previewing, shelf, tmp_path):
+    item, hangs = shelf
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    listed = tmp_path / "capture" / "outside_views" / "transforms.json"
+    listed.write_text(json.dumps(json.loads(listed.read_text()) | {"outside_of": "2:another"}))
+    inspect_as_above(extension, item, hangs)
+    told = texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
+    assert "The views off the path are of another capture than these splats were trained on" in told
+    assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
+    assert previewing.measured_of(item).removal.off_path is None
+    assert "were rendered for another capture" in " ".join(previewing.said_of(item))
+
+
+def test_a_capture_that_has_changed_since_training_is_refused(live_render, shelf, tmp_path):
+    about = tmp_path / "run" / "about.json"
+    about.write_text('{"capture_fingerprint": "2:another"}')
+    with pytest.raises(RuntimeError, match=r"The capture has changed since these splats were trained\. Train on it as"):
+        bpy.ops.splat.render_outside_views(wait=True)
+    assert not (tmp_path / "capture" / "outside_views").exists()
+
+
+def test_the_button_says_why_there_is_nothing_to_render(live_render, shelf, problem, tmp_path):
+    item, _ = shelf
+    assert problem() == "" and bpy.ops.splat.render_outside_views.poll()
+    scene, capture = bpy.context.scene, tmp_path / "capture"
+    (tmp_path / "other").mkdir()
+    scene.splat.capture.folder = str(tmp_path / "other")
+    assert problem().startswith("These splats were trained on another capture than this scene's: choose its folder")
+    scene.splat.capture.folder = ""
+    assert problem().startswith("These splats were trained on another capture than this scene's")
+    scene.splat.capture.folder = str(capture)
+    capture.rename(tmp_path / "elsewhere")
+    assert problem() == "The capture that these splats were trained on is gone: put it back"
+    assert not bpy.ops.splat.render_outside_views.poll()
+    (tmp_path / "elsewhere").rename(capture)
+    assert problem() == ""
+    del item["splat_run"]
+    assert problem().startswith("These splats come from no run: bring in the result of a run")
+    bpy.context.view_layer.objects.active = None
+    assert problem() == "Make a splat object active first"
+
+
+def test_of_photos_that_no_scene_has_made_nothing_is_rendered(extension, problem, tmp_path):
+    photographed_run(extension, tmp_path)
+    bpy.context.scene.splat.capture.folder = str(tmp_path / "capture")
+    assert problem().startswith("These splats were trained on photos, not on a capture of a scene")
+    inspect_in_place(extension, bpy.context.active_object)
+    assert "views off the path" not in texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
+
+
+def test_cameras_stand_where_a_training_camera_looks_and_nothing_is_right_before_them(extension, tmp_path):
+    """One in the air, one within a box, one with its nose at the wall, one behind the wall."""
+    build_shelf(tmp_path)
+    names = ("scene.rendering.outside", "run.render_folder", "capture.camera")
+    outside, render_folder, camera = (extension.module(f"splat_addon.{name}") for name in names)
+    scene = bpy.context.scene
+
+    def looking_ahead(*place):
+        """Along +y, with z up."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = [(1, 0, 0), (0, 0, -1), (0, 1, 0)]
+        matrix[:3, 3] = -matrix[:3, :3] @ place
+        return outside.placed(camera.Camera(64, 48, 60.0, 60.0, 32.0, 24.0, matrix))
+
+    free, others = looking_ahead(1.5, -4.0, 1.4), [(0, 0.3, 0.8), (0, 0.3, 2.2), (0, 3.0, 1.5)]
+
+    def asked(*cameras):
+        return render_folder.OutsidePlan("", 3, cameras, ((0.0, -5.0, 1.2),), 5.0, "", free)
+
+    shot = render_folder.Shot("images/0.png", "", 1.0)
+    plan = render_folder.RenderPlan(scene.name_full, (shot,) * 4)
+    with pytest.raises(extension.module("splat_addon.errors").CaptureError, match="No view off the path stands free"):
+        outside.put_cameras(scene, plan, asked(*(looking_ahead(*place) for place in others)))
+    plan, compared = outside.put_cameras(scene, plan, asked(*(looking_ahead(*place) for place in others), free))
+    assert [shot.photo for shot in plan.shots] == ["images/outside_001.png"] and plan.shots[0].is_held_out
+    placed = [bpy.data.objects[shot.camera] for shot in (*compared, *plan.shots)]
+    assert [tuple(round(value, 5) for value in item.matrix_world.translation) for item in placed] == [
+        (1.5, -4.0, 1.4)
+    ] * 2
+    bpy.context.scene.camera = placed[0]
+    found = extension.module("splat_addon.scene.cameras.conversion").camera_from_object(placed[1], scene)
+    assert (found.width, found.height) == (64, 48) and found.fx == pytest.approx(60.0, rel=1e-6)
+    assert np.allclose(found.camera_from_world.ravel(), free.camera_from_world, atol=1e-6)

@@ -20,6 +20,7 @@ _OTHER_KINDS = 0x200 | 0x800 | 0x1000  # tiles, deep pixels, several parts
 _LINES = {0: 1, 2: 1, 3: 16}  # in a chunk, by compression: none, zip of single lines, zip
 _BYTES = {0: 4, 1: 2, 2: 4}  # of a pixel, by type: whole, half, float
 _FLOAT = 2
+_MOST_RATIO = 1100  # of zip
 
 
 def read_depths(path: Path) -> np.ndarray:
@@ -31,7 +32,7 @@ def read_depths(path: Path) -> np.ndarray:
         with open_regular(path) as file:
             content = file.read()
         return _depths(content)
-    except (OSError, ValueError, KeyError, IndexError, struct.error, zlib.error) as error:
+    except (OSError, ValueError, KeyError, IndexError, OverflowError, struct.error, zlib.error) as error:
         raise CaptureError(f"The depths in {path} cannot be read.", "Render them again.") from error
 
 
@@ -48,8 +49,11 @@ def _depths(content: bytes) -> np.ndarray:
     before = sum(_BYTES[kind] for _, kind in channels[: _chosen(channels)])
     line_bytes = width * sum(_BYTES[kind] for _, kind in channels)
     lines = _LINES[compression]
+    offsets = np.frombuffer(content, "<u8", -(-height // lines), start).tolist()
+    if height * line_bytes > _MOST_RATIO * len(content):
+        raise ValueError("more pixels than zip can hold")
     depths = np.empty((height, width), np.float32)
-    for offset in np.frombuffer(content, "<u8", -(-height // lines), start).tolist():
+    for offset in offsets:
         first, size = struct.unpack_from("<ii", content, offset)
         row, here = first - top, min(lines, height - (first - top))
         if not 0 <= row < height or not 0 <= size <= len(content) - offset - 8:

@@ -1,0 +1,201 @@
+"""Views off the path of a capture, in the child that previews a removal: which pixels count, and what is measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from splat_addon.capture.capture import open_capture
+from splat_addon.capture.formats.transforms import SCENE_SOURCE, write_transforms
+from splat_addon.capture.outside import MADE_FOR, outside_folder
+from splat_addon.gaussians.cloud import GaussianCloud
+from splat_addon.gaussians.formats.splat_ply import write_splats
+from splat_addon.run.config import TrainConfig
+from splat_addon.run.events import InspectionProgressed, Warned
+from splat_addon.trainer.inspection.off_path import Sight, at_size, counted
+from splat_addon.trainer.inspection.removal import preview
+from splat_addon.training_on.removal import AFTER, BEFORE, RECORD, Removal
+from support.exr_files import write_exr
+from support.scenes import ball_color, ball_image, looking_at
+
+NOTHING = 1e10
+RADIUS = 0.8
+
+
+def ball_depths(camera) -> np.ndarray:
+    """(H, W) along the viewing direction; `NOTHING` beside the ball."""
+    down, across = np.indices((camera.height, camera.width)) + 0.5
+    rays = np.stack([(across - camera.cx) / camera.fx, (down - camera.cy) / camera.fy, np.ones(across.shape)], axis=2)
+    rays = rays @ camera.camera_from_world[:3, :3]
+    squares, along = (rays**2).sum(axis=2), rays @ camera.position
+    under = along**2 - squares * (camera.position @ camera.position - RADIUS**2)
+    return np.where(under > 0, (-along - np.sqrt(np.maximum(under, 0))) / squares, NOTHING)
+
+
+def at_angle(degrees: float, **options):
+    turn = np.radians(degrees)
+    return looking_at((3 * np.cos(turn), 3 * np.sin(turn), 0.5), **options)
+
+
+def sight_of(camera) -> Sight:
+    depths = ball_depths(camera)
+    return Sight(camera, np.where(depths < NOTHING, depths, np.inf))
+
+
+def test_what_two_photos_show_counts_and_nothing_else():
+    camera = at_angle(50)
+    depths = ball_depths(camera)
+    sights = [sight_of(at_angle(turn, width=80, height=60, focal_px=80)) for turn in (-10, 0, 10)]
+    counts, is_ball = counted(camera, depths, sights), depths < NOTHING
+    down, across = np.indices(depths.shape) + 0.5
+    slopes = np.stack([(across - camera.cx) / camera.fx, (down - camera.cy) / camera.fy, np.ones(depths.shape)], axis=2)
+    normals = (camera.position + (slopes * depths[..., None]) @ camera.camera_from_world[:3, :3]) / RADIUS
+    toward = [(normals @ sight.camera.position) > RADIUS for sight in sights]  # of a sphere: what is not turned away
+    is_shown = np.sum(toward, axis=0) >= 2
+    assert is_ball.sum() > 100 and 0.3 < is_shown[is_ball].mean() < 0.9
+    assert (counts == is_shown)[is_ball].mean() > 0.93, "but for the ball's rims"
+    assert not counted(camera, depths, sights[:1])[is_ball].any(), "one photo confirms nothing"
+    assert not counted(camera, 0.85 * depths, sights)[is_ball].any(), "what is nearer, no photo shows"
+    assert not counted(camera, 1.3 * depths, sights)[is_ball].mean() > 0.05, "nor what is behind"
+
+
+def test_sky_counts_where_photos_show_nothing_in_its_direction():
+    camera = at_angle(12)
+    depths = ball_depths(camera)
+    sights = [sight_of(at_angle(turn)) for turn in (0, 8)]
+    counts, is_sky = counted(camera, depths, sights), depths >= NOTHING
+    down, across = np.indices(depths.shape) + 0.5
+    slopes = np.stack([(across - camera.cx) / camera.fx, (down - camera.cy) / camera.fy, np.ones(depths.shape)], axis=2)
+    directions = slopes @ camera.camera_from_world[:3, :3]
+    expected = np.ones(depths.shape, bool)
+    for sight in sights:
+        points = directions @ sight.camera.camera_from_world[:3, :3].T
+        x, y = (points[..., :2] / points[..., 2:] * 40 + (20, 15)).transpose(2, 0, 1)
+        is_inside = (x >= 0) & (x < 40) & (y >= 0) & (y < 30) & (points[..., 2] > 0)
+        nothing = np.isinf(sight.depths[np.clip(y, 0, 29).astype(int), np.clip(x, 0, 39).astype(int)])
+        expected &= is_inside & nothing
+    assert np.array_equal(counts[is_sky], expected[is_sky]) and 0.2 < expected[is_sky].mean() < 0.9
+
+
+def test_a_depth_at_another_size_is_that_of_one_of_its_pixels():
+    depths = np.arange(24.0).reshape(4, 6)
+    assert at_size(depths, 3, 2).tolist() == [[7, 9, 11], [19, 21, 23]]
+    assert np.array_equal(at_size(depths, 6, 4), depths)
+
+
+def write_views(folder: Path, cameras: dict, extra: dict, held_out, with_depths: bool, scale: float) -> None:
+    """A capture of the ball, `scale` times as large as it is here."""
+    (folder / "images").mkdir(parents=True)
+    for name, camera in cameras.items():
+        Image.fromarray(ball_image(camera)).save(folder / "images" / f"{name}.png")
+        if with_depths:
+            depths = ball_depths(camera)
+            write_exr(folder / "depths" / f"{name}.exr", np.where(depths < NOTHING, scale * depths, NOTHING))
+    larger = np.diag([scale, scale, scale, 1.0])
+    listed = {f"images/{name}.png": camera.moved(larger) for name, camera in cameras.items()}
+    extra = {"source": SCENE_SOURCE, "held_out_by": "mark", **extra}
+    write_transforms(folder / "transforms.json", listed, [f"images/{name}.png" for name in held_out], None, extra)
+
+
+def floating(scale: float = 1.0, swarm: int = 40) -> tuple[GaussianCloud, np.ndarray]:
+    """The ball, and a swarm before it that only cameras from the side see; which splats those are."""
+    random = np.random.default_rng(0)
+    normals = random.normal(size=(3000, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    means = np.concatenate([RADIUS * normals, random.normal((1.15, 1.6, 0.25), 0.06, (swarm, 3))])
+    colors = np.concatenate([ball_color(normals), np.full((swarm, 3), (0.9, 0.1, 0.9))])
+    count = len(means)
+    cloud = GaussianCloud(
+        scale * means,
+        np.full((count, 3), np.log(0.03 * scale)),
+        np.tile((1.0, 0, 0, 0), (count, 1)),
+        np.full(count, 3.0),
+        ((colors - 0.5) / 0.28209479177387814)[:, None],
+    )
+    return cloud, np.arange(count) >= count - swarm
+
+
+def said(events: list) -> str:
+    return " ".join(event.message for event in events if isinstance(event, Warned))
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """What the parent leaves for the child: a capture of the ball from one side, views off its path, splats."""
+
+    def make(scale: float = 1.0, depths_of_photos: bool = False, sides=(50, 60)) -> Path:
+        size = {"width": 80, "height": 60, "focal_px": 100}
+        path = {f"p{number}": at_angle(turn, **size) for number, turn in enumerate((-15, -10, -5, 0, 5, 10, 15))}
+        aside = {f"outside_{turn:03d}": at_angle(turn, **size) for turn in sides}
+        capture = tmp_path / "capture"
+        write_views(capture, path, {}, ["p3"], depths_of_photos, scale)
+        extra = {MADE_FOR: open_capture(capture).fingerprint()}
+        write_views(outside_folder(capture), aside, extra, list(aside), True, scale)
+        (tmp_path / "work").mkdir()
+        cloud, hangs = floating(scale)
+        TrainConfig(capture=str(capture)).write(tmp_path / "work" / "config.json")
+        write_splats(tmp_path / "work" / BEFORE, cloud)
+        write_splats(tmp_path / "work" / AFTER, cloud.select(~hangs))
+        return tmp_path / "work"
+
+    return make
+
+
+@pytest.mark.parametrize("scale", [1.0, 10_000.0])
+@pytest.mark.parametrize("depths_of_photos", [False, True])
+def test_a_floater_off_the_path_is_measured_there_and_nowhere_else(asked, scale, depths_of_photos):
+    events: list = []
+    found = preview(asked(scale, depths_of_photos), events.append, lambda: False)
+    assert found.views == 1 and found.psnr_db[0] == found.psnr_db[1] > 16, "no photo shows it"
+    assert found.off_path.views == 2 and found.off_path.worst_view in ("outside_050", "outside_060")
+    before, after = found.off_path.psnr_db
+    assert after > 20 and before < after - 4
+    assert found.off_path.holes == 0
+    told = [event for event in events if isinstance(event, InspectionProgressed)]
+    assert [event.fraction for event in told] == sorted(event.fraction for event in told) and told[-1].fraction < 1
+    assert {"looking at what the photos show", "rendering views off the path"} <= {event.state for event in told}
+    assert not [event for event in events if isinstance(event, Warned)]
+
+
+def test_a_hole_off_the_path_is_one_where_a_surface_is(asked):
+    folder = asked()
+    cloud, hangs = floating()
+    is_gone = ~hangs & (cloud.means[:, 2] > 0.2)
+    write_splats(folder / AFTER, cloud.select(~is_gone))
+    found = preview(folder, lambda event: None, lambda: False)
+    assert 0.1 < found.off_path.holes < 0.9
+    write_splats(folder / AFTER, cloud.select(slice(0, 1)))
+    found = preview(folder, lambda event: None, lambda: False)
+    assert 0.5 < found.off_path.holes < 1.0, "the sky that counts is no hole"
+
+
+def test_a_view_that_no_photo_knows_is_left_out_and_that_is_said(asked):
+    events: list = []
+    found = preview(asked(sides=(50, 180)), events.append, lambda: False)
+    warned = [event.message for event in events if isinstance(event, Warned)]
+    assert found.off_path.views == 1 and found.off_path.worst_view == "outside_050"
+    assert warned == ["What outside_180 shows, no two training photos show. The view is left out."]
+
+
+def test_broken_depths_and_views_of_another_capture_are_said_and_not_used(asked, tmp_path):
+    folder, events = asked(), []
+    outside = outside_folder(tmp_path / "capture")
+    (outside / "depths" / "outside_050.exr").write_bytes(b"broken")
+    found = preview(folder, events.append, lambda: False)
+    assert found.off_path.views == 1 and "outside_050.exr cannot be read" in said(events)
+    listed, events = outside / "transforms.json", []
+    listed.write_text(listed.read_text().replace('"outside_of": "2:', '"outside_of": "2:0'))
+    assert preview(folder, events.append, lambda: False).off_path is None
+    assert "were rendered for another capture" in said(events)
+    listed.write_text("{")
+    assert preview(folder, lambda event: None, lambda: False).off_path is None
+
+
+def test_the_record_is_read_as_it_was_written(tmp_path, asked):
+    found = preview(asked(), lambda event: None, lambda: False)
+    found.write(tmp_path / RECORD)
+    assert Removal.read(tmp_path / RECORD) == found
+    replace(found, off_path=None).write(tmp_path / RECORD)
+    assert Removal.read(tmp_path / RECORD).off_path is None
