@@ -93,6 +93,16 @@ def run_of_shelf(extension, tmp_path, hold_out_every=3) -> tuple[bpy.types.Objec
 
 def colors_at(points: np.ndarray) -> np.ndarray:
     """(P, 3) linear colors of the parts that these places are nearest to."""
+    return np.array([color for *_, color in PARTS.values()])[np.argmin(_distances(points), axis=0)]
+
+
+def distance_to_parts(points: np.ndarray) -> np.ndarray:
+    """(P,) how far these places are from all parts, along the axis that is farthest; 0 within one."""
+    return _distances(points).min(axis=0)
+
+
+def _distances(points: np.ndarray) -> np.ndarray:
     parts = PARTS.values()
-    away = [np.maximum(np.abs(points - center) - np.array(size) / 2, 0).max(axis=1) for center, size, _ in parts]
-    return np.array([color for *_, color in parts])[np.argmin(away, axis=0)]
+    return np.array(
+        [np.maximum(np.abs(points - center) - np.array(size) / 2, 0).max(axis=1) for center, size, _ in parts]
+    )
