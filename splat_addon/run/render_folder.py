@@ -42,16 +42,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class OutsidePlan:
-    """Views off the path of a capture's cameras, which are put into the copy. Lengths are scene units.
-
-    Those of `cameras` count whose place is free: a training camera looks there, and no surface is too near.
-    """
+    """Views off the path of a capture's cameras, which are chosen and put into the copy: `shots` of the plan says at
+    which frame. The splats, of which they are to show what the training cameras saw, lie in the work folder."""
 
     made_for: str  # fingerprint of that capture
     count: int  # views at most
-    cameras: tuple[Placed, ...]  # the best first
-    seen_from: tuple[tuple[float, float, float], ...]  # places of training cameras
-    reach: float  # median depth of what they see
+    trained: tuple[Placed, ...]  # training cameras, some of them, in the scene's world
     photo: str  # a photo of the capture, which is rendered once more to see whether the scene is still what it shows
     photo_camera: Placed
 
@@ -71,7 +67,7 @@ class RenderPlan:
     hold_out_every: int = 8
     use_scripts: bool = False  # whether Python in the file may run, as in the artist's session
     blend_file: str = ""  # the artist's file, which has caches beside it; empty when it was never saved
-    outside: OutsidePlan | None = None  # then `shots` are those of its cameras, one for each
+    outside: OutsidePlan | None = None  # then `shots` are those that are chosen
     unsaved_images: tuple[tuple[str, str], ...] = ()  # image name and the file in the work folder with its pixels
 
     @property
@@ -105,8 +101,7 @@ def _read_outside(values: dict) -> OutsidePlan:
     return OutsidePlan(
         **{
             **values,
-            "cameras": tuple(map(placed, values["cameras"])),
-            "seen_from": tuple(map(tuple, values["seen_from"])),
+            "trained": tuple(map(placed, values["trained"])),
             "photo_camera": placed(values["photo_camera"]),
         }
     )
@@ -119,6 +114,7 @@ class RenderFolder:
     plan.json    the settings          scene.blend  the copy that is rendered
     events.jsonl every event, as sent    log.txt      what Blender printed
     shown.json   what the artist's Blender showed       told.json    the differences from it that the artist was told
+    splats.ply   what views off the path are to show
     state.json   what finished images were made of    images/ depths/ normals/ points3d.ply   the capture so far
     """
 
@@ -148,6 +144,10 @@ class RenderFolder:
     @property
     def state_file(self) -> Path:
         return self.path / "state.json"
+
+    @property
+    def splats_file(self) -> Path:
+        return self.path / "splats.ply"
 
     @property
     def shown_file(self) -> Path:

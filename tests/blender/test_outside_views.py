@@ -10,7 +10,7 @@ from mathutils import Vector
 
 from support.floating_wall import inspect_in_place, photographed_run
 from support.recording_layout import drawn, texts
-from support.shelf_scene import SWARM, build_shelf, run_of_shelf
+from support.shelf_scene import SWARM, add_shining_box, build_shelf, run_of_shelf
 
 NAMES = ["depths", "images", "transforms.json"]
 
@@ -163,6 +163,22 @@ def test_views_lie_outside_are_true_and_the_same_again(extension, live_render, s
     assert listed.read_bytes() == first
 
 
+def test_in_a_closed_room_views_stay_within_it_also_where_its_objects_are_hidden(extension, live_render, tmp_path):
+    """The room is hidden as Hide Source does it, and the splats, which hide nothing from anybody, were moved away."""
+    build_shelf(tmp_path / "capture")
+    add_shining_box("Room", (0, -2.0, 2.0), (8, 9, 5), (0.3, 0.3, 0.35))
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    item, _ = run_of_shelf(extension, tmp_path)
+    bpy.context.scene.splat.inspection.outside_count = 6
+    item.location.x = 20.0
+    assert bpy.ops.splat.hide_source() == {"FINISHED"}
+    assert bpy.data.objects["Room"].hide_get()
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    places = np.array([view.view.camera.position for view in opened(extension, tmp_path / "capture")])
+    assert len(places) == 6 and (np.abs(places - (0, -2.0, 2.0)) < (3.9, 4.4, 2.4)).all()
+    assert bpy.data.objects["Room"].hide_get() and item.location.x == 20.0
+
+
 def test_what_is_changed_since_is_no_truth_and_nothing_is_left(extension, live_render, previewing, shelf, tmp_path):
     item, hangs = shelf
     bpy.data.objects["Blue"].location.x += 1.0
@@ -259,24 +275,20 @@ def test_cameras_stand_where_a_training_camera_looks_and_nothing_is_right_before
         matrix = np.eye(4)
         matrix[:3, :3] = [(1, 0, 0), (0, 0, -1), (0, 1, 0)]
         matrix[:3, 3] = -matrix[:3, :3] @ place
-        return outside.placed(camera.Camera(64, 48, 60.0, 60.0, 32.0, 24.0, matrix))
+        return camera.Camera(64, 48, 60.0, 60.0, 32.0, 24.0, matrix)
 
     free, others = looking_ahead(1.5, -4.0, 1.4), [(0, 0.3, 0.8), (0, 0.3, 2.2), (0, 3.0, 1.5)]
-
-    def asked(*cameras):
-        return render_folder.OutsidePlan("", 3, cameras, ((0.0, -5.0, 1.2),), 5.0, "", free)
-
+    row = outside.placed(looking_ahead(0.0, -5.0, 1.2))
+    asked, found = render_folder.OutsidePlan("", 3, (row,), "", row), [looking_ahead(*place) for place in others]
     shot = render_folder.Shot("images/0.png", "", 1.0)
-    plan = render_folder.RenderPlan(scene.name_full, (shot,) * 4)
+    plan = render_folder.RenderPlan(scene.name_full, (shot,))
     with pytest.raises(extension.module("splat_addon.errors").CaptureError, match="No view off the path stands free"):
-        outside.put_cameras(scene, plan, asked(*(looking_ahead(*place) for place in others)))
-    plan, compared = outside.put_cameras(scene, plan, asked(*(looking_ahead(*place) for place in others), free))
+        outside.put_cameras(scene, plan, asked, found, 5.0)
+    plan, compared = outside.put_cameras(scene, plan, asked, [*found, free], 5.0)
     assert [shot.photo for shot in plan.shots] == ["images/outside_001.png"] and plan.shots[0].is_held_out
     placed = [bpy.data.objects[shot.camera] for shot in (*compared, *plan.shots)]
-    assert [tuple(round(value, 5) for value in item.matrix_world.translation) for item in placed] == [
-        (1.5, -4.0, 1.4)
-    ] * 2
+    assert np.allclose([item.matrix_world.translation for item in placed], [(0, -5.0, 1.2), (1.5, -4.0, 1.4)])
     bpy.context.scene.camera = placed[0]
     found = extension.module("splat_addon.scene.cameras.conversion").camera_from_object(placed[1], scene)
     assert (found.width, found.height) == (64, 48) and found.fx == pytest.approx(60.0, rel=1e-6)
-    assert np.allclose(found.camera_from_world.ravel(), free.camera_from_world, atol=1e-6)
+    assert np.allclose(found.camera_from_world, free.camera_from_world, atol=1e-6)

@@ -47,7 +47,7 @@ def views_outside(
     size that most of them have.
     """
     random = np.random.default_rng(seed)
-    sizes = [(camera.width, camera.height, round(camera.fx / camera.fy, 4)) for camera in cameras]
+    sizes = [size_of(camera) for camera in cameras]
     usual = [number for number, size in enumerate(sizes) if size == max(sizes, key=sizes.count)]
     found: list[Camera] = []
     for _ in range(MOST_TRIES):
@@ -62,6 +62,11 @@ def views_outside(
         if len(found) == POOL * count:
             break
     return _spread(found, float(np.median(reaches)), random)
+
+
+def size_of(camera: Camera) -> tuple[int, int, float]:
+    """What cameras have in common that one render can have for all of them: its pixels, and how they are shaped."""
+    return camera.width, camera.height, round(camera.fx / camera.fy, 4)
 
 
 def is_outside(coverage: Coverage, camera: Camera) -> bool:

@@ -103,7 +103,8 @@ class CaptureRender:
         notes = same_scene.require(folder, plan, scene)
         compared: tuple[Shot, ...] = ()
         if plan.outside is not None:
-            plan, compared = outside.put_cameras(scene, plan, plan.outside)
+            found, reach = outside.choose(plan.outside, folder.splats_file)
+            plan, compared = outside.put_cameras(scene, plan, plan.outside, found, reach)
         objects = {item.name_full: item for item in scene.objects if item.type == "CAMERA"}
         shown = dict.fromkeys(shot.camera for shot in (*compared, *plan.shots))
         used = [objects[name] for name in shown if name in objects]

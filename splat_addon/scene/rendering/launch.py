@@ -13,15 +13,19 @@ from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.points import POINTS_FILE
 from ...errors import CaptureError
 from ...files import own_folder, remove_file, remove_folder
-from ...gaussians.formats.splat_ply import write_points
+from ...gaussians.cloud import GaussianCloud
+from ...gaussians.formats.splat_ply import write_points, write_splats
 from ...run.children.render_process import RenderProcess
 from ...run.render_folder import RenderFolder, RenderPlan
+from ..splats.data import Origin
 from .fingerprint import same_scene
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
-def start_render(plan: RenderPlan, points: Points | None, capture: Path) -> RenderProcess:
+def start_render(
+    plan: RenderPlan, points: Points | None, capture: Path, splats: tuple[GaussianCloud, Origin] | None = None
+) -> RenderProcess:
     """Save a copy of the open file below `capture` and let another Blender render `plan` from it.
 
     An earlier capture stays until the new one is complete, and images of an interrupted one are kept if they would be
@@ -36,6 +40,8 @@ def start_render(plan: RenderPlan, points: Points | None, capture: Path) -> Rend
         remove_file(folder.log_file)
         if points is not None:
             write_points(folder.path / POINTS_FILE, points.positions, points.colors, points.normals)
+        if splats is not None:
+            write_splats(folder.splats_file, *splats)
         unsaved = _save_painted_images(folder.path)
         plan = replace(plan, blend_file=bpy.data.filepath, unsaved_images=unsaved)
         plan.write(folder.plan_file)

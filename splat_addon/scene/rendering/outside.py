@@ -1,7 +1,7 @@
 """Cameras that only the copy has: for views off the path of a capture's cameras, whose truth is rendered.
 
-They were chosen by what the splats show. Here, where all that is rendered is evaluated, it is seen which of them stand
-free; and a photo of the capture is rendered once more, since another scene would be no truth.
+They are chosen here, where nobody waits, by what the splats show; and where all that is rendered is evaluated, it is
+seen which of them stand free. A photo of the capture is rendered once more, since another scene would be no truth.
 """
 
 from dataclasses import replace
@@ -14,6 +14,9 @@ from mathutils import Vector
 
 from ...capture.camera import Camera
 from ...errors import CaptureError
+from ...gaussians.formats.splat_ply import SplatPly, read_splats
+from ...inspection.trust.coverage import cover
+from ...inspection.trust.outside import views_outside
 from ...run.render_folder import OutsidePlan, Placed, RenderPlan, Shot
 from ..cameras.conversion import apply_camera
 from ..cameras.rigs import spiral_directions
@@ -36,27 +39,55 @@ def placed(camera: Camera) -> Placed:
     return Placed(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, matrix)
 
 
-def put_cameras(scene: bpy.types.Scene, plan: RenderPlan, outside: OutsidePlan) -> tuple[RenderPlan, tuple[Shot, ...]]:
-    """Put those cameras into the copy that stand free, as many as are wanted; the plan with their shots, and the shot
-    of the capture's photo, beside them. The scene must be the context's. Raises CaptureError when none does."""
+def choose(outside: OutsidePlan, splats: Path) -> tuple[list[Camera], float]:
+    """Cameras off the path, the best first, and the reach: the median depth of what the training cameras see. Raises
+    CaptureError when there are none, SplatFileError when the file of splats cannot be read."""
+    origin = SplatPly(splats).origin()
+    shift = np.eye(4)
+    shift[:3, 3] = origin or (0.0, 0.0, 0.0)
+    cameras = [_camera(placed).moved(np.linalg.inv(shift)) for placed in outside.trained]
+    coverage = cover(read_splats(splats, origin), cameras)
+    seen = [coverage.around(camera).seen.depths for camera in cameras]
+    depths = np.array([np.median(each) if len(each) else np.nan for each in seen])
+    if not np.isfinite(depths).any():
+        raise CaptureError(
+            "No camera of the capture sees these splats.", "Choose the capture that they were trained on."
+        )
+    reaches = np.nan_to_num(depths, nan=float(np.nanmedian(depths)))
+    found = views_outside(coverage, cameras, reaches, outside.count)
+    if not found:
+        raise CaptureError(
+            "No view lies off the path of the photos and shows what they show.",
+            "They see it from all sides: the held-out views tell enough.",
+        )
+    return [camera.moved(shift) for camera in found], coverage.reach
+
+
+def put_cameras(
+    scene: bpy.types.Scene, plan: RenderPlan, outside: OutsidePlan, found: list[Camera], reach: float
+) -> tuple[RenderPlan, tuple[Shot, ...]]:
+    """Put those of the cameras that were found into the copy which stand free, as many as are wanted: where a training
+    camera looks, and no surface is too near. The plan with their shots, and the shot of the capture's photo, beside
+    them. The scene must be the context's. Raises CaptureError when none stands free."""
     layer: Any = bpy.context.view_layer
     scene_cameras = [item for item in scene.objects if item.type == "CAMERA"]
-    free = _FreeSpace(scene, layer, outside)
-    chosen = [number for number, camera in enumerate(outside.cameras) if free.holds(_camera(camera))]
+    free = _FreeSpace(scene, layer, [_camera(placed).position for placed in outside.trained], reach)
+    chosen: list[Camera] = []
+    for camera in found:
+        if len(chosen) < outside.count and free.holds(camera):
+            chosen.append(camera)
     if not chosen:
         raise CaptureError(
             "No view off the path stands free: surfaces are in the way of all that were tried.",
             "Capture the scene from fewer sides, or from farther away.",
         )
     frame, shots = plan.shots[0].frame, []
-    for number, camera in enumerate([outside.photo_camera, *(outside.cameras[which] for which in chosen)]):
+    for number, camera in enumerate([_camera(outside.photo_camera), *chosen]):
         item = bpy.data.objects.new(f"{NAME} {number:03d}", bpy.data.cameras.new(NAME))
         scene.collection.objects.link(item)
-        apply_camera(item, _camera(camera), scene.render)
-        _clip(item.data, _camera(camera).position, scene_cameras, outside.reach)
+        apply_camera(item, camera, scene.render)
+        _clip(item.data, camera.position, scene_cameras, reach)
         shots.append(Shot(f"images/outside_{number:03d}.png", item.name_full, frame, is_held_out=True))
-        if len(shots) > outside.count:
-            break
     layer.update()
     return replace(plan, shots=tuple(shots[1:])), (replace(shots[0], photo="photo.png"),)
 
@@ -86,14 +117,14 @@ def require_same(photo: Path, rendered: Path) -> None:
 class _FreeSpace:
     """Where cameras can stand among all that is rendered but splats."""
 
-    def __init__(self, scene: bpy.types.Scene, layer: bpy.types.ViewLayer, outside: OutsidePlan):
+    def __init__(self, scene: bpy.types.Scene, layer: bpy.types.ViewLayer, seen_from: list[np.ndarray], reach: float):
         evaluate_what_renders(layer)
         rendered = set(rendered_objects(layer))
         for item in scene.objects:
             item.hide_viewport = item.hide_viewport or item not in rendered
         layer.update()
-        self._scene, self._depsgraph, self._reach = scene, bpy.context.evaluated_depsgraph_get(), outside.reach
-        self._seen_from = np.array(outside.seen_from)
+        self._scene, self._depsgraph, self._reach = scene, bpy.context.evaluated_depsgraph_get(), reach
+        self._seen_from = np.array(seen_from)
 
     def holds(self, camera: Camera) -> bool:
         """Whether a training camera looks where `camera` stands, and nothing is right before it."""

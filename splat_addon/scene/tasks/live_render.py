@@ -9,12 +9,14 @@ from pathlib import Path
 
 from ...capture.capture import Points
 from ...errors import CaptureError
+from ...gaussians.cloud import GaussianCloud
 from ...run.children.render_process import RenderProcess
 from ...run.events import Event, Failed, RenderFinished, RenderProgressed, RenderStarted, Warned
 from ...run.render_folder import RenderPlan
 from ..rendering import launch
 from ..session import part, timer
 from ..session.redraw import redraw
+from ..splats.data import Origin
 from . import preflight
 
 TICK_S = 0.25
@@ -98,12 +100,19 @@ def is_capturing() -> bool:
     return is_rendering() and render is not None and not render.is_outside
 
 
-def start(plan: RenderPlan, points: Points | None, capture: Path, warnings: Sequence[str] = ()) -> LiveRender:
+def start(
+    plan: RenderPlan,
+    points: Points | None,
+    capture: Path,
+    warnings: Sequence[str] = (),
+    splats: tuple[GaussianCloud, Origin] | None = None,
+) -> LiveRender:
     """Render a capture in the background; `warnings` are known already, `points` are what training starts from, if
-    anything is trained. Raises CaptureError or SetupError; then nothing was started."""
+    anything is trained, `splats` what views off the path are to show. Raises CaptureError or SetupError; then nothing
+    was started."""
     if is_rendering():
         raise CaptureError("A capture is already being rendered.", "Cancel it first, or wait until it is finished.")
-    process = launch.start_render(plan, points, capture)
+    process = launch.start_render(plan, points, capture, splats)
     render = watched().render = LiveRender(
         Path(capture),
         process,

@@ -4,7 +4,6 @@ What floaters do is seen there. The second Blender that renders captures renders
 capture's (`capture/outside.py`), where Preview Removal finds them.
 """
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,7 @@ from ...capture.choices import choices_of
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.outside import listed_views, outside_folder
 from ...errors import CaptureError, RunError
-from ...inspection.trust.coverage import cover
-from ...inspection.trust.outside import views_outside
+from ...inspection.trust.outside import size_of
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
 from ...run.render_folder import OutsidePlan, Shot
@@ -31,8 +29,8 @@ from ..rendering.plan import plan_of
 from ..runs.run_identity import path_of
 from ..runs.run_object import capture_of
 from ..session import part
-from ..settings.paths import absolute, capture_now
-from ..splats.data import from_origin, splats_from_object
+from ..settings.paths import absolute, capture_now, local_or_asked
+from ..splats.data import origin_of, splats_from_object
 from . import live_render
 
 MOST_VIEWS = 64  # training cameras that are asked, evenly chosen
@@ -75,7 +73,7 @@ def count_of(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[int, bool]
 
 
 def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_render.LiveRender:
-    """Choose up to `count` views off the path, and begin to render them. Those of before stay until these are complete.
+    """Begin to choose up to `count` views off the path and to render them. Those of before stay until these are done.
 
     Raises RunError, CaptureError or SceneError when there is nothing to render, SetupError without a Blender,
     SplatFileError when the object holds no splats; then nothing was started.
@@ -92,37 +90,18 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_re
             "The capture has changed since these splats were trained.", "Train on it as it is now, and bring that in."
         )
     places = np.linspace(0, len(trained) - 1, min(len(trained), MOST_VIEWS)).round().astype(int)
-    capture_from_local = np.array(from_origin(item), dtype=np.float64)
-    local_from_capture = np.linalg.inv(capture_from_local)
-    cameras = [trained[place].camera.without_distortion().moved(local_from_capture) for place in places]
-    cloud = splats_from_object(item, largest_degree=0)
-    coverage = cover(cloud.select(~choosing.hidden(item.data)), cameras)
-    depths = [np.median(seen) if len(seen := coverage.around(camera).seen.depths) else np.nan for camera in cameras]
-    if not np.isfinite(depths).any():
-        raise CaptureError(
-            "No camera of the capture sees these splats.", "Choose the capture that they were trained on."
-        )
-    reaches = np.nan_to_num(depths, nan=float(np.nanmedian(depths)))
-    found = [camera.moved(capture_from_local) for camera in views_outside(coverage, cameras, reaches, count)]
-    if not found:
-        raise CaptureError(
-            "No view lies off the path of the photos and shows what they show.",
-            "They see it from all sides: the held-out views tell enough.",
-        )
-    photo = _photo_like(trained, found[0].width, found[0].height)
+    photo = _usual(trained)
     asked = OutsidePlan(
         made_for=fingerprint,
         count=count,
-        cameras=tuple(map(outside.placed, found)),
-        seen_from=tuple(tuple(view.camera.position.tolist()) for view in trained),  # type: ignore[misc] # three
-        reach=coverage.reach,
+        trained=tuple(outside.placed(trained[place].camera.without_distortion()) for place in places),
         photo=str(photo.image_path),
         photo_camera=outside.placed(photo.camera),
     )
-    frame = scene.frame_current_final
-    shots = [Shot(f"images/{number:03d}.png", outside.NAME, frame, is_held_out=True) for number in range(len(found))]
-    plan = plan_of(scene, shots, (found[0].width, found[0].height), asked)
-    return live_render.start(plan, None, outside_folder(source.capture))
+    shot = Shot("images/outside.png", outside.NAME, scene.frame_current_final, is_held_out=True)
+    plan = plan_of(scene, [shot], (photo.camera.width, photo.camera.height), asked)
+    cloud = splats_from_object(item, largest_degree=0).select(~choosing.hidden(item.data))
+    return live_render.start(plan, None, outside_folder(source.capture), splats=(cloud, origin_of(item)))
 
 
 def _is_trained_on(run: RunFolder, fingerprint: str) -> bool:
@@ -131,9 +110,10 @@ def _is_trained_on(run: RunFolder, fingerprint: str) -> bool:
     return not trained_on.startswith(FINGERPRINT_KIND) or trained_on == fingerprint
 
 
-def _photo_like(views: tuple[View, ...], width: int, height: int) -> View:
-    """One in the middle of those with this size."""
-    alike = [view for view in views if (view.camera.width, view.camera.height) == (width, height)]
+def _usual(views: tuple[View, ...]) -> View:
+    """One in the middle of those of the size that most have."""
+    sizes = [size_of(view.camera) for view in views]
+    alike = [view for view, size in zip(views, sizes, strict=True) if size == max(sizes, key=sizes.count)]
     return alike[len(alike) // 2]
 
 
@@ -142,11 +122,11 @@ def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
     path = path_of(item)
     if path is None:
         return "These splats come from no run: bring in the result of a run that was trained on a capture of this scene"
-    run = RunFolder(path)
-    named = _read(run.config_file, lambda: capture_of(run))
-    if named is None:
-        return "The run that these splats come from cannot be read: put it back"
-    with contextlib.suppress(RunError, OSError):
+    try:
+        run = RunFolder(local_or_asked(str(path)))
+        named = _read(run.config_file, lambda: capture_of(run))
+        if named is None:
+            return "The run that these splats come from cannot be read: put it back"
         capture = capture_now(scene, str(named))
         if not capture.is_dir():
             return "The capture that these splats were trained on is gone: put it back"
@@ -154,6 +134,10 @@ def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
             return "These splats were trained on photos, not on a capture of a scene: nothing can be rendered for truth"
         if scene.splat.capture.folder and os.path.samefile(capture, absolute(scene.splat.capture.folder)):
             return Source(run, capture)
+    except OSError:  # the scene's capture is not there
+        pass
+    except RunError as error:
+        return f"{error.message} {error.remedy}"
     return "These splats were trained on another capture than this scene's: choose its folder in the Capture panel"
 
 
