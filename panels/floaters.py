@@ -21,7 +21,7 @@ from ..operators.splats.train_further import SPLAT_OT_train_further
 from ..splat_addon.run.wording import counted
 from ..splat_addon.scene.inspection import columns, found, histogram, stepping
 from ..splat_addon.scene.inspection.columns import SCORE
-from ..splat_addon.scene.tasks import inspecting, live_render, outside_views, previewing_removal
+from ..splat_addon.scene.tasks import inspecting, outside_views, previewing_removal
 from .capture import draw_render_progress
 from .curves import MARGIN_PX
 from .splats import ActiveSplatsPanel
@@ -124,8 +124,8 @@ def _draw_preview(layout) -> None:
 
 def _draw_outside(layout, context) -> None:
     """How to have truth rendered from off the path, or how far that is."""
-    render = live_render.current()
-    if render is not None and render.is_outside and not render.is_over:
+    render = outside_views.render_of(context.scene, context.active_object)
+    if render is not None and not render.is_over:
         draw_render_progress(layout, render)
         return
     row = layout.row(align=True)
@@ -137,8 +137,8 @@ def _draw_outside(layout, context) -> None:
 
 def _draw_outside_found(layout, scene, item) -> None:
     """What was rendered off the path, and what that render has said."""
-    render = live_render.current()
-    if render is not None and render.is_outside:
+    render = outside_views.render_of(scene, item)
+    if render is not None:
         if render.message:
             draw_sentence(layout, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
         for warning in render.warnings:

@@ -249,6 +249,10 @@ def test_the_button_says_why_there_is_nothing_to_render(live_render, shelf, prob
     assert not bpy.ops.splat.render_outside_views.poll()
     (tmp_path / "elsewhere").rename(capture)
     assert problem() == ""
+    item["splat_run"] = r"\\evil\share\run_001"
+    assert problem().startswith(r"\\evil\share\run_001 lies on another machine")
+    item["splat_run"] = str(tmp_path / "gone")
+    assert problem() == "The run that these splats come from cannot be read: put it back"
     del item["splat_run"]
     assert problem().startswith("These splats come from no run: bring in the result of a run")
     bpy.context.view_layer.objects.active = None

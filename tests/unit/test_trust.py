@@ -10,6 +10,7 @@ from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.inspection.trust import anchors
 from splat_addon.inspection.trust.coverage import NEVER_DEG, cover
 from splat_addon.inspection.trust.expectation import calibrate, trusted_angle
+from splat_addon.inspection.trust.outside import aimed, views_outside
 
 
 def looking(position, target=(0, 0, 0), size=(200, 150), focal=160.0) -> Camera:
@@ -175,3 +176,55 @@ def test_splats_that_are_no_numbers_do_not_count():
     cloud.means[-5:] = np.nan
     coverage = cover(cloud, [looking([4, 0, 0])])
     assert np.isfinite(coverage.points).all()
+
+
+def outside_of(cameras: list[Camera], count: int, **options) -> tuple[list[Camera], object]:
+    coverage = cover(plate(0.0), cameras)
+    reaches = np.array([np.linalg.norm(camera.position) for camera in cameras])
+    return views_outside(coverage, cameras, reaches, count, **options), coverage
+
+
+def test_views_outside_show_what_was_seen_from_elsewhere_and_lie_apart():
+    cameras = [looking([4, 0.3 * number - 0.6, 0.4]) for number in range(5)]
+    found, coverage = outside_of(cameras, 6)
+    assert len(found) >= 6
+    for camera in found:
+        envelope = coverage.around(camera)
+        is_seen = envelope.angles_deg < NEVER_DEG
+        assert np.average(envelope.angles_deg[is_seen], weights=envelope.shares[is_seen]) >= 10
+        assert envelope.unseen <= 0.35 and envelope.shares[is_seen].sum() >= 0.1
+        assert (camera.width, camera.height, camera.fx) == (200, 150, 160.0)
+        pixel = camera.project(np.zeros((1, 3)))[0][0]
+        assert np.linalg.norm(pixel - (100, 75)) < 60, "it looks at what the photos look at"
+    places = np.array([camera.position for camera in found])
+    apart = np.linalg.norm(places[:6, None] - places[None, :6], axis=2)[np.triu_indices(6, 1)]
+    assert apart.min() > 0.5, "the first are far from each other"
+    again, other = outside_of(cameras, 6)[0], outside_of(cameras, 6, seed=1)[0]
+    assert all(
+        np.array_equal(one.camera_from_world, two.camera_from_world) for one, two in zip(found, again, strict=True)
+    )
+    assert not np.array_equal(other[0].camera_from_world, found[0].camera_from_world)
+
+
+def test_there_is_no_outside_of_photos_from_everywhere():
+    turns, heights = np.meshgrid(np.radians(np.arange(0, 360, 8)), np.radians(np.arange(-84, 85, 8)))
+    places = np.stack([np.cos(turns) * np.cos(heights), np.sin(turns) * np.cos(heights), np.sin(heights)], axis=2)
+    cameras = [looking(4 * place) for place in places.reshape(-1, 3)]
+    coverage = cover(plate(0.0, count=400, half=0.3), cameras)
+    assert views_outside(coverage, cameras, np.full(len(cameras), 4.0), 4) == []
+
+
+def test_views_outside_have_the_size_that_most_photos_have():
+    cameras = [looking([4, 0.3 * number, 0.4], size=(80, 60) if number == 1 else (200, 150)) for number in range(4)]
+    found, _ = outside_of(cameras, 4)
+    assert found and {(camera.width, camera.height) for camera in found} == {(200, 150)}
+
+
+def test_a_camera_is_aimed_with_its_top_up_also_where_that_says_nothing():
+    camera = looking([4, 0, 1])
+    turned = aimed(camera, np.array([0.0, 3.0, 2.0]), np.array([1.0, 1.0, 0.0]))
+    pixel, depth = turned.project(np.array([[1.0, 1.0, 0.0]]))
+    assert np.allclose(pixel, [[100, 75]]) and depth[0] == pytest.approx(3.0)
+    assert turned.world_from_camera[2, 1] < -0.5, "its down is down"
+    same = aimed(camera, np.array([4.0, 0, 1.0]), np.array([4.0, 0, 1.0]))
+    assert np.allclose(same.world_from_camera, camera.world_from_camera)

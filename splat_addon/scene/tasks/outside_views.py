@@ -72,6 +72,15 @@ def count_of(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[int, bool]
     return count, _is_trained_on(source.run, made_for)
 
 
+def render_of(scene: bpy.types.Scene, item: bpy.types.Object) -> live_render.LiveRender | None:
+    """The render of views off the path of an object's capture, also when it is over; None when none was started."""
+    render = live_render.current()
+    if render is None or not render.is_outside:
+        return None
+    source = _source(scene, item)
+    return render if isinstance(source, Source) and render.capture == outside_folder(source.capture) else None
+
+
 def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_render.LiveRender:
     """Begin to choose up to `count` views off the path and to render them. Those of before stay until these are done.
 
