@@ -14,7 +14,7 @@ The map (who may import whom is tested in `tests/unit/test_import_rules.py`):
         check/              whether cameras, points and photos belong together; what these settle
     editing/                edits that keep gaussians whole: moving, recoloring, choosing, cropping     numpy
     inspection/             from evidence per splat to a score, reasons and regions      numpy
-        trust/              what training cameras cover, what quality to expect of a view
+        trust/              what training cameras cover, what quality to expect of a view, where to look from outside
         blame/              which splats a pixel is made of
     lesson/                 an image fitted by 2D gaussians: training in small           numpy
     training_on/            a run that goes on from finished splats: its folder          numpy

@@ -248,7 +248,7 @@ class SPLAT_OT_render_outside_views(bpy.types.Operator):
 
     bl_idname = "splat.render_outside_views"
     bl_label = "Render Outside Views"
-    bl_options = {"INTERNAL"}  # no REGISTER: adjusting the last operation would render all over again
+    bl_options = set[str]()  # no REGISTER: adjusting the last operation would render all over again
 
     wait: bpy.props.BoolProperty(
         name="Wait", description="For scripts: return once it is done", options={"SKIP_SAVE", "HIDDEN"}
@@ -264,6 +264,8 @@ class SPLAT_OT_render_outside_views(bpy.types.Operator):
         render = outside_views.start(scene, context.active_object, scene.splat.inspection.outside_count)
         if self.wait:
             live_render.wait()
+            for warning in render.warnings:
+                self.report({"WARNING"}, warning)
             self.report({"INFO"}, render.message)
         else:
             live_render.begin_watching()

@@ -1,1 +1,1 @@
-"""Trust: what the training cameras cover, and what quality to expect of a view."""
+"""Trust: what the training cameras cover, what quality to expect of a view, and where to look from outside of it."""
