@@ -247,8 +247,7 @@ class SPLAT_OT_render_outside_views(bpy.types.Operator):
     there, too. A second Blender renders a copy of the file, as for the capture; nothing is trained on these views"""
 
     bl_idname = "splat.render_outside_views"
-    bl_label = "Render Outside Views"
-    bl_options = set[str]()  # no REGISTER: adjusting the last operation would render all over again
+    bl_label = "Render Outside Views"  # without REGISTER: adjusting the last operation would render all over again
 
     wait: bpy.props.BoolProperty(
         name="Wait", description="For scripts: return once it is done", options={"SKIP_SAVE", "HIDDEN"}
