@@ -179,6 +179,20 @@ def test_in_a_closed_room_views_stay_within_it_also_where_its_objects_are_hidden
     assert bpy.data.objects["Room"].hide_get() and item.location.x == 20.0
 
 
+def test_fewer_views_than_asked_for_are_rendered_and_that_is_said(extension, live_render, tmp_path):
+    """Two screens are in the way nearly everywhere."""
+    build_shelf(tmp_path / "capture")
+    for number, x in enumerate((-1.0, 1.0)):
+        add_shining_box(f"Screen {number}", (x, -5.0, 1.2), (0.1, 3.0, 4.0), (0.1, 0.1, 0.1))
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    run_of_shelf(extension, tmp_path)
+    bpy.context.scene.splat.inspection.outside_count = 64
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    count = len(opened(extension, tmp_path / "capture"))
+    assert 0 < count < 64
+    assert f"Only {count} of 64 views off the path were found." in live_render.current().warnings
+
+
 def test_what_is_changed_since_is_no_truth_and_nothing_is_left(extension, live_render, previewing, shelf, tmp_path):
     item, hangs = shelf
     bpy.data.objects["Blue"].location.x += 1.0
