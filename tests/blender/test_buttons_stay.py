@@ -144,6 +144,7 @@ def test_what_is_found_about_the_trainer_moves_no_button(extension):
     chosen = bpy.context.preferences.addons[extension.name].preferences
     cls = extension.module("panels.preferences").SPLAT_AP_preferences
     names = ("trainer_python", "setup_folder", "setup_device", "when_quitting", "runs_folder")
+    kept, chosen.trainer_python = chosen.trainer_python, ""
     standing = SimpleNamespace(**{name: getattr(chosen, name) for name in names})
     standing.bl_rna = chosen.bl_rna
 
@@ -163,7 +164,7 @@ def test_what_is_found_about_the_trainer_moves_no_button(extension):
         assert_nothing_moved(before, lay_out(), 6)
     finally:
         extension.drop(setup.Children)
-        chosen.trainer_python = ""
+        chosen.trainer_python = kept
 
 
 def test_a_report_that_failed_moves_no_button(extension, stage, monkeypatch, tmp_path):
