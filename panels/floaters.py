@@ -171,7 +171,7 @@ def _draw_measured(layout, item, count: int) -> None:
     if found.off_path is not None:
         off = found.off_path
         draw_fact(column, "Off the Path", f"PSNR {off.psnr_db[0]:.2f} to {off.psnr_db[1]:.2f} dB")
-        draw_fact(column, "Views", f"{off.views} off the path, {off.holes:.2%} holes")
+        draw_fact(column, "Holes There", f"{off.holes:.2%} in {off.views} views")
         draw_fact(column, "Worst There", off.worst_view)
 
 

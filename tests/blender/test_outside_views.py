@@ -98,7 +98,7 @@ def test_removing_what_hangs_off_the_path_is_measured_there(extension, live_rend
 
     inspect_as_above(extension, item, hangs)
     told = texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
-    assert f"PSNR {outside[0]:.2f} to {outside[1]:.2f} dB" in told and "4 off the path, 0.00% holes" in told
+    assert f"PSNR {outside[0]:.2f} to {outside[1]:.2f} dB" in told and "0.00% in 4 views" in told
     assert "4 views off the path, rendered of this scene" in told and f"Without these {SWARM} splats:" in told
 
 
