@@ -1,12 +1,13 @@
 """How likely each splat is a floater: matter that hangs where there is none.
 
 Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score is the square of the
-sum of two signs:
+sum of three signs:
 
     open      0..1, of the mass of a splat and of those around it: the part of the views that look there and find
               nothing; and in a smaller part how far behind it the light lands along the rays that use it, from nothing
               to twice δ (see evidence.py). It belongs to a neighborhood, since floaters come in swarms.
     lonely    how much farther its neighbors are than usual, at its distance from the cameras; and the same around it
+    large     how much larger it is than half of the others, where it is open in part
 
 Where photos are few, more floats and less can speak against it: there signs count for more, and more is risked.
 
@@ -29,6 +30,7 @@ from .sheets import are_in_sheets
 CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in, and of half of the wider ones
 OF_THE_MASS = 0.7  # of what is open is what views find at the mass; the rest is what lands behind, along the rays
 LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.06, 0.06  # beside what is open
+LARGE_WEIGHT = 0.05  # of what is not open: between the two, the larger are floaters more often
 FEW_PHOTOS, MANY_PHOTOS = 12, 24  # up to so many photos are few, and from so many on they are not
 OF_FEW_PHOTOS = 0.28  # where they are few, by so many parts more the signs count
 SCALE = 0.66  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
@@ -57,6 +59,7 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
     is_open, lonely, around, kind = _signs(cloud, evidence)
     signs = is_open + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * around
+    signs = np.maximum(0, signs + LARGE_WEIGHT * (1 - is_open) * largeness(cloud, evidence.weight > 0))
     signs *= 1 + OF_FEW_PHOTOS * fewness(len(evidence.view_names))
     score = np.where((evidence.nearness < FARTHEST) & (kind != REFLECTION), SCALE * signs**2, 0)
     return Findings(score.astype(np.float32), is_open, lonely, kind)
@@ -100,6 +103,12 @@ def gap_score(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:
     means = cell_means(cloud.means, around, np.sqrt(evidence.weight), CELL * evidence.reach)
     score = evidence.gap + means.sum(axis=1) + CERTAIN_LONELY_WEIGHT * loneliness(cloud.means, evidence.nearness)
     return np.where(evidence.nearness < FARTHEST, score, 0)
+
+
+def largeness(cloud: GaussianCloud, among: np.ndarray) -> np.ndarray:
+    """(N,) the logarithm of how much longer a splat's longest sigma is than that of half of those at a mask (N,)."""
+    logs = cloud.log_scales.max(axis=1)
+    return logs - np.median(logs[among]) if among.any() else np.zeros(len(cloud), np.float32)
 
 
 def score_by_geometry(cloud: GaussianCloud) -> Findings:

@@ -17,6 +17,7 @@ from splat_addon.inspection.score import (
     BY_GEOMETRY,
     CELL,
     FEW_PHOTOS,
+    LARGE_WEIGHT,
     LONELY_AROUND_WEIGHT,
     LONELY_WEIGHT,
     MANY_PHOTOS,
@@ -81,7 +82,9 @@ def test_the_score_is_the_square_of_what_is_open_and_lonely_and_counts_for_more_
     cloud, evidence, _ = wall_and_swarm()
     few = score_splats(cloud, evidence)
     around = cell_means(cloud.means, few.lonely[:, None], np.ones(len(cloud)), CELL * evidence.reach)[:, 0]
+    logs = cloud.log_scales.max(axis=1)
     signs = few.open + LONELY_WEIGHT * few.lonely + LONELY_AROUND_WEIGHT * around
+    signs = np.maximum(0, signs + LARGE_WEIGHT * (1 - few.open) * (logs - np.median(logs)))
     np.testing.assert_allclose(few.score, SCALE * ((1 + OF_FEW_PHOTOS) * signs) ** 2, rtol=1e-5)
     for count, part in ((FEW_PHOTOS, 1.0), (18, 0.5), (MANY_PHOTOS, 0.0), (60, 0.0)):
         other = score_splats(cloud, replace(evidence, view_names=tuple(f"{n}" for n in range(count))))
