@@ -1,13 +1,14 @@
 """How likely each splat is a floater: matter that hangs where there is none.
 
 Photo error does not know floaters, since they fit the photos; depth and neighborhood do. The score is the square of the
-sum of three signs:
+sum of three signs, less one that speaks against it:
 
     open      0..1, of the mass of a splat and of those around it: the part of the views that look there and find
               nothing; and in a smaller part how far behind it the light lands along the rays that use it, from nothing
               to twice δ (see evidence.py). It belongs to a neighborhood, since floaters come in swarms.
     lonely    how much farther its neighbors are than usual, at its distance from the cameras; and the same around it
     large     how much larger it is than half of the others, where it is open in part
+    needed    how much worse the photos would be without it alone: veils fit them, and each does little
 
 Where photos are few, more floats and less can speak against it: there signs count for more, and more is risked.
 
@@ -31,9 +32,11 @@ CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measur
 OF_THE_MASS = 0.7  # of what is open is what views find at the mass; the rest is what lands behind, along the rays
 LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.06, 0.06  # beside what is open
 LARGE_WEIGHT = 0.05  # of what is not open: between the two, the larger are floaters more often
+NEEDED_WEIGHT = 0.15  # of what is needed, which speaks against
+NEEDED_FULLY = 0.01  # growth of the squared error by a unit of blending weight: more is not needed more
 FEW_PHOTOS, MANY_PHOTOS = 12, 24  # up to so many photos are few, and from so many on they are not
-OF_FEW_PHOTOS = 0.28  # where they are few, by so many parts more the signs count
-SCALE = 0.66  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
+OF_FEW_PHOTOS = 0.3  # where they are few, by so many parts more the signs count
+SCALE = 0.7  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
 LONELY_ALONE_WEIGHT = 0.3  # where it is the only sign
 NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
 FARTHEST = 2.5  # medians of depth: what lies beyond is sky to the photos, and never called a floater
@@ -59,7 +62,8 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
     is_open, lonely, around, kind = _signs(cloud, evidence)
     signs = is_open + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * around
-    signs = np.maximum(0, signs + LARGE_WEIGHT * (1 - is_open) * largeness(cloud, evidence.weight > 0))
+    signs += LARGE_WEIGHT * (1 - is_open) * largeness(cloud, evidence.weight > 0)
+    signs = np.maximum(0, signs - NEEDED_WEIGHT * neededness(evidence))
     signs *= 1 + OF_FEW_PHOTOS * fewness(len(evidence.view_names))
     score = np.where((evidence.nearness < FARTHEST) & (kind != REFLECTION), SCALE * signs**2, 0)
     return Findings(score.astype(np.float32), is_open, lonely, kind)
@@ -109,6 +113,11 @@ def largeness(cloud: GaussianCloud, among: np.ndarray) -> np.ndarray:
     """(N,) the logarithm of how much longer a splat's longest sigma is than that of half of those at a mask (N,)."""
     logs = cloud.log_scales.max(axis=1)
     return logs - np.median(logs[among]) if among.any() else np.zeros(len(cloud), np.float32)
+
+
+def neededness(evidence: Evidence) -> np.ndarray:
+    """(N,) 0..1 by how much the squared error of the photos grows without a splat, for its weight in them."""
+    return np.clip(evidence.gain / np.maximum(evidence.weight, 1e-9) / NEEDED_FULLY, 0, 1)
 
 
 def score_by_geometry(cloud: GaussianCloud) -> Findings:

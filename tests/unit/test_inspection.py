@@ -21,6 +21,8 @@ from splat_addon.inspection.score import (
     LONELY_AROUND_WEIGHT,
     LONELY_WEIGHT,
     MANY_PHOTOS,
+    NEEDED_FULLY,
+    NEEDED_WEIGHT,
     OF_FEW_PHOTOS,
     REFLECTION,
     SCALE,
@@ -80,11 +82,14 @@ def test_a_swarm_before_a_wall_is_selected_and_the_wall_is_not():
 
 def test_the_score_is_the_square_of_what_is_open_and_lonely_and_counts_for_more_where_photos_are_few():
     cloud, evidence, _ = wall_and_swarm()
+    evidence = replace(evidence, gain=np.linspace(-0.01, 0.02, len(cloud), dtype=np.float32) * evidence.weight)
     few = score_splats(cloud, evidence)
     around = cell_means(cloud.means, few.lonely[:, None], np.ones(len(cloud)), CELL * evidence.reach)[:, 0]
     logs = cloud.log_scales.max(axis=1)
     signs = few.open + LONELY_WEIGHT * few.lonely + LONELY_AROUND_WEIGHT * around
-    signs = np.maximum(0, signs + LARGE_WEIGHT * (1 - few.open) * (logs - np.median(logs)))
+    needed = np.clip(np.linspace(-0.01, 0.02, len(cloud)) / NEEDED_FULLY, 0, 1)
+    signs += LARGE_WEIGHT * (1 - few.open) * (logs - np.median(logs)) - NEEDED_WEIGHT * needed
+    signs = np.maximum(0, signs)
     np.testing.assert_allclose(few.score, SCALE * ((1 + OF_FEW_PHOTOS) * signs) ** 2, rtol=1e-5)
     for count, part in ((FEW_PHOTOS, 1.0), (18, 0.5), (MANY_PHOTOS, 0.0), (60, 0.0)):
         other = score_splats(cloud, replace(evidence, view_names=tuple(f"{n}" for n in range(count))))
