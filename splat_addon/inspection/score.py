@@ -31,6 +31,7 @@ from .sheets import are_in_sheets
 CELL = 0.04  # of the reach: the size of the cells that neighborhoods are measured in, and of half of the wider ones
 OF_THE_MASS = 0.7  # of what is open is what views find at the mass; the rest is what lands behind, along the rays
 LONELY_WEIGHT, LONELY_AROUND_WEIGHT = 0.06, 0.06  # beside what is open
+MOST_LONELY, MOST_LARGE = 2.0, 1.0  # that count: the far background of photos is more so, and no floater
 LARGE_WEIGHT = 0.05  # of what is not open: between the two, the larger are floaters more often
 NEEDED_WEIGHT = 0.15  # of what is needed, which speaks against
 NEEDED_FULLY = 0.01  # growth of the squared error by a unit of blending weight: more is not needed more
@@ -61,8 +62,9 @@ class Findings:
 def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     """Score the splats that the evidence is about. Lengths of both are in the same units."""
     is_open, lonely, around, kind = _signs(cloud, evidence)
-    signs = is_open + LONELY_WEIGHT * lonely + LONELY_AROUND_WEIGHT * around
-    signs += LARGE_WEIGHT * (1 - is_open) * largeness(cloud, evidence.weight > 0)
+    signs = is_open + LONELY_WEIGHT * np.minimum(lonely, MOST_LONELY)
+    signs += LONELY_AROUND_WEIGHT * np.minimum(around, MOST_LONELY)
+    signs += LARGE_WEIGHT * (1 - is_open) * np.minimum(largeness(cloud, evidence.weight > 0), MOST_LARGE)
     signs = np.maximum(0, signs - NEEDED_WEIGHT * neededness(evidence))
     signs *= 1 + OF_FEW_PHOTOS * fewness(len(evidence.view_names))
     score = np.where((evidence.nearness < FARTHEST) & (kind != REFLECTION), SCALE * signs**2, 0)

@@ -21,6 +21,8 @@ from splat_addon.inspection.score import (
     LONELY_AROUND_WEIGHT,
     LONELY_WEIGHT,
     MANY_PHOTOS,
+    MOST_LARGE,
+    MOST_LONELY,
     NEEDED_FULLY,
     NEEDED_WEIGHT,
     OF_FEW_PHOTOS,
@@ -83,12 +85,17 @@ def test_a_swarm_before_a_wall_is_selected_and_the_wall_is_not():
 def test_the_score_is_the_square_of_what_is_open_and_lonely_and_counts_for_more_where_photos_are_few():
     cloud, evidence, _ = wall_and_swarm()
     evidence = replace(evidence, gain=np.linspace(-0.01, 0.02, len(cloud), dtype=np.float32) * evidence.weight)
+    cloud.means[910] += 5.0  # so far from all others, and the next one so large, that no more of it counts
+    cloud.log_scales[911] += 3.0
     few = score_splats(cloud, evidence)
     around = cell_means(cloud.means, few.lonely[:, None], np.ones(len(cloud)), CELL * evidence.reach)[:, 0]
-    logs = cloud.log_scales.max(axis=1)
-    signs = few.open + LONELY_WEIGHT * few.lonely + LONELY_AROUND_WEIGHT * around
+    longest = cloud.log_scales.max(axis=1)
+    large = longest - np.median(longest)
+    assert few.lonely[910] > MOST_LONELY and large[911] > MOST_LARGE
+    signs = few.open + LONELY_WEIGHT * np.minimum(few.lonely, MOST_LONELY)
+    signs += LONELY_AROUND_WEIGHT * np.minimum(around, MOST_LONELY)
     needed = np.clip(np.linspace(-0.01, 0.02, len(cloud)) / NEEDED_FULLY, 0, 1)
-    signs += LARGE_WEIGHT * (1 - few.open) * (logs - np.median(logs)) - NEEDED_WEIGHT * needed
+    signs += LARGE_WEIGHT * (1 - few.open) * np.minimum(large, MOST_LARGE) - NEEDED_WEIGHT * needed
     signs = np.maximum(0, signs)
     np.testing.assert_allclose(few.score, SCALE * ((1 + OF_FEW_PHOTOS) * signs) ** 2, rtol=1e-5)
     for count, part in ((FEW_PHOTOS, 1.0), (18, 0.5), (MANY_PHOTOS, 0.0), (60, 0.0)):
