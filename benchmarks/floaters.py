@@ -5,9 +5,9 @@
 Five kinds of scenes (an interior, thin bars, mirrors, a still life under a sky, a town of sixty meters) are drawn from
 a number, traced, photographed with something wrong, and trained here. A splat is a floater when more than half of its
 mass hangs farther than 0.06 of the scene's depth from every true surface, where some camera sees past it, and somebody
-can see it. The sky is visible and no floater: who ranks it first deletes it first. The score was chosen on scenes with
-the number 0, without the town; those judged here have others, and no truth reaches the score. With --out, splats,
-labels and scores stay there, with `judge.py`, which judges any score.
+can see it. The sky is visible and no floater: who ranks it first deletes it first. The score was chosen on scenes of
+other numbers than those judged here (`CHOSEN_ON`), and no truth reaches it. With --out, splats, labels and scores stay
+there, with `judge.py`, which judges any score.
 """
 
 import argparse
@@ -50,10 +50,17 @@ from splat_addon.trainer.inspection.gather import LONGER_SIDE_PX, chosen_views, 
 from splat_addon.trainer.inspection.judge import judge
 from splat_addon.trainer.photos.store import load_photos
 
-CHOSEN_ON = (
-    "room-0-few", "room-0-passer", "fence-0-few", "fence-0-nosky", "glossy-0-few", "glossy-0-oneside", "still-0-nosky",
-    "room-0-oneside", "room-0-clean", "fence-0-passer", "fence-0-pose", "fence-0-random", "glossy-0-expo",
-    "still-0-few", "still-0-passer",
+CHOSEN_ON = (  # the form on those with the number 0; few photos, large, needed and thresholds on all
+    "fence-0-few", "fence-0-nosky", "fence-0-passer", "fence-0-pose", "fence-0-random", "glossy-0-expo",
+    "glossy-0-few", "glossy-0-oneside", "room-0-clean", "room-0-few", "room-0-oneside", "room-0-passer",
+    "still-0-few", "still-0-nosky", "still-0-passer", "fence-3-clean", "fence-3-expo", "fence-3-oneside",
+    "fence-3-passer", "fence-4-few", "fence-4-passer", "fence-6-pose", "glossy-3-clean", "glossy-3-oneside",
+    "glossy-3-passer", "glossy-4-expo", "glossy-5-few", "room-3-clean", "room-3-expo", "room-3-few", "room-3-passer",
+    "room-3-pose", "room-3-random", "room-4-clean", "room-4-expo", "room-4-few", "room-5-oneside", "room-5-pose",
+    "room-6-passer", "still-3-clean", "still-3-few", "still-3-passer", "still-3-pose", "still-4-few",
+    "still-4-nosky", "still-9-clean", "still-9-passer", "town-3-clean", "town-3-expo", "town-3-few",
+    "town-3-oneside", "town-3-passer", "town-3-pose", "town-3-random", "town-4-few", "town-5-clean", "town-5-passer",
+    "town-6-pose",
 )  # fmt: skip
 JUDGED = (
     "room-1-passer", "still-1-nosky", "town-1-few", "glossy-1-few", "fence-1-few",
