@@ -279,6 +279,7 @@ colorspaces:
       0.1192, 0.9505, 0, 0, 0, 0, 1]}
 """
 IN_A_STUDIO = """
+import pathlib
 import sys
 sys.path.insert(0, "tests")
 from support import extension as support
@@ -295,6 +296,12 @@ try:
     print("captured through", scene.display_settings.display_device, "/", scene.view_settings.view_transform)
 except extension.module("splat_addon.errors").CaptureError as error:
     print(error)
+picture = bpy.data.images.new("Picture", 2, 2)
+picture.pixels[:] = [0.2, 0.4, 0.8, 1.0] * 4
+picture.filepath_raw, picture.file_format = sys.argv[1], "PNG"
+picture.save()
+read = extension.module("splat_addon.scene.photos.pixels").decode(pathlib.Path(sys.argv[1]))
+print("read as", read.pixels[0, 0].tolist())
 scene.view_settings.view_transform = "ACES 1.0 - SDR Video"
 splat_objects.make_splats(extension, [(0, 0, 0)])
 print(bpy.ops.splat.set_up_render(), scene.view_settings.view_transform)
@@ -310,10 +317,11 @@ def test_a_studios_color_configuration_is_used_or_told(tmp_path, view):
     script = tmp_path / "studio.py"
     script.write_text(IN_A_STUDIO, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), str(tmp_path / "picture.png")],
         cwd=ROOT, env={**os.environ, "OCIO": str(config), "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert "Traceback" not in done.stdout + done.stderr
+    assert "read as [51, 102, 204, 255]" in done.stdout, "photos are decoded as they are stored"
     if view == "Un-tone-mapped":
         assert "captured through sRGB - Display / Un-tone-mapped" in done.stdout
         assert "{'FINISHED'} Un-tone-mapped" in done.stdout and "has no view" not in done.stdout

@@ -42,7 +42,8 @@ def decode(path: Path, longest_px: int = 0) -> Decoded:
     except RuntimeError as error:
         raise CaptureError(f"{path} cannot be decoded.", "Replace the file.") from error
     try:
-        image.colorspace_settings.name = "Non-Color"  # else what has more than 8 bits is made linear
+        # Under whatever name the color configuration has for that; else what has more than 8 bits is made linear.
+        image.colorspace_settings.is_data = True
         image.alpha_mode = "CHANNEL_PACKED"
         width, height = image.size
         if not width or not height:
