@@ -48,8 +48,9 @@ class OutsidePlan:
     made_for: str  # fingerprint of that capture
     count: int  # views at most
     trained: tuple[Placed, ...]  # training cameras, some of them, in the scene's world
-    photo: str  # a photo of the capture, which is rendered once more to see whether the scene is still what it shows
-    photo_camera: Placed
+    # Photos of the capture, of one size, and their cameras: rendered once more to see whether the scene is still what
+    # they show.
+    photos: tuple[tuple[str, Placed], ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _read_outside(values: dict) -> OutsidePlan:
         **{
             **values,
             "trained": tuple(map(placed, values["trained"])),
-            "photo_camera": placed(values["photo_camera"]),
+            "photos": tuple((photo, placed(camera)) for photo, camera in values["photos"]),
         }
     )
 

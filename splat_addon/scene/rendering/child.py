@@ -121,10 +121,11 @@ class CaptureRender:
         if plan.outside is not None:
             if len(plan.shots) < plan.outside.count:
                 self._send(Warned(f"Only {len(plan.shots)} of {plan.outside.count} views off the path were found."))
-            for shot in compared:
-                scene.camera = objects[shot.camera]
-                render_still(scene, shot, folder.path, None)
-                outside.require_same(Path(plan.outside.photo), folder.path / shot.photo)
+            with outside.few_samples(scene):
+                for shot in compared:
+                    scene.camera = objects[shot.camera]
+                    render_still(scene, shot, folder.path, None)
+            outside.require_same(plan.outside, [folder.path / shot.photo for shot in compared])
         wanted = [shot for shot in plan.shots if shot.photo not in kept]
         self.done = len(kept)
         writer = passes.PassWriter(scene, plan, folder.path) if plan.depth or plan.normals else None

@@ -1,9 +1,11 @@
 """Cameras that only the copy has: for views off the path of a capture's cameras, whose truth is rendered.
 
 They are chosen here, where nobody waits, by what the splats show; and where all that is rendered is evaluated, it is
-seen which of them stand free. A photo of the capture is rendered once more, since another scene would be no truth.
+seen which of them stand free. Some photos of the capture are rendered once more: another scene would be no truth.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import numpy as np
 from mathutils import Vector
 
 from ...capture.camera import Camera
+from ...capture.photos.alike import differing_blocks, place_of
+from ...capture.photos.values import to_bytes
 from ...errors import CaptureError
 from ...gaussians.formats.splat_ply import SplatPly, read_splats
 from ...inspection.trust.coverage import cover
@@ -20,6 +24,7 @@ from ...inspection.trust.outside import views_outside
 from ...run.render_folder import OutsidePlan, Placed, RenderPlan, Shot
 from ..cameras.conversion import apply_camera
 from ..cameras.rigs import spiral_directions
+from ..photos.pixels import decode
 from ..splats.hidden_source import rendered_objects
 from .kept_images import evaluate_what_renders
 
@@ -29,8 +34,9 @@ FEW = 0.05  # of the rays
 ACROSS, DOWN, SIDES = 9, 7, 24  # rays in the picture, and all around
 LOOKING = 8  # training cameras, the nearest, that are asked whether they look there
 MOST_HITS = 16  # of what no camera sees, along one ray
-LEAST_DB = 20.0  # between a photo and the same view now: another seed and fewer samples keep it, another scene does not
+FEW_SAMPLES = 64  # of a view that is only compared
 NAME = "Splat Outside"
+RESTORE = "Put it back as it was; else capture the scene again, and train on that."
 
 
 def placed(camera: Camera) -> Placed:
@@ -81,37 +87,63 @@ def put_cameras(
             "No view off the path stands free: surfaces are in the way of all that were tried.",
             "Capture the scene from fewer sides, or from farther away.",
         )
-    frame, shots = plan.shots[0].frame, []
-    for number, camera in enumerate([_camera(outside.photo_camera), *chosen]):
-        item = bpy.data.objects.new(f"{NAME} {number:03d}", bpy.data.cameras.new(NAME))
+    frame = plan.shots[0].frame
+
+    def put(camera: Camera, name: str, photo: str) -> Shot:
+        item = bpy.data.objects.new(f"{NAME} {name}", bpy.data.cameras.new(NAME))
         scene.collection.objects.link(item)
         apply_camera(item, camera, scene.render)
         _clip(item.data, camera.position, scene_cameras, reach)
-        shots.append(Shot(f"images/outside_{number:03d}.png", item.name_full, frame, is_held_out=True))
+        return Shot(photo, item.name_full, frame, is_held_out=True)
+
+    compared = [
+        put(_camera(camera), f"Photo {number}", f"photo_{number}.png")
+        for number, (_, camera) in enumerate(outside.photos, start=1)
+    ]
+    shots = [
+        put(camera, f"{number:03d}", f"images/outside_{number:03d}.png")
+        for number, camera in enumerate(chosen, start=1)
+    ]
     layer.update()
-    return replace(plan, shots=tuple(shots[1:])), (replace(shots[0], photo="photo.png"),)
+    return replace(plan, shots=tuple(shots)), tuple(compared)
 
 
-def require_same(photo: Path, rendered: Path) -> None:
-    """Raise CaptureError unless a view that was rendered now is what a photo of the capture shows, where either shows
-    anything."""
+@contextmanager
+def few_samples(scene: bpy.types.Scene) -> Iterator[None]:
+    """Meanwhile, the scene renders with no more samples than it takes to see what it shows."""
+    is_cycles = scene.render.engine == "CYCLES"
+    owner: Any = getattr(scene, "cycles" if is_cycles else "eevee", None)
+    name = "samples" if is_cycles else "taa_render_samples"
+    before = getattr(owner, name, 0)
+    if before > FEW_SAMPLES:
+        setattr(owner, name, FEW_SAMPLES)
     try:
-        before, now = _pixels(photo), _pixels(rendered)
-    except RuntimeError as error:
-        raise CaptureError(
-            f"{photo}, a photo of the capture, cannot be decoded.", "Capture the scene again."
-        ) from error
-    alike = 0.0
-    if before.shape == now.shape:
-        either = (before[..., 3] > 0) | (now[..., 3] > 0)
-        squares = ((before - now)[either] ** 2).mean() if either.any() else 0.0
-        alike = -10 * np.log10(max(float(squares), 1e-10))
-    if alike < LEAST_DB:
-        raise CaptureError(
-            f"The scene is not what {photo.name} of the capture shows: the same view is {alike:.0f} dB from it now.",
-            "Go to the frame that was captured, or undo what was changed since; else capture the scene again, and train"
-            " on that.",
-        )
+        yield
+    finally:
+        if before > FEW_SAMPLES:
+            setattr(owner, name, before)
+
+
+def require_same(outside: OutsidePlan, rendered: list[Path]) -> None:
+    """Raise CaptureError unless views that were rendered now are what the photos of the capture show."""
+    different: list[tuple[int, str, str]] = []
+    for (photo, _), now in zip(outside.photos, rendered, strict=True):
+        before, after = _pixels(Path(photo)), _pixels(now)
+        if before.shape[:2] != after.shape[:2]:
+            raise CaptureError(f"{photo}, a photo of the capture, has another size than when it was captured.", RESTORE)
+        found = differing_blocks(before, after)
+        if found.any():
+            different.append((int(found.sum()), Path(photo).name, place_of(found)))
+    if not different:
+        return
+    different.sort(key=lambda each: -each[0])
+    so_many = f"so it is in {len(different)} of {len(outside.photos)} photos that were compared"
+    raise CaptureError(
+        f"The scene is not what {different[0][1]} of the capture shows {different[0][2]}: {so_many}.",
+        "Undo what was changed since, go to the frame that was captured, and choose the engine it was captured with; "
+        "else capture the scene again, and train on that. If things move from photo to photo, no frame is right: stop "
+        "the motion, and capture again.",
+    )
 
 
 class _FreeSpace:
@@ -182,15 +214,8 @@ def _clip(lens: Any, place: np.ndarray, others: list[bpy.types.Object], reach: f
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """(H, W, 4) as displayed, colors multiplied by alpha. Raises RuntimeError."""
-    image: Any = bpy.data.images.load(str(path))
+    """(H, W, C) bytes as displayed. Raises CaptureError."""
     try:
-        image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"
-        values = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(values)
-        pixels: np.ndarray = values.reshape(image.size[1], image.size[0], -1)
-        if pixels.shape[2] < 4:
-            pixels = np.dstack([pixels[..., :3], np.ones(pixels.shape[:2], np.float32)])
-        return np.dstack([pixels[..., :3] * pixels[..., 3:], pixels[..., 3]])
-    finally:
-        bpy.data.images.remove(image)
+        return to_bytes(decode(path).pixels)[0]
+    except CaptureError as error:
+        raise CaptureError(f"{path}, a photo of the capture, cannot be decoded.", RESTORE) from error

@@ -5,7 +5,7 @@ capture's (`capture/outside.py`), where Preview Removal finds them.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ from ..splats.data import origin_of, splats_from_object
 from . import live_render
 
 MOST_VIEWS = 64  # training cameras that are asked, evenly chosen
+MOST_PHOTOS = 4  # that are rendered once more
 
 
 class Source(NamedTuple):
@@ -98,17 +99,15 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_re
         raise CaptureError(
             "The capture has changed since these splats were trained.", "Train on it as it is now, and bring that in."
         )
-    places = np.linspace(0, len(trained) - 1, min(len(trained), MOST_VIEWS)).round().astype(int)
-    photo = _usual(trained)
+    photos = _usual(trained)
     asked = OutsidePlan(
         made_for=fingerprint,
         count=count,
-        trained=tuple(outside.placed(trained[place].camera.without_distortion()) for place in places),
-        photo=str(photo.image_path),
-        photo_camera=outside.placed(photo.camera),
+        trained=tuple(outside.placed(view.camera.without_distortion()) for view in _spread(trained, MOST_VIEWS)),
+        photos=tuple((str(photo.image_path), outside.placed(photo.camera)) for photo in photos),
     )
     shot = Shot("images/outside.png", outside.NAME, scene.frame_current_final, is_held_out=True)
-    plan = plan_of(scene, [shot], (photo.camera.width, photo.camera.height), asked)
+    plan = plan_of(scene, [shot], size_of(photos[0].camera)[:2], asked)
     cloud = splats_from_object(item, largest_degree=0).select(~choosing.hidden(item.data))
     return live_render.start(plan, None, outside_folder(source.capture), splats=(cloud, origin_of(item)))
 
@@ -119,11 +118,16 @@ def _is_trained_on(run: RunFolder, fingerprint: str) -> bool:
     return not trained_on.startswith(FINGERPRINT_KIND) or trained_on == fingerprint
 
 
-def _usual(views: tuple[View, ...]) -> View:
-    """One in the middle of those of the size that most have."""
+def _usual(views: Sequence[View]) -> list[View]:
+    """Some, evenly chosen from those of the size that most have."""
     sizes = [size_of(view.camera) for view in views]
-    alike = [view for view, size in zip(views, sizes, strict=True) if size == max(sizes, key=sizes.count)]
-    return alike[len(alike) // 2]
+    usual = max(sizes, key=sizes.count)
+    return _spread([view for view, size in zip(views, sizes, strict=True) if size == usual], MOST_PHOTOS)
+
+
+def _spread(views: Sequence[View], most: int) -> list[View]:
+    """At most so many of them, from the first to the last."""
+    return [views[place] for place in np.linspace(0, len(views) - 1, min(len(views), most)).round().astype(int)]
 
 
 def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
