@@ -186,3 +186,28 @@ def test_an_overwritten_photo_ends_the_render_with_a_sentence(extension, live_re
     with pytest.raises(RuntimeError, match=r"Row_\d\.png.*cannot be decoded"):
         bpy.ops.splat.render_outside_views(wait=True)
     assert not (tmp_path / "capture" / "outside_views" / "transforms.json").exists()
+
+
+def test_what_the_copy_lacks_is_named_with_a_remedy_that_keeps_the_capture(extension, live_render, tmp_path):
+    """The box was moved without a keyframe since: the copy shows it where it was captured."""
+
+    def prepare(scene: bpy.types.Scene) -> None:
+        bpy.data.objects["Blue"].keyframe_insert("location", frame=1)
+
+    captured(extension, tmp_path, prepare)
+    bpy.data.objects["Blue"].location.x = 1.0
+    bpy.context.view_layer.update()
+    with pytest.raises(RuntimeError, match=r"'Blue' is animated, and was moved.*\. Then render them again\."):
+        bpy.ops.splat.render_outside_views(wait=True)
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}, "asked for again"
+    assert "is not what your Blender shows: 'Blue' is animated" in " ".join(live_render.current().warnings)
+
+
+def test_all_remedies_of_the_render_say_how_to_go_on_with_these_views(
+    extension, render_folder, capture_error, tmp_path
+):
+    child = extension.module("splat_addon.scene.rendering.child")
+    scene = bpy.context.scene
+    asked = render_folder.OutsidePlan("", 2, (), ())
+    plan = render_folder.RenderPlan(scene.name_full, (), depth=True, outside=asked)
+    assert child.about_blocked_scripts(plan).remedy.endswith("allow execution of its scripts, and render them again.")

@@ -6,7 +6,6 @@ from .child import PipeLink, clean_environment
 from .event_child import EventChild
 
 TITLE = "The Blender that renders"
-REMEDY = "Restart Blender and capture again."
 START_LIMIT_S = 1800.0  # opening a heavy file takes its time
 
 
@@ -19,8 +18,9 @@ class RenderProcess(EventChild):
 
     def __init__(self, command: list[str], folder: RenderFolder):
         # Not in the work folder: no system removes the folder that a process is in without harm, Windows never.
-        link = PipeLink(command, clean_environment(), TITLE, REMEDY, folder.capture, folder.log_file)
-        super().__init__(link, folder, TITLE, REMEDY, START_LIMIT_S)
+        remedy = f"Restart Blender and {folder.again}."
+        link = PipeLink(command, clean_environment(), TITLE, remedy, folder.capture, folder.log_file)
+        super().__init__(link, folder, TITLE, remedy, START_LIMIT_S)
         self.folder: RenderFolder = folder
 
     def _pass_on(self) -> Event | None:

@@ -138,7 +138,7 @@ class CaptureRender:
             render_still(scene, shot, folder.path, writer)
             self.done += 1
         if bpy.app.autoexec_fail:
-            self._send(about_blocked_scripts())
+            self._send(about_blocked_scripts(plan))
         require_something_visible([folder.path / shot.photo for shot in plan.shots])
         with self.lock:
             write_cameras(folder, plan, cameras, held_out)
@@ -166,7 +166,7 @@ def open_scene(folder: RenderFolder, plan: RenderPlan) -> bpy.types.Scene:
         _open_copy(folder, plan)
     scene = next((scene for scene in bpy.data.scenes if scene.name_full == plan.scene), None)
     if scene is None:
-        raise CaptureError(f"The scene '{plan.scene}' is not in the copy.", "Capture again.")
+        raise CaptureError(f"The scene '{plan.scene}' is not in the copy.", f"{plan.again.capitalize()}.")
     window = bpy.context.window_manager.windows[0] if len(bpy.context.window_manager.windows) else None
     if window is not None:
         if window.scene != scene:
@@ -200,11 +200,11 @@ def engine_name(scene: bpy.types.Scene) -> str:
     )
 
 
-def about_blocked_scripts() -> Warned:
+def about_blocked_scripts(plan: RenderPlan) -> Warned:
     """What of the scene was not computed, since its Python may not run."""
     return Warned(
         f"Python in the scene did not run ({bpy.app.autoexec_fail_message}), as in your own Blender.",
-        "If you trust the file, allow execution of its scripts, and capture again.",
+        f"If you trust the file, allow execution of its scripts, and {plan.again}.",
     )
 
 
@@ -238,7 +238,7 @@ def render_still(scene: bpy.types.Scene, shot: Shot, work: Path, writer: "passes
     target = work / shot.photo
     aside = target.with_name(target.stem + PARTIAL)
     scene.render.filepath = without_templates(aside, scene.render, "filepath")
-    remedy = "Render this camera with F12 to see what is wrong."
+    remedy = "Render the scene with F12 to see what is wrong."
     try:
         if writer is not None:
             writer.prepare()

@@ -2,7 +2,7 @@
 
 A copy of the file lacks what lives only in the session that saved it: simulations that were played, what scripts and
 add-ons have done since. What can be mended is: simulations are played. All else stops the capture, named with what to
-do about it, before anything is rendered; the artist may capture again and have it as the copy shows it.
+do about it, before anything is rendered; the artist may ask for it again and have it as the copy shows it.
 """
 
 import json
@@ -67,14 +67,15 @@ def require(folder: RenderFolder, plan: RenderPlan, scene: bpy.types.Scene) -> l
     if folder.was_told(found):
         return [*notes, f"{_UNLIKE}: {_listed(found)}"]
     folder.remember_told(found)
-    remedy = "Then capture again." if all(BAKE in text or KEYFRAME in text for text in found) else _REOPEN
+    then = f"Then {plan.again}."
+    remedy = then if all(BAKE in text or KEYFRAME in text for text in found) else _REOPEN.format(plan.again)
     raise CaptureError(f"{_UNLIKE}: {_listed(found)}", remedy)
 
 
 _UNLIKE = "The copy of the scene that is rendered is not what your Blender shows"
 _REOPEN = (
-    "Save the file and open it again (File > Revert): that is how it is captured. Mend it there, "
-    "or capture again to have it that way."
+    "Save the file and open it again (File > Revert): that is how it is rendered. Mend it there, "
+    "or {} to have it that way."
 )
 
 
