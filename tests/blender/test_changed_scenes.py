@@ -207,7 +207,12 @@ def test_all_remedies_of_the_render_say_how_to_go_on_with_these_views(
     extension, render_folder, capture_error, tmp_path
 ):
     child = extension.module("splat_addon.scene.rendering.child")
+    passes = extension.module("splat_addon.scene.rendering.passes")
     scene = bpy.context.scene
     asked = render_folder.OutsidePlan("", 2, (), ())
     plan = render_folder.RenderPlan(scene.name_full, (), depth=True, outside=asked)
     assert child.about_blocked_scripts(plan).remedy.endswith("allow execution of its scripts, and render them again.")
+    writer = passes.PassWriter(scene, plan, tmp_path)
+    writer.prepare()
+    with pytest.raises(capture_error, match=r"wrote no depths for .*\. Choose Cycles in the Capture panel, or"):
+        writer.collect("images/outside_001.png")

@@ -27,6 +27,9 @@ class PassWriter:
     def __init__(self, scene: bpy.types.Scene, plan: RenderPlan, work: Path):
         self._scene, self._work = scene, work
         self._aside = work / "passes.partial"
+        self._remedy = "Switch depth and normals off, or render with Cycles."
+        if plan.outside is not None:  # which needs depths
+            self._remedy = "Choose Cycles in the Capture panel, or EEVEE as the scene's engine."
         self._passes = [
             (folder, socket)
             for folder, socket, is_wanted in (("depths", "Depth", plan.depth), ("normals", "Normal", plan.normals))
@@ -55,10 +58,7 @@ class PassWriter:
         for folder, _ in self._passes:
             found = list((self._aside / folder).glob("*.exr"))
             if len(found) != 1:
-                raise CaptureError(
-                    f"{self._scene.render.engine} wrote no {folder} for {photo}.",
-                    "Switch depth and normals off, or render with Cycles.",
-                )
+                raise CaptureError(f"{self._scene.render.engine} wrote no {folder} for {photo}.", self._remedy)
             move_into_place(found[0], self._work / folder / pass_name(photo))
 
 
