@@ -280,7 +280,7 @@ def test_of_photos_that_no_scene_has_made_nothing_is_rendered(extension, problem
     assert "views off the path" not in texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
 
 
-def test_cameras_stand_where_a_training_camera_looks_and_nothing_is_right_before_them(extension, tmp_path):
+def test_cameras_stand_in_sight_of_a_training_camera_and_nothing_is_right_before_them(extension, tmp_path):
     """One in the air, one within a box, one with its nose at the wall, one behind the wall."""
     build_shelf(tmp_path)
     names = ("scene.rendering.outside", "run.render_folder", "capture.camera")

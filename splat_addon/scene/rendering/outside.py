@@ -32,7 +32,7 @@ FAR_AS = 20.0  # in reaches: what is rendered at least, where the scene has no c
 NEAR, AROUND = 0.2, 0.05  # of the reach: no surface is nearer in the picture, but for few rays, and on any side
 FEW = 0.05  # of the rays
 ACROSS, DOWN, SIDES = 9, 7, 24  # rays in the picture, and all around
-LOOKING = 8  # training cameras, the nearest, that are asked whether they look there
+LOOKING = 8  # training cameras, the nearest, of which one has a clear line to it
 MOST_HITS = 16  # of what no camera sees, along one ray
 FEW_SAMPLES = 64  # of a view that is only compared
 NAME = "Splat Outside"
@@ -72,9 +72,9 @@ def choose(outside: OutsidePlan, splats: Path) -> tuple[list[Camera], float]:
 def put_cameras(
     scene: bpy.types.Scene, plan: RenderPlan, outside: OutsidePlan, found: list[Camera], reach: float
 ) -> tuple[RenderPlan, tuple[Shot, ...]]:
-    """Put those of the cameras that were found into the copy which stand free, as many as are wanted: where a training
-    camera looks, and no surface is too near. The plan with their shots, and the shot of the capture's photo, beside
-    them. The scene must be the context's. Raises CaptureError when none stands free."""
+    """Put those of the cameras that were found into the copy which stand free, as many as are wanted: in sight of a
+    training camera's place, and no surface is too near. The plan with their shots, and the shots of the capture's
+    photos, beside them. The scene must be the context's. Raises CaptureError when none stands free."""
     layer: Any = bpy.context.view_layer
     scene_cameras = [item for item in scene.objects if item.type == "CAMERA"]
     free = _FreeSpace(scene, layer, [_camera(placed).position for placed in outside.trained], reach)
@@ -159,7 +159,8 @@ class _FreeSpace:
         self._seen_from = np.array(seen_from)
 
     def holds(self, camera: Camera) -> bool:
-        """Whether a training camera looks where `camera` stands, and nothing is right before it."""
+        """Whether nothing is right before `camera`, nor between it and one at least of the nearest training cameras,
+        wherever that looks."""
         place, reach = camera.position, self._reach
         if any(self._is_hit(place, way, AROUND * reach) for way in spiral_directions(SIDES, -0.98, 0.98)):
             return False
