@@ -272,6 +272,23 @@ def test_the_button_says_why_there_is_nothing_to_render(live_render, shelf, prob
     assert problem() == "Make a splat object active first"
 
 
+def test_a_capture_on_a_share_is_told_as_such_until_it_is_chosen(extension, live_render, shelf, problem, tmp_path):
+    """The run is read once: whether its capture may be looked at is asked each time."""
+    paths, scene, settings = extension.module("splat_addon.scene.settings.paths"), bpy.context.scene, tmp_path / "run"
+    named = json.loads((settings / "config.json").read_text()) | {"capture": r"\\srv\share\cap"}
+    (settings / "config.json").write_text(json.dumps(named))
+    try:
+        scene.splat.capture.folder = ""
+        assert problem().startswith(r"\\srv\share\cap lies on another machine")
+        scene.splat.capture.folder = str(tmp_path / "capture")
+        assert problem() == "", "the project has moved: the capture is where the scene has it"
+        scene.splat.capture.folder = ""
+        paths.ask_for(r"\\srv\share\other")
+        assert problem() == "The capture that these splats were trained on is gone: put it back"
+    finally:
+        extension.drop(paths.Asked)
+
+
 def test_of_photos_that_no_scene_has_made_nothing_is_rendered(extension, problem, tmp_path):
     photographed_run(extension, tmp_path)
     bpy.context.scene.splat.capture.folder = str(tmp_path / "capture")

@@ -27,7 +27,6 @@ from ..photos.pixels import open_settled
 from ..rendering import outside
 from ..rendering.plan import plan_of
 from ..runs.run_identity import path_of
-from ..runs.run_object import capture_of
 from ..session import part
 from ..settings.paths import absolute, capture_now, local_or_asked
 from ..splats.data import origin_of, splats_from_object
@@ -137,10 +136,10 @@ def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
         return "These splats come from no run: bring in the result of a run that was trained on a capture of this scene"
     try:
         run = RunFolder(local_or_asked(str(path)))
-        named = _read(run.config_file, lambda: capture_of(run))
+        named = _read(run.config_file, lambda: _named_by(run))
         if named is None:
             return "The run that these splats come from cannot be read: put it back"
-        capture = capture_now(scene, str(named))
+        capture = capture_now(scene, named)  # each time anew: a share may be chosen meanwhile, and a project moved
         if not capture.is_dir():
             return "The capture that these splats were trained on is gone: put it back"
         if not _read(capture / FILE_NAME, lambda: is_own_capture(capture)):
@@ -152,6 +151,14 @@ def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
     except RunError as error:
         return f"{error.message} {error.remedy}"
     return "These splats were trained on another capture than this scene's: choose its folder in the Capture panel"
+
+
+def _named_by(run: RunFolder) -> str | None:
+    """The capture that a run's settings name, as they name it; None when they cannot be read."""
+    try:
+        return TrainConfig.read(run.config_file).capture
+    except RunError:
+        return None
 
 
 def _read(path: Path, read: Callable[[], Any]) -> Any:
