@@ -143,13 +143,19 @@ def _draw_outside_found(layout, scene, item) -> None:
             draw_sentence(layout, render.message, "ERROR" if render.state == "failed" else "CHECKMARK")
         for warning in render.warnings:
             draw_sentence(layout, warning, "INFO")
-    count, is_of_capture = outside_views.count_of(scene, item)
-    if count and is_of_capture:
-        told = f"{counted(count)} views off the path, rendered of this scene: Preview Removal measures there, too."
-        draw_sentence(layout, told, "INFO")
-    elif count:
-        told = "The views off the path are of another capture than these splats were trained on: render them again."
-        draw_sentence(layout, told, "ERROR")
+    views, changed, remedy = outside_views.views_of(scene, item), outside_views.CHANGED, outside_views.REMEDY
+    if not views.rendered:
+        return
+    if views.are_of_capture and views.is_trained_on:
+        count = counted(views.rendered)
+        told = f"{count} views off the path, rendered of this scene: Preview Removal measures there, too."
+    elif views.is_trained_on:
+        told = "The views off the path are of another capture than this is now, and not used: render them again."
+    elif views.are_of_capture:
+        told = f"{changed}, and the views off the path are of the new one. {remedy}."
+    else:
+        told = f"{changed}: the views off its path are not used. {remedy}; then render again."
+    draw_sentence(layout, told, "INFO" if views.are_of_capture and views.is_trained_on else "ERROR")
 
 
 def _draw_measured(layout, item, count: int) -> None:

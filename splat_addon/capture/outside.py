@@ -54,7 +54,8 @@ def open_outside(capture: Capture) -> list[OutsideView]:
     if made_for != capture.fingerprint():
         raise CaptureError(
             "The views off the path were rendered for another capture than this is now: they are not used.",
-            "Render them again.",
+            "If these splats were trained on it before, train on it as it is now and bring that in; then render them"
+            " again.",
         )
     views = open_capture(outside_folder(capture.folder), needs_photos=False).views
     return [OutsideView(view, depths_of(view)) for view in views]

@@ -233,15 +233,53 @@ def test_views_of_another_capture_are_not_used_and_that_is_said(extension, live_
     listed.write_text(json.dumps(json.loads(listed.read_text()) | {"outside_of": "2:another"}))
     inspect_as_above(extension, item, hangs)
     told = texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
-    assert "The views off the path are of another capture than these splats were trained on" in told
+    assert "The views off the path are of another capture than this is now, and not used: render them again." in told
     assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
     assert previewing.measured_of(item).removal.off_path is None
     assert "were rendered for another capture" in " ".join(previewing.said_of(item))
 
 
-def test_a_capture_that_has_changed_since_training_is_refused(live_render, shelf, tmp_path):
-    about = tmp_path / "run" / "about.json"
-    about.write_text('{"capture_fingerprint": "2:another"}')
+def test_a_capture_that_was_made_again_is_told_everywhere_and_leads_on_to_training(
+    extension, live_render, previewing, shelf, problem, tmp_path
+):
+    """Panel, button and preview say the same, and what they ask for helps."""
+    item, hangs = shelf
+    panel = extension.module("panels.floaters").SPLAT_PT_floaters
+    inspect_as_above(extension, item, hangs)
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    assert problem() == "" and "Preview Removal measures there, too" in texts(drawn(panel, bpy.context))
+    bpy.data.objects["Row 1"].location.x -= 0.4
+    assert bpy.ops.splat.capture_scene() == {"FINISHED"}
+    bpy.context.view_layer.objects.active = item
+
+    changed = "The capture has changed since these splats were trained: train on it as it is now, and bring that in"
+    assert problem() == changed and not bpy.ops.splat.render_outside_views.poll()
+    with pytest.raises(RuntimeError, match=changed):
+        bpy.ops.splat.render_outside_views(wait=True)
+    told = texts(drawn(panel, bpy.context))
+    assert "measures there, too" not in told
+    assert "The capture has changed since these splats were trained: the views off its path are not used. Train" in told
+    assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
+    said = " ".join(previewing.said_of(item))
+    assert previewing.measured_of(item).removal.off_path is None
+    assert "If these splats were trained on it before, train on it as it is now and bring that in; then render" in said
+
+    about, capture = tmp_path / "run" / "about.json", extension.module("splat_addon.capture.capture")
+    before = about.read_text()
+    about.write_text(json.dumps({"capture_fingerprint": capture.open_capture(tmp_path / "capture").fingerprint()}))
+    assert problem() == ""
+    assert "are of another capture than this is now, and not used: render" in texts(drawn(panel, bpy.context))
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    assert "4 views off the path, rendered of this scene" in texts(drawn(panel, bpy.context))
+
+    about.write_text(before)
+    assert "and the views off the path are of the new one. Train on it as" in texts(drawn(panel, bpy.context))
+
+
+def test_a_capture_whose_photos_alone_have_changed_is_refused_when_it_is_opened(live_render, shelf, problem, tmp_path):
+    assert problem() == "", "which looks at the photos again when the list of cameras has changed"
+    photo = next((tmp_path / "capture" / "images").iterdir())
+    photo.write_bytes(photo.read_bytes() + b"more")
     with pytest.raises(RuntimeError, match=r"The capture has changed since these splats were trained\. Train on it as"):
         bpy.ops.splat.render_outside_views(wait=True)
     assert not (tmp_path / "capture" / "outside_views").exists()

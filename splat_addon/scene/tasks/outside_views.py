@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import bpy
 import numpy as np
 
-from ...capture.capture import FINGERPRINT_KIND, View
+from ...capture.capture import FINGERPRINT_KIND, View, open_capture
 from ...capture.choices import choices_of
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.outside import listed_views, outside_folder
-from ...errors import CaptureError, RunError
+from ...errors import CaptureError, RunError, SplatError
 from ...inspection.trust.outside import size_of
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
@@ -32,6 +32,8 @@ from ..settings.paths import absolute, capture_now, local_or_asked
 from ..splats.data import origin_of, splats_from_object
 from . import live_render
 
+CHANGED = "The capture has changed since these splats were trained"
+REMEDY = "Train on it as it is now, and bring that in"
 MOST_VIEWS = 64  # training cameras that are asked, evenly chosen
 MOST_PHOTOS = 4  # that are rendered once more
 
@@ -43,11 +45,20 @@ class Source(NamedTuple):
     capture: Path
 
 
+class Views(NamedTuple):
+    """How many views off the path were rendered for the capture of an object's splats; whether that is the capture as
+    it is now, since no others are used; and whether the splats were trained on it as it is now."""
+
+    rendered: int = 0
+    are_of_capture: bool = True
+    is_trained_on: bool = True
+
+
 class Known:
-    """What files said, for panels, which ask at each redraw: read again when a file has changed."""
+    """What files said, for panels, which ask at each redraw: read again when one has changed."""
 
     def __init__(self) -> None:
-        self.files: dict[Path, tuple[tuple[int, int], Any]] = {}
+        self.files: dict[tuple[Path, ...], tuple[list[tuple[int, int]], Any]] = {}
 
 
 def problem(scene: bpy.types.Scene, item: bpy.types.Object | None) -> str:
@@ -59,17 +70,22 @@ def problem(scene: bpy.types.Scene, item: bpy.types.Object | None) -> str:
     if live_render.is_rendering():
         return "A capture is already being rendered: cancel it first"
     source = _source(scene, item)
-    return source if isinstance(source, str) else ""
+    if isinstance(source, str):
+        return source
+    now = _fingerprint_now(source)
+    return "" if not now or _is_trained_on(source.run, now) else f"{CHANGED}: {REMEDY[:1].lower()}{REMEDY[1:]}"
 
 
-def count_of(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[int, bool]:
-    """How many views off the path were rendered for the capture of an object's splats, and whether they are of the
-    capture that these were trained on. For panels."""
+def views_of(scene: bpy.types.Scene, item: bpy.types.Object) -> Views:
+    """What was rendered off the path for the capture of an object's splats. For panels."""
     source = _source(scene, item)
     if isinstance(source, str):
-        return 0, False
-    count, made_for = _read(outside_folder(source.capture) / FILE_NAME, lambda: listed_views(source.capture)) or (0, "")
-    return count, _is_trained_on(source.run, made_for)
+        return Views()
+    count, made_for = _read(lambda: listed_views(source.capture), outside_folder(source.capture) / FILE_NAME) or (0, "")
+    now = _fingerprint_now(source)
+    if not now:
+        return Views(count, _is_trained_on(source.run, made_for))
+    return Views(count, made_for == now, _is_trained_on(source.run, now))
 
 
 def render_of(scene: bpy.types.Scene, item: bpy.types.Object) -> live_render.LiveRender | None:
@@ -95,9 +111,7 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_re
     capture = open_settled(source.capture, config.hold_out_every, choices=choices_of(config))
     fingerprint, trained = capture.fingerprint(), capture.training_views
     if not _is_trained_on(source.run, fingerprint):
-        raise CaptureError(
-            "The capture has changed since these splats were trained.", "Train on it as it is now, and bring that in."
-        )
+        raise CaptureError(f"{CHANGED}.", f"{REMEDY}.")
     photos = _usual(trained)
     asked = OutsidePlan(
         made_for=fingerprint,
@@ -113,8 +127,23 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_re
 
 def _is_trained_on(run: RunFolder, fingerprint: str) -> bool:
     """Whether a capture with this fingerprint is what a run was trained on, as far as that is known."""
-    trained_on = _read(run.about_file, run.capture_fingerprint) or ""
+    trained_on = _read(run.capture_fingerprint, run.about_file) or ""
     return not trained_on.startswith(FINGERPRINT_KIND) or trained_on == fingerprint
+
+
+def _fingerprint_now(source: Source) -> str:
+    """Of the capture as it is; empty where that is not known. Its photos are looked at again when its list of cameras
+    has changed, which each capture of the scene writes last."""
+
+    def read() -> str:
+        try:
+            choices = choices_of(TrainConfig.read(source.run.config_file))
+            capture = open_capture(source.capture, choices=choices)
+            return "" if capture.doubts else capture.fingerprint()  # none of a scene's own: photos would settle them
+        except (SplatError, OSError):
+            return ""
+
+    return _read(read, source.capture / FILE_NAME, source.run.config_file) or ""
 
 
 def _usual(views: Sequence[View]) -> list[View]:
@@ -136,13 +165,13 @@ def _source(scene: bpy.types.Scene, item: bpy.types.Object) -> Source | str:
         return "These splats come from no run: bring in the result of a run that was trained on a capture of this scene"
     try:
         run = RunFolder(local_or_asked(str(path)))
-        named = _read(run.config_file, lambda: _named_by(run))
+        named = _read(lambda: _named_by(run), run.config_file)
         if named is None:
             return "The run that these splats come from cannot be read: put it back"
         capture = capture_now(scene, named)  # each time anew: a share may be chosen meanwhile, and a project moved
         if not capture.is_dir():
             return "The capture that these splats were trained on is gone: put it back"
-        if not _read(capture / FILE_NAME, lambda: is_own_capture(capture)):
+        if not _read(lambda: is_own_capture(capture), capture / FILE_NAME):
             return "These splats were trained on photos, not on a capture of a scene: nothing can be rendered for truth"
         if scene.splat.capture.folder and os.path.samefile(capture, absolute(scene.splat.capture.folder)):
             return Source(run, capture)
@@ -161,13 +190,14 @@ def _named_by(run: RunFolder) -> str | None:
         return None
 
 
-def _read(path: Path, read: Callable[[], Any]) -> Any:
-    """What `read` finds in a file, read again when it has changed; None without one."""
+def _read(read: Callable[[], Any], *paths: Path) -> Any:
+    """What `read` finds in files, read again when one of them has changed; None without one. Each thing that is read
+    has files of its own, by which it is kept."""
     try:
-        found = os.stat(path)
+        stamps = [(found.st_mtime_ns, found.st_size) for found in map(os.stat, paths)]
     except OSError:
         return None
-    stamp, files = (found.st_mtime_ns, found.st_size), part(Known).files
-    if path not in files or files[path][0] != stamp:
-        files[path] = stamp, read()
-    return files[path][1]
+    files = part(Known).files
+    if paths not in files or files[paths][0] != stamps:
+        files[paths] = stamps, read()
+    return files[paths][1]
