@@ -327,6 +327,20 @@ def test_a_capture_on_a_share_is_told_as_such_until_it_is_chosen(extension, live
         extension.drop(paths.Asked)
 
 
+def test_where_all_splats_are_hidden_none_are_looked_at_before_they_are_shown(extension, live_render, shelf, tmp_path):
+    item, hangs = shelf
+    choosing = extension.module("splat_addon.scene.inspection.choosing")
+    choosing.hide(item.data, np.ones(len(hangs), bool))
+    former = live_render.current()
+    with pytest.raises(RuntimeError, match=r"All of these splats are hidden: .* shown\. Use Show Hidden first"):
+        bpy.ops.splat.render_outside_views(wait=True)
+    assert live_render.current() is former, "no other Blender was started"
+    assert bpy.ops.splat.show_hidden() == {"FINISHED"}
+    choosing.hide(item.data, hangs)
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    assert len(opened(extension, tmp_path / "capture")) == 4
+
+
 def test_of_photos_that_no_scene_has_made_nothing_is_rendered(extension, problem, tmp_path):
     photographed_run(extension, tmp_path)
     bpy.context.scene.splat.capture.folder = str(tmp_path / "capture")

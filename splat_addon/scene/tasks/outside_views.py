@@ -16,7 +16,7 @@ from ...capture.capture import FINGERPRINT_KIND, View, open_capture
 from ...capture.choices import choices_of
 from ...capture.formats.transforms import FILE_NAME, is_own_capture
 from ...capture.outside import listed_views, outside_folder
-from ...errors import CaptureError, RunError, SplatError
+from ...errors import CaptureError, RunError, SceneError, SplatError
 from ...inspection.trust.outside import size_of
 from ...run.config import TrainConfig
 from ...run.folder import RunFolder
@@ -107,6 +107,9 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_re
     source = _source(scene, item)
     if isinstance(source, str):
         raise RunError(f"{source}.", "")
+    is_hidden = choosing.hidden(item.data)
+    if is_hidden.all():
+        raise SceneError("All of these splats are hidden: views are chosen by what is shown.", "Use Show Hidden first.")
     config = TrainConfig.read(source.run.config_file).moved_to(source.capture)
     capture = open_settled(source.capture, config.hold_out_every, choices=choices_of(config))
     fingerprint, trained = capture.fingerprint(), capture.training_views
@@ -121,7 +124,7 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, count: int) -> live_re
     )
     shot = Shot("images/outside.png", outside.NAME, scene.frame_current_final, is_held_out=True)
     plan = plan_of(scene, [shot], size_of(photos[0].camera)[:2], asked)
-    cloud = splats_from_object(item, largest_degree=0).select(~choosing.hidden(item.data))
+    cloud = splats_from_object(item, largest_degree=0).select(~is_hidden)
     return live_render.start(plan, None, outside_folder(source.capture), splats=(cloud, origin_of(item)))
 
 
