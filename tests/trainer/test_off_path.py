@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from splat_addon.capture.capture import open_capture
@@ -15,8 +17,8 @@ from splat_addon.gaussians.formats.splat_ply import write_splats
 from splat_addon.run.config import TrainConfig
 from splat_addon.run.events import InspectionProgressed, Warned
 from splat_addon.trainer.inspection.off_path import Sight, at_size, counted
-from splat_addon.trainer.inspection.removal import preview
-from splat_addon.training_on.removal import AFTER, BEFORE, RECORD, Removal
+from splat_addon.trainer.inspection.removal import LONGEST_PX, SHOWN, add, padded, preview, reduced
+from splat_addon.training_on.removal import AFTER, BEFORE, RECORD, SHEET, Removal
 from support.exr_files import write_exr
 from support.scenes import ball_color, ball_image, looking_at
 
@@ -191,6 +193,42 @@ def test_broken_depths_and_views_of_another_capture_are_said_and_not_used(asked,
     assert "were rendered for another capture" in said(events)
     listed.write_text("{")
     assert preview(folder, lambda event: None, lambda: False).off_path is None
+
+
+def test_the_picture_has_the_worst_of_many_views_and_no_more(asked, tmp_path):
+    sides = (20, 30, 40, 50, 60, 70)
+    found = preview(asked(sides=sides), lambda event: None, lambda: False)
+    assert found.off_path.views == 6
+    with Image.open(tmp_path / "work" / SHEET) as sheet:
+        pixels = np.asarray(sheet)
+    assert pixels.shape == ((1 + SHOWN) * 60, 3 * 80, 3), "one held-out view, and as many off the path as are shown"
+    images = outside_folder(tmp_path / "capture") / "images"
+    truths = {path.stem: np.asarray(Image.open(path))[..., :3].astype(float) for path in images.iterdir()}
+    rows = [pixels[top : top + 60] for top in range(60, 300, 60)]
+    names = [min(truths, key=lambda name: np.abs(row[:, :80] - truths[name]).mean()) for row in rows]
+    assert len(set(names)) == SHOWN and names[0] == found.off_path.worst_view
+    assert np.abs(rows[0][:, 80:160].astype(float) - rows[0][:, 160:]).mean() > 1, "before, and after"
+
+
+def test_pictures_are_kept_of_those_that_gain_least():
+    gains, changes = [3.0, -1.0, 2.0, 0.0, 5.0, -2.0, 1.0], []
+    for gain in gains:
+        add(changes, SimpleNamespace(psnr=(20.0, 20.0 + gain), strip=np.full((2, 6, 3), 100 + gain)))
+        assert sum(change.strip is not None for change in changes) <= SHOWN, "also before all are there"
+    assert [change.psnr[1] - 20 for change in changes] == sorted(gains)
+    assert [change.strip[0, 0, 0] - 100 for change in changes[:SHOWN]] == [-2, -1, 0, 1]
+    assert all(change.strip is None for change in changes[SHOWN:])
+
+
+def test_pictures_are_made_small_by_means_and_small_ones_left_as_they_are():
+    image = torch.rand(540, 960, 3, generator=torch.Generator().manual_seed(0))
+    large = image.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1)
+    small = reduced(large)
+    assert small.shape == (360, LONGEST_PX, 3) and reduced(large.transpose(0, 1)).shape == (LONGEST_PX, 360, 3)
+    assert torch.allclose(small[0, 0], image[:2, :2].reshape(4, 3).T @ torch.tensor([4.0, 2, 2, 1]) / 9, atol=1e-6)
+    assert torch.equal(reduced(image[:480, :640]), image[:480, :640])
+    wide = padded([np.zeros((2, 6, 3), np.uint8), np.zeros((1, 9, 3), np.uint8)])
+    assert [each.shape for each in wide] == [(2, 9, 3), (1, 9, 3)] and (wide[0][:, 6:] == 255).all()
 
 
 def test_the_record_is_read_as_it_was_written(tmp_path, asked):

@@ -31,15 +31,16 @@ from ..backend.cpu.rasterizer import CpuRasterizer
 from ..backend.protocol import Rasterizer
 from ..evaluation.metrics import psnr_db, ssim
 from ..model import GaussianModel
-from ..photos.photo import Photo, load_photo, save_png
+from ..photos.photo import Photo, load_photo, pixels_of, save_png
 from ..photos.run_card import open_with_card
 from ..training_frame import TrainingFrame
 from .gather import Stopped, chosen_views
 from .inspect_splats import explained, listen, sending
-from .off_path import load_counted, sights_of
+from .off_path import Sight, load_counted, sights_of
 
 COVERED = 0.5  # of alpha: a pixel with less is a hole
 SHOWN = 4  # views of each kind in the picture
+LONGEST_PX = 640  # of a photo there, and of the same view before and after
 HOLE = torch.tensor([1.0, 0.0, 1.0])
 
 
@@ -61,7 +62,7 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
     views = capture.moved(frame.training_from_world).held_out_views
     outside = _outside(capture, send)
     tell.total = len(views) + (len(outside) + len(chosen_views(capture.training_views)) if outside else 0)
-    changes = []
+    changes: list[Change] = []
     for view in views:
         tell("rendering held-out views")
         try:
@@ -69,10 +70,11 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
         except CaptureError as error:
             send(Warned(f"{error.message} The view is left out.", error.remedy))
             continue
-        changes.append(Change(rasterizer, models, photo))
+        add(changes, Change(rasterizer, models, photo))
     if not changes:
         raise CaptureError("No held-out photo can be read.", "Choose the folder that holds them.")
-    off_path, sights = [], []
+    off_path: list[Change] = []
+    sights: list[Sight] = []
     for sight in sights_of(capture, frame, rasterizer, models[0].gaussians) if outside else ():
         tell("looking at what the photos show")
         sights.append(sight)
@@ -83,10 +85,9 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
         except CaptureError as error:
             send(Warned(f"{error.message} The view is left out.", error.remedy))
             continue
-        off_path.append(Change(rasterizer, models, photo, counts))
-    for some in (changes, off_path):
-        some.sort(key=lambda change: change.psnr[1] - change.psnr[0])
-    save_png(folder / SHEET, torch.cat(padded([it.strip for it in (*changes[:SHOWN], *off_path[:SHOWN])])))
+        add(off_path, Change(rasterizer, models, photo, counts))
+    sheet = np.concatenate(padded([it.strip for it in (*changes, *off_path) if it.strip is not None]))
+    save_png(folder / SHEET, torch.from_numpy(sheet) / 255)
     found = Removal(len(changes), _means(changes, "psnr"), _means(changes, "ssim"), _holes(changes), changes[0].name)
     if not off_path:
         return found
@@ -154,13 +155,31 @@ class Change:
         self.ssim = tuple(ssim(image, target, mask) for image in images)
         self.holes = float(holes.sum() / within.sum())
         after = torch.where(holes[..., None], HOLE.to(images[1]), images[1])
-        self.strip: Tensor = torch.cat([target, images[0], after], dim=1).cpu()
+        side_by_side = torch.cat([reduced(image) for image in (target, images[0], after)], dim=1)
+        self.strip: np.ndarray | None = pixels_of(side_by_side)  # as long as it is one of those that are shown
 
 
-def padded(strips: Sequence[Tensor]) -> list[Tensor]:
-    """The same images (H, W, 3), white to the right of those that are less wide than others."""
+def add(changes: list[Change], change: Change) -> None:
+    """Put a change among others, those first that gain least; only so many as are shown keep their pictures."""
+    changes.append(change)
+    changes.sort(key=lambda each: each.psnr[1] - each.psnr[0])
+    for other in changes[SHOWN:]:
+        other.strip = None
+
+
+def reduced(image: Tensor) -> Tensor:
+    """The same image (H, W, 3), its longer side at most `LONGEST_PX`."""
+    reduction = max(image.shape[:2]) / LONGEST_PX
+    if reduction <= 1:
+        return image
+    size = [max(1, round(side / reduction)) for side in image.shape[:2]]
+    return torch.nn.functional.interpolate(image.permute(2, 0, 1)[None], size=size, mode="area")[0].permute(1, 2, 0)
+
+
+def padded(strips: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The same images (H, W, 3), bytes, white to the right of those that are less wide than others."""
     width = max(strip.shape[1] for strip in strips)
-    return [torch.nn.functional.pad(strip, (0, 0, 0, width - strip.shape[1]), value=1.0) for strip in strips]
+    return [np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=255) for strip in strips]
 
 
 def main(arguments: Sequence[str]) -> int:
