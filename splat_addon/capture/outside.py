@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CaptureError
+from ..errors import CaptureError, SplatError
 from .capture import Capture, View, open_capture
 from .formats.json_values import read_json
 from .formats.transforms import FILE_NAME
@@ -50,6 +50,8 @@ def open_outside(capture: Capture) -> list[OutsideView]:
     """
     count, made_for = listed_views(capture.folder)
     if not count:
+        if os.path.isfile(outside_folder(capture.folder) / FILE_NAME):
+            raise CaptureError("The views off the path are not used. Their list cannot be read.", "Render them again.")
         return []
     if made_for != capture.fingerprint():
         raise CaptureError(
@@ -57,7 +59,10 @@ def open_outside(capture: Capture) -> list[OutsideView]:
             "If these splats were trained on it before, train on it as it is now and bring that in; then render them"
             " again.",
         )
-    views = open_capture(outside_folder(capture.folder), needs_photos=False).views
+    try:
+        views = open_capture(outside_folder(capture.folder), needs_photos=False).views
+    except SplatError as error:  # who wrote them mends them
+        raise CaptureError(f"The views off the path are not used. {error.message}", "Render them again.") from error
     return [OutsideView(view, depths_of(view)) for view in views]
 
 

@@ -1,5 +1,6 @@
 """Views off the path of a capture, in the child that previews a removal: which pixels count, and what is measured."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,7 +193,29 @@ def test_broken_depths_and_views_of_another_capture_are_said_and_not_used(asked,
     assert preview(folder, events.append, lambda: False).off_path is None
     assert "were rendered for another capture" in said(events)
     listed.write_text("{")
-    assert preview(folder, lambda event: None, lambda: False).off_path is None
+    events = []
+    assert preview(folder, events.append, lambda: False).off_path is None
+    assert said(events) == "The views off the path are not used. Their list cannot be read."
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"fl_x": 0}, "The camera of images/outside_050.png has no pixels or no focal length."),
+        ({"fl_x": "wide"}, "images/outside_050.png in "),
+        ({"frames": [{"file_path": ""}]}, "has no file_path."),
+        ({"frames": []}, "Their list cannot be read."),
+    ],
+)
+def test_a_broken_list_of_views_is_said_and_held_out_views_are_measured(asked, tmp_path, broken, why):
+    folder, events = asked(), []
+    listed = outside_folder(tmp_path / "capture") / "transforms.json"
+    listed.write_text(json.dumps(json.loads(listed.read_text()) | broken))
+    found = preview(folder, events.append, lambda: False)
+    assert found.views == 1 and found.off_path is None
+    (warned,) = (event for event in events if isinstance(event, Warned))
+    assert warned.message.startswith("The views off the path are not used. ") and why in warned.message
+    assert warned.remedy == "Render them again."
 
 
 def test_the_picture_has_the_worst_of_many_views_and_no_more(asked, tmp_path):

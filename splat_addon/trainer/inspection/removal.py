@@ -112,7 +112,7 @@ class Progress:
 def _outside(capture: Capture, send: Callable[[Event], None]) -> list[OutsideView]:
     try:
         return open_outside(capture)
-    except CaptureError as error:
+    except SplatError as error:
         send(Warned(error.message, error.remedy))
         return []
 
