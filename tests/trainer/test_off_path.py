@@ -25,6 +25,7 @@ from support.scenes import ball_color, ball_image, looking_at
 
 NOTHING = 1e10
 RADIUS = 0.8
+TURNS = (-15, -10, -5, 0, 5, 10, 15)
 
 
 def ball_depths(camera) -> np.ndarray:
@@ -128,12 +129,14 @@ def said(events: list) -> str:
 def asked(tmp_path):
     """What the parent leaves for the child: a capture of the ball from one side, views off its path, splats."""
 
-    def make(scale: float = 1.0, depths_of_photos: bool = False, sides=(50, 60)) -> Path:
+    def make(
+        scale: float = 1.0, depths_of_photos: bool = False, sides=(50, 60), turns=TURNS, held_out: str = "p3"
+    ) -> Path:
         size = {"width": 80, "height": 60, "focal_px": 100}
-        path = {f"p{number}": at_angle(turn, **size) for number, turn in enumerate((-15, -10, -5, 0, 5, 10, 15))}
+        path = {f"p{number}": at_angle(turn, **size) for number, turn in enumerate(turns)}
         aside = {f"outside_{turn:03d}": at_angle(turn, **size) for turn in sides}
         capture = tmp_path / "capture"
-        write_views(capture, path, {}, ["p3"], depths_of_photos, scale)
+        write_views(capture, path, {}, [held_out], depths_of_photos, scale)
         extra = {MADE_FOR: open_capture(capture).fingerprint()}
         write_views(outside_folder(capture), aside, extra, list(aside), True, scale)
         (tmp_path / "work").mkdir()
@@ -174,12 +177,30 @@ def test_a_hole_off_the_path_is_one_where_a_surface_is(asked):
     assert 0.5 < found.off_path.holes < 1.0, "the sky that counts is no hole"
 
 
-def test_a_view_that_no_photo_knows_is_left_out_and_that_is_said(asked):
+@pytest.mark.parametrize(
+    ("sides", "told"),
+    [
+        ((50, 180), "No two training photos show what is in 1 of 2 views off the path: left out."),
+        ((50, 170, 180), "No two training photos show what is in 2 of 3 views off the path: left out."),
+    ],
+)
+def test_views_that_no_photo_knows_are_left_out_and_that_is_said(asked, sides, told):
     events: list = []
-    found = preview(asked(sides=(50, 180)), events.append, lambda: False)
-    warned = [event.message for event in events if isinstance(event, Warned)]
+    found = preview(asked(sides=sides), events.append, lambda: False)
     assert found.off_path.views == 1 and found.off_path.worst_view == "outside_050"
-    assert warned == ["What outside_180 shows, no two training photos show. The view is left out."]
+    assert said(events) == told, "once, however many they are"
+
+
+@pytest.mark.parametrize("photos", [1, 2])
+def test_one_training_photo_confirms_nothing_and_that_is_said_once(asked, photos):
+    events: list = []
+    found = preview(asked(turns=(-5, 0, 5)[: photos + 1], held_out="p0"), events.append, lambda: False)
+    if photos == 1:
+        assert found.views == 1 and found.off_path is None
+        assert said(events).startswith("The views off the path are not used. One training photo alone confirms nothing")
+        assert "looking at what the photos show" not in {getattr(event, "state", "") for event in events}
+    else:
+        assert found.off_path.views == 2 and not said(events)
 
 
 def test_broken_depths_and_views_of_another_capture_are_said_and_not_used(asked, tmp_path):

@@ -28,7 +28,7 @@ from .gather import LONGER_SIDE_PX, chosen_views
 
 LEAST_PHOTOS = 2  # that show what counts
 SAME_DEPTH = 0.05  # of the depth
-LEAST_COUNTED = 0.01  # of a view's pixels
+LEAST_COUNTED = 0.01  # of a view's pixels: where fewer do, it tells nothing
 
 
 @dataclass(frozen=True)
@@ -103,15 +103,11 @@ def load_counted(
     max_resolution: int,
     decode: Decode,
 ) -> tuple[Photo, np.ndarray]:
-    """A view off the path as training would see it, in `frame`, and which of its pixels (H, W) count.
-
-    Raises CaptureError, naming it, when it cannot be read or next to none do.
-    """
+    """A view off the path as training would see it, in `frame`, and which of its pixels (H, W) count. Raises
+    CaptureError, naming it, when it cannot be read."""
     view = outside.view
     photo = load_photo(view, max_resolution, decode)
     height, width = photo.rgb.shape[:2]
     camera, depths = photo.camera, at_size(read_depths(outside.depths_path), width, height)
     counts = counted(camera, depths, sights)
-    if counts.mean() < LEAST_COUNTED:
-        raise CaptureError(f"What {view.name} shows, no two training photos show.", "")
     return Photo(photo.name, camera.moved(frame.training_from_world), photo.rgb, photo.alpha, photo.mask), counts

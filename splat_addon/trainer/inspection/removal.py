@@ -36,7 +36,7 @@ from ..photos.run_card import open_with_card
 from ..training_frame import TrainingFrame
 from .gather import Stopped, chosen_views
 from .inspect_splats import explained, listen, sending
-from .off_path import Sight, load_counted, sights_of
+from .off_path import LEAST_COUNTED, LEAST_PHOTOS, Sight, load_counted, sights_of
 
 COVERED = 0.5  # of alpha: a pixel with less is a hole
 SHOWN = 4  # views of each kind in the picture
@@ -74,6 +74,7 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
     if not changes:
         raise CaptureError("No held-out photo can be read.", "Choose the folder that holds them.")
     off_path: list[Change] = []
+    unknown = 0
     sights: list[Sight] = []
     for sight in sights_of(capture, frame, rasterizer, models[0].gaussians) if outside else ():
         tell("looking at what the photos show")
@@ -85,7 +86,13 @@ def preview(folder: Path, send: Callable[[Event], None], is_stopped: Callable[[]
         except CaptureError as error:
             send(Warned(f"{error.message} The view is left out.", error.remedy))
             continue
-        add(off_path, Change(rasterizer, models, photo, counts))
+        if counts.mean() < LEAST_COUNTED:
+            unknown += 1
+        else:
+            add(off_path, Change(rasterizer, models, photo, counts))
+    if unknown:
+        which = f"{unknown} of {len(outside)} views off the path"
+        send(Warned(f"No two training photos show what is in {which}: left out."))
     sheet = np.concatenate(padded([it.strip for it in (*changes, *off_path) if it.strip is not None]))
     save_png(folder / SHEET, torch.from_numpy(sheet) / 255)
     found = Removal(len(changes), _means(changes, "psnr"), _means(changes, "ssim"), _holes(changes), changes[0].name)
@@ -111,10 +118,19 @@ class Progress:
 
 def _outside(capture: Capture, send: Callable[[Event], None]) -> list[OutsideView]:
     try:
-        return open_outside(capture)
+        views = open_outside(capture)
     except SplatError as error:
         send(Warned(error.message, error.remedy))
         return []
+    if views and len(capture.training_views) < LEAST_PHOTOS:
+        send(
+            Warned(
+                "The views off the path are not used. One training photo alone confirms nothing of what they show.",
+                "Capture the scene from more places, and train on that.",
+            )
+        )
+        return []
+    return views
 
 
 def _means(changes: "Sequence[Change]", name: str) -> tuple[float, float]:
