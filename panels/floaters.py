@@ -176,6 +176,8 @@ def _draw_measured(layout, item, count: int) -> None:
     draw_fact(column, "Worst View", found.worst_view)
     if found.off_path is not None:
         off = found.off_path
+        if not previewing_removal.is_current_outside(measured):
+            draw_sentence(column, "In other views off the path than are there now:", "INFO")
         draw_fact(column, "Off the Path", f"PSNR {off.psnr_db[0]:.2f} to {off.psnr_db[1]:.2f} dB")
         draw_fact(column, "Holes There", f"{off.holes:.2%} in {off.views} views")
         draw_fact(column, "Worst There", off.worst_view)

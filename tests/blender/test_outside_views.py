@@ -100,6 +100,28 @@ def test_removing_what_hangs_off_the_path_is_measured_there(extension, live_rend
     told = texts(drawn(extension.module("panels.floaters").SPLAT_PT_floaters, bpy.context))
     assert f"PSNR {outside[0]:.2f} to {outside[1]:.2f} dB" in told and "0.00% in 4 views" in told
     assert "4 views off the path, rendered of this scene" in told and f"Without these {SWARM} splats:" in told
+    assert "In other views" not in told
+
+
+def test_what_was_measured_in_other_views_off_the_path_is_told_as_such(
+    extension, live_render, previewing, shelf, tmp_path
+):
+    item, hangs = shelf
+    inspect_as_above(extension, item, hangs)
+    panel, other = extension.module("panels.floaters").SPLAT_PT_floaters, "In other views off the path than are there"
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
+    told = texts(drawn(panel, bpy.context))
+    assert other not in told and "in 4 views" in told
+    bpy.context.scene.splat.inspection.outside_count = 2
+    assert bpy.ops.splat.render_outside_views(wait=True) == {"FINISHED"}
+    told = texts(drawn(panel, bpy.context))
+    assert told.index("Without these") < told.index(other) < told.index("in 4 views"), "what was found is not lost"
+    assert bpy.ops.splat.preview_removal(wait=True) == {"FINISHED"}
+    told = texts(drawn(panel, bpy.context))
+    assert other not in told and "in 2 views" in told
+    (tmp_path / "capture" / "outside_views" / "transforms.json").unlink()
+    assert other in texts(drawn(panel, bpy.context))
 
 
 def inspect_as_above(extension, item, hangs) -> None:

@@ -1,6 +1,7 @@
 """What removing splats would change in the held-out views, measured by a child before anything is deleted."""
 
 import contextlib
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
+from ...capture.formats.transforms import FILE_NAME
+from ...capture.outside import outside_folder
 from ...errors import RunError, SetupError, SplatError
 from ...files import remove_folder
 from ...gaussians.formats.splat_ply import write_splats
@@ -30,11 +33,12 @@ PICTURE = "Splat Removal Preview"
 @dataclass(frozen=True)
 class Measured:
     """What removing `count` splats of an object would change; `mark` is a fingerprint of the object's splats and of
-    which of them are removed."""
+    which of them are removed, `outside` the list of views off the path, and its `stamp_of` when that was begun."""
 
     uid: int
     count: int
     mark: tuple
+    outside: tuple[Path, tuple]
     removal: Removal
 
 
@@ -44,7 +48,7 @@ class Previewing:
     def __init__(self) -> None:
         self.child: InspectionChild | None = None
         self.folder: Path | None = None
-        self.asked: tuple[int, int, tuple] = (0, 0, ())  # object, count and mark
+        self.asked: tuple[int, int, tuple, tuple[Path, tuple]] = (0, 0, (), (Path(), ()))  # as `Measured` has them
         self.fraction, self.state = 0.0, ""
         self.said: list[str] = []
         self.measured: Measured | None = None
@@ -90,6 +94,21 @@ def is_current(measured: Measured, item: bpy.types.Object, count: int) -> bool:
     return measured.count == count and measured.mark[0] == choosing.splat_count(item.data)
 
 
+def is_current_outside(measured: Measured) -> bool:
+    """Whether the views off the path are those that a preview has measured; cheap."""
+    path, stamp = measured.outside
+    return stamp_of(path) == stamp
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """What tells a file from one that was written in its place; empty where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size
+
+
 def start(scene: bpy.types.Scene, item: bpy.types.Object, doomed: np.ndarray) -> None:
     """Begin to measure what the removal of the splats at a mask (N,) would change. Hidden splats are neither before nor
     after.
@@ -108,7 +127,8 @@ def start(scene: bpy.types.Scene, item: bpy.types.Object, doomed: np.ndarray) ->
         raise RunError("Every splat that is shown would be removed.", "Choose a higher score, or select fewer.")
     previewing = _previewing()
     previewing.folder = folder = Path(tempfile.mkdtemp(prefix="removal_", dir=bpy.app.tempdir))
-    previewing.asked = item.session_uid, int(doomed.sum()), (len(cloud),)
+    listed = outside_folder(Path(config.capture)) / FILE_NAME
+    previewing.asked = item.session_uid, int(doomed.sum()), (len(cloud),), (listed, stamp_of(listed))
     previewing.fraction, previewing.state, previewing.said, previewing.measured = 0.0, "", [], None
     try:
         config.write(folder / "config.json")
