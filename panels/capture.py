@@ -8,7 +8,8 @@ from ..operators.capture import SPLAT_OT_cancel_capture, SPLAT_OT_capture_scene
 from ..operators.rigs import SPLAT_OT_add_camera_rig, SPLAT_OT_mark_held_out
 from ..operators.seeds import SPLAT_OT_sample_seeds, SPLAT_OT_show_seeds
 from ..splat_addon.run.wording import in_time
-from ..splat_addon.scene.tasks import live_render
+from ..splat_addon.scene.splats.data import is_splats
+from ..splat_addon.scene.tasks import live_render, outside_views
 from .wrap import draw_sentence
 
 LAST = 9  # among the panels of a stage
@@ -53,7 +54,8 @@ class SPLAT_PT_capture(SidebarPanel, bpy.types.Panel):
 
 
 class SPLAT_PT_capture_messages(SidebarPanel, bpy.types.Panel):
-    """What the render of a capture says, below all that can be pressed."""
+    """What the render of a capture says, below all that can be pressed; also that of views off the path, unless the
+    Floaters panel of the active object does."""
 
     bl_idname = "SPLAT_PT_capture_messages"
     bl_parent_id = "SPLAT_PT_capture"
@@ -64,7 +66,9 @@ class SPLAT_PT_capture_messages(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         render = live_render.current()
-        return render is not None and not render.is_outside and bool(render.warnings or render.message)
+        if render is None or not (render.warnings or render.message):
+            return False
+        return not (render.is_outside and _is_told_in_floaters(context))
 
     def draw(self, context):
         render = live_render.current()
@@ -140,6 +144,12 @@ class SPLAT_PT_seeds(SidebarPanel, bpy.types.Panel):
             text = "Use Capture's Points" if chosen.seed_source == "CAPTURE" else "Sample Seeds"
             layout.operator(SPLAT_OT_sample_seeds.bl_idname, text=text, icon="OUTLINER_DATA_POINTCLOUD")
         layout.operator(SPLAT_OT_show_seeds.bl_idname, icon="HIDE_OFF")
+
+
+def _is_told_in_floaters(context) -> bool:
+    """Whether the Floaters panel is shown for splats of the capture whose views off the path are rendered."""
+    active = context.active_object
+    return active is not None and is_splats(active) and outside_views.render_of(context.scene, active) is not None
 
 
 def draw_render_progress(layout, render: live_render.LiveRender) -> None:

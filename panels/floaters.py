@@ -48,6 +48,8 @@ class SPLAT_PT_floaters(ActiveSplatsPanel, bpy.types.Panel):
         scores = found.scores(item.data)
         if scores is not None:
             _draw_found(layout, context, item, scores)
+        else:
+            _draw_outside_found(layout, context.scene, item)
         for sentence in inspecting.said_of(item):
             draw_sentence(layout, sentence, "ERROR")
 

@@ -226,6 +226,28 @@ def test_what_is_changed_since_is_no_truth_and_nothing_is_left(extension, live_r
     assert previewing.measured_of(item).removal.off_path is None and not previewing.said_of(item)
 
 
+def test_why_a_render_in_the_background_failed_is_shown_whatever_is_active(extension, live_render, shelf):
+    """In Floaters, also of splats that nobody has inspected; in Capture where Floaters are of something else."""
+    item, _ = shelf
+    panels = extension.module("panels.floaters").SPLAT_PT_floaters, extension.module("panels.capture").SPLAT_PT_capture
+    bpy.data.objects["Blue"].location.x += 1.0
+    bpy.data.objects["Wall"].hide_render = True
+    assert bpy.ops.splat.render_outside_views() == {"FINISHED"}
+    finish(live_render)
+    why = live_render.current().message
+    assert live_render.current().state == "failed" and why.startswith("The scene is not what Row_")
+    floaters, capture = (texts(drawn(panel, bpy.context)) for panel in panels)
+    assert floaters.count(why) == 1 and why not in capture
+    bpy.context.view_layer.objects.active = bpy.data.objects["Blue"]
+    assert why in texts(drawn(panels[1], bpy.context))
+    bpy.context.view_layer.objects.active = None
+    assert why in texts(drawn(panels[1], bpy.context))
+    bpy.context.view_layer.objects.active = item
+    del item["splat_run"]
+    floaters, capture = (texts(drawn(panel, bpy.context)) for panel in panels)
+    assert why not in floaters and capture.count(why) == 1, "whose they are cannot be told any more"
+
+
 def test_a_cancelled_render_leaves_what_was_there(extension, live_render, shelf, tmp_path):
     item, _ = shelf
     bpy.context.scene.splat.inspection.outside_count = 2
