@@ -127,10 +127,10 @@ def test_a_step_of_ten_thousand_gaussians_is_done_in_turns_of_less_than_50_ms(le
     turns = []
     while lesson.live.is_training(lesson.scene):
         began = time.process_time()
-        lesson.live.work()
+        lesson.live.work(0.0)
         turns.append(time.process_time() - began)
-    assert fit(lesson).step_count == 1 and len(turns) > 1
-    assert sorted(turns)[-2] < 0.05, "of this thread; the last turn shows and keeps the fit"
+    assert fit(lesson).step_count == 1 and len(turns) > 1, "a step has pieces, and a turn ends after one"
+    assert sorted(turns)[-2] < 0.05 - lesson.live.BUDGET_S, "of this thread; the last turn shows and keeps the fit"
 
 
 def test_a_reset_in_the_middle_of_a_step_begins_anew_bit_for_bit(lesson):
