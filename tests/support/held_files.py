@@ -2,7 +2,6 @@
 
 import errno
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,6 @@ class HeldFiles:
     def hold(self, path: Path, refusals: int | None = None) -> None:
         """Let `path`, which need not exist yet, be held until it was refused so often; else for good."""
         self._held[path] = refusals
-
-    def read(self, path: Path, seconds: float) -> None:
-        """Let a thread have `path` open for so long."""
-        self._held[path] = None
-        opened = threading.Event()
-
-        def read() -> None:
-            with open(path, "rb"):
-                opened.set()
-                threading.Event().wait(seconds)
-                self.let_go(path)
-
-        threading.Thread(target=read, daemon=True).start()
-        opened.wait()
 
     def let_go(self, path: Path) -> None:
         """Nobody holds it any longer."""

@@ -15,7 +15,7 @@ from splat_addon.gaussians.formats.splat_ply import write_points
 from splat_addon.run.folder import write_json
 from support.held_files import HeldFiles
 
-INSTANT_S = 0.1  # for which a virus scanner holds a new file
+INSTANT = 3  # refusals, for as long as a virus scanner holds a new file
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def write_points_file(path: Path) -> None:
 def test_a_file_that_somebody_reads_for_an_instant_is_replaced(tmp_path, held, write):
     path = tmp_path / "file"
     path.write_text("before")
-    held.read(path, INSTANT_S)
+    held.hold(path, INSTANT)
     write(path)
     assert held.refused and b"before" not in path.read_bytes()
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
@@ -56,7 +56,7 @@ def test_a_file_that_somebody_reads_for_an_instant_is_replaced(tmp_path, held, w
 def test_a_file_that_a_scanner_opens_as_soon_as_it_is_written_is_moved(tmp_path, held):
     with written_aside(tmp_path / "file") as aside:
         aside.write_text("new")
-        held.read(aside, INSTANT_S)
+        held.hold(aside, INSTANT)
     assert held.refused and contents(tmp_path) == {"file": "new"}
 
 
@@ -85,7 +85,7 @@ def test_a_missing_permission_is_said_at_once(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["file", "folder/deep/file"])
 def test_what_is_held_for_an_instant_is_removed(tmp_path, held, name):
-    held.read(folder_of(tmp_path, name) / name, INSTANT_S)
+    held.hold(folder_of(tmp_path, name) / name, INSTANT)
     (remove_folder if "/" in name else remove_file)(tmp_path / name.partition("/")[0])
     assert held.refused and not list(tmp_path.iterdir())
 
@@ -106,7 +106,7 @@ def test_what_is_gone_already_need_not_be_removed(tmp_path):
 
 
 def test_a_folder_that_somebody_looks_into_for_an_instant_is_moved(tmp_path, held):
-    held.read(folder_of(tmp_path, "images/a.png") / "images" / "a.png", INSTANT_S)
+    held.hold(folder_of(tmp_path, "images/a.png") / "images" / "a.png", INSTANT)
     move_into_place(tmp_path / "images", tmp_path / "old")
     assert held.refused and contents(tmp_path) == {"old/a.png": "images/a.png"}
 
