@@ -305,10 +305,12 @@ def test_the_command_converts(extension, exchange, tmp_path, capsys):
 
 
 @pytest.fixture
-def writing(extension):
-    """What is being written."""
-    yield extension.module("splat_addon.scene.exchange.writing")
-    extension.drop(extension.module("splat_addon.scene.exchange.writing").Writing)
+def writing(extension, monkeypatch):
+    """What is being written, a step in each turn."""
+    module = extension.module("splat_addon.scene.exchange.writing")
+    monkeypatch.setattr(module, "TURN_S", 0.0)
+    yield module
+    extension.drop(module.Writing)
 
 
 def test_sog_is_written_in_turns_while_the_artist_edits(exchange, writing, extension, tmp_path):

@@ -129,15 +129,17 @@ def cancel() -> None:
 
 
 def follow() -> float | None:
-    """Go on for a moment. A job of the timer."""
+    """Go on for a moment, a step at least. A job of the timer."""
     writing, until = _writing(), time.monotonic() + TURN_S
-    while writing.files and time.monotonic() < until:
+    while writing.files:
         file = writing.files[0]
         try:
             _go_on(writing, file)
         except SplatError as error:
             writing.files.remove(file)
             writing.failures.append(f"{error.message} {error.remedy}".strip())
+        if time.monotonic() >= until:
+            break
     if not writing.files or abs(progress()[0] - writing.shown) >= _LEAST_SHOWN:
         writing.shown = progress()[0]
         redraw()
