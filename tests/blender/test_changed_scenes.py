@@ -98,13 +98,13 @@ def test_no_box_can_be_hidden_or_moved(shelf_photos, asked, outside, capture_err
     outside.require_same(before, shelf_photos("now"))
     item.hide_render = True
     side = {"Red": "left", "Blue": "middle", "Pink": "right"}.get(box, "(left|middle|right)")
-    said = rf"The scene is not what Row_\d\.png of the capture shows .*{side}: so it is in [123] of 3 photos"
+    said = rf"The scene is not what Row_\d\.png of the capture shows .*{side}: [123] of 3 photos differ"
     with pytest.raises(capture_error, match=said):
         outside.require_same(before, shelf_photos("now"))
     item.hide_render = False
     for axis, by in ((0, 0.6), (0, -0.6), (2, 0.6)):
         item.location[axis] = by
-        with pytest.raises(capture_error, match=r"Undo what was changed since, go to the frame that was captured"):
+        with pytest.raises(capture_error, match=r"Go back to what was captured, its frame and engine"):
             outside.require_same(before, shelf_photos("now"))
         item.location[axis] = 0.0
     outside.require_same(before, shelf_photos("now"))
@@ -148,7 +148,7 @@ def test_what_moves_from_photo_to_photo_has_no_truth_and_that_is_said(extension,
     captured(extension, tmp_path, prepare)
     for frame in (1, 3, 5):
         bpy.context.scene.frame_set(frame)
-        with pytest.raises(RuntimeError, match=r"The scene is not what .* If things move from photo to photo,"):
+        with pytest.raises(RuntimeError, match=r"The scene is not what .* capture again what holds still"):
             bpy.ops.splat.render_outside_views(wait=True)
 
 

@@ -137,12 +137,10 @@ def require_same(outside: OutsidePlan, rendered: list[Path]) -> None:
     if not different:
         return
     different.sort(key=lambda each: -each[0])
-    so_many = f"so it is in {len(different)} of {len(outside.photos)} photos that were compared"
     raise CaptureError(
-        f"The scene is not what {different[0][1]} of the capture shows {different[0][2]}: {so_many}.",
-        "Undo what was changed since, go to the frame that was captured, and choose the engine it was captured with; "
-        "else capture the scene again, and train on that. If things move from photo to photo, no frame is right: stop "
-        "the motion, and capture again.",
+        f"The scene is not what {different[0][1]} of the capture shows {different[0][2]}: {len(different)} of"
+        f" {len(outside.photos)} photos differ.",
+        "Go back to what was captured, its frame and engine; else capture again what holds still, and train on that.",
     )
 
 
