@@ -192,7 +192,9 @@ def test_resuming_without_a_checkpoint_or_with_another_capture_is_said(tmp_path,
 def test_a_run_can_be_given_a_time(tmp_path, capture):
     events = until_over(start(tmp_path, capture, seconds=2))
     assert isinstance(events[-1], Finished) and not events[-1].stopped
-    assert 2.0 <= events[-1].train_seconds < 3.0 and events[-1].step > 20
+    told = [event for event in events if isinstance(event, Progressed) and event.state == "training"]
+    assert events[-1].train_seconds >= 2.0 and events[-1].step > 1
+    assert all(event.fraction < 1.0 for event in told[:-1]), "the first step that is over the time is the last"
 
 
 def test_a_run_can_go_on_from_splats(tmp_path, finished, capture):
@@ -403,14 +405,3 @@ def test_the_terminal_refuses_bad_settings_in_one_sentence(tmp_path, capture, ca
 
     assert main([str(capture), "--run", str(tmp_path / "run"), "--iterations", "0"]) == 2
     assert capsys.readouterr().err == "Iterations is 0. Choose a value from 1 to 10000000.\n"
-
-
-def test_a_short_run_is_measured_within_its_first_part_and_within_its_share(capture, tmp_path):
-    """Preview has 1500 steps: regular measurements alone would show the untrained quality until step 1000."""
-    process = start(tmp_path, capture, iterations=600, eval_every=1000)
-    events = until_over(process, limit_s=300)
-    measured = [event for event in events if isinstance(event, Evaluated)]
-    steps = [event.step for event in measured]
-    assert steps[0] == 0 and steps[-1] == 600
-    between = steps[1:-1]
-    assert between and set(between) <= {75 * part for part in range(1, 8)} and between[0] <= 300
