@@ -14,7 +14,7 @@ from ..gaussians.cloud import GaussianCloud
 from .evidence import COLUMNS, Evidence
 from .score import Findings
 
-VERSION = 4  # of the file; columns mean something else in another, or scores do
+VERSION = 5  # of the file; columns mean something else in another, or scores do
 REMEDY = "Inspect the splats again."
 BACKENDS = ("cpu", "")  # whose kernels measure evidence; empty: none, positions alone were judged
 SIGNS = tuple(spec.name for spec in fields(Findings))

@@ -10,7 +10,8 @@ sum of three signs, less one that speaks against it:
     large     how much larger it is than half of the others, where it is open in part
     needed    how much worse the photos would be without it alone: veils fit them, and each does little
 
-Where photos are few, more floats and less can speak against it: there signs count for more, and more is risked.
+Where photos are few, more floats and less can speak against it: there signs count for more, and more is risked, of what
+photos show. Long training fills such captures with thousands of splats that hardly show; nobody can tell which float.
 
 Floaters hide floaters: where they are most of what a view shows, its depth lies on them. So there are rounds (see
 trainer/inspection/judge.py): what one is certain of is out of the way of depths in the next. Panes and mirrors, which
@@ -36,7 +37,8 @@ LARGE_WEIGHT = 0.05  # of what is not open: between the two, the larger are floa
 NEEDED_WEIGHT = 0.15  # of what is needed, which speaks against
 NEEDED_FULLY = 0.01  # growth of the squared error by a unit of blending weight: more is not needed more
 FEW_PHOTOS, MANY_PHOTOS = 12, 24  # up to so many photos are few, and from so many on they are not
-OF_FEW_PHOTOS = 0.3  # where they are few, by so many parts more the signs count
+OF_FEW_PHOTOS = 0.36  # where they are few, by so many parts more the signs count
+SHOWN_FROM, SHOWN_FULLY = 5e-6, 6e-5  # of all light of the photos: nothing more up to the one, all from the other on
 SCALE = 0.7  # of the square of the signs: a little is common, on walls whose depth photos cannot tell
 LONELY_ALONE_WEIGHT = 0.3  # where it is the only sign
 NEAREST_COUNTED = 0.2  # medians of depth: nearer splats are not expected to lie denser
@@ -66,7 +68,7 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
     signs += LONELY_AROUND_WEIGHT * np.minimum(around, MOST_LONELY)
     signs += LARGE_WEIGHT * (1 - is_open) * np.minimum(largeness(cloud, evidence.weight > 0), MOST_LARGE)
     signs = np.maximum(0, signs - NEEDED_WEIGHT * neededness(evidence))
-    signs *= 1 + OF_FEW_PHOTOS * fewness(len(evidence.view_names))
+    signs *= 1 + OF_FEW_PHOTOS * fewness(len(evidence.view_names)) * shown(evidence)
     score = np.where((evidence.nearness < FARTHEST) & (kind != REFLECTION), SCALE * signs**2, 0)
     return Findings(score.astype(np.float32), is_open, lonely, kind)
 
@@ -74,6 +76,12 @@ def score_splats(cloud: GaussianCloud, evidence: Evidence) -> Findings:
 def fewness(photos: int) -> float:
     """1 where photos are few, 0 where they are not, and between them by their number."""
     return min(1.0, max(0.0, (MANY_PHOTOS - photos) / (MANY_PHOTOS - FEW_PHOTOS)))
+
+
+def shown(evidence: Evidence) -> np.ndarray:
+    """(N,) 0..1 by the logarithm of the part of all photos that is a splat, from `SHOWN_FROM` to `SHOWN_FULLY`."""
+    part = evidence.weight / max(float(evidence.weight.sum(dtype=np.float64)), 1e-9)
+    return np.clip(np.log(np.maximum(part, SHOWN_FROM) / SHOWN_FROM) / np.log(SHOWN_FULLY / SHOWN_FROM), 0, 1)
 
 
 def are_aside(cloud: GaussianCloud, evidence: Evidence) -> np.ndarray:

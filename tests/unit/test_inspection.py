@@ -28,6 +28,8 @@ from splat_addon.inspection.score import (
     OF_FEW_PHOTOS,
     REFLECTION,
     SCALE,
+    SHOWN_FROM,
+    SHOWN_FULLY,
     SELECT_FROM,
     TOO_FAR,
     UNSEEN,
@@ -102,6 +104,25 @@ def test_the_score_is_the_square_of_what_is_open_and_lonely_and_counts_for_more_
         other = score_splats(cloud, replace(evidence, view_names=tuple(f"{n}" for n in range(count))))
         ratio = ((1 + part * OF_FEW_PHOTOS) / (1 + OF_FEW_PHOTOS)) ** 2
         np.testing.assert_allclose(other.score, ratio * few.score, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("share", "part"),
+    [(0.0, 0), (SHOWN_FROM, 0), ((SHOWN_FROM * SHOWN_FULLY) ** 0.5, 0.5), (SHOWN_FULLY, 1), (10 * SHOWN_FULLY, 1)],
+)
+def test_of_few_photos_more_is_risked_the_more_of_them_shows_a_splat(share, part):
+    """Others score as they do with many photos; how much shows is a matter of factors."""
+    cloud, evidence, floats = wall_and_swarm()
+    one = evidence.weight.copy()
+    one[905] = share * 929 / (1 - share)
+    many = tuple(f"{n}" for n in range(MANY_PHOTOS))
+    gain = evidence.gain * 0
+    expected, found = (
+        score_splats(cloud, replace(evidence, gain=gain, weight=one, view_names=names)).score[905]
+        for names in (many, VIEWS)
+    )
+    assert floats[905] and expected > 0.5
+    assert found / expected == pytest.approx((1 + part * OF_FEW_PHOTOS) ** 2, rel=1e-5)
 
 
 def pane_and_swarm(seed=0):
