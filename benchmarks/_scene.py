@@ -1,10 +1,13 @@
-"""The scene that the rasterizer is timed on: half the gaussians on a sphere, half on a wall behind it."""
+"""The scene for timing: half the gaussians on a sphere, half on a wall behind it."""
 
 import numpy as np
 import torch
 
 from splat_addon.capture.camera import Camera
+from splat_addon.gaussians.cloud import GaussianCloud
+from splat_addon.trainer.backend.cpu.rasterizer import CpuRasterizer
 from splat_addon.trainer.backend.protocol import Gaussians
+from splat_addon.trainer.photos.photo import Photo
 
 COVERAGE = 5.15  # chosen so that about 45 gaussians are blended in a pixel
 
@@ -33,3 +36,21 @@ def make_camera(width: int, height: int) -> Camera:
     camera_from_world[2, 3] = 4.0
     focal = 1.1 * width
     return Camera(width, height, focal, focal, width / 2, height / 2, camera_from_world)
+
+
+def noisy_photos(count: int, views: int, threads: int = 2) -> tuple[GaussianCloud, list[Photo], CpuRasterizer]:
+    """Such splats, photos of them with noise, 200 x 150, and what draws them."""
+    gaussians = make_gaussians(count)
+    cloud = GaussianCloud(*(values.numpy() for values in gaussians))
+    rasterizer = CpuRasterizer(threads=threads)
+    rasterizer.prepare(lambda what: None)
+    photos = []
+    for angle in np.linspace(-0.4, 0.4, views):
+        pose = np.eye(4)
+        pose[:3, :3] = [[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]]
+        pose[2, 3] = 4.0
+        camera = Camera(200, 150, 220, 220, 100, 75, pose)
+        image = rasterizer.render(gaussians, camera, torch.zeros(3), sh_degree=3).image
+        noisy = (image + 0.05 * torch.randn_like(image)).clamp(0, 1)
+        photos.append(Photo(f"{angle:.2f}", camera, (noisy * 255).round().to(torch.uint8), None, None))
+    return cloud, photos, rasterizer

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _envelope_runs import SPLATS, indices_of, photograph
 from _floater_runs import train_here
 from _floater_scenes import KINDS, shoot
-from _scene import make_gaussians
+from _scene import noisy_photos
 
 from splat_addon.capture.camera import Camera
 from splat_addon.capture.capture import open_capture
@@ -261,30 +261,12 @@ def show(summary: dict) -> None:
 
 def timed_map(count: int = 100_000, views: int = 50) -> dict:
     """How long the map of so many splats and views takes, at 200 x 150, on two threads."""
-    cloud, photos, rasterizer = subject_of_speed(count, views)
+    cloud, photos, rasterizer = noisy_photos(count, views)
     busy, began = time.process_time(), time.perf_counter()
     map_of(rasterizer, cloud, photos)
     seconds = {"cpu_s": time.process_time() - busy, "wall_s": time.perf_counter() - began}
     print(f"{count} splats, {views} views: {seconds['cpu_s']:.1f} s of processor time, {seconds['wall_s']:.1f} s")
     return seconds
-
-
-def subject_of_speed(count: int, views: int, threads: int = 2) -> tuple[GaussianCloud, list[Photo], CpuRasterizer]:
-    """Splats, photos of them with noise, and what draws them."""
-    gaussians = make_gaussians(count)
-    cloud = GaussianCloud(*(values.numpy() for values in gaussians))
-    rasterizer = CpuRasterizer(threads=threads)
-    rasterizer.prepare(lambda what: None)
-    photos = []
-    for angle in np.linspace(-0.4, 0.4, views):
-        pose = np.eye(4)
-        pose[:3, :3] = [[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]]
-        pose[2, 3] = 4.0
-        camera = Camera(200, 150, 220, 220, 100, 75, pose)
-        image = rasterizer.render(gaussians, camera, torch.zeros(3), sh_degree=3).image
-        noisy = (image + 0.05 * torch.randn_like(image)).clamp(0, 1)
-        photos.append(Photo(f"{angle:.2f}", camera, (noisy * 255).round().to(torch.uint8), None, None))
-    return cloud, photos, rasterizer
 
 
 if __name__ == "__main__":

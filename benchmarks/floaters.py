@@ -1,6 +1,7 @@
 """How well inspection finds floaters, on scenes whose surfaces are known, beside the ways of other tools.
 
     python3 dev.py bench floaters [--quick] [--train-on] [--seed N] [--out DIR] [--json FILE]
+    python3 dev.py bench floaters --speed
 
 Five kinds of scenes (an interior, thin bars, mirrors, a still life under a sky, a town of sixty meters) are drawn from
 a number, traced, photographed with something wrong, and trained here. A splat is a floater when more than half of its
@@ -35,13 +36,15 @@ from _floater_runs import (
     training_indices,
 )
 from _floater_scenes import World
+from _scene import noisy_photos
 
 from splat_addon.capture.capture import open_capture
 from splat_addon.gaussians.cloud import GaussianCloud
 from splat_addon.gaussians.formats.splat_ply import read_splats, write_splats
 from splat_addon.gaussians.neighbors import nearest_distances
-from splat_addon.inspection.evidence import Evidence
+from splat_addon.inspection.evidence import MOST_VIEWS, Evidence
 from splat_addon.inspection.grid import cell_keys, connected_cells, grid_origin, packed
+from splat_addon.inspection.regions import find_regions
 from splat_addon.inspection.score import LOOK_FROM, SELECT_FROM, gap_score
 from splat_addon.inspection.source_mesh import hanging_share, with_source_mesh
 from splat_addon.inspection.surfaces import AWAY_FROM
@@ -62,6 +65,12 @@ CHOSEN_ON = (  # the form on those with the number 0; few photos, large, needed 
     "town-3-oneside", "town-3-passer", "town-3-pose", "town-3-random", "town-4-few", "town-5-clean", "town-5-passer",
     "town-6-pose",
 )  # fmt: skip
+CHOSEN_ON_LONG = (  # after 4000 steps: how much a splat has to show, where photos are few
+    "fence-10-clean", "fence-10-few", "glossy-10-few", "room-10-clean", "room-10-expo", "room-10-few", "still-10-few",
+    "town-10-clean", "town-10-few", "town-10-passer", "fence-4-few", "fence-4-oneside", "glossy-3-oneside",
+    "glossy-4-expo", "glossy-5-few", "room-0-few", "room-3-few", "room-5-oneside", "still-4-few", "town-3-few",
+    "town-3-oneside", "town-3-passer",
+)  # fmt: skip
 JUDGED = (
     "room-1-passer", "still-1-nosky", "town-1-few", "glossy-1-few", "fence-1-few",
     "room-1-oneside", "glossy-1-expo", "fence-1-passer", "still-1-few", "fence-1-pose", "room-1-clean", "room-2-few",
@@ -79,9 +88,13 @@ def main() -> int:
     parser.add_argument("--train-on", action="store_true", help="also delete and train on, which takes longer")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each training")
     parser.add_argument("--seed", type=int, default=0, help="of each training: other trainings of the same photos")
+    parser.add_argument("--speed", action="store_true", help="only time 100 000 splats and 100 photos")
     parser.add_argument("--out", type=Path, help="where runs, labels and scores stay; runs that lie there are used")
     parser.add_argument("--json", type=Path, help="where all figures are written")
     options = parser.parse_args()
+    if options.speed:
+        timed()
+        return 0
     names = options.only or (JUDGED[:QUICK] if options.quick else JUDGED)
     with tempfile.TemporaryDirectory() as passing:
         out = options.out or Path(passing)
@@ -94,7 +107,7 @@ def main() -> int:
     summary = summarized(records)
     show(records, summary)
     if options.json:
-        document = {"summary": summary, "runs": records, "chosen_on": CHOSEN_ON}
+        document = {"summary": summary, "runs": records, "chosen_on": CHOSEN_ON, "chosen_on_long": CHOSEN_ON_LONG}
         options.json.write_text(json.dumps(plain(document), indent=1), encoding="utf-8")
     return 0
 
@@ -282,6 +295,45 @@ def show(records: list[dict], summary: dict) -> None:
     print()
     for key, value in summary.items():
         print(f"{key:36}{value if isinstance(value, str) else format(value, '.4f')}")
+
+
+def timed(count: int = 100_000, views: int = 100) -> None:
+    """How long so many splats and photos take at 200 x 150 on two threads, what memory, and how long regions do."""
+    cloud, photos, rasterizer = noisy_photos(count, views)
+    places = np.linspace(0, views - 1, min(views, MOST_VIEWS)).round().astype(int)
+    photos = [photos[place] for place in places]
+    judge(rasterizer, cloud, photos[:2], lambda done: None)  # kernels are compiled
+    forget_peak()
+    before, busy, began = peak_mb(), time.process_time(), time.perf_counter()
+    findings, evidence = judge(rasterizer, cloud, photos, lambda done: None)
+    wall, cpu = time.perf_counter() - began, time.process_time() - busy
+    print(
+        f"{count} splats, {views} photos, {len(photos)} of them looked through: {wall:.1f} s, {cpu:.1f} s of processor"
+        f" time, {peak_mb() - before:.0f} MB"
+    )
+    rng = np.random.default_rng(0)
+    for score, how in ((findings.score, "by score"), (rng.random(count), "at random")):
+        for part in (0.01, 0.1):
+            threshold, began = float(np.quantile(score, 1 - part)), time.perf_counter()
+            regions = find_regions(cloud, score, evidence, threshold)
+            print(f"{len(regions)} regions of {part:.0%} of them, {how}: {time.perf_counter() - began:.2f} s")
+
+
+def forget_peak() -> None:
+    """From here on the peak is that of what follows, where the system knows how (Linux)."""
+    place = Path("/proc/self/clear_refs")
+    if place.exists():
+        place.write_text("5", encoding="ascii")
+
+
+def peak_mb() -> float:
+    """The most memory that this process had."""
+    import resource  # Windows has none
+
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def mean(values) -> float:
