@@ -25,6 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from _figures import Peak, as_time, current_memory, timed
 from _floater_judge import average_precision
 from _floater_runs import (
     RASTERIZER,
@@ -93,7 +94,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where all figures are written")
     options = parser.parse_args()
     if options.speed:
-        timed()
+        time_inspection()
         return 0
     names = options.only or (JUDGED[:QUICK] if options.quick else JUDGED)
     with tempfile.TemporaryDirectory() as passing:
@@ -297,43 +298,24 @@ def show(records: list[dict], summary: dict) -> None:
         print(f"{key:36}{value if isinstance(value, str) else format(value, '.4f')}")
 
 
-def timed(count: int = 100_000, views: int = 100) -> None:
+def time_inspection(count: int = 100_000, views: int = 100) -> None:
     """How long so many splats and photos take at 200 x 150 on two threads, what memory, and how long regions do."""
-    cloud, photos, rasterizer = noisy_photos(count, views)
-    places = np.linspace(0, views - 1, min(views, MOST_VIEWS)).round().astype(int)
-    photos = [photos[place] for place in places]
+    cloud, photos, rasterizer = noisy_photos(count, min(views, MOST_VIEWS))
     judge(rasterizer, cloud, photos[:2], lambda done: None)  # kernels are compiled
-    forget_peak()
-    before, busy, began = peak_mb(), time.process_time(), time.perf_counter()
-    findings, evidence = judge(rasterizer, cloud, photos, lambda done: None)
+    before, busy, began = current_memory(), time.process_time(), time.perf_counter()
+    with Peak() as peak:
+        findings, evidence = judge(rasterizer, cloud, photos, lambda done: None)
     wall, cpu = time.perf_counter() - began, time.process_time() - busy
     print(
         f"{count} splats, {views} photos, {len(photos)} of them looked through: {wall:.1f} s, {cpu:.1f} s of processor"
-        f" time, {peak_mb() - before:.0f} MB"
+        f" time, {(peak.bytes - before) / 1e6:.0f} MB"
     )
     rng = np.random.default_rng(0)
     for score, how in ((findings.score, "by score"), (rng.random(count), "at random")):
         for part in (0.01, 0.1):
-            threshold, began = float(np.quantile(score, 1 - part)), time.perf_counter()
-            regions = find_regions(cloud, score, evidence, threshold)
-            print(f"{len(regions)} regions of {part:.0%} of them, {how}: {time.perf_counter() - began:.2f} s")
-
-
-def forget_peak() -> None:
-    """From here on the peak is that of what follows, where the system knows how (Linux)."""
-    place = Path("/proc/self/clear_refs")
-    if place.exists():
-        place.write_text("5", encoding="ascii")
-
-
-def peak_mb() -> float:
-    """The most memory that this process had."""
-    import resource  # Windows has none
-
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+            threshold = float(np.quantile(score, 1 - part))
+            seconds = timed(lambda: find_regions(cloud, score, evidence, threshold))  # noqa: B023 called at once
+            print(f"regions of {part:.0%} of them, {how}: {as_time(seconds)}")
 
 
 def mean(values) -> float:

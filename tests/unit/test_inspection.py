@@ -116,10 +116,8 @@ def test_of_few_photos_more_is_risked_the_more_of_them_shows_a_splat(share, part
     one = evidence.weight.copy()
     one[905] = share * 929 / (1 - share)
     many = tuple(f"{n}" for n in range(MANY_PHOTOS))
-    gain = evidence.gain * 0
     expected, found = (
-        score_splats(cloud, replace(evidence, gain=gain, weight=one, view_names=names)).score[905]
-        for names in (many, VIEWS)
+        score_splats(cloud, replace(evidence, weight=one, view_names=names)).score[905] for names in (many, VIEWS)
     )
     assert floats[905] and expected > 0.5
     assert found / expected == pytest.approx((1 + part * OF_FEW_PHOTOS) ** 2, rel=1e-5)
